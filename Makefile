@@ -1,0 +1,46 @@
+# Every target makes its own environment first: Python 3.11 to 3.13 and make are enough to start
+# (Java 17 and Maven are used where they are found; PyPI packages stand in where they are not).
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test lint format unit integration bench docs clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+$(READY): pyproject.toml uv.lock .ci/bootstrap
+	@PYTHON='$(PYTHON)' ./.ci/bootstrap
+	@touch $@
+
+demo: $(READY) ## a local Kafka, two workers, two real logs, a live table
+	@$(BIN)/twin demo
+
+test: lint $(READY) ## everything that must pass: lint, types, layers, all tests but the slow ones
+	@$(BIN)/pytest -m "not slow"
+
+lint: $(READY) ## ruff, mypy and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(READY) ## sort imports and format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+unit: $(READY) ## the tests that need no broker
+	@$(BIN)/pytest -m "not slow and not kafka"
+
+integration: $(READY) ## the tests on a real local Kafka
+	@$(BIN)/pytest -m "kafka and not slow"
+
+bench: $(READY) ## the benchmarks: figures, not a pass or fail
+	@$(BIN)/pytest tests/bench -m slow -s
+
+docs: $(READY) ## the generated pages: command line and settings
+	@$(BIN)/python -m streams.cli.reference docs
+
+clean: ## caches and the environment; the audit folders stay
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

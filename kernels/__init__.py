@@ -1,0 +1,1 @@
+"""Numbers only: numpy and numba. No I/O, no clock, no objects, no text."""

@@ -1,0 +1,192 @@
+"""Admission: duplicate, late, suspect jump ahead. Event by event, from the line's own earlier events only."""
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.jit import kernel
+from kernels.layout import (
+    ADMITTED,
+    DUPLICATE,
+    E_EPOCH,
+    E_LINE,
+    E_SEQ,
+    E_STATION,
+    E_TS,
+    HELD,
+    L_ADMITTED,
+    L_DUPLICATES,
+    L_LATE,
+    L_NEWEST,
+    LATE,
+    LC_LATENESS_NS,
+    LC_MAX_JUMP_NS,
+    Q_BITS,
+    Q_EPOCH,
+    Q_GAPS,
+    Q_MAX,
+    Q_WORDS,
+    STALE_EPOCH,
+    UNCONFIRMED,
+)
+
+I64 = npt.NDArray[np.int64]
+I8 = npt.NDArray[np.int8]
+
+SEQ_WINDOW = Q_WORDS * 64
+NO_SEQ = -1
+
+
+@kernel
+def mark_seq(row: I64, epoch: int, seq: int) -> int:
+    """Note a sequence number in a sliding window of the last 1,024; ADMITTED, DUPLICATE, LATE or STALE_EPOCH.
+
+    A number further back than the window is LATE: whether it was seen can no longer be told.
+    """
+    if epoch < row[Q_EPOCH]:
+        return STALE_EPOCH
+    if epoch > row[Q_EPOCH]:
+        row[:] = 0
+        row[Q_EPOCH] = epoch
+    newest = row[Q_MAX] - 1
+    if row[Q_MAX] == 0:
+        newest = seq - 1
+        # Numbers before the first one seen count as seen: a twin may start in the middle of a source's life.
+        for w in range(Q_WORDS):
+            row[Q_BITS + w] = -1
+    if seq <= newest:
+        if newest - seq >= SEQ_WINDOW:
+            return LATE
+        word = Q_BITS + (seq >> 6) % Q_WORDS
+        bit = np.int64(1) << np.int64(seq & 63)
+        if row[word] & bit:
+            return DUPLICATE
+        row[word] |= bit
+        return ADMITTED
+    if seq - newest > SEQ_WINDOW:
+        for w in range(Q_WORDS):
+            row[Q_GAPS] += 64 - _ones(row[Q_BITS + w])
+            row[Q_BITS + w] = 0
+        row[Q_GAPS] += seq - newest - 1 - SEQ_WINDOW
+        # What lies between the old and the new window was never seen and is already counted; the rest of the window is open.
+    else:
+        for number in range(newest + 1, seq + 1):
+            word = Q_BITS + (number >> 6) % Q_WORDS
+            bit = np.int64(1) << np.int64(number & 63)
+            if not row[word] & bit:
+                row[Q_GAPS] += 1
+            row[word] &= ~bit
+    row[Q_BITS + (seq >> 6) % Q_WORDS] |= np.int64(1) << np.int64(seq & 63)
+    row[Q_MAX] = seq + 1
+    return ADMITTED
+
+
+@kernel
+def _ones(word: int) -> int:
+    n = 0
+    for i in range(64):
+        n += (word >> np.int64(i)) & 1
+    return n
+
+
+@kernel
+def admit(
+    events: I64,
+    held: int,
+    lines: I64,
+    line_config: I64,
+    seqs: I64,
+    n_stations: int,
+    verdict: I8,
+    held_head: I64,
+    held_next: I64,
+) -> int:
+    """Give every event a verdict, in order of arrival.
+
+    The first `held` rows are events that earlier calls held back. `held_head` (one per line, -1) and `held_next`
+    (one per event) are scratch: the held events of a line in order of arrival. Returns the number still held.
+    """
+    n = events.shape[0]
+    still = 0
+    for i in range(held):
+        verdict[i] = HELD
+        _append(held_head, held_next, events[i, E_LINE], i)
+        still += 1
+    for i in range(held, n):
+        line = events[i, E_LINE]
+        ts = events[i, E_TS]
+        row = lines[line]
+        if events[i, E_SEQ] != NO_SEQ:
+            slot = events[i, E_STATION]
+            if slot < 0:
+                slot = n_stations + line
+            seen = mark_seq(seqs[slot], events[i, E_EPOCH], events[i, E_SEQ])
+            if seen != ADMITTED:
+                verdict[i] = seen
+                if seen == DUPLICATE:
+                    row[L_DUPLICATES] += 1
+                else:
+                    row[L_LATE] += 1
+                continue
+        if row[L_ADMITTED] > 0 and ts < row[L_NEWEST] - line_config[line, LC_LATENESS_NS]:
+            verdict[i] = LATE
+            row[L_LATE] += 1
+            continue
+        jump = line_config[line, LC_MAX_JUMP_NS]
+        if row[L_ADMITTED] == 0 or ts - row[L_NEWEST] <= jump:
+            j = held_head[line]
+            while j >= 0:
+                verdict[j] = UNCONFIRMED
+                still -= 1
+                j = held_next[j]
+            held_head[line] = -1
+            _take(row, ts)
+            verdict[i] = ADMITTED
+            continue
+        confirms = False
+        j = held_head[line]
+        while j >= 0:
+            distance = ts - events[j, E_TS]
+            if distance != 0 and -jump <= distance <= jump:
+                confirms = True
+            j = held_next[j]
+        if not confirms:
+            verdict[i] = HELD
+            _append(held_head, held_next, line, i)
+            still += 1
+            continue
+        j = held_head[line]
+        while j >= 0:
+            if events[j, E_TS] - ts <= jump:
+                verdict[j] = ADMITTED
+                _take(row, events[j, E_TS])
+            else:
+                verdict[j] = UNCONFIRMED
+            still -= 1
+            j = held_next[j]
+        held_head[line] = -1
+        if ts < row[L_NEWEST] - line_config[line, LC_LATENESS_NS]:
+            verdict[i] = LATE
+            row[L_LATE] += 1
+        else:
+            _take(row, ts)
+            verdict[i] = ADMITTED
+    return still
+
+
+@kernel
+def _take(row: I64, ts: int) -> None:
+    if row[L_ADMITTED] == 0 or ts > row[L_NEWEST]:
+        row[L_NEWEST] = ts
+    row[L_ADMITTED] += 1
+
+
+@kernel
+def _append(head: I64, following: I64, line: int, i: int) -> None:
+    following[i] = -1
+    j = head[line]
+    if j < 0:
+        head[line] = i
+        return
+    while following[j] >= 0:
+        j = following[j]
+    following[j] = i

@@ -1,0 +1,69 @@
+"""Integer codes and column numbers shared by every kernel.
+
+The order is part of the snapshot format: append, never renumber.
+"""
+
+from typing import Final
+
+# Time classes: every station is at every instant in exactly one of them (ISO 22400-2, SEMI E10).
+UNKNOWN: Final = 0
+OFF_SHIFT: Final = 1
+PLANNED_STOP: Final = 2
+NO_ORDER: Final = 3
+RUNNING: Final = 4
+SETUP: Final = 5
+STARVED: Final = 6
+BLOCKED: Final = 7
+MINOR_STOP: Final = 8
+DOWN: Final = 9
+MAINTENANCE: Final = 10
+WAITING: Final = 11
+N_CLASSES: Final = 12
+# A stop whose length does not yet say whether it is a minor stop or a downtime. Never in a result row.
+STOPPED: Final = 12
+
+CLASS_NAMES: Final = (
+    "unknown",
+    "off_shift",
+    "planned_stop",
+    "no_order",
+    "running",
+    "setup",
+    "starved",
+    "blocked",
+    "minor_stop",
+    "down",
+    "maintenance",
+    "waiting",
+    "stopped",
+)
+
+# Columns of a station's cumulative vector: ns per class (0..12), then these. All int64, all additive.
+GOOD: Final = 13
+SCRAP: Final = 14
+REWORK: Final = 15
+IDEAL_NS: Final = 16  # parts x ideal cycle time of the product made
+CYCLES: Final = 17  # completed cycles
+CYCLE_NS: Final = 18  # time inside completed cycles
+MINOR_STOPS: Final = 19
+DOWNS: Final = 20
+CAUSAL_NS: Final = 21  # time as the longest active station of its line (causal active period)
+N_COLUMNS: Final = 22
+
+# Event types.
+STATE: Final = 0
+COUNT: Final = 1
+CYCLE: Final = 2
+ORDER: Final = 3
+BUFFER: Final = 4
+HEARTBEAT: Final = 5
+CORRECTION: Final = 6
+EVENT_NAMES: Final = ("state", "count", "cycle", "order", "buffer", "heartbeat", "correction")
+
+# `code` of a cycle, an order, a count.
+START: Final = 0
+END: Final = 1
+PARTS: Final = 0  # count: parts since the last count
+COUNTER: Final = 1  # count: value of a running counter
+
+NONE: Final = -1

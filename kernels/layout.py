@@ -1,0 +1,264 @@
+"""Column numbers of the twin's matrices.
+
+The state of a partition is a handful of int64 matrices, one row per line, station, buffer or window: a station's
+fields share cache lines, a kernel takes a dozen arguments instead of a hundred, and a snapshot is the rows of the
+lines that were seen. Rejected: one array per field (numba passes each array as seven words, and a snapshot had 90
+members). Rows are zero until the line's first event, so a large plant costs only the memory it uses.
+"""
+
+from typing import Final
+
+from kernels.codes import N_COLUMNS
+
+# E: one event.
+E_LINE: Final = 0
+E_TS: Final = 1
+E_PHASE: Final = 2  # order within an instant, see PHASES
+E_STATION: Final = 3  # plant-wide index, -1 the whole line
+E_EPOCH: Final = 4
+E_SEQ: Final = 5
+E_TYPE: Final = 6
+E_CODE: Final = 7
+E_A: Final = 8
+E_B: Final = 9
+E_C: Final = 10
+E_X: Final = 11  # text id (state word, order) or counter or buffer number
+E_Y: Final = 12  # text id (reason, product)
+E_PRODUCT: Final = 13  # product number within the line, -1 none or not in the plant
+E_ARRIVAL: Final = 14
+N_E: Final = 15
+
+# Order within an instant. A completion at the instant of an order's end belongs to that order; a count at the instant
+# of an order's start belongs to the new one; cycles start last, from the last station up (DESIGN: bottleneck).
+PHASE_COMPLETION: Final = 0
+PHASE_ORDER_END: Final = 1
+PHASE_ORDER_START: Final = 2
+PHASE_STATE: Final = 3
+PHASE_COUNT: Final = 4
+PHASE_BUFFER: Final = 5
+PHASE_CYCLE_START: Final = 6
+PHASE_OTHER: Final = 7
+
+# L: one line.
+L_SEEN: Final = 0
+L_T0: Final = 1  # ts of the first folded event
+L_NEWEST: Final = 2  # newest admitted ts
+L_ADMITTED: Final = 3  # number of admitted events
+L_NEXT: Final = 4  # no timer is due before this instant
+L_LAST: Final = 5  # ts of the last folded event
+L_NEXT_TICK: Final = 6
+L_EMIT_TICK: Final = 7  # oldest tick whose rows are not out yet
+L_NEXT_PANE: Final = 8
+L_PANE_START: Final = 9
+L_NEXT_STALE: Final = 10  # lower bound
+L_CALENDAR: Final = 11  # -1, OFF_SHIFT or PLANNED_STOP
+L_SHIFT: Final = 12
+L_DAY: Final = 13
+L_SHIFT_START: Final = 14
+L_DAY_START: Final = 15
+L_ORDER: Final = 16  # text id, -1 none
+L_PRODUCT: Final = 17  # product number, -1 none
+L_PRODUCT_TEXT: Final = 18
+L_ORDER_START: Final = 19
+L_CYCLES: Final = 20  # 1 once the line sent a cycle event
+L_CAUSAL: Final = 21  # longest active station, -1 none
+L_CAUSAL_TS: Final = 22
+L_CLOSINGS: Final = 23  # number of closings waiting for an undecided stop
+L_TOTAL_START: Final = 24  # start of the critical path that is not reset by panes
+L_CONTRADICTIONS: Final = 25  # cycle events that contradict the buffers
+L_PANES: Final = 26  # closed panes
+L_UNDECIDED: Final = 27  # stations in a stop of undecided length
+L_DUPLICATES: Final = 28
+L_LATE: Final = 29
+L_DIRTY: Final = 30  # a station became active or inactive since L_CAUSAL was chosen
+L_ORDER_PANES: Final = 31  # full panes since the order started
+L_FOLDED: Final = 32  # number of folded events
+N_L: Final = 33
+
+# S: one station.
+S_CLASS: Final = 0
+S_ACCRUED: Final = 1  # time is accounted up to here
+S_REPORTED: Final = 2  # reported time class, -1 none yet
+S_WORD: Final = 3
+S_REASON: Final = 4
+S_SEEN_TS: Final = 5
+S_STALE: Final = 6
+S_SINCE: Final = 7  # start of the current interval of class, word and reason
+S_STOP_START: Final = 8
+S_CYCLE: Final = 9  # CYCLE_* below
+S_CYCLE_TS: Final = 10  # since when
+S_ACTIVE_SINCE: Final = 11  # -1: inactive
+S_DOWN_ALERT: Final = 12
+S_CYCLE_PRODUCT: Final = 13
+S_IV_CLASS: Final = 14
+S_IV_WORD: Final = 15
+S_IV_REASON: Final = 16
+S_IV_ORDER: Final = 17
+S_TOUCHED: Final = 18
+S_BUSY_TS: Final = 19
+N_S: Final = 20
+
+CYCLE_UNSEEN: Final = 0
+CYCLE_BUSY: Final = 1
+CYCLE_DONE: Final = 2  # completed, no room downstream
+CYCLE_STARVED: Final = 3
+CYCLE_READY: Final = 4  # parts are there, the station has not started
+
+# Q: sequence numbers seen of a station (rows n_stations..: of a line's own events).
+Q_EPOCH: Final = 0
+Q_MAX: Final = 1  # newest seq + 1; 0: none yet
+Q_GAPS: Final = 2  # numbers that left the window unseen
+Q_BITS: Final = 3
+Q_WORDS: Final = 16  # 16 x 64 numbers behind the newest are remembered
+N_Q: Final = Q_BITS + Q_WORDS
+
+# B: one buffer; K: one counter.
+B_LEVEL: Final = 0
+B_LAST_PUT: Final = 1
+B_LAST_TAKE: Final = 2
+N_B: Final = 3
+K_SEEN: Final = 0
+K_VALUE: Final = 1
+K_EPOCH: Final = 2
+N_K: Final = 3
+
+# Scopes whose totals start at a cut: rows of `base`.
+SCOPE_SHIFT: Final = 0
+SCOPE_DAY: Final = 1
+SCOPE_ORDER: Final = 2
+N_SCOPES: Final = 3
+
+# X: a closing that waits for an undecided stop; its deltas lie beside it.
+X_SCOPE: Final = 0
+X_START: Final = 1
+X_END: Final = 2
+X_ORDER: Final = 3
+X_PRODUCT: Final = 4
+X_SHIFT: Final = 5
+X_LAST: Final = 6
+N_X: Final = 7
+# Context of a tick whose rows are not out yet.
+T_ORDER: Final = 0
+T_PRODUCT: Final = 1
+T_SHIFT: Final = 2
+T_LAST: Final = 3
+N_T: Final = 4
+
+# LC, SC, WC, BC, KC: the plant model in numbers.
+LC_STATION: Final = 0  # first station
+LC_STATIONS: Final = 1
+LC_WINDOW: Final = 2
+LC_WINDOWS: Final = 3
+LC_PUBLISH_NS: Final = 4
+LC_LATENESS_NS: Final = 5
+LC_MAX_JUMP_NS: Final = 6
+LC_PANE_NS: Final = 7
+LC_PANES: Final = 8
+LC_REQUIRES_ORDER: Final = 9
+LC_CALENDAR: Final = 10
+LC_VECTOR: Final = 11  # offset of the line's critical-path matrix
+LC_TICKS: Final = 12  # offset of its tick contexts
+LC_TICK_SLOTS: Final = 13
+LC_HORIZON_NS: Final = 14  # after this much silence no window has an event
+LC_PANE_ROW: Final = 15  # offset of its pane history
+LC_DOWN_NS: Final = 16  # alert limit, 0 none
+LC_CLOSING: Final = 17  # offset of its closings
+N_LC: Final = 18
+SC_LINE: Final = 0
+SC_MINOR_NS: Final = 1
+SC_STALE_NS: Final = 2
+SC_OUTPUT: Final = 3  # buffer, -1 none
+SC_INPUT: Final = 4  # offset into `inputs`
+SC_INPUTS: Final = 5
+SC_PARTS_FROM_CYCLE: Final = 6
+SC_IDEAL: Final = 7  # offset into `ideal`: [no product, product 0, product 1, ...]
+N_SC: Final = 8
+WC_LENGTH: Final = 0
+WC_STEP: Final = 1
+WC_RING: Final = 2  # offset of the first station's ring
+WC_SLOTS: Final = 3
+N_WC: Final = 4
+BC_CAPACITY: Final = 0
+BC_PRODUCER: Final = 1  # offset into `producers`
+BC_PRODUCERS: Final = 2
+BC_CONSUMER: Final = 3
+BC_CONSUMERS: Final = 4
+N_BC: Final = 5
+KC_QUALITY: Final = 0  # GOOD, SCRAP or REWORK
+KC_SCALE: Final = 1
+KC_MODULUS: Final = 2  # 0: never wraps
+N_KC: Final = 3
+
+# Rows that leave the kernels. KO: key figures.
+KO_LINE: Final = 0
+KO_STATION: Final = 1
+KO_WINDOW: Final = 2  # window number of the plant, or -1 - scope
+KO_START: Final = 3
+KO_END: Final = 4
+KO_SHIFT: Final = 5
+KO_ORDER: Final = 6
+KO_PRODUCT: Final = 7
+KO_COLUMNS: Final = 8
+N_KO: Final = KO_COLUMNS + N_COLUMNS
+# IO: closed state intervals.
+IO_LINE: Final = 0
+IO_STATION: Final = 1
+IO_START: Final = 2
+IO_END: Final = 3
+IO_CLASS: Final = 4
+IO_WORD: Final = 5
+IO_REASON: Final = 6
+IO_ORDER: Final = 7
+N_IO: Final = 8
+# PO: bottleneck panes, windows of panes, orders.
+PO_LINE: Final = 0
+PO_STATION: Final = 1
+PO_KIND: Final = 2  # PANE, PANE_WINDOW, ORDER_PATH
+PO_START: Final = 3
+PO_END: Final = 4
+PO_SHIFT: Final = 5
+PO_ORDER: Final = 6
+PO_PRODUCT: Final = 7
+PO_PANES: Final = 8
+PO_PATH_NS: Final = 9
+PO_BLOCKED: Final = 10
+PO_STARVED: Final = 11
+PO_RUNNING: Final = 12
+PO_CAUSAL: Final = 13
+PO_SOLE: Final = 14
+PO_SHIFTING: Final = 15
+N_PO: Final = 16
+PANE: Final = 0
+PANE_WINDOW: Final = 1
+ORDER_PATH: Final = 2
+# H: what the history of panes keeps per station.
+H_START: Final = 0
+H_END: Final = 1
+H_PATH: Final = 2
+H_BLOCKED: Final = 3
+H_STARVED: Final = 4
+H_RUNNING: Final = 5
+H_CAUSAL: Final = 6
+H_SOLE: Final = 7
+H_SHIFTING: Final = 8
+N_H: Final = 9
+# AO: alerts the fold itself sees.
+AO_LINE: Final = 0
+AO_STATION: Final = 1
+AO_KIND: Final = 2
+AO_ACTION: Final = 3
+AO_TS: Final = 4
+AO_SINCE: Final = 5
+N_AO: Final = 6
+ALERT_DOWN: Final = 0
+ALERT_STALE: Final = 1
+RAISED: Final = 0
+CLEARED: Final = 1
+
+# Verdicts of admission.
+ADMITTED: Final = 0
+DUPLICATE: Final = 1
+LATE: Final = 2
+STALE_EPOCH: Final = 3
+HELD: Final = 4  # a jump ahead that nothing has confirmed yet
+UNCONFIRMED: Final = 5

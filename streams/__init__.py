@@ -1,0 +1,1 @@
+"""Kafka, Faust, HTTP and the command line. Thin; the only asynchronous code."""

@@ -1,0 +1,126 @@
+"""`twin audit`: what lies in an audit root."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from streams.cli.parser import add_json, command, group
+
+if TYPE_CHECKING:
+    from streams.cli.parser import Commands
+
+
+def add(commands: "Commands") -> None:
+    audit = group(commands, "audit", help="list, query and compare audited Parquet", example="twin audit ls audit")
+
+    parser = command(audit, "ls", ls, help="list the sets of an audit root", example="twin audit ls audit")
+    _add_root(parser)
+    add_json(parser)
+
+    parser = command(
+        audit,
+        "query",
+        query,
+        help="run one SQL statement over the sets, with DuckDB",
+        example='twin audit query audit "SELECT line, count(*) FROM kpis GROUP BY line"',
+        more="Each set (events, states, kpis, bottlenecks, alerts, rejected) is a view. Nothing can be changed.",
+    )
+    _add_root(parser)
+    parser.add_argument("sql", metavar="SQL", help="one SELECT")
+    add_json(parser)
+
+    parser = command(
+        audit,
+        "digest",
+        digest,
+        help="print one hash per set over its rows",
+        example="twin audit digest audit-live --against audit-replay",
+        more="Rows are taken in canonical order, without the fields that name where a row came from: the same log\n"
+        "gives the same hashes, live or replayed, on one worker or eight.",
+    )
+    _add_root(parser)
+    parser.add_argument(
+        "--against", metavar="FOLDER", help="compare with another audit root; exit code 1 if they differ"
+    )
+    add_json(parser)
+
+
+def _add_root(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("root", metavar="FOLDER", help="audit root")
+
+
+def ls(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from streams.cli.output import as_json, columns
+    from streams.watch import moment
+    from twin.audit.read import ls as listings
+
+    found = listings(args.root)
+    if args.json:
+        as_json({name: asdict(listing) for name, listing in found.items()})
+        return 0
+    rows = [
+        (
+            name,
+            listing.files,
+            f"{listing.rows:,}",
+            f"{listing.bytes:,}",
+            moment(listing.first_ns),
+            moment(listing.last_ns),
+            " ".join(map(str, listing.partitions)),
+            " ".join(listing.models),
+        )
+        for name, listing in found.items()
+    ]
+    columns(("set", "files", "rows", "bytes", "first (UTC)", "last (UTC)", "partitions", "model"), rows)
+    return 0
+
+
+def query(args: argparse.Namespace) -> int:
+    from streams.cli.output import as_json, columns
+    from twin.audit.query import query as run_query
+
+    table = run_query(args.root, args.sql)
+    if args.json:
+        as_json([{key: _plain(value) for key, value in row.items()} for row in table.to_pylist()])
+        return 0
+    columns(table.column_names, [[_text(value) for value in row.values()] for row in table.to_pylist()])
+    return 0
+
+
+def digest(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from streams.cli.output import as_json, line
+    from twin.audit.digest import digest as digests
+
+    found = digests(args.root)
+    other = digests(args.against) if args.against else found
+    differing = [name for name in found if found[name] != other[name]]
+    if args.json:
+        result: dict[str, Any] = {name: asdict(value) for name, value in found.items()}
+        as_json({"sets": result, "differ": differing} if args.against else result)
+    else:
+        for name, value in found.items():
+            beside = ""
+            if args.against:
+                beside = f"  DIFFERS: {other[name].rows:,} rows there" if name in differing else "  same"
+            line(f"{value.sha256}  {name} ({value.rows:,} rows){beside}")
+    return 1 if differing else 0
+
+
+def _plain(value: object) -> object:
+    """A cell for JSON: numbers and text stay, NaN and infinity become null, all else becomes text."""
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return value if value is None or isinstance(value, bool | int | str | list | dict) else str(value)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return "" if value is None else str(value)

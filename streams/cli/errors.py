@@ -1,0 +1,66 @@
+"""Exit codes, and which error ends with which."""
+
+import sys
+from typing import Final
+
+from streams import exits
+
+OK: Final = exits.OK
+PROBLEM: Final = 1
+USAGE: Final = 2
+INTERNAL: Final = exits.INTERNAL
+INTERRUPTED: Final = 130
+
+EXIT_CODES: Final = {
+    OK: "done, and nothing wrong was found",
+    PROBLEM: "a difference or a problem was found; the message says which",
+    USAGE: "the command line or an input file is wrong",
+    INTERNAL: "internal error: a worker replays from its snapshot when started again",
+    exits.FENCED: "worker: fenced, another one has the same instance id",
+    exits.WATCHDOG: "worker: partitions were assigned, but no state could be loaded for them",
+    exits.STATE: "worker: group, snapshots and audit root do not fit together; a person must decide",
+    exits.HARD_STOP: "worker: the stop did not finish within its limit",
+    INTERRUPTED: "interrupted (Ctrl-C or SIGTERM), after a clean end",
+}
+
+# By name, so that sorting an error imports nothing that the command itself did not need.
+_KNOWN: Final = (
+    ("twin.plant", "PlantError", USAGE),
+    ("twin.sources", "MappingError", USAGE),
+    ("twin.sources", "SourceError", USAGE),
+    ("twin.audit", "AuditError", USAGE),
+    ("streams.settings", "SettingsError", USAGE),
+    ("streams.broker_tools", "BrokerError", PROBLEM),
+    ("streams.demo", "DemoError", PROBLEM),
+    ("streams.feed", "FeedError", PROBLEM),
+    ("streams.fleet", "FleetError", PROBLEM),
+    ("streams.topics", "TopicsError", PROBLEM),
+)
+
+
+class CommandError(Exception):
+    """Ends the command with one message and an exit code; the message says what to do next."""
+
+    def __init__(self, message: str, code: int = PROBLEM) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """What to print for `error`, and the exit code."""
+    if isinstance(error, CommandError):
+        return str(error), error.code
+    for module, name, code in _KNOWN:
+        if _is_a(error, module, name):
+            return str(error), code
+    if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError | PermissionError):
+        return f"{error.filename}: {(error.strerror or 'cannot be opened').lower()}", USAGE
+    if _is_a(error, "aiokafka.errors", "KafkaError"):
+        text = str(error) or type(error).__name__
+        return f"Kafka: {text}; `twin doctor` checks the broker, `twin broker` starts a local one", PROBLEM
+    return f"internal error: {type(error).__name__}: {error} (TAKTWIN_DEBUG=1 shows the trace)", INTERNAL
+
+
+def _is_a(error: BaseException, module: str, name: str) -> bool:
+    kind = getattr(sys.modules.get(module), name, None)
+    return isinstance(kind, type) and isinstance(error, kind)

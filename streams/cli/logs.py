@@ -1,0 +1,53 @@
+"""What `feed` and `replay` share: naming logs, and the progress bar."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twin.plant.model import Plant
+    from twin.sources import Logs
+
+
+def add_logs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "logs", metavar="LOG", nargs="+", help="CSV, MTConnect SHDR, JSON lines or events Parquet; .gz too"
+    )
+    parser.add_argument(
+        "--mapping",
+        metavar="FILE",
+        help="what the columns of the logs mean (default: the plant's own rules)",
+    )
+
+
+def open_all(args: argparse.Namespace) -> "tuple[Plant, Logs]":
+    """The plant of `--plant` and the logs named, by `--mapping` or the plant file's own rules."""
+    from twin import plant as plants
+    from twin.sources import load_mapping, open_logs
+
+    plant = plants.load(args.plant)
+    return plant, open_logs(args.logs, plant, load_mapping(args.mapping, plant) if args.mapping else None)
+
+
+@contextmanager
+def progress(logs: "Logs") -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal's stderr, by bytes read; gives the function to call with the events so far."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    total = logs.size
+    columns = (
+        TextColumn("{task.percentage:>3.0f} %"),
+        BarColumn(),
+        TextColumn("{task.fields[events]:,} events"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=total, events=0)
+
+        def update(events: int) -> None:
+            bar.update(task, completed=logs.position, events=events)
+
+        yield update

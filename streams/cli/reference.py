@@ -1,0 +1,76 @@
+"""Writes the generated pages: docs/cli.md from the parser, the settings in docs/operating.md from their declaration.
+
+python -m streams.cli.reference docs        (or `make docs`)
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from streams.cli.errors import EXIT_CODES
+from streams.cli.parser import build
+from streams.settings import table
+
+_BEGIN = "<!-- settings: written by `make docs` -->\n"
+_END = "<!-- /settings -->"
+
+
+def with_settings(text: str) -> str:
+    """`text` with the table of settings between the two marks."""
+    before, _, rest = text.partition(_BEGIN)
+    after = rest.partition(_END)[2]
+    rows = [f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |" for name, default, meaning in table()]
+    return "\n".join([before + _BEGIN + "| variable | default | meaning |", "| --- | --- | --- |", *rows, _END]) + after
+
+
+def page() -> str:
+    """The whole page. Written from the actions, because the layout of argparse's own help differs between Pythons."""
+    lines = [
+        "# Command line",
+        "",
+        "Written by `make docs` from the command line itself. Results go to stdout, messages and progress to stderr.",
+        "",
+        "## Exit codes",
+        "",
+        "| code | meaning |",
+        "| --- | --- |",
+        *[f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()],
+    ]
+    for parser in leaves(build()):
+        lines += ["", f"## {parser.prog}", "", parser.description or "", *_arguments(parser)]
+        example = (parser.epilog or "").partition("\n")[2].strip()
+        lines += ["", "```", example, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Every command that does something, in the order of the help."""
+    nested = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not nested:
+        yield parser
+    for action in nested:
+        for child in action.choices.values():
+            yield from leaves(child)
+
+
+def _arguments(parser: argparse.ArgumentParser) -> list[str]:
+    rows = []
+    for action in parser._actions:
+        if isinstance(action, argparse._HelpAction) or action.help == argparse.SUPPRESS:
+            continue
+        value = action.metavar if isinstance(action.metavar, str) else (action.dest if action.nargs != 0 else "")
+        name = ", ".join(action.option_strings)
+        shown = " ".join(part for part in (name, value if action.nargs != 0 else "") if part)
+        rows.append(f"| `{shown}` | {(action.help or '').replace('|', chr(92) + '|')} |")
+    return ["", "| argument | meaning |", "| --- | --- |", *rows] if rows else []
+
+
+def write(docs: Path) -> None:
+    (docs / "cli.md").write_text(page())
+    operating = docs / "operating.md"
+    operating.write_text(with_settings(operating.read_text()))
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

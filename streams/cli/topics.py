@@ -1,0 +1,84 @@
+"""`twin topics`: what the topics should be, and making them so."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from streams.cli.parser import add_bootstrap, add_json, command, group
+
+if TYPE_CHECKING:
+    from streams.cli.parser import Commands
+    from streams.settings import Settings
+    from streams.topics import Change
+
+
+def add(commands: "Commands") -> None:
+    topics = group(commands, "topics", help="compare or create the Kafka topics", example="twin topics plan")
+    parser = command(
+        topics,
+        "plan",
+        plan,
+        help="print what would have to change, changing nothing",
+        example="twin topics plan --bootstrap localhost:9092",
+        more="Exit code 1 where something would change.",
+    )
+    _add_common(parser)
+    parser = command(
+        topics,
+        "apply",
+        apply,
+        help="create what is missing and mend what differs",
+        example="twin topics apply --bootstrap localhost:9092 --partitions 8",
+        more="Never takes partitions away and never moves lines between partitions: it says so and ends with 1.",
+    )
+    _add_common(parser)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    add_bootstrap(parser)
+    parser.add_argument(
+        "--partitions", type=int, metavar="N", help="of the events topic (default: TAKTWIN_PARTITIONS, else 4)"
+    )
+    parser.add_argument("--replication", type=int, metavar="N", help="replicas (default: TAKTWIN_REPLICATION, else 1)")
+    add_json(parser)
+
+
+def _settings(args: argparse.Namespace) -> "Settings":
+    from streams.settings import Settings
+
+    return Settings.from_env(bootstrap=args.bootstrap, partitions=args.partitions, replication=args.replication)
+
+
+def plan(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from streams.topics import admin_client
+    from streams.topics import plan as make_plan
+
+    settings = _settings(args)
+
+    async def planned() -> "list[Change]":
+        async with admin_client(settings) as admin:
+            return await make_plan(admin, settings)
+
+    changes = asyncio.run(planned())
+    _show(changes, args.json, "nothing to change")
+    return 1 if changes else 0
+
+
+def apply(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from streams.topics import ensure
+
+    _show(asyncio.run(ensure(_settings(args))), args.json, "nothing to change: every topic is as it should be")
+    return 0
+
+
+def _show(changes: "list[Change]", as_json: bool, nothing: str) -> None:
+    from streams.cli import output
+
+    if as_json:
+        output.as_json([{"kind": c.kind, "topic": c.topic, "detail": c.detail} for c in changes])
+    else:
+        for text in [str(change) for change in changes] or [nothing]:
+            output.line(text)

@@ -1,0 +1,72 @@
+"""`twin watch`: the live table."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from streams.cli.parser import add_bootstrap, add_json, command
+
+if TYPE_CHECKING:
+    from streams.cli.parser import Commands
+    from streams.settings import Settings
+
+
+def add(commands: "Commands") -> None:
+    parser = command(
+        commands,
+        "watch",
+        run,
+        help="show every line live: state, OEE, bottleneck, lag",
+        example="twin watch --once",
+        more="Reads the topic of lines; changes nothing. Ctrl-C ends it.",
+    )
+    add_bootstrap(parser)
+    parser.add_argument("--once", action="store_true", help="print the table once and end")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    import asyncio
+    import contextlib
+
+    from streams import interrupt
+    from streams.settings import Settings
+
+    settings = Settings.from_env(bootstrap=args.bootstrap)
+    if args.once or args.json:
+        return asyncio.run(_once(settings, args.json))
+    with contextlib.suppress(KeyboardInterrupt):
+        interrupt.run(_live(settings))
+    return 0
+
+
+async def _once(settings: "Settings", as_json: bool) -> int:
+    from rich.console import Console
+
+    from streams.cli import output
+    from streams.watch import WIDE, watching
+
+    async with watching(settings) as watcher:
+        await watcher.read_all()
+        if as_json:
+            output.as_json(watcher.lines.rows())
+        else:
+            console = Console()
+            console.print(watcher.lines.table(wide=console.width >= WIDE))
+    return 0
+
+
+async def _live(settings: "Settings") -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    from streams.watch import WIDE, watching
+
+    console = Console()
+    async with watching(settings) as watcher:
+        # The alternate screen of a terminal, so that the shell's own lines come back afterwards.
+        with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+            while True:
+                await watcher.read(0.25)
+                live.update(
+                    watcher.lines.table(f"lines of {settings.bootstrap}", wide=console.width >= WIDE), refresh=True
+                )

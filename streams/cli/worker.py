@@ -1,0 +1,38 @@
+"""`twin worker`: one worker process of the group."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from streams.cli.parser import add_bootstrap, command
+
+if TYPE_CHECKING:
+    from streams.cli.parser import Commands
+
+
+def add(commands: "Commands") -> None:
+    parser = command(
+        commands,
+        "worker",
+        run,
+        help="run a worker: events in, results to topics and Parquet, until SIGTERM",
+        example="twin worker --plant plant.toml --audit /data/audit --bootstrap kafka:9092",
+        more="Start as many as there are partitions at most; they share the lines among them. All see the same audit\n"
+        "root and state folder. Every setting can be given as TAKTWIN_NAME (docs/operating.md).",
+    )
+    parser.add_argument("--plant", metavar="FILE", help="plant file (default: TAKTWIN_PLANT, else plant.toml)")
+    parser.add_argument("--audit", metavar="FOLDER", help="audit root (default: TAKTWIN_AUDIT, else audit)")
+    add_bootstrap(parser)
+    parser.add_argument("--health-port", type=int, metavar="N", help="port of /alive and /ready; 0: any; -1: none")
+
+
+def run(args: argparse.Namespace) -> int:
+    from streams.settings import Settings
+    from streams.worker import run as run_worker
+
+    settings = Settings.from_env(
+        plant=args.plant,
+        audit=args.audit,
+        bootstrap=args.bootstrap,
+        health_port=args.health_port,
+    )
+    return int(run_worker(settings) or 0)

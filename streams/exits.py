@@ -1,0 +1,33 @@
+"""Exit codes of a worker, and the ways it ends itself."""
+
+import logging
+import os
+import threading
+from typing import Final, NoReturn
+
+log = logging.getLogger(__name__)
+
+OK: Final = 0
+NO_KAFKA: Final = 1  # no broker or no topics, or Faust gave up: start again after a while
+INTERNAL: Final = 70  # an unexpected error: nothing is committed, a restart replays from the snapshot
+FENCED: Final = 71  # six commits fenced in a row: two workers with one instance id
+WATCHDOG: Final = 72  # partitions assigned, but no state for them
+STATE: Final = 73  # group, snapshots and audit root do not fit together: a person must decide
+HARD_STOP: Final = 75  # a stop did not finish within its limit, most likely because the broker is away
+
+
+def end_now(code: int, message: str, error: BaseException | None = None) -> NoReturn:
+    """Log and end the process at once, without a commit: what was not checkpointed is replayed.
+
+    Not an exception: Faust would acknowledge the record, restart the agent and go on behind it.
+    """
+    log.critical("%s; exit code %d", message, code, exc_info=error)
+    logging.shutdown()
+    os._exit(code)
+
+
+def limit_stop(limit_s: float) -> None:
+    """End the process hard when it still lives after `limit_s`: a consumer whose broker is away never stops."""
+    timer = threading.Timer(limit_s, end_now, (HARD_STOP, f"the stop took longer than {limit_s} s"))
+    timer.daemon = True
+    timer.start()

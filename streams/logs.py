@@ -1,0 +1,46 @@
+"""Logging of a worker: one line per record on standard error, with a limit on what repeats."""
+
+import logging
+import sys
+from typing import Final
+
+from streams import clock
+
+WINDOW_S: Final = 10.0
+MOST_PER_WINDOW: Final = 5
+# aiokafka alone writes about a thousand lines while a broker is away for 13 s.
+_CHATTY: Final = ("aiokafka", "faust", "mode")
+
+
+class RateLimit(logging.Filter):
+    """Lets the first few records of each message text through per window, then says how many it held back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith(_CHATTY):
+            return True
+        key = (record.name, str(record.msg))
+        now = clock.monotonic_s()
+        start, count = self._seen.get(key, (now, 0))
+        if now - start >= WINDOW_S:
+            if count > MOST_PER_WINDOW:
+                record.msg = f"{record.msg} (and {count - MOST_PER_WINDOW} more like it in {now - start:.0f} s)"
+            start, count = now, 0
+        self._seen[key] = (start, count + 1)
+        return count < MOST_PER_WINDOW
+
+
+def configure(level: str) -> None:
+    """Set up the root logger; Faust's own chatter only with DEBUG."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(RateLimit())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    quiet = logging.DEBUG if level == "DEBUG" else logging.WARNING
+    for name in ("faust", "mode", "aiokafka", "asyncio"):
+        logging.getLogger(name).setLevel(quiet)

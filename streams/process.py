@@ -1,0 +1,136 @@
+"""One run of records into one partition's state. No I/O, no await: offset, state and rows change in one step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from aiokafka.structs import ConsumerRecord
+
+from streams.checkpoint import PartitionState
+from twin.audit.rows import rejected_table, with_origin
+from twin.events.block import INTEGER_COLUMNS, EventBlock, Rejected
+from twin.plant.model import Plant
+from twin.wire.decode import Decoder
+from twin.wire.encode import events_table
+
+_CONTENT_TYPE: Final = "content-type"
+
+
+class Place(Enum):
+    """Where a run stands to the offset that is due."""
+
+    DUE = "due"
+    OLD = "old"  # folded before: an earlier seek went back further than needed
+    HOLE = "hole"  # the log has nothing in between (transaction markers, compaction, retention): natural
+    LOST = "lost"  # a run went missing between fetch and here: go back, never skip
+
+
+def place(first: int, last: int, base: int | None, due: int) -> Place:
+    """`base` is the fetch position before the run: the log holds nothing in [base, first)."""
+    if last < due:
+        return Place.OLD
+    if first <= due:
+        return Place.DUE
+    return Place.HOLE if base is not None and base <= due else Place.LOST
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What one run gave."""
+
+    records: int
+    events: int
+    duplicates: int
+    late: int
+    tables: list[tuple[str, pa.Table]]  # results with their origin, every set but events and rejected
+    rejected: list[Rejected]
+
+
+class Processor:
+    """Decodes and folds the records of one topic."""
+
+    def __init__(self, plant: Plant, topic: str) -> None:
+        self._plant = plant
+        self._topic = topic
+        self._decoder = Decoder(plant)
+        self._line_of_key = {line.id.encode(): index for index, line in enumerate(plant.lines)}
+
+    def fold(self, state: PartitionState, run: Sequence[ConsumerRecord]) -> Folded:
+        """Fold the records that are due. Refused ones become rows; any other exception is a fault of ours."""
+        due = [record for record in run if record.offset >= state.next]
+        partition = state.tp.partition
+        offsets = [record.offset for record in due]
+        # A null value (a tombstone) means nothing on this topic: it is refused as empty.
+        values = [record.value or b"" for record in due]
+        block, rejected = self._decoder.decode(values, offsets, _encodings(due))
+        block, misplaced = self._misplaced(block, due)
+        rejected += misplaced
+        results = state.twin.fold(block)
+        origin = (self._topic, partition)
+        tables = [
+            (name, with_origin(table, *origin, offsets[-1]))
+            for name, table in results.tables.items()
+            if table.num_rows and name != "rejected"
+        ]
+        late = results.tables.get("rejected")
+        if len(block):
+            state.take("events", with_origin(events_table(block, self._plant), *origin, block.offset))
+        if rejected:
+            state.take("rejected", rejected_table(rejected, *origin))
+        if late is not None and late.num_rows:
+            state.take("rejected", with_origin(late, *origin, offsets[-1]))
+            rejected += _as_rejected(late, offsets[-1])
+        for name, table in tables:
+            state.take(name, table)
+        state.next = offsets[-1] + 1
+        return Folded(len(due), len(block), results.duplicates, results.late, tables, rejected)
+
+    def _misplaced(self, block: EventBlock, due: Sequence[ConsumerRecord]) -> tuple[EventBlock, list[Rejected]]:
+        """Refuse events whose record is keyed by another line: that line's partition would hold a second state of it.
+
+        A key that names no line of the plant (or none at all) says nothing.
+        """
+        keyed = np.array([self._line_of_key.get(record.key, -1) for record in due], np.int32)
+        if not len(block) or (keyed < 0).all():
+            return block, []
+        position = np.searchsorted(np.array([record.offset for record in due], np.int64), block.offset)
+        expected = keyed[position]
+        wrong = np.flatnonzero((expected >= 0) & (expected != block.line))
+        if not wrong.size:
+            return block, []
+        rejected = []
+        for i in wrong.tolist():
+            record = due[int(position[i])]
+            line = self._plant.lines[int(block.line[i])].id
+            detail = f"event of line {line} in a record keyed {record.key.decode()}; key each record by its line"
+            rejected.append(
+                Rejected("wrong_line_key", detail, record.offset, record.value or b"", line, int(block.ts[i]))
+            )
+        return _without(block, wrong), rejected
+
+
+def _encodings(records: Sequence[ConsumerRecord]) -> list[str | None] | None:
+    if not any(record.headers for record in records):
+        return None
+    found: list[str | None] = []
+    for record in records:
+        kind = next((value for name, value in record.headers or () if name.lower() == _CONTENT_TYPE), None)
+        found.append(None if kind is None else kind.decode("ascii", "replace"))
+    return found
+
+
+def _without(block: EventBlock, rows: "np.typing.NDArray[np.int64]") -> EventBlock:
+    kept = {name: np.delete(getattr(block, name), rows) for name in INTEGER_COLUMNS}
+    return EventBlock(**kept, words=block.words)
+
+
+def _as_rejected(table: pa.Table, offset: int) -> list[Rejected]:
+    times = table.column("ts").cast(pa.int64()).to_pylist()
+    rows = table.select(["reason", "detail", "line", "value"]).to_pylist()
+    return [
+        Rejected(row["reason"], row["detail"] or "", offset, row["value"], row["line"], ts)
+        for row, ts in zip(rows, times, strict=True)
+    ]

@@ -1,0 +1,228 @@
+"""Results to Kafka, at least once: packed into whole batches, acknowledged before an offset is committed.
+
+A record's `id` is made of what the row is about, never of when or by whom it was sent, so a consumer that saw a row
+before a crash knows it again after the replay.
+"""
+
+import asyncio
+import functools
+import hashlib
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from aiokafka import AIOKafkaProducer, codec
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import DefaultPartitioner
+
+from streams import topics
+from streams.settings import Settings
+from twin.events.block import Rejected
+
+log = logging.getLogger(__name__)
+
+MOST_BATCH_BYTES: Final = 1_000_000  # a broker takes 1,048,588 unless told otherwise
+LINGER_S: Final = 0.05
+MOST_PENDING: Final = 32  # batches on their way; more hold the sender back
+# A refused record may be as long as the broker allows, and then does not fit with its headers.
+MOST_REJECTED_BYTES: Final = 900_000
+# How long the producer tries before a batch is lost and the worker must end: longer than a broker's restart.
+_DELIVERY_LIMIT_S: Final = 120.0
+
+# What makes a row itself, by set.
+IDENTITY: Final = {
+    "kpis": ("line", "station", "window", "start", "end", "revision", "policy", "model"),
+    "bottlenecks": ("line", "station", "window", "start", "end", "revision", "policy", "model"),
+    "alerts": ("line", "station", "kind", "action", "ts", "model"),
+}
+_TOPIC_OF: Final = {"kpis": topics.KPIS, "bottlenecks": topics.KPIS, "alerts": topics.ALERTS}
+Headers = list[tuple[str, bytes]]  # a list: aiokafka takes no other sequence
+Place = tuple[str, int]  # topic, partition
+
+
+class PublishError(RuntimeError):
+    """The broker did not take a result; its offset must not be committed."""
+
+
+def record_id(*parts: object) -> str:
+    """16 hex digits of what identifies a record. Not for security: SHA-1 is short and quick."""
+    text = "\x1f".join("" if part is None else str(part) for part in parts)
+    return hashlib.sha1(text.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()[:16]
+
+
+def json_rows(set_name: str, table: pa.Table) -> Iterator[tuple[str, bytes]]:
+    """(line, JSON) of each row: its columns, times as RFC 3339 with nanoseconds, `id` and `set` first."""
+    columns = {}
+    for name in table.column_names:
+        column = table.column(name)
+        # Times as text, because 64-bit nanoseconds do not survive a JavaScript number.
+        is_time = pa.types.is_timestamp(column.type)
+        columns[name] = (pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ") if is_time else column).to_pylist()
+    for values in zip(*columns.values(), strict=True):
+        row = dict(zip(columns, values, strict=True))
+        identity = record_id(set_name, *(row[name] for name in IDENTITY[set_name]))
+        yield row["line"], msgspec.json.encode({"id": identity, "set": set_name, **row})
+
+
+class Publisher:
+    """Sends results; one per worker. `start` and `stop` belong to the worker's loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+        self._choose = DefaultPartitioner()
+        self._partitions: dict[str, list[int]] = {}
+        self._open: dict[Place, Any] = {}
+        self._ready: asyncio.Queue[tuple[Place, Any, asyncio.Future[None]]] = asyncio.Queue()
+        self._unacknowledged: set[asyncio.Future[None]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.sent = 0
+
+    async def start(self) -> None:
+        """Connect. Raises KafkaError, or PublishError when a topic is missing."""
+        settings = self._settings
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=settings.bootstrap,
+            enable_idempotence=True,
+            max_batch_size=MOST_BATCH_BYTES,
+            max_request_size=4 * MOST_BATCH_BYTES,
+            request_timeout_ms=int(_DELIVERY_LIMIT_S * 1000),
+            # gzip, which is always there, costs more time than it saves on the way.
+            compression_type="lz4" if codec.has_lz4() else None,
+        )
+        await self._producer.start()
+        for name in (topics.EVENTS, topics.LINES, topics.KPIS, topics.ALERTS, topics.REJECTED):
+            topic = settings.topic(name)
+            found = await self._producer.partitions_for(topic)
+            if not found:
+                raise PublishError(f"topic {topic} does not exist; make it with `twin topics apply`")
+            self._partitions[topic] = sorted(found)
+        self._tasks = [asyncio.create_task(self._send_ready()), asyncio.create_task(self._pack_now_and_then())]
+
+    async def stop(self) -> None:
+        """Give up what is not acknowledged; `flush` comes first."""
+        for task in self._tasks:
+            task.cancel()
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            await producer.stop()
+
+    def results(self, tables: Iterable[tuple[str, pa.Table]]) -> None:
+        """Take rows of the sets that have a topic. Nothing waits here, so that a checkpoint never comes between the
+        fold and its results: `room` is asked afterwards.
+        """
+        for set_name, table in tables:
+            name = _TOPIC_OF.get(set_name)
+            if name is not None and table.num_rows:
+                topic = self._settings.topic(name)
+                for line, value in json_rows(set_name, table):
+                    self._append(topic, line.encode(), value)
+
+    def rejected(self, rejected: Iterable[Rejected], topic: str, partition: int) -> None:
+        """Refused records: the bytes as they came, and in the headers why and from where."""
+        own = self._settings.topic(topics.REJECTED)
+        for index, one in enumerate(rejected):
+            value = one.value[:MOST_REJECTED_BYTES]
+            headers: Headers = [
+                ("id", record_id("rejected", topic, partition, one.offset, one.reason, one.detail, index).encode()),
+                ("reason", one.reason.encode()),
+                ("detail", one.detail.encode("utf-8", "replace")[:4096]),
+                ("source_topic", topic.encode()),
+                ("source_partition", str(partition).encode()),
+                ("source_offset", str(one.offset).encode()),
+            ]
+            if len(value) < len(one.value):
+                headers.append(("truncated_from_bytes", str(len(one.value)).encode()))
+            key = None if one.line is None else one.line.encode("utf-8", "replace")
+            self._append(own, key, value, headers)
+
+    def view(self, line: str, value: bytes) -> None:
+        """Take the provisional view of a line; the newest replaces those before it."""
+        self._append(self._settings.topic(topics.LINES), line.encode(), value)
+
+    @property
+    def behind(self) -> bool:
+        """True while so much is on its way that what can be left out should be."""
+        return len(self._unacknowledged) >= MOST_PENDING // 2
+
+    async def room(self) -> None:
+        """Wait until not too much is on its way. Raises PublishError."""
+        self._raise_failed()
+        while len(self._unacknowledged) >= MOST_PENDING:
+            await asyncio.wait(self._unacknowledged, return_when=asyncio.FIRST_COMPLETED)
+            self._raise_failed()
+
+    async def flush(self, limit_s: float) -> bool:
+        """Send what is packed; True when the broker has acknowledged all of it. Raises PublishError."""
+        self._pack_open()
+        waiting = set(self._unacknowledged)
+        if waiting:
+            # `wait`, which cancels nothing when its time is up.
+            await asyncio.wait(waiting, timeout=limit_s)
+        self._raise_failed()
+        return all(future.done() for future in waiting)
+
+    def _append(self, topic: str, key: bytes | None, value: bytes, headers: Headers | None = None) -> None:
+        partitions = self._partitions[topic]
+        # Kafka's own partitioner (murmur2 of the key), so that a line's records share a partition.
+        place = topic, self._choose(key, partitions, partitions)
+        headers = headers or []
+        builder = self._open.get(place)
+        if builder is not None and builder.append(timestamp=None, key=key, value=value, headers=headers) is not None:
+            return
+        if builder is not None:
+            self._enqueue(place, builder)
+        assert self._producer is not None
+        fresh = self._open[place] = self._producer.create_batch()
+        if fresh.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            raise PublishError(f"{topic}: a result of {len(value)} bytes does not fit a batch of {MOST_BATCH_BYTES}")
+
+    def _pack_open(self) -> None:
+        packed, self._open = self._open, {}
+        for place, builder in packed.items():
+            self._enqueue(place, builder)
+
+    def _enqueue(self, place: Place, builder: Any) -> None:
+        builder.close()
+        self.sent += builder.record_count()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._unacknowledged.add(done)
+        self._ready.put_nowait((place, builder, done))
+
+    def _raise_failed(self) -> None:
+        finished = {future for future in self._unacknowledged if future.done()}
+        self._unacknowledged -= finished
+        for future in finished:
+            error = future.exception()
+            if error is not None:
+                raise PublishError(f"a batch of results was not taken: {error!r}") from error
+
+    async def _send_ready(self) -> None:
+        """The only sender, so that batches leave in the order in which they were filled."""
+        assert self._producer is not None
+        while True:
+            (topic, partition), builder, done = await self._ready.get()
+            try:
+                sent = await self._producer.send_batch(builder, topic, partition=partition)
+            except KafkaError as error:
+                done.set_exception(error)
+            else:
+                sent.add_done_callback(functools.partial(_pass_on, done))
+
+    async def _pack_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(LINGER_S)
+            self._pack_open()
+
+
+def _pass_on(done: "asyncio.Future[None]", sent: "asyncio.Future[Any]") -> None:
+    if done.done():
+        return
+    error = None if sent.cancelled() else sent.exception()
+    if error is not None:
+        done.set_exception(error)
+    else:
+        done.set_result(None)

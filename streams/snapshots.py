@@ -1,0 +1,165 @@
+"""Immutable snapshot files: a partition's state, the offset it stands at, and the audit files staged with it.
+
+    "TWINSNAP" | version u16 | length of head u32 | length of state u64 | head (JSON) | state | SHA-256 of all before
+
+Numbers are little-endian. The name, `p{partition}-{next_offset}-{start of the SHA-256}.snapshot`, is the snapshot's id
+and goes into the metadata of the offset's commit. Because the content is part of the name, a worker that lost its
+partition and does not know it yet can write what it likes: it never touches a file that somebody else's commit names.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from twin.audit.writer import Manifest
+
+MAGIC: Final = b"TWINSNAP"
+VERSION: Final = 1
+_FIXED: Final = struct.Struct("<8sHIQ")
+_SHA_BYTES: Final = 32
+_NAME: Final = re.compile(r"p(\d{5,10})-(\d{20})-([0-9a-f]{16})", re.ASCII)
+_SUFFIX: Final = ".snapshot"
+
+
+class SnapshotError(RuntimeError):
+    """A snapshot that cannot be read or written: says which file, what is wrong, and what to do."""
+
+
+class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a snapshot says of itself."""
+
+    topic: str
+    partition: int
+    next_offset: int
+    model: str  # hash of the plant model the state belongs to
+    chain: str  # SHA-256 of the partition's last audit file
+    manifests: tuple[Manifest, ...] = ()  # staged with this snapshot or before it, and not yet published
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    head: Head
+    state: bytes
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    head = msgspec.json.encode(snapshot.head)
+    body = _FIXED.pack(MAGIC, VERSION, len(head), len(snapshot.state)) + head + snapshot.state
+    return body + hashlib.sha256(body).digest()
+
+
+def decode(data: bytes, name: str) -> Snapshot:
+    """Raises SnapshotError: not a snapshot, another version, cut off, or damaged."""
+    if len(data) < _FIXED.size + _SHA_BYTES or not data.startswith(MAGIC):
+        raise SnapshotError(f"{name}: not a snapshot, or cut off within its first bytes")
+    _, version, head_size, state_size = _FIXED.unpack_from(data)
+    if version != VERSION:
+        age = "newer" if version > VERSION else "older"
+        raise SnapshotError(
+            f"{name}: written by {age} software (format {version}, this one reads {VERSION}); "
+            "start the version that wrote it, or replay the events into a new audit root"
+        )
+    if len(data) != _FIXED.size + head_size + state_size + _SHA_BYTES:
+        raise SnapshotError(f"{name}: {len(data)} bytes, but its head promises another length: cut off or mixed up")
+    if hashlib.sha256(data[:-_SHA_BYTES]).digest() != data[-_SHA_BYTES:]:
+        raise SnapshotError(f"{name}: checksum does not match: the file is damaged")
+    at = _FIXED.size + head_size
+    try:
+        head = msgspec.json.decode(data[_FIXED.size : at], type=Head)
+    except msgspec.MsgspecError as error:
+        raise SnapshotError(f"{name}: head cannot be read: {error}") from error
+    return Snapshot(head, data[at:-_SHA_BYTES])
+
+
+class SnapshotStore:
+    """A folder of snapshots. Methods block on the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, snapshot: Snapshot) -> str:
+        """Write, fsync, rename, fsync the folder. Returns the id. The same content again is the same file."""
+        data = encode(snapshot)
+        digest = hashlib.sha256(data).hexdigest()[:16]
+        identity = f"p{snapshot.head.partition:05d}-{snapshot.head.next_offset:020d}-{digest}"
+        path = self._path(identity)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            descriptor = os.open(self.folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise SnapshotError(f"{path}: cannot be written ({error.strerror}); make room or fix the folder") from error
+        return identity
+
+    def load(self, identity: str) -> Snapshot:
+        """The snapshot of an id. Raises SnapshotError."""
+        match = _NAME.fullmatch(identity)
+        if match is None:
+            raise SnapshotError(f"{identity!r} is not a snapshot's id; was the offset committed by another program?")
+        path = self._path(identity)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise SnapshotError(f"{path}: missing; do all workers see the same state folder?") from None
+        except OSError as error:
+            raise SnapshotError(f"{path}: cannot be read ({error.strerror})") from error
+        snapshot = decode(data, str(path))
+        if (snapshot.head.partition, snapshot.head.next_offset) != (int(match[1]), int(match[2])):
+            raise SnapshotError(f"{path}: holds another partition or offset than its name says: it was renamed")
+        return snapshot
+
+    def ids(self, partition: int) -> list[str]:
+        """Ids of a partition by rising offset."""
+        try:
+            names = [path.name.removesuffix(_SUFFIX) for path in self.folder.iterdir() if path.suffix == _SUFFIX]
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in names if (m := _NAME.fullmatch(name)) and int(m[1]) == partition)
+
+    def newest_valid(self, partition: int, highest_offset: int) -> Snapshot | None:
+        """The newest snapshot at or below an offset that can be read; None: there is none."""
+        for identity in reversed(self.ids(partition)):
+            if offset_of(identity) <= highest_offset:
+                with contextlib.suppress(SnapshotError):
+                    return self.load(identity)
+        return None
+
+    def collect(self, partition: int, committed: str, keep: int) -> list[str]:
+        """Delete snapshots below the committed one but for the newest `keep`. Returns the deleted ids.
+
+        Only below it: the committed offset never goes back, so no owner, present or future, can need those.
+        """
+        older = [i for i in self.ids(partition) if offset_of(i) < offset_of(committed)]
+        deleted = older[: max(0, len(older) - keep)]
+        for identity in deleted:
+            self._path(identity).unlink(missing_ok=True)
+        return deleted
+
+    def _path(self, identity: str) -> Path:
+        return self.folder / f"{identity}{_SUFFIX}"
+
+
+def offset_of(identity: str) -> int:
+    """The next offset in a snapshot's id."""
+    match = _NAME.fullmatch(identity)
+    if match is None:
+        raise SnapshotError(f"{identity!r} is not a snapshot's id")
+    return int(match[2])

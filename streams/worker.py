@@ -1,0 +1,261 @@
+"""`twin worker`: events in, results to topics and Parquet, until it is told to stop."""
+
+import asyncio
+import contextlib
+import fcntl
+import importlib.metadata
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Final
+
+import msgspec
+from aiokafka import codec
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+import twin.plant
+from streams import clock, exits, logs
+from streams.app import TwinApp
+from streams.app import run as run_app
+from streams.checkpoint import Checkpointer, FencedError, PartitionState, PartitionStore, StateError, Twin
+from streams.health import HealthServer
+from streams.process import Place, Processor, place
+from streams.publish import Publisher, PublishError
+from streams.settings import Settings, SettingsError, unknown_variables
+from streams.snapshots import SnapshotError, SnapshotStore
+from streams.topics import EVENTS
+from streams.transport import Assigned, Run, Token
+from twin.audit import AuditError
+from twin.plant.model import Plant
+
+log = logging.getLogger(__name__)
+
+_WATCH_INTERVAL_S: Final = 1.0
+
+
+def run(settings: Settings, twin_type: type[Twin] | None = None) -> int:
+    """Run one worker until SIGTERM or SIGINT; returns the exit code.
+
+    Raises PlantError and SettingsError before anything is started. Once it runs, a fault ends the process itself
+    (`streams.exits`). `twin_type` stands in for `twin.line.PartitionTwin` in tests.
+    """
+    logs.configure(settings.log_level)
+    for name in unknown_variables():
+        log.warning("%s is set but means nothing; see docs/operating.md for the settings", name)
+    plant = twin.plant.load(Path(settings.plant))
+    lock = hold_instance(settings)
+    if twin_type is None:
+        from twin.line import PartitionTwin
+
+        twin_type = PartitionTwin
+    worker = TwinWorker(settings, plant, twin_type)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker.app = TwinApp(settings, worker, loop)
+    try:
+        return run_app(worker.app, loop)
+    finally:
+        if lock is not None:
+            lock.close()
+
+
+def hold_instance(settings: Settings) -> IO[str] | None:
+    """Lock a static id in the state folder: a second worker with it would make both fence each other for ever.
+
+    None without a static id. Raises SettingsError when another process holds it. The lock goes with the process.
+    """
+    if not settings.instance:
+        return None
+    folder = settings.state_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = (folder / f"instance-{settings.instance}.lock").open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        raise SettingsError(
+            f"TAKTWIN_INSTANCE: {settings.instance!r} is in use by another worker; give each its own"
+        ) from None
+    return handle
+
+
+class TwinWorker:
+    """What the application drives: the states of this worker's partitions and all that happens to them."""
+
+    app: TwinApp
+
+    def __init__(self, settings: Settings, plant: Plant, twin_type: type[Twin]) -> None:
+        self.settings = settings
+        self._events = settings.topic(EVENTS)
+        self._processor = Processor(plant, self._events)
+        self._publisher = Publisher(settings)
+        store = PartitionStore(
+            plant=plant,
+            twin=twin_type,
+            snapshots=SnapshotStore(settings.state_folder / settings.group_id),
+            audit=Path(settings.audit),
+            keep=settings.snapshots,
+            code_version=importlib.metadata.version("taktwin"),
+        )
+        store.warm()
+        self.checkpoints = Checkpointer(store, self._publisher)
+        self._health = HealthServer(settings.health_port, self.report)
+        self.counts = dict.fromkeys(("records", "events", "rejected", "duplicates", "late"), 0)
+        self.runs = {kind.value: 0 for kind in Place} | {"stateless": 0}
+        self._due = asyncio.Event()
+        self._reseeking: asyncio.Task[None] | None = None
+        self._views: dict[str, bytes] = {}
+
+    @property
+    def tasks(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
+        """What runs beside the agent."""
+        return self.checkpoint_now_and_then, self.send_views, self.watch
+
+    async def start(self) -> None:
+        if not codec.has_lz4():
+            log.warning("the package cramjam is missing: events compressed with lz4, snappy or zstd cannot be read")
+        try:
+            await self._publisher.start()
+        except (KafkaError, PublishError) as error:
+            exits.end_now(exits.NO_KAFKA, f"Kafka at {self.settings.bootstrap}: {error}")
+        await self._health.start()
+
+    async def stop(self) -> None:
+        await self._health.stop()
+        await self._publisher.stop()
+
+    async def on_seek(self, assigned: Mapping[TP, Assigned], token: Token) -> Mapping[TP, int] | None:
+        # Staying alive without a state would keep the partitions from everybody else.
+        try:
+            return await self.checkpoints.install(assigned, token, self.app.twin_consumer)
+        except (StateError, SnapshotError, AuditError) as error:
+            exits.end_now(exits.STATE, str(error))
+        except Exception as error:
+            exits.end_now(exits.INTERNAL, f"loading the state: {error!r}", error)
+
+    def release(self) -> None:
+        self.checkpoints.release()
+
+    async def on_run(self, tp: TP, run: Run) -> None:
+        """Fold one run, or say why not."""
+        consumer = self.app.twin_consumer
+        consumer.done(run)
+        state = self.checkpoints.states.get(tp)
+        if state is None:  # revoked or fenced while the run was on its way; perform_seek follows
+            self.runs["stateless"] += 1
+            return
+        kind = place(run[0].offset, run[-1].offset, run.base, state.next)
+        self.runs[kind.value] += 1
+        if kind is Place.OLD:
+            return
+        if kind is Place.LOST:
+            log.warning("%s: due %d, but records begin at %d: reading again", tp, state.next, run[0].offset)
+            self._reseek()
+            return
+        self._fold(state, run)
+        if state.bytes >= 2 * self.settings.checkpoint_bytes:
+            await self.checkpoint()  # the disk is slower than the fold: wait for it
+        elif state.bytes >= self.settings.checkpoint_bytes:
+            self._due.set()
+        await self._publisher.room()
+        # A stream with messages in it never waits by itself; health, views and the timer want their turn.
+        await asyncio.sleep(0)
+
+    def _fold(self, state: PartitionState, run: Run) -> None:
+        # No await in here: a checkpoint sees the state, the rows and the records to publish of the same offset.
+        folded = self._processor.fold(state, run)
+        self._publisher.results(folded.tables)
+        self._publisher.rejected(folded.rejected, state.tp.topic, state.tp.partition)
+        for name, number in (
+            ("records", folded.records),
+            ("events", folded.events),
+            ("rejected", len(folded.rejected)),
+            ("duplicates", folded.duplicates),
+            ("late", folded.late),
+        ):
+            self.counts[name] += number
+
+    def _reseek(self) -> None:
+        if self._reseeking is None or self._reseeking.done():
+            self._reseeking = asyncio.create_task(self._go_back())
+
+    async def _go_back(self) -> None:
+        try:
+            await self.app.twin_consumer.reseek(
+                lambda: {tp: state.next for tp, state in self.checkpoints.states.items()}
+            )
+        except Exception as error:
+            exits.end_now(exits.INTERNAL, f"cannot seek: {error!r}", error)
+
+    async def checkpoint(self) -> None:
+        try:
+            await self.checkpoints.checkpoint(self.app.twin_consumer)
+        except FencedError as error:
+            exits.end_now(exits.FENCED, str(error))
+        except Exception as error:
+            exits.end_now(exits.INTERNAL, f"checkpoint: {error}", error)
+
+    async def checkpoint_now_and_then(self) -> None:
+        while not self.app.should_stop:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), self.settings.checkpoint_interval_s)
+            self._due.clear()
+            if not self.app.rebalancing:
+                await self.checkpoint()
+
+    async def send_views(self) -> None:
+        """The provisional view of each line that has changed. The only use of the wall clock; never audited."""
+        interval_s = self.settings.view_interval_s
+        while interval_s and not self.app.should_stop:
+            await asyncio.sleep(interval_s)
+            if self._publisher.behind:
+                continue
+            for state in list(self.checkpoints.states.values()):
+                for view in state.twin.view(clock.now_ns()):
+                    value = msgspec.json.encode(view)
+                    if self._views.get(view.line) != value:
+                        self._views[view.line] = value
+                        self._publisher.view(view.line, value)
+
+    async def watch(self) -> None:
+        """End a worker that holds partitions without a state: Faust goes on as if a seek that timed out had worked."""
+        limit_s = 2 * self.settings.request_timeout_s
+        since_s: float | None = None
+        while not self.app.should_stop:
+            await asyncio.sleep(_WATCH_INTERVAL_S)
+            idle = self.app.consumer.assignment() - set(self.checkpoints.states)
+            if not idle:
+                since_s = None
+            elif since_s is None:
+                since_s = clock.monotonic_s()
+            elif clock.monotonic_s() - since_s > limit_s:
+                exits.end_now(exits.WATCHDOG, f"no state for {sorted(tp.partition for tp in idle)} after {limit_s} s")
+
+    def report(self) -> tuple[bool, dict[str, Any]]:
+        """(ready, body) of /ready."""
+        states = self.checkpoints.states
+        try:
+            consumer = self.app.twin_consumer
+            assigned = consumer.assignment()
+            ends = {tp: consumer.highwater(tp) for tp in states}
+            member = consumer.token()[0] >= 0
+        except Exception:  # before the consumer runs, or while it changes hands: not ready, and no reason to fail
+            assigned, ends, member = set(), {}, False
+        ready = member and not self.app.rebalancing and assigned <= set(states)
+        partitions = {
+            str(tp.partition): {
+                "next": state.next,
+                "committed": state.committed[0],
+                "lag": max(ends[tp] - state.next, 0) if ends.get(tp) is not None else None,
+            }
+            for tp, state in sorted(states.items(), key=lambda item: item[0].partition)
+        }
+        commits = {outcome.value: number for outcome, number in self.checkpoints.commits.items()}
+        return ready, {
+            "topic": self._events,
+            "partitions": partitions,
+            "commits": commits,
+            "runs": self.runs,
+            **self.counts,
+        }

@@ -1,0 +1,269 @@
+"""For the tests of streams/: a small plant, a twin of a few lines with the real one's interface, worker processes."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.dataset as ds
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from streams.broker import LocalBroker, free_port
+from streams.broker_guard import die_with_parent
+from streams.settings import Settings, process_environment
+from streams.snapshots import SnapshotStore
+from twin.events.block import EventBlock
+from twin.plant import loads
+from twin.plant.model import Plant
+from twin.results import ALERTS, ORIGIN
+
+LINES = tuple(f"line-{n}" for n in range(8))
+START_NS = 1_700_000_000_000_000_000
+PLANT = 'site = "test"\n[[area]]\nid = "a"\n' + "".join(
+    f'[[line]]\nid = "{line}"\narea = "a"\ntype = "flow"\nlateness = "0s"\n[[line.station]]\nid = "st"\n'
+    for line in LINES
+)
+_ALERTS = pa.schema([f for f in ALERTS if f.name not in ORIGIN])
+_PRIME = (1 << 61) - 1
+_FAULT_AT_SEQ = int(os.environ.get("FAKE_FAULT_AT_SEQ", "-1"))
+
+
+@dataclass
+class FakeResults:
+    tables: dict[str, pa.Table]
+    events: int
+    duplicates: int = 0
+    late: int = 0
+
+
+@dataclass
+class FakeView:
+    line: str
+    events: int
+
+
+@dataclass
+class FakeTwin:
+    """Per line a count and a hash over the order of its events; an alert per hundredth event."""
+
+    plant: Plant
+    partition: int
+    lines: dict[str, list[int]] = field(default_factory=dict)
+
+    @classmethod
+    def restore(cls, plant: Plant, partition: int, data: bytes) -> "FakeTwin":
+        return cls(plant, partition, json.loads(data))
+
+    def snapshot(self) -> bytes:
+        return json.dumps(self.lines, sort_keys=True).encode()
+
+    def view(self, now_ns: int | None) -> list[FakeView]:
+        return [FakeView(line, entry[0]) for line, entry in self.lines.items()]
+
+    def fold(self, block: EventBlock) -> FakeResults:
+        alerts = []
+        for index, ts, seq in zip(block.line.tolist(), block.ts.tolist(), block.seq.tolist(), strict=True):
+            if seq == _FAULT_AT_SEQ:
+                raise RuntimeError("fault on purpose")
+            line = self.plant.lines[index].id
+            entry = self.lines.setdefault(line, [0, 0])
+            entry[0] += 1
+            entry[1] = (entry[1] * 1_000_003 + seq) % _PRIME
+            if entry[0] % 100 == 0:
+                alerts.append({"line": line, "kind": "down", "action": "raised", "ts": ts, "detail": str(entry[1])})
+        rows = [{"model": self.plant.hash, **alert} for alert in alerts]
+        return FakeResults({"alerts": pa.Table.from_pylist(rows, schema=_ALERTS)}, len(block))
+
+
+def own_settings(broker: LocalBroker, prefix: str, folder: Path) -> Settings:
+    """Settings for a test's own topics, with the plant written and short times."""
+    (folder / "plant.toml").write_text(PLANT)
+    return Settings(
+        bootstrap=broker.bootstrap,
+        prefix=prefix,
+        plant=str(folder / "plant.toml"),
+        audit=str(folder / "audit"),
+        session_timeout_s=3.0,
+        heartbeat_interval_s=0.5,
+        checkpoint_interval_s=0.5,
+        health_port=free_port(),
+    )
+
+
+def event(line: str, seq: int) -> bytes:
+    ts = START_NS + seq * 1_000_000_000
+    return b'{"type":"count","ts":%d,"line":"%s","station":"st","good":1,"seq":%d}' % (ts, line.encode(), seq)
+
+
+async def produce(settings: Settings, first: int, number: int, pause_s: float = 0.0, **options: Any) -> None:
+    """Events `first` to `first + number` of every line, each line in its order."""
+    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, linger_ms=5, enable_idempotence=True, **options)
+    await producer.start()
+    try:
+        sent: list[Any] = []
+        for seq in range(first, first + number):
+            sent += [
+                await producer.send(settings.topic("events"), event(line, seq), key=line.encode()) for line in LINES
+            ]
+            if pause_s:
+                await asyncio.sleep(pause_s)
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
+
+
+async def read_all(settings: Settings, name: str) -> dict[int, list[Any]]:
+    """Every record of a topic, by partition."""
+    topic = settings.topic(name)
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        parts = [TopicPartition(topic, p) for p in sorted(await consumer._client._wait_on_metadata(topic))]
+        consumer.assign(parts)
+        await consumer.seek_to_beginning(*parts)
+        ends = await consumer.end_offsets(parts)
+        found: dict[int, list[Any]] = {tp.partition: [] for tp in parts}
+        while any([await consumer.position(tp) < ends[tp] for tp in parts]):
+            for tp, records in (await consumer.getmany(timeout_ms=200)).items():
+                found[tp.partition] += records
+        return found
+    finally:
+        await consumer.stop()
+
+
+def expected_state(records: Sequence[Any]) -> dict[str, list[int]]:
+    """What FakeTwin must hold after these records: computed from the log alone."""
+    lines: dict[str, list[int]] = {}
+    for record in records:
+        found = json.loads(record.value)
+        entry = lines.setdefault(found["line"], [0, 0])
+        entry[0] += 1
+        entry[1] = (entry[1] * 1_000_003 + found["seq"]) % _PRIME
+    return lines
+
+
+async def committed(settings: Settings) -> dict[int, tuple[int, str]]:
+    """(offset, metadata) of the group, by partition."""
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
+    await admin.start()
+    try:
+        found = await admin.list_consumer_group_offsets(settings.group_id)
+        return {tp.partition: (entry.offset, entry.metadata) for tp, entry in found.items()}
+    finally:
+        await admin.close()
+
+
+class Worker:
+    """A worker process. `real`: with the real twin through the command line, else with FakeTwin."""
+
+    def __init__(self, settings: Settings, log_file: Path, *, real: bool = False) -> None:
+        command = ["-m", "streams.cli", "worker"] if real else [__file__]
+        self.settings = settings
+        self.log_file = log_file
+        with log_file.open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603  own command
+                [sys.executable, *command],
+                env=process_environment(settings) | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=die_with_parent,
+            )
+
+    def report(self) -> dict[str, Any]:
+        """Body of /ready, ready or not; empty where nobody listens."""
+        url = f"http://127.0.0.1:{self.settings.health_port}/ready"
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                return dict(msgspec.json.decode(answer.read()))
+        except urllib.error.HTTPError as error:
+            return dict(msgspec.json.decode(error.read()))
+        except OSError:
+            return {}
+
+    def wait_ready(self, partitions: int | None = None, limit_s: float = 40.0) -> None:
+        def ready() -> bool:
+            assert self.process.poll() is None, f"worker ended:\n{self.log()}"
+            report = self.report()
+            return bool(report.get("ready")) and (partitions is None or len(report["partitions"]) == partitions)
+
+        wait_for(ready, limit_s, self.log)
+
+    def end(self, number: int = signal.SIGTERM, limit_s: float = 15.0) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(limit_s)
+
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")[-6000:]
+
+
+async def settled(settings: Settings, limit_s: float = 30.0) -> dict[int, list[Any]]:
+    """Wait until all events are committed; returns them."""
+    log = await read_all(settings, "events")
+    for _ in range(int(limit_s * 10)):
+        at = await committed(settings)
+        if all(at.get(p, (0, ""))[0] == (records[-1].offset + 1 if records else 0) for p, records in log.items()):
+            return log
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"committed {at}, ends { {p: len(r) for p, r in log.items()} }")
+
+
+async def check(settings: Settings) -> None:
+    """State, audit and outputs hold every event exactly once (outputs: at least once, by id once)."""
+    log = await settled(settings)
+    at = await committed(settings)
+    store = SnapshotStore(settings.state_folder / settings.group_id)
+    plant = loads(PLANT, "plant.toml")
+    for partition, records in log.items():
+        if records:
+            snapshot = store.load(at[partition][1])
+            assert FakeTwin.restore(plant, partition, snapshot.state).lines == expected_state(records)
+    events = ds.dataset(Path(settings.audit) / "events", partitioning="hive").to_table()
+    audited = sorted(zip(events["source_partition"].to_pylist(), events["source_offset"].to_pylist(), strict=True))
+    assert audited == sorted((p, record.offset) for p, records in log.items() for record in records)
+    alerts = ds.dataset(Path(settings.audit) / "alerts", partitioning="hive").to_table()
+    per_line = [entry[0] // 100 for records in log.values() for entry in expected_state(records).values()]
+    assert alerts.num_rows == sum(per_line)
+    sent = [json.loads(r.value) for records in (await read_all(settings, "alerts")).values() for r in records]
+    assert len({alert["id"] for alert in sent}) == sum(per_line)
+    assert not list((Path(settings.audit) / ".staging").iterdir())
+
+
+@contextlib.contextmanager
+def workers() -> Iterator[list[Worker]]:
+    """A list to put workers into; none of them outlives it."""
+    started: list[Worker] = []
+    try:
+        yield started
+    finally:
+        for worker in started:
+            if worker.process.poll() is None:
+                worker.process.kill()
+            worker.process.wait()
+
+
+def wait_for(condition: Any, limit_s: float = 30.0, explain: Any = str) -> None:
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, f"not within {limit_s} s\n{explain()}"
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    from streams.worker import run
+
+    sys.exit(run(Settings.from_env(os.environ), FakeTwin))

@@ -1,0 +1,95 @@
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support_audit import plain, rows, table, write, writer
+from twin.audit import AuditError
+from twin.audit.query import query
+from twin.results import SETS
+
+pytest.importorskip("duckdb")
+DOCS = Path(__file__).parents[2] / "docs" / "formats.md"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root whose own name must be quoted in SQL."""
+    made = {name: table(name, rows(name, 50, seed=21, days=2)) for name in SETS}
+    write(tmp_path / "it's audit", made)
+    return tmp_path / "it's audit"
+
+
+def test_every_set_is_a_view_of_published_rows(root: Path) -> None:
+    audit = writer(root, 4)
+    audit.add("events", table("events", rows("events", 10)))
+    audit.stage(0, 5)
+    for set_name in SETS:
+        found = query(root, f"SELECT * FROM {set_name}")  # noqa: S608 -- our own names
+        assert found.num_rows == 50
+        assert found.schema.names == [*SETS[set_name].names, "date"]
+
+
+def test_integers_come_back_whole(root: Path) -> None:
+    found = query(root, "SELECT line, sum(good)::BIGINT AS good FROM kpis GROUP BY line ORDER BY line")
+    expected: dict[str, int] = {}
+    for row in rows("kpis", 50, seed=21, days=2):
+        expected[row["line"]] = expected.get(row["line"], 0) + row["good"]
+    assert plain(found) == sorted(expected.items())
+
+
+def test_views_of_an_empty_root_have_their_columns(tmp_path: Path) -> None:
+    for set_name in SETS:
+        found = query(tmp_path, f"SELECT * FROM {set_name}")  # noqa: S608 -- our own names
+        assert found.schema.names == [*SETS[set_name].names, "date"]
+    with pytest.raises(AuditError, match="no such audit root"):
+        query(tmp_path / "no", "SELECT 1")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY (SELECT 1) TO '{root}/x.csv'",
+        "SELECT 1; SELECT 2",
+        "",
+        "DROP VIEW events",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        "ATTACH '{root}/x.db'",
+        "EXPLAIN ANALYZE SELECT 1",
+    ],
+)
+def test_only_one_select_is_run(root: Path, sql: str) -> None:
+    before = sorted(root.rglob("*"))
+    with pytest.raises(AuditError, match="exactly one SELECT"):
+        query(root, sql.format(root=str(root).replace("'", "''")))
+    assert sorted(root.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT * FROM read_text('{out}')", "SELECT * FROM '{out}'", "SELECT * FROM glob('{out}')"]
+)
+def test_nothing_outside_the_root_is_read(root: Path, tmp_path: Path, sql: str) -> None:
+    out = tmp_path / "secret.csv"
+    out.write_text("a\n1\n")
+    with pytest.raises(AuditError, match="query over"):
+        query(root, sql.format(out=out))
+
+
+def test_mistakes_are_explained(root: Path) -> None:
+    with pytest.raises(AuditError, match="nonsense"):
+        query(root, "SELECT nonsense FROM events")
+
+
+def test_without_duckdb_the_error_says_how_to_install_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(AuditError, match=re.escape("pip install 'taktwin[query]'")):
+        query(root, "SELECT 1")
+
+
+def test_the_documented_queries_run(root: Path) -> None:
+    queries = re.findall(r"```sql\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    assert len(queries) >= 3
+    for sql in queries:
+        query(root, sql)

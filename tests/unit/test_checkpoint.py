@@ -1,0 +1,348 @@
+"""The checkpoint protocol on real files, with a broker that only remembers commits."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as ds
+import pytest
+from aiokafka.structs import ConsumerRecord
+from faust.types import TP
+
+from streams.checkpoint import MOST_FENCED, Checkpointer, FencedError, PartitionState, PartitionStore, StateError
+from streams.process import Processor
+from streams.snapshots import SnapshotStore
+from streams.transport import Assigned, Committed, Token
+from tests.support_streams import LINES, PLANT, FakeTwin, event
+from twin.audit import AuditError
+from twin.plant import loads
+from twin.plant.model import Plant
+
+TOPIC = "twin.events"
+TP0 = TP(TOPIC, 0)
+
+
+class Group:
+    """A consumer group: its committed offsets and the answers it gives."""
+
+    def __init__(self) -> None:
+        self.now: Token = (1, "a")
+        self.offsets: dict[TP, tuple[int, str]] = {}
+        self.answers: list[Committed] = []
+        self.end = 10_000
+
+    def token(self) -> Token:
+        return self.now
+
+    async def commit_fenced(
+        self, offsets: Mapping[TP, tuple[int, str]], token: Token, limit_s: float = 5.0
+    ) -> Committed:
+        answer = self.answers.pop(0) if self.answers else Committed.OK
+        if token != self.now:
+            answer = Committed.FENCED
+        if answer is Committed.OK:
+            self.offsets.update(offsets)
+        return answer
+
+    def assigned(self, tp: TP = TP0, start: int = 0) -> dict[TP, Assigned]:
+        offset, metadata = self.offsets.get(tp, (None, ""))
+        return {tp: Assigned(offset, metadata, start, self.end)}
+
+
+class Outputs:
+    acknowledged = True
+    flushed = 0
+
+    async def flush(self, limit_s: float) -> bool:
+        self.flushed += 1
+        return self.acknowledged
+
+
+class World:
+    """Audit root, snapshots, group; workers come and go."""
+
+    def __init__(self, folder: Path, plant_text: str = PLANT) -> None:
+        self.audit = folder / "audit"
+        self.snapshots = SnapshotStore(folder / "state")
+        self.plant: Plant = loads(plant_text, "plant.toml")
+        self.group = Group()
+        self.outputs = Outputs()
+
+    def store(self, keep: int = 3) -> PartitionStore:
+        return PartitionStore(
+            plant=self.plant, twin=FakeTwin, snapshots=self.snapshots, audit=self.audit, keep=keep, code_version="1"
+        )
+
+    async def worker(self) -> Checkpointer:
+        checkpointer = Checkpointer(self.store(), self.outputs)
+        await checkpointer.install(self.group.assigned(), self.group.now, self.group)
+        return checkpointer
+
+    def feed(self, state: PartitionState, number: int) -> None:
+        first = state.next
+        records = [
+            ConsumerRecord(TOPIC, 0, o, 0, 0, None, event(LINES[o % 8], o), None, 0, 1, ())
+            for o in range(first, first + number)
+        ]
+        Processor(self.plant, TOPIC).fold(state, records)
+
+    def audited(self) -> list[int]:
+        folder = self.audit / "events"
+        if not folder.exists():
+            return []
+        return sorted(ds.dataset(folder, partitioning="hive").to_table()["source_offset"].to_pylist())
+
+    def staged(self) -> list[Path]:
+        folder = self.audit / ".staging"
+        return sorted(folder.iterdir()) if folder.exists() else []
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+async def test_commit_names_the_snapshot_and_publishes(world: World) -> None:
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 250)
+    assert world.audited() == []
+    assert await worker.checkpoint(world.group) is Committed.OK
+    offset, identity = world.group.offsets[TP0]
+    assert offset == 250
+    assert json.loads(world.snapshots.load(identity).state) == worker.states[TP0].twin.lines  # type: ignore[attr-defined]  # FakeTwin
+    assert world.audited() == list(range(250))
+    assert world.staged() == []
+    assert await worker.checkpoint(world.group) is None  # nothing has moved
+
+
+async def test_the_next_owner_goes_on(world: World) -> None:
+    first = await world.worker()
+    world.feed(first.states[TP0], 100)
+    await first.checkpoint(world.group)
+    world.feed(first.states[TP0], 50)  # lost with the worker
+    world.group.now = (2, "b")
+    second = await world.worker()
+    assert second.states[TP0].next == 100
+    world.feed(second.states[TP0], 70)
+    assert await second.checkpoint(world.group) is Committed.OK
+    assert world.audited() == list(range(170))
+
+
+async def test_a_worker_that_lost_its_partition_leaves_no_trace(world: World) -> None:
+    slept = await world.worker()
+    world.feed(slept.states[TP0], 100)
+    world.group.now = (2, "b")
+    owner = await world.worker()
+    world.feed(owner.states[TP0], 60)
+    assert await slept.checkpoint(world.group) is Committed.FENCED
+    assert slept.states == {}
+    assert await owner.checkpoint(world.group) is Committed.OK
+    assert world.audited() == list(range(60))
+    world.feed(owner.states[TP0], 60)
+    await owner.checkpoint(world.group)
+    assert world.audited() == list(range(120))
+    assert world.staged() == []  # what the other one staged is gone once the offset has passed it
+
+
+async def test_a_sleeper_does_not_take_what_the_owner_has_staged(world: World) -> None:
+    slept = await world.worker()
+    world.feed(slept.states[TP0], 10)
+    await slept.checkpoint(world.group)
+    state = slept.states[TP0]
+    world.group.now = (2, "b")
+    owner = await world.worker()
+    world.feed(owner.states[TP0], 20)
+    cut = owner.states[TP0].cut()
+    assert cut is not None
+    world.store().stage(cut)
+    staged = world.staged()
+    assert staged
+    world.store().publish(state, (), state.committed)  # the sleeper wakes up in the middle of its own publishing
+    assert world.staged() == staged
+
+
+async def test_a_commit_put_off_keeps_everything(world: World) -> None:
+    worker = await world.worker()
+    world.group.answers = [Committed.RETRY, Committed.RETRY]
+    world.feed(worker.states[TP0], 30)
+    assert await worker.checkpoint(world.group) is Committed.RETRY
+    world.feed(worker.states[TP0], 30)
+    assert await worker.checkpoint(world.group) is Committed.RETRY
+    assert world.audited() == []
+    assert await worker.checkpoint(world.group) is Committed.OK  # without anything new
+    assert world.audited() == list(range(60))
+    assert world.staged() == []
+
+
+async def test_a_commit_put_off_and_then_lost_is_replayed(world: World) -> None:
+    worker = await world.worker()
+    world.group.answers = [Committed.RETRY]
+    world.feed(worker.states[TP0], 30)
+    await worker.checkpoint(world.group)
+    world.group.now = (2, "b")
+    second = await world.worker()
+    assert second.states[TP0].next == 0
+    world.feed(second.states[TP0], 30)
+    await second.checkpoint(world.group)
+    assert world.audited() == list(range(30))
+    assert world.staged() == []
+
+
+async def test_no_commit_before_the_outputs_are_acknowledged(world: World) -> None:
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 30)
+    world.outputs.acknowledged = False
+    assert await worker.checkpoint(world.group) is Committed.RETRY
+    assert world.group.offsets == {}
+    world.outputs.acknowledged = True
+    assert await worker.checkpoint(world.group) is Committed.OK
+    assert world.group.offsets[TP0][0] == 30
+
+
+@pytest.mark.parametrize("cut_off_after", ["stage", "commit"])
+async def test_a_crash_between_the_steps(world: World, monkeypatch: pytest.MonkeyPatch, cut_off_after: str) -> None:
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 40)
+
+    def crash(*_: Any) -> None:
+        raise RuntimeError("power cut")
+
+    if cut_off_after == "commit":
+        monkeypatch.setattr(PartitionStore, "publish", crash)
+    else:
+        monkeypatch.setattr(world.group, "commit_fenced", crash)
+    with pytest.raises(RuntimeError, match="power cut"):
+        await worker.checkpoint(world.group)
+    monkeypatch.undo()
+    assert world.audited() == []
+    world.group.now = (2, "b")
+    second = await world.worker()
+    assert second.states[TP0].next == (40 if cut_off_after == "commit" else 0)
+    world.feed(second.states[TP0], 40)
+    await second.checkpoint(world.group)
+    assert world.audited() == list(range(second.states[TP0].next))
+    assert world.staged() == []
+
+
+async def test_the_same_membership_keeps_its_state(world: World) -> None:
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 5)
+    assert await worker.install(world.group.assigned(), world.group.now, world.group) == {TP0: 5}
+    world.group.now = (2, "b")
+    assert await worker.install(world.group.assigned(), world.group.now, world.group) == {TP0: 0}
+
+
+async def test_a_membership_that_ends_while_loading_installs_nothing(world: World) -> None:
+    worker = Checkpointer(world.store(), world.outputs)
+    outdated, world.group.now = world.group.now, (2, "b")
+    assert await worker.install(world.group.assigned(), outdated, world.group) is None
+    assert worker.states == {}
+
+
+async def test_six_fenced_commits_end_the_worker(world: World) -> None:
+    worker = await world.worker()
+    for number in range(MOST_FENCED):
+        world.group.now = (number + 2, "x")
+        await worker.install(world.group.assigned(), world.group.now, world.group)
+        world.feed(worker.states[TP0], 1)
+        world.group.answers = [Committed.FENCED]
+        if number < MOST_FENCED - 1:
+            assert await worker.checkpoint(world.group) is Committed.FENCED
+    with pytest.raises(FencedError, match="instance id"):
+        await worker.checkpoint(world.group)
+
+
+async def test_old_snapshots_go_the_committed_one_stays(world: World) -> None:
+    worker = await world.worker()
+    for _ in range(8):
+        world.feed(worker.states[TP0], 10)
+        await worker.checkpoint(world.group)
+    kept = world.snapshots.ids(0)
+    assert len(kept) == 4
+    assert kept[-1] == world.group.offsets[TP0][1]
+
+
+async def test_a_lost_snapshot_is_no_reason_to_count_twice(world: World) -> None:
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 10)
+    await worker.checkpoint(world.group)
+    (world.snapshots.folder / f"{world.group.offsets[TP0][1]}.snapshot").unlink()
+    with pytest.raises(StateError, match="already published"):
+        await world.worker()
+
+
+async def test_an_offset_set_back_is_no_reason_to_count_twice(world: World) -> None:
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 10)
+    await worker.checkpoint(world.group)
+    world.group.offsets[TP0] = (3, "")
+    with pytest.raises(StateError, match=r"the group stands at 3.*already published"):
+        await world.worker()
+    world.group.offsets.clear()
+    with pytest.raises(StateError, match="the group stands at None"):
+        await world.worker()
+
+
+async def test_with_a_new_audit_root_an_offset_set_back_replays(world: World) -> None:
+    worker = await world.worker()
+    for _ in range(2):
+        world.feed(worker.states[TP0], 10)
+        await worker.checkpoint(world.group)
+    world.audit = world.audit.with_name("audit2")
+    world.group.offsets[TP0] = (15, "")
+    with pytest.raises(
+        AuditError, match="neither staged nor published"
+    ):  # the snapshot at 10 names files of the old root
+        await world.worker()
+    for identity in world.snapshots.ids(0):
+        (world.snapshots.folder / f"{identity}.snapshot").unlink()
+    second = await world.worker()
+    assert second.states[TP0].next == 0
+
+
+async def test_a_topic_made_anew_is_refused(world: World) -> None:
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 10)
+    await worker.checkpoint(world.group)
+    world.group.end = 4
+    with pytest.raises(StateError, match="deleted and made anew"):
+        await world.worker()
+
+
+async def test_state_of_another_topic_is_refused(world: World) -> None:
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 10)
+    await worker.checkpoint(world.group)
+    other = TP("other.events", 0)
+    world.group.offsets[other] = world.group.offsets[TP0]
+    with pytest.raises(StateError, match=r"holds the state of twin\.events"):
+        await Checkpointer(world.store(), world.outputs).install(world.group.assigned(other), (1, "a"), world.group)
+
+
+async def test_another_model_begins_a_new_epoch_at_the_same_offset(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 10)
+    await worker.checkpoint(world.group)
+    world.plant = loads(PLANT.replace('site = "test"', 'site = "other"'), "plant.toml")
+    second = await world.worker()
+    assert second.states[TP0].next == 10
+    assert second.states[TP0].twin.lines == {}  # type: ignore[attr-defined]  # FakeTwin
+    assert "a new epoch begins" in caplog.text
+
+
+async def test_retention_is_reported(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    worker = Checkpointer(world.store(), world.outputs)
+    await worker.install(world.group.assigned(start=5), (1, "a"), world.group)
+    assert "offsets 0 to 4 were deleted by retention" in caplog.text
+
+
+async def test_checkpoints_wait_for_each_other(world: World) -> None:
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 10)
+    outcomes = await asyncio.gather(*(worker.checkpoint(world.group) for _ in range(3)))
+    assert outcomes == [Committed.OK, None, None]
+    assert world.audited() == list(range(10))

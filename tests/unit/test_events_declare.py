@@ -1,0 +1,115 @@
+"""The declarations agree with the block, with the audited set, with the codes and with each other."""
+
+import msgspec
+import pyarrow as pa
+
+from kernels.codes import COUNTER, END, EVENT_NAMES, PARTS, START
+from twin.events.block import INTEGER_COLUMNS
+from twin.events.declare import (
+    EVENTS,
+    FIELDS,
+    INT64_MAX,
+    MAX_TEXT,
+    NEEDS_STATION,
+    PAYLOAD,
+    TYPE_CODE,
+    WIRE,
+    YEAR_2200_NS,
+)
+from twin.results import EVENTS as EVENTS_SET
+from twin.results import ORIGIN
+from twin.wire.schema import arrow_schema, json_schema
+
+
+def test_declarations_stand_in_the_order_of_the_codes() -> None:
+    assert tuple(msgspec.inspect.type_info(e).tag for e in EVENTS) == EVENT_NAMES
+
+
+def test_mapping_to_block_columns() -> None:
+    found = {
+        EVENT_NAMES[code]: {f.name: (f.column, f.absent, f.form) for f in fields} for code, fields in enumerate(PAYLOAD)
+    }
+    assert found == {
+        "state": {"state": ("x", -1, None), "reason": ("y", -1, None), "mode": ("z", -1, None)},
+        "count": {
+            "good": ("a", 0, PARTS),
+            "scrap": ("b", 0, PARTS),
+            "rework": ("c", 0, PARTS),
+            "counter": ("x", -1, COUNTER),
+            "value": ("a", -1, COUNTER),
+        },
+        "cycle": {"phase": ("code", -1, None), "unit": ("x", -1, None), "product": ("y", -1, None)},
+        "order": {
+            "action": ("code", -1, None),
+            "order": ("x", -1, None),
+            "product": ("y", -1, None),
+            "quantity": ("a", -1, None),
+        },
+        "buffer": {"buffer": ("x", -1, None), "level": ("a", -1, None)},
+        "heartbeat": {},
+        "correction": {
+            "corrects": ("x", -1, None),
+            "reason": ("y", -1, None),
+            "state": ("z", -1, None),
+            "good": ("a", -1, None),
+            "scrap": ("b", -1, None),
+            "rework": ("c", -1, None),
+        },
+    }
+
+
+def test_limits_are_read_from_the_declarations() -> None:
+    assert (WIRE["ts"].kind, WIRE["ts"].minimum, WIRE["ts"].maximum) == ("time", 0, YEAR_2200_NS - 1)
+    assert (WIRE["good"].kind, WIRE["good"].minimum, WIRE["good"].maximum) == ("integer", 0, INT64_MAX)
+    assert (WIRE["line"].kind, WIRE["line"].maximum) == ("text", MAX_TEXT)
+    assert WIRE["order"].minimum == 1
+    assert WIRE["phase"].choices[START] == "start"
+    assert WIRE["phase"].choices[END] == "end"
+    optional = {EVENT_NAMES[i] for i, needed in enumerate(NEEDS_STATION) if not needed}
+    assert optional == {"order", "heartbeat"}
+
+
+def test_a_name_means_the_same_in_every_type() -> None:
+    for fields in FIELDS:
+        for f in fields:
+            one = WIRE[f.name]
+            # The Arrow decoder reads a column once for all types.
+            assert (f.kind, f.minimum, f.maximum, f.choices, f.unique) == (
+                one.kind,
+                one.minimum,
+                one.maximum,
+                one.choices,
+                one.unique,
+            )
+
+
+def test_every_column_is_a_block_column() -> None:
+    for fields in PAYLOAD:
+        for f in fields:
+            assert f.column in INTEGER_COLUMNS
+            assert (f.kind == "text") == (f.column in ("x", "y", "z"))
+            assert (f.kind == "choice") == (f.column == "code")
+
+
+def test_wire_and_audited_set_have_the_same_columns() -> None:
+    audited = {f.name: f.type for f in EVENTS_SET if f.name not in ORIGIN}
+    wire = arrow_schema()
+    assert {f.name: f.type for f in wire} == audited
+    assert [f.name for f in wire if not f.nullable] == ["type", "ts", "line"]
+    assert wire.field("unit").type == pa.string()
+
+
+def test_json_schema_names_every_type_and_field() -> None:
+    schema = json_schema()
+    definitions = schema["$defs"]
+    titles = {EVENTS[code].__name__ for code in TYPE_CODE.values()}
+    assert titles <= set(definitions)
+    for code, event in enumerate(EVENTS):
+        definition = definitions[event.__name__]
+        assert definition["description"]
+        assert set(definition["properties"]) == {"type", *(f.name for f in FIELDS[code])}
+        assert set(definition["required"]) == {"type", *(f.name for f in FIELDS[code] if f.required)}
+        for name, field in definition["properties"].items():
+            assert name == "type" or field["description"]
+    assert definitions["AnyEvent"]["discriminator"]["mapping"]["state"] == "#/$defs/State"
+    assert {"$ref": "#/$defs/AnyEvent"} in schema["anyOf"]

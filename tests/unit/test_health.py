@@ -1,0 +1,74 @@
+"""/alive and /ready, and a log that does not drown."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from streams import clock
+from streams.health import HealthServer
+from streams.logs import MOST_PER_WINDOW, WINDOW_S, RateLimit
+
+
+async def ask(port: int, request: bytes) -> tuple[str, bytes]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    await writer.drain()
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head.split(b"\r\n")[0].decode(), body
+
+
+async def test_answers() -> None:
+    ready = False
+    server = HealthServer(0, lambda: (ready, {"partitions": {"0": {"next": 5}}}))
+    await server.start()
+    try:
+        assert await ask(server.port, b"GET /alive HTTP/1.1\r\n\r\n") == ("HTTP/1.1 200 OK", b'{"alive":true}')
+        status, body = await ask(server.port, b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (status, body) == (
+            "HTTP/1.1 503 Service Unavailable",
+            b'{"ready":false,"partitions":{"0":{"next":5}}}',
+        )
+        ready = True
+        assert (await ask(server.port, b"GET /ready?x=1 HTTP/1.1\r\n\r\n"))[0] == "HTTP/1.1 200 OK"
+        assert (await ask(server.port, b"GET / HTTP/1.1\r\n\r\n"))[0] == "HTTP/1.1 404 Not Found"
+        assert (await ask(server.port, b"POST /ready HTTP/1.1\r\n\r\n"))[0] == "HTTP/1.1 405 Method Not Allowed"
+        assert (await ask(server.port, b"\r\n\r\n"))[0] == "HTTP/1.1 405 Method Not Allowed"
+        assert await ask(server.port, b"x" * 20_000) == ("", b"")
+    finally:
+        await server.stop()
+
+
+async def test_only_this_machine_and_only_when_asked_for() -> None:
+    server = HealthServer(0, lambda: (True, {}))
+    await server.start()
+    assert server._server is not None
+    assert {s.getsockname()[0] for s in server._server.sockets} == {"127.0.0.1"}
+    await server.stop()
+    none = HealthServer(-1, lambda: (True, {}))
+    await none.start()
+    assert none._server is None
+    await none.stop()
+
+
+def test_repeated_lines_of_clients_are_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(clock, "monotonic_s", lambda: now)
+    limit = RateLimit()
+
+    def record(name: str, text: str) -> logging.LogRecord:
+        return logging.LogRecord(name, logging.ERROR, "", 0, text, (), None)
+
+    def passed(name: str, text: str, times: int) -> int:
+        return sum(bool(limit.filter(record(name, text))) for _ in range(times))
+
+    assert passed("aiokafka.conn", "unable to connect", 100) == MOST_PER_WINDOW
+    assert passed("aiokafka.conn", "another", 1) == 1
+    assert passed("streams.worker", "ours", 100) == 100
+    now = WINDOW_S + 1
+    again: Any = record("aiokafka.conn", "unable to connect")
+    assert limit.filter(again)
+    assert again.getMessage() == f"unable to connect (and {100 - MOST_PER_WINDOW} more like it in 11 s)"

@@ -1,0 +1,115 @@
+"""One run of records into a state: what is due, what is refused, where rows come from."""
+
+from typing import Any
+
+import pytest
+from aiokafka.structs import ConsumerRecord
+from faust.types import TP
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.checkpoint import PartitionState
+from streams.process import Place, Processor, place
+from tests.support_streams import LINES, PLANT, FakeTwin, event
+from twin.audit.rows import check_rows
+from twin.plant import loads
+from twin.wire.decode import Decoder
+from twin.wire.encode import arrow_record
+
+PLANT_MODEL = loads(PLANT, "plant.toml")
+TOPIC = "twin.events"
+
+
+def record(offset: int, value: bytes | None, key: bytes | None = None, headers: Any = ()) -> Any:
+    return ConsumerRecord(TOPIC, 2, offset, 0, 0, key, value, None, 0, 0, headers)
+
+
+def fresh(due: int = 0) -> PartitionState:
+    twin = FakeTwin(PLANT_MODEL, 2)
+    return PartitionState(TP(TOPIC, 2), twin, None, due, due, (due, ""), (due, ""))  # type: ignore[arg-type]  # no audit here
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "base", "due", "expected"),
+    [
+        (5, 9, 5, 5, Place.DUE),
+        (3, 9, 3, 5, Place.DUE),  # begins before: a seek went back further than needed
+        (3, 4, 3, 5, Place.OLD),
+        (7, 9, 5, 5, Place.HOLE),  # the fetch began where it was due, so the log holds nothing at 5 and 6
+        (7, 9, 4, 5, Place.HOLE),
+        (7, 9, 6, 5, Place.LOST),  # 5 was fetched, and did not come here
+        (7, 9, None, 5, Place.LOST),
+    ],
+)
+def test_place(first: int, last: int, base: int | None, due: int, expected: Place) -> None:
+    assert place(first, last, base, due) is expected
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))
+def test_nothing_that_may_be_in_the_log_is_skipped(base: int, hole: int, length: int, due: int) -> None:
+    first = base + hole
+    kind = place(first, first + length, base, due)
+    if kind is Place.DUE:
+        assert first <= due <= first + length
+    if kind is Place.HOLE:
+        assert base <= due < first  # everything from due to first was asked for, and is not there
+
+
+def test_only_what_is_due_is_folded() -> None:
+    state = fresh(due=2)
+    run = [record(offset, event("line-1", offset)) for offset in range(5)]
+    folded = Processor(PLANT_MODEL, TOPIC).fold(state, run)
+    assert (folded.records, folded.events, state.next) == (3, 3, 5)
+    assert state.bytes == sum(table.nbytes for _, table in state.rows) > 0
+    assert state.twin.lines["line-1"][0] == 3  # type: ignore[attr-defined]  # FakeTwin
+
+
+def test_rows_say_where_they_come_from() -> None:
+    state = fresh()
+    run = [record(10 + i, event(LINES[i % 8], i)) for i in range(1600)] + [record(2900, b"not json", b"line-1")]
+    state.next = 10
+    folded = Processor(PLANT_MODEL, TOPIC).fold(state, run)
+    assert state.next == 2901
+    rows = dict(state.rows)
+    for name, table in rows.items():
+        check_rows(name, table)
+    assert rows["events"]["source_offset"].to_pylist() == list(range(10, 1610))
+    assert set(rows["events"]["source_topic"].to_pylist()) == {TOPIC}
+    assert set(rows["events"]["source_partition"].to_pylist()) == {2}
+    assert rows["alerts"]["source_offset"].to_pylist() == [2900] * 16  # a conclusion has the last offset folded
+    assert rows["rejected"].to_pylist()[0]["source_offset"] == 2900
+    assert [one.reason for one in folded.rejected] == ["not_json"]
+
+
+def test_a_key_that_names_another_line_is_refused() -> None:
+    state = fresh()
+    block, _ = Decoder(PLANT_MODEL).decode([event("line-3", i) for i in range(4)], [0] * 4)
+    run = [
+        record(0, event("line-1", 0), b"line-1"),
+        record(1, event("line-1", 1), b"line-2"),
+        record(2, event("line-1", 2), b"a gateway's own key"),
+        record(3, event("line-1", 3)),
+        record(4, arrow_record(block, PLANT_MODEL), b"line-2"),
+        record(5, arrow_record(block, PLANT_MODEL), b"line-3"),
+    ]
+    folded = Processor(PLANT_MODEL, TOPIC).fold(state, run)
+    assert [(one.reason, one.offset, one.line) for one in folded.rejected] == [
+        ("wrong_line_key", 1, "line-1"),
+        *[("wrong_line_key", 4, "line-3")] * 4,
+    ]
+    assert folded.rejected[0].value == event("line-1", 1)
+    assert {line: entry[0] for line, entry in state.twin.lines.items()} == {"line-1": 3, "line-3": 4}  # type: ignore[attr-defined]  # FakeTwin
+    assert state.next == 6
+
+
+def test_content_type_and_tombstones() -> None:
+    state = fresh()
+    run = [
+        record(0, event("line-1", 0), headers=(("Content-Type", b"application/json"),)),
+        record(1, b"no arrow", headers=(("content-type", b"application/vnd.apache.arrow.stream"),)),
+        record(2, None),
+    ]
+    folded = Processor(PLANT_MODEL, TOPIC).fold(state, run)
+    assert folded.events == 1
+    assert [(one.reason, one.offset) for one in folded.rejected] == [("not_arrow", 1), ("not_json", 2)]
+    assert state.next == 3

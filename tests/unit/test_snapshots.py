@@ -1,0 +1,106 @@
+"""Snapshot files: what is written is read again, and anything else is refused with a reason."""
+
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.snapshots import MAGIC, VERSION, Head, Snapshot, SnapshotError, SnapshotStore, decode, encode, offset_of
+from twin.audit.writer import Manifest, StagedFile
+
+MANIFEST = Manifest(
+    3, 10, 20, "c" * 64, (StagedFile("kpis", "kpis/x.parquet", ".staging/x.parquet", 7, 900, "d" * 64),)
+)
+
+
+def snapshot(next_offset: int = 20, state: bytes = b"state", partition: int = 3) -> Snapshot:
+    return Snapshot(Head("twin.events", partition, next_offset, "0123456789abcdef", "c" * 64, (MANIFEST,)), state)
+
+
+@given(st.binary(max_size=300), st.integers(0, 2**63 - 1), st.integers(0, 99_999))
+def test_round_trip(state: bytes, offset: int, partition: int) -> None:
+    made = snapshot(offset, state, partition)
+    assert decode(encode(made), "x") == made
+
+
+def test_store_round_trip_and_same_content_is_the_same_file(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path / "state")
+    identity = store.save(snapshot())
+    assert store.load(identity) == snapshot()
+    assert store.save(snapshot()) == identity
+    other = store.save(snapshot(state=b"another owner's"))
+    assert other != identity
+    assert offset_of(other) == 20
+    assert [p.suffix for p in store.folder.iterdir()] == [".snapshot"] * 2
+
+
+@pytest.mark.parametrize("at", [0, 9, 15, 40, 200, -1, -33])
+def test_every_flipped_bit_is_noticed(at: int) -> None:
+    data = bytearray(encode(snapshot()))
+    data[at] ^= 1
+    with pytest.raises(SnapshotError):
+        decode(bytes(data), "x")
+
+
+def test_every_cut_is_noticed() -> None:
+    data = encode(snapshot())
+    for size in range(len(data)):
+        with pytest.raises(SnapshotError):
+            decode(data[:size], "x")
+    with pytest.raises(SnapshotError, match="another length"):
+        decode(data + b"x", "x")
+
+
+@pytest.mark.parametrize(("version", "word"), [(VERSION + 1, "newer"), (0, "older")])
+def test_another_version_says_so(version: int, word: str) -> None:
+    data = encode(snapshot())
+    with pytest.raises(SnapshotError, match=f"written by {word} software"):
+        decode(MAGIC + struct.pack("<H", version) + data[10:], "x")
+
+
+def test_missing_renamed_and_foreign_ids(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    identity = store.save(snapshot())
+    with pytest.raises(SnapshotError, match="missing"):
+        store.load(identity.replace("-0000", "-0001"))
+    with pytest.raises(SnapshotError, match="another program"):
+        store.load("")
+    with pytest.raises(SnapshotError, match="another program"):
+        store.load("../../etc/passwd")
+    renamed = identity.replace("p00003", "p00004")
+    (tmp_path / f"{identity}.snapshot").rename(tmp_path / f"{renamed}.snapshot")
+    with pytest.raises(SnapshotError, match="renamed"):
+        store.load(renamed)
+
+
+def test_newest_valid_steps_over_damage_and_later_offsets(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    store.save(snapshot(10))
+    damaged = store.save(snapshot(20))
+    store.save(snapshot(30))
+    store.save(snapshot(15, partition=4))
+    (tmp_path / f"{damaged}.snapshot").write_bytes(b"TWINSNAP")
+    found = store.newest_valid(3, 25)
+    assert found is not None
+    assert found.head.next_offset == 10
+    assert store.newest_valid(3, 9) is None
+    assert SnapshotStore(tmp_path / "none").newest_valid(3, 9) is None
+
+
+def test_collect_keeps_the_committed_one_and_all_above(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    ids = [store.save(snapshot(offset)) for offset in range(10, 100, 10)]
+    other = store.save(snapshot(10, partition=4))
+    deleted = store.collect(3, committed=ids[5], keep=2)
+    assert deleted == ids[:3]
+    assert store.ids(3) == ids[3:]
+    assert store.ids(4) == [other]
+    assert store.collect(3, committed=ids[5], keep=2) == []
+
+
+def test_unwritable_folder_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SnapshotError, match="cannot be written"):
+        SnapshotStore(tmp_path / "file" / "state").save(snapshot())

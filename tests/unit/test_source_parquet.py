@@ -1,0 +1,84 @@
+"""The audited events read back: in order of arrival, nothing added, damage noticed."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from kernels.codes import STATE
+from tests.support_sources import EPOCH, S, plant, run
+from twin.events.block import EventBlock
+from twin.results import EVENTS
+from twin.sources import SourceError, open_log, open_logs
+from twin.sources.drafts import draft
+from twin.wire.encode import events_table
+
+
+def block(times: list[int]) -> EventBlock:
+    ts = np.array([EPOCH + t * S for t in times], np.int64)
+    return draft(["on"], np.arange(len(ts)), ts, 0, 0, station=0, type=STATE, code=4, x=0, seq=np.arange(len(ts))).block
+
+
+def save(folder: Path, name: str, times: list[int], offsets: list[int], partition: int = 0) -> Path:
+    table = events_table(block(times), plant())
+    n = len(times)
+    table = table.append_column(EVENTS.field("source_topic"), pa.array(["t"] * n).dictionary_encode())
+    table = table.append_column(EVENTS.field("source_partition"), pa.array([partition] * n, pa.int32()))
+    table = table.append_column(EVENTS.field("source_offset"), pa.array(offsets, pa.int64()))
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table.cast(EVENTS), path, write_page_checksum=True, compression="none")
+    return path
+
+
+def times(path: Path) -> list[float]:
+    blocks, refused = run(open_logs([path], plant()))
+    assert not refused
+    return [(ts - EPOCH) / S for one in blocks for ts in one.ts.tolist()]
+
+
+def test_files_of_an_audit_root_in_order_of_arrival(tmp_path: Path) -> None:
+    # One interval wrote two dates; the next interval's events are older; staging is nobody's business.
+    save(tmp_path, "events/date=2026-01-02/p0-0-5.parquet", [90_000, 90_002], [1, 3])
+    save(tmp_path, "events/date=2026-01-01/p0-0-5.parquet", [5, 4, 3], [0, 2, 2])
+    save(tmp_path, "events/date=2026-01-01/p0-5-9.parquet", [2, 1], [6, 5])
+    save(tmp_path, "events/date=2026-01-01/p1-0-1.parquet", [7], [0], partition=1)
+    save(tmp_path, "events/.staging/x.parquet", [99], [4])
+    assert times(tmp_path) == [5, 90_000, 4, 3, 90_002, 1, 2, 7]
+    assert times(tmp_path / "events") == times(tmp_path)
+
+
+def test_nothing_is_added_and_seq_is_kept(tmp_path: Path) -> None:
+    path = save(tmp_path, "a.parquet", [0, 1], [4, 5])
+    logs = open_logs([path], plant())
+    (got,), _ = run(logs)
+    assert got.seq.tolist() == [0, 1]
+    assert got.offset.tolist() == [0, 1]
+    assert logs.summary.events == {"state": 2}
+    assert logs.position == logs.size == path.stat().st_size
+    for name in ("ts", "line", "station", "type", "code", "a", "x"):
+        assert (getattr(got, name) == getattr(block([0, 1]), name)).all()
+
+
+def test_damage_is_noticed(tmp_path: Path) -> None:
+    path = save(tmp_path, "a.parquet", list(range(1000)), list(range(1000)))
+    data = bytearray(path.read_bytes())
+    group = pq.read_metadata(path).row_group(0)
+    data[group.column(EVENTS.get_field_index("ts")).data_page_offset + 100] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match="restore it from a copy"):
+        times(path)
+    path.write_bytes(b"PAR1")
+    with pytest.raises(SourceError, match=r"a\.parquet: cannot be read"):
+        times(path)
+
+
+def test_what_is_no_events_set(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "x.parquet")
+    with pytest.raises(SourceError, match="name files of the set events"):
+        open_log(tmp_path / "x.parquet", plant())
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match="no events in this folder"):
+        open_log(tmp_path / "empty", plant())

@@ -1,0 +1,1 @@
+"""The domain: deterministic and synchronous. No Kafka, no asyncio, no wall clock."""

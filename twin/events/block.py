@@ -1,0 +1,74 @@
+"""Event columns: the one shape in which events travel between decoding, folding and the audit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+import numpy.typing as npt
+
+I8 = npt.NDArray[np.int8]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class EventBlock:
+    """Events in the order of their arrival, as columns of one length.
+
+    What `code`, `a`, `b`, `c`, `x`, `y`, `z` hold depends on `type` and is declared in
+    `twin.events.declare`:
+
+    ========== ============== ======== ====== ====== ============ ======== =====
+    type       code           a        b      c      x            y        z
+    ========== ============== ======== ====== ====== ============ ======== =====
+    state      time class                            state word   reason   mode
+    count      PARTS          good     scrap  rework
+    count      COUNTER        value                  counter
+    cycle      START | END                           unit         product
+    order      START | END    quantity               order        product
+    buffer                    level                  buffer
+    heartbeat
+    correction                good     scrap  rework corrects     reason   state
+    ========== ============== ======== ====== ====== ============ ======== =====
+
+    `x`, `y`, `z` are indices into `words`, the block's own dictionary; -1 is absent. An absent integer of
+    `a`, `b`, `c` is 0 (a count) or -1 (quantity, and every count of a correction).
+    """
+
+    line: I32  # index into plant.lines
+    station: I32  # index into plant.stations (plant-wide); -1: the whole line
+    type: I8  # kernels.codes
+    ts: I64  # ns since 1970 UTC
+    epoch: I64  # 0 where the source sends none
+    seq: I64  # -1 where the source sends none
+    code: I32
+    a: I64
+    b: I64
+    c: I64
+    x: I32
+    y: I32
+    z: I32
+    offset: I64  # offset of the record the event came in (replay: running number of the record)
+    words: Sequence[str] = field(default_factory=tuple)
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+
+INTEGER_COLUMNS = tuple(f.name for f in fields(EventBlock) if f.name != "words")
+_NARROW = ("line", "station", "code", "x", "y", "z")
+DTYPES: dict[str, np.dtype[np.generic]] = {
+    name: np.dtype(np.int8 if name == "type" else np.int32 if name in _NARROW else np.int64) for name in INTEGER_COLUMNS
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One refused input: a stable reason code, a sentence for people, where it stood, the bytes as they came."""
+
+    reason: str
+    detail: str
+    offset: int
+    value: bytes
+    line: str | None = None  # the line id it claimed, where readable
+    ts: int | None = None  # its event time (ns), where readable

@@ -1,0 +1,221 @@
+"""The events: one declaration per type, from which everything else derives.
+
+The JSON decoder, the JSON Schema, the Arrow schema of the wire and the places in `EventBlock` are all read from
+the Structs below: `into(...)` names the block column a field goes to and what stands there when it is absent.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+import msgspec
+import pyarrow as pa
+from msgspec import Meta, inspect
+
+from kernels.codes import COUNTER, EVENT_NAMES, NONE, PARTS
+
+INT64_MAX: Final = 2**63 - 1
+YEAR_2200_NS: Final = 7_258_118_400 * 10**9
+MAX_TEXT: Final = 256
+MAX_RECORD_BYTES: Final = 1 << 20  # one JSON record
+MAX_ARROW_BYTES: Final = 16 << 20  # one Arrow record as it came
+MAX_ARROW_DECODED_BYTES: Final = 64 << 20  # the same with its buffers decompressed
+MAX_EVENTS_PER_RECORD: Final = 65_536
+MAX_NESTING: Final = 128  # of brackets in a JSON record
+MAX_ARROW_COLUMNS: Final = 256
+
+START_END: Final = ("start", "end")  # in the order of their codes: START, END
+
+Text = Annotated[str, Meta(max_length=MAX_TEXT)]
+Id = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
+Whole = Annotated[int, Meta(ge=0, le=INT64_MAX)]
+Time = Annotated[int, Meta(ge=0, lt=YEAR_2200_NS)] | Annotated[str, Meta(max_length=MAX_TEXT)]
+
+
+def into(
+    column: str,
+    description: str,
+    *,
+    absent: int = NONE,
+    form: int | None = None,
+    unique: bool = False,
+    choices: tuple[str, ...] = (),
+) -> Meta:
+    """Say which `EventBlock` column a field fills.
+
+    `absent` stands there when the field is missing. A field with a `form` belongs only to events of that `code`
+    (a count is parts or a counter). `unique`: nearly every event has another value, so a dictionary does not pay.
+    `choices`: the words of a Literal in the order of their codes (msgspec gives them sorted).
+    """
+    extra = {"column": column, "absent": absent, "form": form, "unique": unique, "choices": choices}
+    return Meta(description=description, extra=extra)
+
+
+class Event(msgspec.Struct, kw_only=True, gc=False, tag_field="type"):
+    """What every event carries."""
+
+    ts: Annotated[Time, Meta(description="When it happened: integer ns since 1970 UTC, or RFC 3339 text")]
+    line: Annotated[Text, Meta(description="Line id of the plant model")]
+    epoch: Annotated[Whole | None, Meta(description="Rises when the source starts its `seq` again")] = None
+    seq: Annotated[Whole | None, Meta(description="Rises by one per station and epoch: repeats and gaps show")] = None
+
+
+class StationEvent(Event, kw_only=True, gc=False):
+    """An event of one station."""
+
+    station: Annotated[Text, Meta(description="Station id, unique within its line")]
+
+
+class LineEvent(Event, kw_only=True, gc=False):
+    """An event of one station or of the whole line."""
+
+    station: Annotated[Text | None, Meta(description="Station id; absent: the whole line")] = None
+
+
+class State(StationEvent, kw_only=True, gc=False, tag="state"):
+    """From now on the station is in this state."""
+
+    state: Annotated[Text, into("x", "State word of the station, as its `states` in the plant model name it")]
+    reason: Annotated[Text | None, into("y", "Why, in the source's own words")] = None
+    mode: Annotated[Text | None, into("z", "Operating mode, such as automatic or manual")] = None
+
+
+class Count(StationEvent, kw_only=True, gc=False, tag="count"):
+    """Parts made since the last count (any of good, scrap, rework), or a running counter (counter and value)."""
+
+    good: Annotated[Whole | None, into("a", "Good parts since the last count", absent=0, form=PARTS)] = None
+    scrap: Annotated[Whole | None, into("b", "Scrapped parts since the last count", absent=0, form=PARTS)] = None
+    rework: Annotated[Whole | None, into("c", "Parts to rework since the last count", absent=0, form=PARTS)] = None
+    counter: Annotated[Text | None, into("x", "Counter id of the station", form=COUNTER)] = None
+    value: Annotated[Whole | None, into("a", "What the running counter shows", form=COUNTER)] = None
+
+
+class Cycle(StationEvent, kw_only=True, gc=False, tag="cycle"):
+    """One part's work at one station begins or ends."""
+
+    phase: Annotated[Literal["start", "end"], into("code", "Whether the work begins or ends", choices=START_END)]
+    unit: Annotated[Text | None, into("x", "Id of the part or batch", unique=True)] = None
+    product: Annotated[Text | None, into("y", "Product id: its ideal cycle counts")] = None
+
+
+class Order(LineEvent, kw_only=True, gc=False, tag="order"):
+    """What is being made: an order begins or ends."""
+
+    action: Annotated[Literal["start", "end"], into("code", "Whether the order begins or ends", choices=START_END)]
+    order: Annotated[Id, into("x", "Order id")]
+    product: Annotated[Text | None, into("y", "Product id")] = None
+    quantity: Annotated[Whole | None, into("a", "Parts ordered")] = None
+
+
+class Buffer(StationEvent, kw_only=True, gc=False, tag="buffer"):
+    """Parts waiting in a buffer."""
+
+    buffer: Annotated[Text, into("x", "Buffer id of the line")]
+    level: Annotated[Whole, into("a", "Parts in it, at most its capacity")]
+
+
+class Heartbeat(LineEvent, kw_only=True, gc=False, tag="heartbeat"):
+    """Alive, nothing changed. It moves the line's time on, so a log ends with one."""
+
+
+class Correction(StationEvent, kw_only=True, gc=False, tag="correction"):
+    """An operator's later word on an earlier event: at least one of reason, state, good, scrap, rework."""
+
+    corrects: Annotated[Id, into("x", "What is corrected: the id or the time of the earlier event", unique=True)]
+    reason: Annotated[Text | None, into("y", "The reason it should have had")] = None
+    state: Annotated[Text | None, into("z", "The state word it should have had")] = None
+    good: Annotated[Whole | None, into("a", "The good parts it should have had")] = None
+    scrap: Annotated[Whole | None, into("b", "The scrapped parts it should have had")] = None
+    rework: Annotated[Whole | None, into("c", "The parts to rework it should have had")] = None
+
+
+# In the order of the codes: EVENTS[code] is the declaration of EVENT_NAMES[code].
+EVENTS: Final[tuple[type[Event], ...]] = (State, Count, Cycle, Order, Buffer, Heartbeat, Correction)
+AnyEvent = State | Count | Cycle | Order | Buffer | Heartbeat | Correction
+TYPE_CODE: Final[dict[str, int]] = {name: code for code, name in enumerate(EVENT_NAMES)}
+
+Kind = Literal["time", "text", "integer", "choice"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field as declared: what is allowed on the wire, and where it stands in an `EventBlock`.
+
+    `minimum` and `maximum` bound the value of a time or an integer and the length of a text. `column` is the block
+    column (None for what every event carries), `absent` its value when the field is missing, and `form` the `code`
+    of the events the field belongs to (None: all of its type).
+    """
+
+    name: str
+    kind: Kind
+    required: bool
+    minimum: int
+    maximum: int
+    choices: tuple[str, ...] = ()
+    column: str | None = None
+    absent: int = NONE
+    form: int | None = None
+    unique: bool = False
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """The column's type on the wire and in the audited set `events`."""
+        match self.kind:
+            case "time":
+                return pa.timestamp("ns", tz="UTC")
+            case "integer":
+                return pa.int64()
+            case _:
+                return pa.string() if self.unique else pa.dictionary(pa.int32(), pa.string())
+
+
+def _field(declared: inspect.Field) -> Field:
+    kind = declared.type
+    extra: dict[str, object] = {}
+    if isinstance(kind, inspect.Metadata):
+        extra, kind = kind.extra or {}, kind.type
+    options = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    texts = [t for t in options if isinstance(t, inspect.StrType)]
+    integers = [t for t in options if isinstance(t, inspect.IntType)]
+    literals = [t for t in options if isinstance(t, inspect.LiteralType)]
+    common = {"name": declared.name, "required": declared.required, **extra}
+    if literals:
+        field = msgspec.convert({**common, "kind": "choice", "minimum": 0, "maximum": 0}, Field)
+        assert set(field.choices) == set(literals[0].values), f"{declared.name}: choices and Literal differ"
+        return field
+    if integers:
+        limit = integers[0]
+        top = limit.lt - 1 if limit.lt is not None else limit.le
+        # Only the time may be an integer or a text.
+        return msgspec.convert(
+            {**common, "kind": "time" if texts else "integer", "minimum": limit.ge, "maximum": top}, Field
+        )
+    longest = texts[0].max_length
+    return msgspec.convert({**common, "kind": "text", "minimum": texts[0].min_length or 0, "maximum": longest}, Field)
+
+
+def _fields(declaration: type[Event]) -> tuple[Field, ...]:
+    info = inspect.type_info(declaration)
+    assert isinstance(info, inspect.StructType)
+    return tuple(_field(f) for f in info.fields)
+
+
+# By type code, in the order of declaration.
+FIELDS: Final = tuple(_fields(event) for event in EVENTS)
+PAYLOAD: Final = tuple(tuple(f for f in fields if f.column) for fields in FIELDS)
+NEEDS_STATION: Final = tuple(any(f.name == "station" and f.required for f in fields) for fields in FIELDS)
+
+_TYPE_FIELD: Final = Field("type", "choice", True, 0, 0, EVENT_NAMES)
+_COMMON: Final = ("ts", "line", "station", "epoch", "seq")
+
+
+def _wire() -> dict[str, Field]:
+    heads = {f.name: f for f in FIELDS[TYPE_CODE["state"]] if not f.column}
+    wire = {"type": _TYPE_FIELD} | {name: heads[name] for name in _COMMON}
+    for payload in PAYLOAD:
+        for field in payload:
+            wire.setdefault(field.name, field)
+    return wire
+
+
+# Every field of the wire by name, in the canonical order: what all events carry, then the rest as declared.
+WIRE: Final = _wire()

@@ -1,0 +1,136 @@
+"""From checked tables to the frozen model, and the model's hash."""
+
+import hashlib
+import json
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Final
+
+from kernels.codes import CLASS_NAMES
+from twin.plant.duration import duration_text
+from twin.plant.kinds import DAY_S, NEVER, WEEK_S
+from twin.plant.model import (
+    Buffer,
+    Calendar,
+    Counter,
+    Limits,
+    Line,
+    PlannedStop,
+    Plant,
+    Product,
+    Shift,
+    Station,
+    Window,
+)
+from twin.plant.read import Node
+
+# Part of every hash: raise it when the same model begins to mean something else.
+_FORM: Final = 1
+_OWN_NAMES: Final = {name: code for code, name in enumerate(CLASS_NAMES)}
+
+
+def build(root: Node, source: str) -> Plant:
+    """The model of tables without mistakes; `source` is the file's name, which the hash leaves out."""
+    shared = _calendar(root["calendar"]) if root["calendar"] else Calendar()
+    plant = Plant(root["site"], tuple(_line(node, shared) for node in root["line"]), hash="", source=source)
+    return replace(plant, hash=model_hash(plant))
+
+
+def model_hash(plant: Plant) -> str:
+    """First 16 hex digits of the SHA-256 of the canonical model: JSON, keys sorted, no space, times in ns.
+
+    What is absent (None, or an empty list or table) is left out, so that an optional field of a later version leaves
+    the hash of a plant that does not use it. Numbers always stand, so that a changed default changes the hash.
+    """
+    form = {"form": _FORM, **_plain(replace(plant, hash="", source=""))}
+    text = json.dumps(form, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        pairs = {f.name: getattr(value, f.name) for f in fields(value)}
+        return {name: _plain(item) for name, item in pairs.items() if item is not None and item not in ((), {}, "")}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _line(node: Node, shared: Calendar) -> Line:
+    words = {**_OWN_NAMES, **node["states"]}
+    stations = tuple(_station(station, node, words) for station in node["station"])
+    windows = sorted(node["windows"])  # by length: the order in the file means nothing
+    return Line(
+        id=node["id"],
+        area=node["area"],
+        type=node["type"],
+        stations=stations,
+        buffers=tuple(Buffer(b["id"], b["capacity"], b["initial"]) for b in node["buffer"]),
+        products=tuple(_product(product) for product in node["product"]),
+        calendar=_calendar(node["calendar"]) if node["calendar"] else shared,
+        policy=node["policy"],
+        windows=tuple(Window(duration_text(length), length, step) for length, step in windows),
+        publish_every_ns=node["publish_every"],
+        lateness_ns=node["lateness"],
+        max_jump_ns=node["max_jump"],
+        pane_ns=node["pane"],
+        panes=node["panes"],
+        constraint=node["constraint"],
+        requires_order=node["requires_order"],
+        limits=_limits(node["limits"]) if node["limits"] else Limits(),
+    )
+
+
+def _station(node: Node, line: Node, words: dict[str, int]) -> Station:
+    name = node["id"]
+    outputs = [b["id"] for b in line["buffer"] if name in b["after"]]
+
+    def own_or_line(key: str) -> Any:
+        return line[key] if node[key] is None else node[key]
+
+    return Station(
+        id=name,
+        ideal_cycle_ns=node["ideal_cycle"] or node["rate"],
+        inputs=tuple(b["id"] for b in line["buffer"] if name in b["before"]),
+        output=outputs[0] if outputs else None,
+        counters=tuple(Counter(c["id"], c["quality"], c["scale"], c["modulus"]) for c in node["counter"]),
+        states=words | node["states"] if node["states"] else words,
+        parts_from=own_or_line("parts_from"),
+        minor_stop_ns=own_or_line("minor_stop"),
+        staleness_ns=own_or_line("staleness"),
+    )
+
+
+def _product(node: Node) -> Product:
+    everywhere = node["ideal_cycle"] or node["rate"]
+    cycles = dict(sorted(node["at"].items()))
+    return Product(node["id"], {"*": everywhere, **cycles} if everywhere else cycles)
+
+
+def _limits(node: Node) -> Limits:
+    window = node["oee_window"]
+    return Limits(
+        down_ns=None if node["down"] == NEVER else node["down"],
+        oee_below=node["oee_below"],
+        oee_window=None if window is None else duration_text(window),
+    )
+
+
+def _calendar(node: Node) -> Calendar:
+    return Calendar(
+        zone=node["zone"],
+        shifts=tuple(Shift(s["id"], s["days"], *s["hours"]) for s in node["shift"]),
+        planned_stops=tuple(stop for s in node["planned_stop"] for stop in _planned_stops(s)),
+        day_start_s=node["day_start"],
+    )
+
+
+def _planned_stops(node: Node) -> list[PlannedStop]:
+    """A stop by `hours` is one weekly stop for each of its days; all bear the same id."""
+    if node["weekly"]:
+        return [PlannedStop(node["id"], weekly=node["weekly"])]
+    if node["from"]:
+        return [PlannedStop(node["id"], dated=(node["from"], node["to"]))]
+    start, end = node["hours"]
+    length = (end - start) % DAY_S
+    days = node["days"] or range(7)
+    return [PlannedStop(node["id"], weekly=(d * DAY_S + start, (d * DAY_S + start + length) % WEEK_S)) for d in days]

@@ -1,0 +1,198 @@
+"""What one value of a plant file alone cannot tell: references, contradictions, loops, overlaps."""
+
+from twin.plant import topology
+from twin.plant.duration import duration_text
+from twin.plant.kinds import DAY_S, WEEK_S, WEEKDAYS
+from twin.plant.locate import Path
+from twin.plant.problem import Report, hint
+from twin.plant.read import Node
+from twin.plant.shape import MAX_WINDOW_STEPS
+
+
+def check(plant: Node, report: Report) -> None:
+    """Every mistake goes to `report`. Values that were already reported are None here and are passed over."""
+    if plant["calendar"]:
+        _calendar(plant["calendar"], report)
+    for line in plant["line"]:
+        if line["area"] is not None:
+            _reference(line["area"], plant["area"], "area in this plant", line.at("area"), report)
+        for part in (_stations, _buffers, _products, _windows, _limits):
+            part(line, report)
+        if line["calendar"]:
+            _calendar(line["calendar"], report)
+
+
+def _reference(name: str, nodes: list[Node], what: str, path: Path, report: Report) -> bool:
+    known = [node["id"] for node in nodes]
+    if name in known:
+        return True
+    # A table whose own id is wrong may be the one that is meant: one message is enough.
+    if None not in known:
+        report.add(path, f'there is no {what} with the id "{name}"{hint(name, tuple(dict.fromkeys(known)))}')
+    return False
+
+
+def _either(node: Node, report: Report) -> None:
+    if {"ideal_cycle", "rate"} <= node.given:
+        report.add(node.at("rate"), "says the same as ideal_cycle; keep one of them", see=node.at("ideal_cycle"))
+
+
+def _stations(line: Node, report: Report) -> None:
+    for station in line["station"]:
+        _either(station, report)
+        # "*" stands for every station of a product, "undecided" is a verdict beside the stations' names.
+        if station["id"] in ("*", "undecided"):
+            report.add(station.at("id"), f'the id "{station["id"]}" has a meaning of its own; choose another')
+    if line["constraint"] is not None:
+        _reference(line["constraint"], line["station"], "station in this line", line.at("constraint"), report)
+
+
+def _products(line: Node, report: Report) -> None:
+    for product in line["product"]:
+        _either(product, report)
+        for station in product["at"]:
+            _reference(station, line["station"], "station in this line", product.at("at", station), report)
+
+
+def _buffers(line: Node, report: Report) -> None:
+    output: dict[str, Node] = {}
+    for buffer in line["buffer"]:
+        for side in ("after", "before"):
+            names = buffer[side]
+            for index, name in enumerate(names):
+                path = buffer.at(side, index)
+                if name is None:
+                    continue
+                if _reference(name, line["station"], "station in this line", path, report) and name in names[:index]:
+                    report.add(path, f'the station "{name}" is named twice; remove one')
+        for index, name in enumerate(buffer["after"]):
+            if name is None:
+                continue
+            other = output.setdefault(name, buffer)
+            if other is not buffer:
+                advice = "a station has one output: let the stations behind it take from one shared buffer"
+                report.add(
+                    buffer.at("after", index),
+                    f'the station "{name}" already puts its parts into the buffer "{other["id"]}"; {advice}',
+                    see=other.at("id"),
+                )
+        if not {"after", "before"} & buffer.given:
+            report.add(buffer.path, 'joins nothing; add after = ["..."], before = ["..."] or both')
+        capacity, initial = buffer["capacity"], buffer["initial"]
+        if capacity is not None and initial is not None and initial > capacity:
+            report.add(
+                buffer.at("initial"),
+                f"{initial} parts do not fit into {capacity} places; lower initial or raise capacity",
+                see=buffer.at("capacity"),
+            )
+    _loops(line, report)
+
+
+def _loops(line: Node, report: Report) -> None:
+    buffers: list[Node] = line["buffer"]
+    joints = [
+        topology.Link(
+            buffer["id"] or "?",
+            tuple(buffer["after"]),
+            tuple(buffer["before"]),
+            buffer["capacity"],
+            buffer["initial"] or 0,
+        )
+        for buffer in buffers
+    ]
+
+    def tell(loops: list[list[int]], what: str) -> None:
+        for loop in loops:
+            names = " -> ".join(f'"{joints[i].id}"' for i in [*loop, loop[0]])
+            report.add(buffers[min(loop)].at("id"), f"the loop of buffers {names} can never move: {what}")
+
+    starved = topology.starved_loops(joints)
+    tell(starved, "it holds no part and none can enter; give one of its buffers a place and an initial part")
+    known = {frozenset(loop) for loop in starved}
+    full = [loop for loop in topology.full_loops(joints) if frozenset(loop) not in known]
+    tell(full, "no buffer in it has a free place and no part can leave; lower an initial or raise a capacity")
+
+
+def _windows(line: Node, report: Report) -> None:
+    windows: list[tuple[int, int] | None] = line["windows"]
+    seen: set[int] = set()
+    for index, window in enumerate(windows):
+        if window is None:
+            continue
+        length, step = window
+        path, name = line.at("windows", index), f'"{duration_text(length)}/{duration_text(step)}"'
+        if length in seen:
+            report.add(path, f"there are two windows of {duration_text(length)}; keep one")
+        seen.add(length)
+        if length // step > MAX_WINDOW_STEPS:
+            advice = "take a longer step"
+            report.add(path, f"the window {name} has {length // step:,} steps, at most {MAX_WINDOW_STEPS:,}; {advice}")
+        every = line["publish_every"]
+        if every is not None and every % step:
+            report.add(
+                line.at("publish_every") if "publish_every" in line.given else path,
+                f"publish_every {duration_text(every)} is no multiple of the step of the window {name}; change one",
+            )
+
+
+def _limits(line: Node, report: Report) -> None:
+    limits = line["limits"]
+    if not limits or limits["oee_window"] is None:
+        return
+    window, path = limits["oee_window"], limits.at("oee_window")
+    lengths = [one[0] for one in line["windows"] if one]
+    if window not in lengths and None not in line["windows"]:
+        known = ", ".join(duration_text(length) for length in lengths)
+        report.add(path, f"the line has no window of {duration_text(window)}; windows: {known}")
+
+
+def _calendar(calendar: Node, report: Report) -> None:
+    _overlaps(calendar, report)
+    for stop in calendar["planned_stop"]:
+        _planned_stop(stop, report)
+
+
+def _overlaps(calendar: Node, report: Report) -> None:
+    spans: list[tuple[int, int, Node]] = []
+    for shift in calendar["shift"]:
+        if shift["hours"] and shift["days"]:
+            start, end = shift["hours"]
+            length = (end - start) % DAY_S or DAY_S
+            spans += [(day * DAY_S + start, day * DAY_S + start + length, shift) for day in shift["days"]]
+    spans.sort(key=lambda span: span[0])
+    # After Sunday comes Monday: the week is looked at twice.
+    twice = spans + [(start + WEEK_S, end + WEEK_S, shift) for start, end, shift in spans]
+    told: set[tuple[Path, Path]] = set()
+    for i, (_, end, shift) in enumerate(spans):
+        for later, _, other in twice[i + 1 : i + len(spans)]:
+            first, second = sorted((shift, other), key=lambda node: node.path)
+            if later >= end or (first.path, second.path) in told:
+                continue
+            told.add((first.path, second.path))
+            when = f"{WEEKDAYS[later // DAY_S % 7]} {later % DAY_S // 3600:02d}:{later % 3600 // 60:02d}"
+            names = "itself" if first is second else f'the shift "{first["id"]}"'
+            see = None if first is second else first.at("hours")
+            report.add(second.at("hours"), f"overlaps {names} on {when}; change their days or hours", see=see)
+
+
+def _planned_stop(stop: Node, report: Report) -> None:
+    def add(key: str, message: str) -> None:
+        report.add(stop.at(key), message)
+
+    # A lone `to` is a try at from and to.
+    dated = "from" if "from" in stop.given else "to"
+    ways = [name for name in ("weekly", "hours", dated) if name in stop.given]
+    if not ways:
+        report.add(stop.path, "says no time; add weekly = ..., hours = ... or from = ... and to = ...")
+    for name in ways[1:]:
+        add(name, f"{ways[0]} already says when; keep one of them, or make it a stop of its own")
+    if "days" in stop.given and "hours" not in stop.given:
+        add("days", "needs hours beside it; add hours, or use weekly")
+    if "from" in stop.given and "to" not in stop.given:
+        add("to", "is missing; add the end of the stop")
+    if "to" in stop.given and "from" not in stop.given:
+        add("from", "is missing; add the start of the stop")
+    if stop["hours"] is not None and stop["hours"][0] == stop["hours"][1]:
+        add("hours", "the stop is empty; write two different times")
+    if stop["from"] and stop["to"] and stop["from"] >= stop["to"]:
+        add("to", "is not after from; correct one of them")

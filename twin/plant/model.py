@@ -1,0 +1,124 @@
+"""The plant model as the twin uses it: frozen, validated, times in integer nanoseconds."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+LineType = Literal["assembly", "flow", "batch", "cell"]
+Quality = Literal["good", "scrap", "rework"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A running counter of a station: `scale` parts per step, wrapping at `modulus` (None: never)."""
+
+    id: str
+    quality: Quality
+    scale: int = 1
+    modulus: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """Places between stations. `capacity` None is unlimited."""
+
+    id: str
+    capacity: int | None
+    initial: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    id: str
+    ideal_cycle_ns: int | None = None  # where the product has none of its own
+    inputs: tuple[str, ...] = ()  # buffer ids; several: assembly, all are needed
+    output: str | None = None  # buffer id
+    counters: tuple[Counter, ...] = ()
+    states: dict[str, int] = field(default_factory=dict)  # the source's word -> time class (kernels.codes), complete
+    parts_from: Literal["count", "cycle"] = "count"  # "cycle": every completed cycle is one good part
+    minor_stop_ns: int = 300_000_000_000  # a stop shorter than this is a minor stop
+    staleness_ns: int = 900_000_000_000  # silent for longer: unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    id: str
+    ideal_cycle_ns: dict[str, int] = field(default_factory=dict)  # by station id; key "*": every other station
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A rolling window: `length_ns` is a multiple of `step_ns`."""
+
+    id: str
+    length_ns: int
+    step_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Weekly recurring shift in local wall time; `end` <= `start` runs into the next day."""
+
+    id: str
+    days: tuple[int, ...]  # 0 = Monday
+    start_s: int  # seconds of the local day
+    end_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStop:
+    """Weekly (day and time to day and time) or dated (two local instants) planned stop."""
+
+    id: str
+    weekly: tuple[int, int] | None = None  # seconds of the local week, start and end (end < start wraps)
+    dated: tuple[str, str] | None = None  # ISO local date-times
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    zone: str = "UTC"
+    shifts: tuple[Shift, ...] = ()  # none: always on shift, one shift row per local day is not made
+    planned_stops: tuple[PlannedStop, ...] = ()
+    day_start_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When the line raises an alert. None: never."""
+
+    down_ns: int | None = 1_800_000_000_000
+    oee_below: float | None = None
+    oee_window: str | None = None  # window id the OEE limit looks at (None: the longest)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    id: str
+    area: str
+    type: LineType
+    stations: tuple[Station, ...]
+    buffers: tuple[Buffer, ...] = ()
+    products: tuple[Product, ...] = ()
+    calendar: Calendar = Calendar()
+    policy: str = "iso22400"
+    windows: tuple[Window, ...] = ()
+    publish_every_ns: int = 60_000_000_000
+    lateness_ns: int = 5_000_000_000
+    max_jump_ns: int = 86_400_000_000_000
+    pane_ns: int = 600_000_000_000  # bottleneck pane
+    panes: int = 12  # panes in the bottleneck window
+    constraint: str | None = None  # station id; None: the one with the longest ideal cycle
+    requires_order: bool = False  # time without an order is no_order
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    site: str
+    lines: tuple[Line, ...]
+    hash: str  # SHA-256 of the canonical model, 16 hex digits
+    source: str = ""  # file name it was read from
+
+    @property
+    def stations(self) -> tuple[Station, ...]:
+        """All stations, line by line: the plant-wide station index counts along this."""
+        return tuple(s for line in self.lines for s in line.stations)

@@ -1,0 +1,97 @@
+"""JSON Schema and reference table of the plant file, both from the declaration in `twin.plant.shape`."""
+
+from typing import Any
+
+from twin.plant.kinds import ID, MAX_ID_LENGTH, Scalar
+from twin.plant.shape import PLANT, Key, List, Map, Table, Tables
+
+_Kind = Scalar | List | Map | Table | Tables
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of the plant file, for editors: completion, and most mistakes while typing.
+
+    What depends on more than one value (references, overlaps, loops) only the loader finds.
+    """
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "taktwin plant file",
+        **_table(PLANT),
+    }
+
+
+def _table(table: Table) -> dict[str, Any]:
+    form: dict[str, Any] = {
+        "type": "object",
+        "description": table.title,
+        "properties": {key.name: _key(key) for key in table.keys},
+        "additionalProperties": False,
+    }
+    if required := [key.name for key in table.keys if key.required]:
+        form["required"] = required
+    if {"ideal_cycle", "rate"} <= {key.name for key in table.keys}:
+        form["not"] = {"required": ["ideal_cycle", "rate"]}
+    return form
+
+
+def _key(key: Key) -> dict[str, Any]:
+    form = {**_kind(key.kind), "description": key.doc}
+    if key.default is not None:
+        form["default"] = key.default
+    if isinstance(key.kind, Tables) and key.required:
+        form["minItems"] = 1
+    return form
+
+
+def _kind(kind: _Kind) -> dict[str, Any]:
+    match kind:
+        case Scalar():
+            limits = {"minLength": 1, "maxLength": MAX_ID_LENGTH} if kind is ID else {}
+            return {**kind.schema, **limits}
+        case List():
+            item = _kind(kind.item)
+            return {"anyOf": [item, {"type": "array", "items": item, "maxItems": kind.most}]}
+        case Map():
+            return {"type": "object", "additionalProperties": _kind(kind.item), "maxProperties": kind.most}
+        case Table():
+            return _table(kind)
+        case Tables():
+            return {"type": "array", "items": _table(kind.item), "maxItems": kind.most}
+
+
+def reference() -> str:
+    """Markdown: one section per table of the file, one row per key. docs/plant.md holds this text."""
+    parts: list[str] = []
+    _section(PLANT, "", parts)
+    return "\n".join(parts)
+
+
+def _section(table: Table, name: str, parts: list[str]) -> None:
+    parts.append(f"### {f'`{name}`' if name else 'Top of the file'}")
+    parts += [f"{table.title}.", "", "| key | value | default | meaning |", "|---|---|---|---|"]
+    parts += [_row(key, name.strip("[]")) for key in table.keys]
+    parts.append("")
+    for key in table.keys:
+        path = f"{name.strip('[]')}.{key.name}".strip(".")
+        if isinstance(key.kind, Tables):
+            _section(key.kind.item, f"[[{path}]]", parts)
+        # The calendar of a line is the same table as the plant's: once is enough.
+        elif isinstance(key.kind, Table) and path != "line.calendar":
+            _section(key.kind, f"[{path}]", parts)
+
+
+def _row(key: Key, outer: str) -> str:
+    path = f"{outer}.{key.name}".strip(".")
+    match key.kind:
+        case Scalar():
+            value = key.kind.label
+        case List():
+            value = f"{key.kind.item.label}, one or an array"
+        case Map():
+            value = f"table: {key.kind.key} = {key.kind.item.label}"
+        case Table():
+            value = f"table `[{path}]`"
+        case Tables():
+            value = f"tables `[[{path}]]`, up to {key.kind.most:,}"
+    default = "required" if key.required else (f"`{key.default_text}`" if key.default is not None else "")
+    return f"| `{key.name}` | {value} | {default} | {key.doc} |"

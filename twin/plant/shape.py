@@ -1,0 +1,232 @@
+"""What a plant file may hold: the one declaration.
+
+The loader, its messages, the JSON Schema and the reference in docs/plant.md are made from it. What depends on more
+than one value is in `twin.plant.check`.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from twin.plant import kinds
+from twin.plant.kinds import Scalar, choice, duration, integer
+
+MAX_FILE_BYTES: Final = 64 * 2**20
+MAX_LINES: Final = 10_000
+MAX_AREAS: Final = 1_000
+MAX_STATIONS_PER_LINE: Final = 512
+MAX_BUFFERS_PER_LINE: Final = 2_048
+MAX_PRODUCTS_PER_LINE: Final = 10_000
+MAX_COUNTERS_PER_STATION: Final = 64
+MAX_WORDS: Final = 4_096
+MAX_WINDOWS_PER_LINE: Final = 8
+MAX_WINDOW_STEPS: Final = 100_000  # 24 h in seconds is 86,400
+MAX_PANES: Final = 10_000
+MAX_SHIFTS: Final = 64
+MAX_PLANNED_STOPS: Final = 4_096
+MAX_SOURCES: Final = 1_000
+
+# The names in kernels.oee.POLICIES (a test compares them). Importing that module would load numba, half a second for a
+# command that only looks at a plant file.
+POLICIES: Final = ("iso22400", "nakajima", "semi_e10", "changeover_performance")
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """An array of values; one value alone may stand without the brackets."""
+
+    item: Scalar
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A table whose keys are the plant's own words."""
+
+    key: str  # what the keys are
+    item: Scalar
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    title: str
+    keys: "tuple[Key, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """An array of tables, written with double brackets."""
+
+    item: Table
+    most: int
+    unique: bool = True  # no two with the same id
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    name: str
+    kind: Scalar | List | Map | Table | Tables
+    doc: str
+    required: bool = False
+    default: Any = None  # as it would stand in the file
+
+    @property
+    def default_text(self) -> str:
+        return "" if self.default is None else json.dumps(self.default)  # also valid TOML for what stands here
+
+
+def _id(doc: str) -> Key:
+    return Key("id", kinds.ID, doc, required=True)
+
+
+_STATES: Final = Map("the source's word", kinds.CLASS, MAX_WORDS)
+
+SHIFT: Final = Table(
+    "A shift",
+    (
+        _id("Name of the shift, as it shall stand in the results."),
+        Key("days", kinds.DAYS, "Days on which it starts: a range, a list or both.", default="Mon-Sun"),
+        Key("hours", kinds.HOURS, "Local start and end. An end not after the start is on the next day.", required=True),
+    ),
+)
+
+PLANNED_STOP: Final = Table(
+    "A planned stop: `weekly`, or `hours` (with `days`), or `from` and `to`",
+    (
+        _id("Name of the stop."),
+        Key("weekly", kinds.WEEKLY, "Every week from one day and time to another."),
+        Key("hours", kinds.HOURS, "On each of `days` from one time to another: a break."),
+        Key("days", kinds.DAYS, "Days of `hours`; all where absent."),
+        Key("from", kinds.LOCAL_TIME, "Once: local start."),
+        Key("to", kinds.LOCAL_TIME, "Once: local end."),
+    ),
+)
+
+CALENDAR: Final = Table(
+    "A shift calendar. Without shifts the line is always in shift",
+    (
+        Key("zone", kinds.ZONE, "Time zone of every local time of the calendar.", default="UTC"),
+        Key("day_start", kinds.CLOCK, "Local time at which the production day starts.", default="00:00"),
+        Key("shift", Tables(SHIFT, MAX_SHIFTS), "The shifts of the week."),
+        Key("planned_stop", Tables(PLANNED_STOP, MAX_PLANNED_STOPS), "Stops that are planned, inside shifts."),
+    ),
+)
+
+LIMITS: Final = Table(
+    "When the line raises an alert",
+    (
+        Key("down", kinds.DURATION_OR_NEVER, "A station is down for longer than this.", default="30min"),
+        Key("oee_below", kinds.SHARE, "The OEE of a station falls below this."),
+        Key("oee_window", duration(), "Length of the window whose OEE is looked at; the longest where absent."),
+    ),
+)
+
+COUNTER: Final = Table(
+    "A running counter of a station",
+    (
+        _id("Name of the counter in the events."),
+        Key("quality", choice("good", "scrap", "rework"), "What it counts.", default="good"),
+        Key("scale", integer(1, 10**9), "Parts per step of the counter.", default=1),
+        Key("modulus", integer(1), "The counter wraps to 0 here, such as 65536; absent: it never wraps."),
+    ),
+)
+
+_STATION_DEFAULTS: Final = (
+    ("minor_stop", duration(0), "A stop shorter than this is a minor stop, a longer one is down.", "5min"),
+    ("staleness", duration(), "Silent for longer than this, a station is unknown.", "15min"),
+    (
+        "parts_from",
+        choice("count", "cycle"),
+        "Parts come from count events, or every completed cycle is one good part.",
+        "count",
+    ),
+)
+
+STATION: Final = Table(
+    "A station, in the order of the line",
+    (
+        _id("Name of the station in the events; unique in its line."),
+        Key("ideal_cycle", kinds.IDEAL_CYCLE, "Ideal time per part, where the product has none of its own."),
+        Key("rate", kinds.RATE, "The same as a rate; instead of `ideal_cycle`."),
+        *(Key(name, kind, f"{doc} Absent: as the line says.") for name, kind, doc, _ in _STATION_DEFAULTS),
+        Key("counter", Tables(COUNTER, MAX_COUNTERS_PER_STATION), "Running counters."),
+        Key("states", _STATES, "The station's own state words; they go before the line's."),
+    ),
+)
+
+BUFFER: Final = Table(
+    "A buffer or, with capacity 0, a direct link",
+    (
+        _id("Name of the buffer in the events; unique in its line."),
+        Key(
+            "after", List(kinds.ID, MAX_STATIONS_PER_LINE), "Stations that put parts in. Absent: supplied from outside."
+        ),
+        Key(
+            "before", List(kinds.ID, MAX_STATIONS_PER_LINE), "Stations that take parts out. Absent: it leaves the line."
+        ),
+        Key("capacity", integer(0, 10**9), "Places; absent: unlimited."),
+        Key("initial", integer(0, 10**9), "Parts in it before the first event.", default=0),
+    ),
+)
+
+PRODUCT: Final = Table(
+    "A product made on the line",
+    (
+        _id("Name of the product in the events; unique in its line."),
+        Key("ideal_cycle", kinds.IDEAL_CYCLE, "Ideal time per part at every station that `at` does not name."),
+        Key("rate", kinds.RATE, "The same as a rate; instead of `ideal_cycle`."),
+        Key("at", Map("station id", kinds.CYCLE_OR_RATE, MAX_STATIONS_PER_LINE), "Ideal time or rate at one station."),
+    ),
+)
+
+LINE: Final = Table(
+    "A line",
+    (
+        _id("Name of the line: the key of its events on the topic; unique in the plant."),
+        Key("area", kinds.ID, "Area it stands in.", required=True),
+        Key("type", choice("assembly", "flow", "batch", "cell"), "Type of the line.", required=True),
+        Key("policy", choice(*POLICIES), "Loss policy: which time counts as which loss.", default="iso22400"),
+        Key(
+            "windows",
+            List(kinds.WINDOW, MAX_WINDOWS_PER_LINE),
+            "Rolling windows: length/step.",
+            default=["1min/1s", "1h/1min"],
+        ),
+        Key("publish_every", duration(), "Event time between two published rows of a window.", default="1min"),
+        Key("lateness", duration(0), "How late an event may arrive and still be sorted in.", default="5s"),
+        Key("max_jump", duration(), "A jump ahead in time beyond this needs to be confirmed.", default="1d"),
+        Key("pane", duration(), "Length of a pane of the bottleneck analysis.", default="10min"),
+        Key("panes", integer(1, MAX_PANES), "Panes in the window of the bottleneck analysis.", default=12),
+        Key("constraint", kinds.ID, "Station whose OEE is the line's; absent: the one with the longest ideal cycle."),
+        Key("requires_order", kinds.BOOLEAN, "Time without an order counts as no_order.", default=False),
+        *(Key(name, kind, doc, default=default) for name, kind, doc, default in _STATION_DEFAULTS),
+        Key("station", Tables(STATION, MAX_STATIONS_PER_LINE), "The stations in their order.", required=True),
+        Key("buffer", Tables(BUFFER, MAX_BUFFERS_PER_LINE), "What joins the stations."),
+        Key("product", Tables(PRODUCT, MAX_PRODUCTS_PER_LINE), "What the line makes."),
+        Key("states", _STATES, "Time class of each state word of the sources."),
+        Key("calendar", CALENDAR, "The line's own calendar, instead of the plant's."),
+        Key("limits", LIMITS, "When the line raises an alert."),
+    ),
+)
+
+AREA: Final = Table("An area of the site", (_id("Name of the area."),))
+
+SOURCE: Final = Table(
+    "A log to read. Not part of the model: a change here leaves the model hash as it is",
+    (
+        Key("files", kinds.TEXT, 'Which files: a pattern such as "logs/press-*.csv".', required=True),
+        Key("mapping", kinds.TEXT, "Mapping file for them, relative to the plant file."),
+    ),
+)
+
+PLANT: Final = Table(
+    "The plant",
+    (
+        Key("site", kinds.ID, "Name of the site.", required=True),
+        Key("area", Tables(AREA, MAX_AREAS), "The areas of the site.", required=True),
+        Key("line", Tables(LINE, MAX_LINES), "The lines.", required=True),
+        Key("calendar", CALENDAR, "Calendar of every line that has none of its own."),
+        Key("source", Tables(SOURCE, MAX_SOURCES, unique=False), "Logs to read."),
+    ),
+)

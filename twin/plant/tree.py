@@ -1,0 +1,103 @@
+"""The plant as a text tree: what the twin understood of a plant file, and the memory it will take."""
+
+from kernels.codes import N_COLUMNS
+from twin.plant.duration import duration_text
+from twin.plant.memory import ring_bytes, ring_slots
+from twin.plant.model import Calendar, Line, Plant, Product, Station
+from twin.plant.topology import Link, flow_order, links
+
+
+def tree(plant: Plant) -> str:
+    """Site, areas, lines; stations in the order of flow, each with the buffer behind it; windows and their memory."""
+    areas: dict[str, list[Line]] = {}
+    for line in plant.lines:
+        areas.setdefault(line.area, []).append(line)
+    total = sum(ring_bytes(line) for line in plant.lines)
+    head = (
+        f"{plant.site}  model {plant.hash}, {_count(len(plant.lines), 'line')}, "
+        f"{_count(len(plant.stations), 'station')}, windows {_size(total)}"
+    )
+    blocks = [_under(area, [_line(line) for line in lines]) for area, lines in areas.items()]
+    return "\n".join(_under(head, blocks)) + "\n"
+
+
+def _under(head: str, blocks: list[list[str]]) -> list[str]:
+    """`head` with the blocks hung under it; the first row of a block names it."""
+    return [head, *(row for i, block in enumerate(blocks) for row in _hang(block, last=i + 1 == len(blocks)))]
+
+
+def _hang(rows: list[str], *, last: bool) -> list[str]:
+    first, rest = ("└─ ", "   ") if last else ("├─ ", "│  ")
+    return [(rest if i else first) + row for i, row in enumerate(rows)]
+
+
+def _line(line: Line) -> list[str]:
+    joints = links(line)
+    blocks: list[list[str]] = [[f"{_link(link)} -> {', '.join(link.before)}"] for link in joints if not link.after]
+    for index in flow_order(line):
+        station = line.stations[index]
+        rows = [_station(station, line)]
+        rows += [f"  {_link(link)} -> {_targets(link)}" for link in joints if link.id == station.output]
+        blocks.append(rows)
+    blocks += [[_product(product)] for product in line.products]
+    blocks.append([_calendar(line.calendar)])
+    blocks.append([f"bottleneck: {line.panes} panes of {duration_text(line.pane_ns)}"])
+    blocks.append(_windows(line))
+    head = f"{line.id}  {line.type}, policy {line.policy}, rows every {duration_text(line.publish_every_ns)}"
+    return _under(head, blocks)
+
+
+def _station(station: Station, line: Line) -> str:
+    parts = [station.id]
+    if station.ideal_cycle_ns:
+        parts.append(f"ideal {duration_text(station.ideal_cycle_ns)}")
+    if len(station.inputs) > 1:
+        parts.append(f"assembles {' + '.join(station.inputs)}")
+    if line.constraint == station.id:
+        parts.append("constraint")
+    return "  ".join(parts)
+
+
+def _link(link: Link) -> str:
+    if link.capacity is None:
+        return f"{link.id} (unlimited, {link.initial} at first)"
+    if link.capacity == 0:
+        return f"{link.id} (direct)"
+    return f"{link.id} ({_count(link.capacity, 'place')}, {link.initial} at first)"
+
+
+def _targets(link: Link) -> str:
+    return ", ".join(link.before) or "out of the line"
+
+
+def _product(product: Product) -> str:
+    cycles = [f"ideal {duration_text(ns)}" for key, ns in product.ideal_cycle_ns.items() if key == "*"]
+    cycles += [f"at {key} {duration_text(ns)}" for key, ns in product.ideal_cycle_ns.items() if key != "*"]
+    return f"product {product.id}  {', '.join(cycles)}".rstrip()
+
+
+def _calendar(calendar: Calendar) -> str:
+    shifts = ", ".join(shift.id for shift in calendar.shifts) or "always in shift"
+    stops = len(dict.fromkeys(stop.id for stop in calendar.planned_stops))
+    planned = f"; {_count(stops, 'planned stop')}" if stops else ""
+    return f"calendar {calendar.zone}: {shifts}{planned}"
+
+
+def _windows(line: Line) -> list[str]:
+    rows = [f"windows: {_size(ring_bytes(line))} of memory"]
+    for window in line.windows:
+        slots = sum(ring_slots(window, station.minor_stop_ns) for station in line.stations)
+        size = f"{slots:,} slots x {N_COLUMNS} columns x 8 bytes"
+        rows.append(f"  {window.id} in steps of {duration_text(window.step_ns)}: {size}")
+    return rows
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _size(size: int) -> str:
+    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size} bytes"

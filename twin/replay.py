@@ -1,0 +1,161 @@
+"""Logs to an audit root without a broker: the same decoder, the same twin, the same rows as live."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from twin.audit import AuditError, layout, read
+from twin.audit.rows import rejected_table, with_origin
+from twin.audit.writer import AuditWriter
+from twin.events.block import EventBlock, Rejected
+from twin.line import PartitionTwin
+from twin.plant.model import Plant
+from twin.results import SETS
+from twin.sources import Logs, Summary
+from twin.wire.encode import events_table
+
+TOPIC: Final = "replay"
+PARTITION: Final = 0
+# Published this often: files of some ten megabytes, and memory that does not grow with the log.
+INTERVAL_ROWS: Final = 1_000_000
+INTERVAL_BYTES: Final = 256 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class ReplayReport:
+    """What a replay did. `events` were read, `duplicates` and `late` ones of them not folded; `rows` by set."""
+
+    events: int = 0
+    duplicates: int = 0
+    late: int = 0
+    rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SETS, 0))
+    seconds: float = 0.0
+    summary: Summary = field(default_factory=Summary)
+
+    @property
+    def events_per_s(self) -> float:
+        return self.events / self.seconds if self.seconds else 0.0
+
+
+def replay(
+    plant: Plant,
+    logs: Logs,
+    audit_root: Path | str,
+    *,
+    progress: Callable[[int], None] | None = None,
+    force: bool = False,
+) -> ReplayReport:
+    """Compute `logs` into `audit_root`, which must be new or empty.
+
+    `force` removes an earlier replay first, never anything else. `progress` is called with the events read so far.
+    Raises AuditError and what the logs raise; what was published until then stays.
+    """
+    root = layout.root_path(audit_root)
+    _make_way(root, force)
+    begun = time.perf_counter()  # a duration for the report; no row depends on it
+    replaying = _Replay(plant, root)
+    for block, rejected in logs:
+        replaying.take(block, rejected)
+        if progress is not None:
+            progress(replaying.report.events)
+    replaying.publish()
+    report = replaying.report
+    report.summary = logs.summary
+    report.seconds = time.perf_counter() - begun
+    return report
+
+
+def code_version() -> str:
+    """The installed version, for the footer; a bare source tree has none."""
+    try:
+        return version("taktwin")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def policies(plant: Plant) -> str:
+    return ",".join(sorted({line.policy for line in plant.lines}))
+
+
+class _Replay:
+    """One partition that holds all lines, and the writer behind it."""
+
+    def __init__(self, plant: Plant, root: Path) -> None:
+        self.report = ReplayReport()
+        self._plant = plant
+        self._twin = PartitionTwin(plant, PARTITION)
+        self._writer = AuditWriter(
+            root,
+            PARTITION,
+            topic=TOPIC,
+            plant_hash=plant.hash,
+            policies=policies(plant),
+            code_version=code_version(),
+        )
+        self._staged = 0  # offset up to which rows are published
+        self._next = 0  # offset after the newest record
+        self._refused = 0
+
+    def take(self, block: EventBlock, rejected: list[Rejected]) -> None:
+        """Fold a block and keep its rows, what was refused before it first; publish when there are enough."""
+        if rejected:
+            # Each refused input gets a number of its own, so that an interval may end behind it.
+            numbered = [replace(one, offset=self._next + i) for i, one in enumerate(rejected)]
+            self._next += len(rejected)
+            self._refused += len(rejected)
+            self._add("rejected", rejected_table(numbered, TOPIC, PARTITION))
+        if len(block):
+            block = replace(block, offset=block.offset + self._refused)
+            self._next = int(block.offset[-1]) + 1
+            self._fold(block)
+        if self._writer.rows >= INTERVAL_ROWS or self._writer.bytes >= INTERVAL_BYTES:
+            self.publish()
+
+    def _fold(self, block: EventBlock) -> None:
+        events = events_table(block, self._plant)
+        self._add("events", with_origin(events, TOPIC, PARTITION, block.offset))
+        results = self._twin.fold(block)
+        for set_name, table in results.tables.items():
+            self._add(set_name, with_origin(table, TOPIC, PARTITION, int(block.offset[-1])))
+        self.report.events += len(block)
+        self.report.duplicates += results.duplicates
+        self.report.late += results.late
+
+    def _add(self, set_name: str, table: pa.Table) -> None:
+        self._writer.add(set_name, table)
+        self.report.rows[set_name] += table.num_rows
+
+    def publish(self) -> None:
+        if self._writer.rows:
+            self._writer.publish(self._writer.stage(self._staged, self._next))
+            self._staged = self._next
+
+
+def _make_way(root: Path, force: bool) -> None:
+    """Raise AuditError unless `root` is new, empty or (with `force`) holds nothing but a replay, which is removed."""
+    if not root.exists():
+        return
+    if not root.is_dir():
+        raise AuditError(f"{root}: is a file; name a new or empty folder for the replay")
+    staging = root / layout.STAGING
+    if not any(path != staging or any(staging.iterdir()) for path in root.iterdir()):
+        return
+    if not force:
+        raise AuditError(
+            f"{root}: is not empty, and a replay never mixes with other rows; name a new folder, or force it"
+        )
+    known = {*SETS, layout.STAGING}
+    strange = sorted(path.name for path in root.iterdir() if path.name not in known)
+    topics = sorted({topic for listing in read.ls(root).values() for topic in listing.topics} - {TOPIC})
+    if strange or topics:
+        what = f"rows of topic {', '.join(topics)}" if topics else f"{strange[0]}, which is no audited set"
+        raise AuditError(f"{root}: holds {what}; force removes an earlier replay only: name a new folder")
+    for set_name in SETS:
+        for file in layout.published(root, set_name):
+            file.path.unlink()
+    AuditWriter(root, PARTITION, topic=TOPIC, plant_hash="", policies="", code_version="").discard_foreign(None)

@@ -1,0 +1,177 @@
+"""The audited sets: their Arrow schemas, in one place.
+
+Additive integers come first; every ratio beside them can be made again from them. `ORIGIN` names where a row came from;
+a digest leaves it out, so that the same log gives the same digest over any topic, partition or file.
+"""
+
+from typing import Final
+
+import pyarrow as pa
+
+from kernels.codes import CLASS_NAMES, N_CLASSES
+
+SCHEMA_VERSION: Final = 1
+
+TS = pa.timestamp("ns", tz="UTC")
+TEXT = pa.string()
+NAME = pa.dictionary(pa.int32(), pa.string())
+
+ORIGIN: Final = ("source_topic", "source_partition", "source_offset")
+_ORIGIN_FIELDS: Final = [
+    pa.field("source_topic", NAME),
+    pa.field("source_partition", pa.int32(), nullable=False),
+    pa.field("source_offset", pa.int64(), nullable=False),
+]
+
+EVENTS: Final = pa.schema(
+    [
+        pa.field("line", NAME, nullable=False),
+        pa.field("station", NAME),
+        pa.field("type", NAME, nullable=False),
+        pa.field("ts", TS, nullable=False),
+        pa.field("epoch", pa.int64(), nullable=False),
+        pa.field("seq", pa.int64()),
+        pa.field("state", NAME),
+        pa.field("reason", NAME),
+        pa.field("mode", NAME),
+        pa.field("good", pa.int64()),
+        pa.field("scrap", pa.int64()),
+        pa.field("rework", pa.int64()),
+        pa.field("counter", NAME),
+        pa.field("value", pa.int64()),
+        pa.field("phase", NAME),
+        pa.field("unit", TEXT),
+        pa.field("product", NAME),
+        pa.field("action", NAME),
+        pa.field("order", NAME),
+        pa.field("quantity", pa.int64()),
+        pa.field("buffer", NAME),
+        pa.field("level", pa.int64()),
+        pa.field("corrects", TEXT),
+        *_ORIGIN_FIELDS,
+    ]
+)
+
+STATES: Final = pa.schema(
+    [
+        pa.field("line", NAME, nullable=False),
+        pa.field("station", NAME, nullable=False),
+        pa.field("start", TS, nullable=False),
+        pa.field("end", TS, nullable=False),
+        pa.field("class", NAME, nullable=False),
+        pa.field("state", NAME),  # the source's own word
+        pa.field("reason", NAME),
+        pa.field("order", NAME),
+        pa.field("model", NAME, nullable=False),
+        *_ORIGIN_FIELDS,
+    ]
+)
+
+CLASS_COLUMNS: Final = tuple(f"{name}_ns" for name in CLASS_NAMES[:N_CLASSES])
+
+_INTERVAL: Final = [
+    pa.field("line", NAME, nullable=False),
+    pa.field("station", NAME),  # null: the line
+    pa.field("window", NAME, nullable=False),  # a window's id, or shift, day, order
+    pa.field("start", TS, nullable=False),
+    pa.field("end", TS, nullable=False),
+    pa.field("shift", NAME),
+    pa.field("order", NAME),
+    pa.field("product", NAME),
+    pa.field("revision", pa.int32(), nullable=False),
+    pa.field("policy", NAME, nullable=False),
+    pa.field("model", NAME, nullable=False),
+]
+
+KPIS: Final = pa.schema(
+    [
+        *_INTERVAL,
+        *[pa.field(name, pa.int64(), nullable=False) for name in CLASS_COLUMNS],
+        pa.field("good", pa.int64(), nullable=False),
+        pa.field("scrap", pa.int64(), nullable=False),
+        pa.field("rework", pa.int64(), nullable=False),
+        pa.field("ideal_ns", pa.int64(), nullable=False),
+        pa.field("cycles", pa.int64(), nullable=False),
+        pa.field("cycle_ns", pa.int64(), nullable=False),
+        pa.field("minor_stops", pa.int64(), nullable=False),
+        pa.field("downs", pa.int64(), nullable=False),
+        pa.field("availability", pa.float64()),
+        pa.field("performance", pa.float64()),
+        pa.field("quality", pa.float64()),
+        pa.field("oee", pa.float64()),
+        pa.field("suspect", pa.bool_(), nullable=False),  # performance over 100 %
+        pa.field("constraint", NAME),  # line rows only
+        pa.field("ote", pa.float64()),  # line rows only: overall throughput effectiveness
+        *_ORIGIN_FIELDS,
+    ]
+)
+
+BOTTLENECKS: Final = pa.schema(
+    [
+        *_INTERVAL[:1],
+        pa.field("station", NAME, nullable=False),
+        *_INTERVAL[2:],
+        pa.field("critical_path_ns", pa.int64(), nullable=False),
+        pa.field("elapsed_ns", pa.int64(), nullable=False),
+        pa.field("share", pa.float64()),
+        pa.field("share_low", pa.float64()),  # null: too few panes for an interval
+        pa.field("share_high", pa.float64()),
+        pa.field("panes", pa.int32(), nullable=False),
+        pa.field("verdict", NAME, nullable=False),  # the bottleneck's station, or "undecided"
+        pa.field("blocked_ns", pa.int64(), nullable=False),
+        pa.field("starved_ns", pa.int64(), nullable=False),
+        pa.field("running_ns", pa.int64(), nullable=False),
+        pa.field("utilization", pa.float64()),
+        pa.field("turning_point", pa.bool_(), nullable=False),
+        pa.field("arrow", pa.bool_(), nullable=False),  # named a bottleneck by the arrow rule
+        pa.field("active_sole_ns", pa.int64(), nullable=False),  # hindsight, within the pane; 0 outside panes' windows
+        pa.field("active_shifting_ns", pa.int64(), nullable=False),
+        pa.field("active_causal_ns", pa.int64(), nullable=False),
+        *_ORIGIN_FIELDS,
+    ]
+)
+
+ALERTS: Final = pa.schema(
+    [
+        pa.field("line", NAME, nullable=False),
+        pa.field("station", NAME),
+        pa.field("kind", NAME, nullable=False),  # down, stale, oee_low, bottleneck_moved, ideal_cycle_suspect
+        pa.field("action", NAME, nullable=False),  # raised, cleared
+        pa.field("ts", TS, nullable=False),
+        pa.field("since", TS),
+        pa.field("value", pa.float64()),
+        pa.field("limit", pa.float64()),
+        pa.field("detail", TEXT),
+        pa.field("model", NAME, nullable=False),
+        *_ORIGIN_FIELDS,
+    ]
+)
+
+REJECTED: Final = pa.schema(
+    [
+        pa.field("reason", NAME, nullable=False),
+        pa.field("detail", TEXT),
+        pa.field("line", TEXT),
+        pa.field("ts", TS),
+        pa.field("value", pa.binary(), nullable=False),
+        *_ORIGIN_FIELDS,
+    ]
+)
+
+SETS: Final[dict[str, pa.Schema]] = {
+    "events": EVENTS,
+    "states": STATES,
+    "kpis": KPIS,
+    "bottlenecks": BOTTLENECKS,
+    "alerts": ALERTS,
+    "rejected": REJECTED,
+}
+# The column a set is foldered (UTC date) and sorted by.
+TIME_COLUMN: Final = {
+    "events": "ts",
+    "states": "end",
+    "kpis": "end",
+    "bottlenecks": "end",
+    "alerts": "ts",
+    "rejected": "ts",
+}

@@ -1,0 +1,65 @@
+"""JSON lines: each line is one record as it would stand on the topic."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from twin.plant.model import Plant
+from twin.sources.blocks import empty, slices
+from twin.sources.clock import Clock
+from twin.sources.files import LogFile
+from twin.sources.source import BLOCK_EVENTS, Batch
+from twin.sources.summary import Summary
+from twin.wire.decode import Decoder
+
+
+class JsonLines:
+    """One file of JSON lines, plain or gzip. What is refused comes with the block beside it, as from a topic.
+
+    An event's `offset` is its line in the file, from 1.
+    """
+
+    numbered = True
+    closes = True
+
+    def __init__(self, path: Path, plant: Plant) -> None:
+        self.name = str(path)
+        self.summary = Summary()
+        self._file = LogFile(path, self.summary)
+        self._decoder = Decoder(plant)
+        self._clock = Clock(plant, self.summary)
+        self._line = 0
+
+    @property
+    def position(self) -> int:
+        return self._file.position
+
+    @property
+    def size(self) -> int:
+        return self._file.size
+
+    def __iter__(self) -> Iterator[Batch]:
+        for piece in self._file.pieces():
+            lines = piece.split(b"\n")
+            if piece.endswith(b"\n"):
+                lines.pop()
+            numbered = [(self._line + i, line.rstrip(b"\r")) for i, line in enumerate(lines, 1)]
+            self._line += len(lines)
+            records = [(at, line) for at, line in numbered if line.strip()]
+            for i in range(0, len(records), BLOCK_EVENTS):
+                yield from self._decoded(records[i : i + BLOCK_EVENTS])
+
+    def _decoded(self, records: list[tuple[int, bytes]]) -> Iterator[Batch]:
+        self.summary.rows += len(records)
+        block, refused = self._decoder.decode([line for _, line in records], [at for at, _ in records])
+        for one in refused:
+            self.summary.reject(one.reason, f"{self.name}:{one.offset}: {one.detail}")
+        for line in np.unique(block.line).tolist():
+            own = block.line == line
+            self._clock.check(line, block.ts[own], self.name, block.offset[own])
+        for part in slices(block, BLOCK_EVENTS) or [empty()]:
+            self.summary.count_events(part)
+            if len(part) or refused:
+                yield part, refused
+            refused = []

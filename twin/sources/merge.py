@@ -1,0 +1,232 @@
+"""Several logs as one stream: merged by time, numbered, and ended."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.codes import HEARTBEAT
+from twin.events.block import EventBlock, Rejected
+from twin.plant.model import Line, Plant
+from twin.sources.blocks import compact, empty, join, take
+from twin.sources.drafts import draft
+from twin.sources.source import BLOCK_EVENTS, Batch, Source
+from twin.sources.summary import Summary, merged
+
+I64 = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+class Logs:
+    """Logs as one stream of blocks. Can be iterated once.
+
+    Events follow each other by time as far as their logs are in order: a late event of a log comes right behind what
+    stood before it there. At equal times the log named first goes first. `offset` numbers the events from 0; a refused
+    input has the number of the event it stands before. Logs whose events carry no numbers get `seq` per station. Where
+    a log has an end of its own (all but `events` Parquet), each of its lines ends with a heartbeat, so that whatever
+    can be closed is closed.
+    """
+
+    def __init__(self, sources: Sequence[Source], plant: Plant) -> None:
+        self._sources = list(sources)
+        self._plant = plant
+        self._ends = Summary()
+        self._next_seq = np.zeros(len(plant.stations) + len(plant.lines), np.int64)
+        self._newest = [Newest(line) for line in plant.lines]
+        self._closing = np.zeros(len(plant.lines), bool)
+        self._numbering = np.zeros(len(plant.lines), bool)
+
+    @property
+    def summary(self) -> Summary:
+        """What has become of the logs so far."""
+        return merged([*(source.summary for source in self._sources), self._ends])
+
+    @property
+    def position(self) -> int:
+        """Bytes read, of all logs."""
+        return sum(source.position for source in self._sources)
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return sum(source.size for source in self._sources)
+
+    def __iter__(self) -> Iterator[Batch]:
+        offset = 0
+        for block, own, refused in self._merged():
+            self._note(block, own)
+            self._number(block, own)
+            block.offset = np.arange(offset, offset + len(block), dtype=np.int64)
+            refused = [_at(one, offset) for one in refused]
+            offset += len(block)
+            for i in range(0, max(len(block), 1), BLOCK_EVENTS):
+                part = block if len(block) <= BLOCK_EVENTS else compact(take(block, slice(i, i + BLOCK_EVENTS)))
+                yield part, refused
+                refused = []
+        block = self._end()
+        if len(block):
+            self._ends.count_events(block)
+            block.offset = np.arange(offset, offset + len(block), dtype=np.int64)
+            yield block, []
+
+    def _merged(self) -> Iterator[tuple[EventBlock, I64, list[Rejected]]]:
+        """Blocks in order of time, per event the log it is from, and what was refused meanwhile."""
+        if len(self._sources) == 1:
+            for block, refused in self._sources[0]:
+                yield take(block, slice(None)), np.zeros(len(block), np.int64), refused
+            return
+        tracks = [Track(source) for source in self._sources]
+        while True:
+            for track in tracks:
+                track.fill()
+            refused = [one for track in tracks for one in track.take_refused()]
+            running = [track for track in tracks if not track.finished]
+            if not running:
+                block, own = _woven([track.take(None) for track in tracks])
+                if len(block) or refused:
+                    yield block, own, refused
+                return
+            # Up to here every log is known. Not the time itself: its log may go on with more of the same time.
+            horizon = min(track.newest for track in running)
+            block, own = _woven([track.take(horizon) for track in tracks])
+            if len(block) or refused:
+                yield block, own, refused
+            for track in running:
+                if track.newest == horizon:
+                    track.extend()
+
+    def _note(self, block: EventBlock, own: I64) -> None:
+        closes = np.array([source.closes for source in self._sources], bool)[own]
+        numbers = np.array([not source.numbered for source in self._sources], bool)[own]
+        self._closing[block.line[closes]] = True
+        self._numbering[block.line[numbers]] = True
+        for line in np.unique(block.line).tolist():
+            self._newest[line].add(block.ts[block.line == line])
+
+    def _number(self, block: EventBlock, own: I64) -> None:
+        rows = np.flatnonzero(np.array([not source.numbered for source in self._sources], bool)[own])
+        if not len(rows):
+            return
+        slots = np.where(block.station[rows] >= 0, block.station[rows], len(self._plant.stations) + block.line[rows])
+        order = np.argsort(slots, kind="stable")
+        used, first, count = np.unique(slots[order], return_index=True, return_counts=True)
+        within = np.arange(len(rows)) - np.repeat(first, count)
+        block.seq = block.seq.copy()
+        block.seq[rows[order]] = np.repeat(self._next_seq[used], count) + within
+        self._next_seq[used] += count
+
+    def _end(self) -> EventBlock:
+        """A heartbeat of every line that ends here, late enough to close what waits for later events."""
+        ends = []
+        for index in np.flatnonzero(self._closing).tolist():
+            line, newest = self._plant.lines[index], self._newest[index].value
+            assert newest is not None, "the line has been seen"
+            wait = line.lateness_ns + max(station.minor_stop_ns for station in line.stations) + 1
+            slot = len(self._plant.stations) + index
+            ends.append((newest + wait, index, int(self._next_seq[slot]) if self._numbering[index] else -1))
+        if not ends:
+            return empty()
+        ts, lines, seqs = np.array(sorted(ends), np.int64).T
+        return draft((), np.zeros(len(ts), np.int64), ts, lines, 0, type=HEARTBEAT, station=-1, seq=seqs).block
+
+
+class Newest:
+    """A line's newest time as the twin sees it: a jump ahead counts once later events confirm it.
+
+    Otherwise the heartbeat at the end of a log would itself confirm a clock that once ran wild.
+    """
+
+    def __init__(self, line: Line) -> None:
+        self.value: int | None = None
+        self._lateness = line.lateness_ns
+        self._jump = line.max_jump_ns
+        self._held: list[int] = []
+
+    def add(self, ts: I64) -> None:
+        """The line's next events, in order of arrival."""
+        first = int(ts[0]) if self.value is None else self.value
+        before = np.maximum.accumulate(np.concatenate([[first], ts]))
+        if not self._held and not (ts - before[:-1] > self._jump).any():
+            self.value = int(before[-1])
+            return
+        for time in ts.tolist():
+            self._add(time)
+
+    def _add(self, ts: int) -> None:
+        # As kernels.admit decides it.
+        if self.value is None:
+            self.value = ts
+        elif ts < self.value - self._lateness:
+            return
+        elif ts - self.value <= self._jump:
+            self._held = []
+            self.value = max(self.value, ts)
+        elif any(ts != held and abs(ts - held) <= self._jump for held in self._held):
+            self.value = max([ts, *(held for held in self._held if held - ts <= self._jump)])
+            self._held = []
+        else:
+            self._held.append(ts)
+
+
+class Track:
+    """One log on its way into the merge: the events read and not yet taken, with the newest time before each."""
+
+    def __init__(self, source: Source) -> None:
+        self._batches = iter(source)
+        self._block = empty()
+        self._keys = np.empty(0, np.int64)
+        self._refused: list[Rejected] = []
+        self._last = -(2**63)
+        self.finished = False
+
+    @property
+    def newest(self) -> int:
+        return self._last
+
+    def fill(self) -> None:
+        """Have events to take, unless the log is at its end."""
+        while not len(self._block) and not self.finished:
+            self.extend()
+
+    def extend(self) -> None:
+        """Read on."""
+        batch = next(self._batches, None)
+        if batch is None:
+            self.finished = True
+            return
+        block, refused = batch
+        self._refused += refused
+        if not len(block):
+            return
+        keys = np.maximum(np.maximum.accumulate(block.ts), self._last)
+        self._last = int(keys[-1])
+        self._block = join([self._block, block]) if len(self._block) else block
+        self._keys = np.concatenate([self._keys, keys])
+
+    def take(self, horizon: int | None) -> tuple[EventBlock, I64]:
+        """The events before `horizon` (None: all), and their keys."""
+        cut = len(self._keys) if horizon is None else int(np.searchsorted(self._keys, horizon))
+        block, keys = take(self._block, slice(0, cut)), self._keys[:cut]
+        self._block, self._keys = take(self._block, slice(cut, None)), self._keys[cut:]
+        return block, keys
+
+    def take_refused(self) -> list[Rejected]:
+        refused, self._refused = self._refused, []
+        return refused
+
+
+def _woven(parts: Sequence[tuple[EventBlock, I64]]) -> tuple[EventBlock, I64]:
+    """Parts of several logs by time; at equal times by log. Also each event's log."""
+    if not parts:
+        return empty(), np.empty(0, np.int64)
+    keys = np.concatenate([keys for _, keys in parts])
+    own = np.repeat(np.arange(len(parts)), [len(keys) for _, keys in parts])
+    order = np.argsort(keys, kind="stable")
+    filled = [block for block, _ in parts if len(block)]
+    if not filled:
+        return empty(), own
+    return compact(take(join(filled), order)), own[order]
+
+
+def _at(one: Rejected, offset: int) -> Rejected:
+    return Rejected(one.reason, one.detail, offset, one.value, one.line, one.ts)

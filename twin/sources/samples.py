@@ -1,0 +1,186 @@
+"""Sample and hold: rows that are samples of a station, each true for a while, become changes of state.
+
+A sample holds for `hold`. When the next sample of the station comes later than `hold + tolerance` the time between is
+a gap, and the state is unknown from the end of `hold` on. The clock of that decision is the line's own newest row, so
+that a station that went silent is closed while the others go on, and wherever a piece of the file ends.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.codes import STATE, UNKNOWN
+from twin.sources.blocks import Words
+from twin.sources.drafts import END, RULE, Draft, draft, draft_between
+from twin.sources.drafts import UNKNOWN as RANK_UNKNOWN
+from twin.sources.summary import Summary
+
+I64 = npt.NDArray[np.int64]
+Index = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
+UNKNOWN_WORD = "unknown"
+_NOTHING: tuple[str | None, ...] = (UNKNOWN_WORD, None, None)
+
+
+@dataclass(slots=True)
+class LineRows:
+    """A line's rows that may still get an event between them: their newest time so far, and where they stand."""
+
+    newest: I64 = field(default_factory=lambda: np.empty(0, np.int64))
+    at: I64 = field(default_factory=lambda: np.empty(0, np.int64))
+    seen: int | None = None  # newest time of all rows
+
+    def add(self, ts: I64, at: I64) -> I64:
+        """The newest time of the line at each of these rows, itself included."""
+        if not len(ts):
+            return ts
+        newest = np.maximum.accumulate(ts)
+        if self.seen is not None:
+            newest = np.maximum(newest, self.seen)
+        self.newest = np.concatenate([self.newest, newest])
+        self.at = np.concatenate([self.at, at])
+        self.seen = int(newest[-1])
+        return newest
+
+    def place(self, ts: I64) -> I64:
+        """The first row with a later time than this; END where there is none yet."""
+        return np.append(self.at, END)[np.searchsorted(self.newest, ts, side="right")]
+
+    def forget(self, before: int) -> None:
+        keep = self.at >= before
+        self.newest, self.at = self.newest[keep], self.at[keep]
+
+
+@dataclass(slots=True)
+class Station:
+    """What is known of a station between two pieces of the file."""
+
+    line: int
+    newest: int | None = None
+    state: tuple[str | None, ...] = _NOTHING
+    counters: dict[str, int] = field(default_factory=dict)
+    gaps: Index = field(default_factory=lambda: np.empty(0, np.intp))  # rows of this piece that follow a gap
+    missed: set[str] = field(default_factory=set)  # counters not read since a gap in this piece
+    due: set[str] = field(default_factory=set)  # and since one in an earlier piece
+
+
+@dataclass(slots=True)
+class StateRows:
+    """The state each row reports: numbers into the words, -1 absent; `known` where there is one at all."""
+
+    known: npt.NDArray[np.bool_]
+    code: I64
+    ids: I64  # shape (rows, 3): state, reason, mode
+
+
+class Samples:
+    """The changes of state of every station of one log."""
+
+    def __init__(self, name: str, hold_ns: int, tolerance_ns: int, summary: Summary) -> None:
+        self._name = name
+        self._hold = hold_ns
+        self._limit = hold_ns + tolerance_ns
+        self._summary = summary
+        self._stations: dict[int, Station] = {}
+
+    def changes(
+        self,
+        station: int,
+        line: int,
+        rows: Index,
+        at: I64,
+        ts: I64,
+        newest: I64,
+        states: StateRows,
+        around: LineRows,
+        words: Words,
+    ) -> list[Draft]:
+        """The state events of one station's rows (`rows` indexes the arrays beside it)."""
+        carry = self._stations.setdefault(station, Station(line))
+        t = ts[rows]
+        before = np.maximum.accumulate(np.concatenate([[t[0] if carry.newest is None else carry.newest], t]))
+        carry.newest, before = int(before[-1]), before[:-1]
+        gaps = np.flatnonzero(newest[rows] - before > self._limit)
+        ends = before[gaps] + self._hold
+        carry.due |= carry.missed
+        carry.gaps, carry.missed = rows[gaps], set(carry.counters) if len(gaps) else set()
+        for gap, end in zip(gaps.tolist(), ends.tolist(), strict=True):
+            length = max(0, int(t[gap]) - end)
+            self._summary.gap(length, f"{self._name}:{at[rows[gap]]}: {length / 1e9:g} s without a sample")
+        told = np.flatnonzero(states.known[rows])
+        # Gaps and samples in the order of the rows, a gap before its row.
+        order = np.argsort(np.concatenate([gaps * 2, told * 2 + 1]), kind="stable")
+        nothing = words.table([UNKNOWN_WORD])[0]
+        ids = np.concatenate([np.tile([nothing, -1, -1], (len(gaps), 1)), states.ids[rows[told]]])[order]
+        if not len(ids):
+            return []
+        carried = [words.add(word) if word is not None else -1 for word in carry.state]
+        changed = (ids != np.concatenate([[carried], ids[:-1]])).any(axis=1)
+        carry.state = tuple(words.list[i] if i >= 0 else None for i in ids[-1])
+        of_gap = order < len(gaps)
+        closing = order[changed & of_gap]
+        telling = rows[told[order[changed & ~of_gap] - len(gaps)]]
+        return [
+            self._unknown(station, line, ends[closing], around, words),
+            draft(
+                words.list,
+                at[telling],
+                ts[telling],
+                line,
+                RULE,
+                station=station,
+                type=STATE,
+                code=states.code[telling],
+                x=states.ids[telling, 0],
+                y=states.ids[telling, 1],
+                z=states.ids[telling, 2],
+            ),
+        ]
+
+    def close(self, lines: dict[int, LineRows], words: Words, final: bool) -> tuple[list[Draft], int]:
+        """Close the stations whose last sample no longer holds (`final`: all), at the end of a piece.
+
+        Also the first row that must wait: an end of hold not yet certain may still come before it.
+        """
+        drafts, wait = [], END
+        for station, carry in self._stations.items():
+            around = lines[carry.line]
+            if carry.state == _NOTHING or carry.newest is None or around.seen is None:
+                continue
+            end = np.array([carry.newest + self._hold], np.int64)
+            if final or around.seen - carry.newest > self._limit:
+                drafts.append(self._unknown(station, carry.line, end, around, words))
+                carry.state = _NOTHING
+            else:
+                wait = min(wait, int(around.place(end)[0]))
+        return drafts, wait
+
+    def counter_changes(self, station: int, counter: str, rows: Index, values: I64) -> Mask:
+        """Which readings of a running counter tell something: another value than before, or the first after a gap."""
+        carry = self._stations[station]
+        changed = np.ones(len(rows), bool)
+        changed[1:] = values[1:] != values[:-1]
+        changed[0] = counter in carry.due or carry.counters.get(counter) != values[0]
+        after = np.searchsorted(rows, carry.gaps)
+        changed[after[after < len(rows)]] = True
+        carry.due.discard(counter)
+        carry.missed.discard(counter)
+        if len(carry.gaps) and carry.gaps[-1] > rows[-1]:
+            carry.missed.add(counter)
+        carry.counters[counter] = int(values[-1])
+        return changed
+
+    def _unknown(self, station: int, line: int, ts: I64, around: LineRows, words: Words) -> Draft:
+        unknown = words.add(UNKNOWN_WORD)
+        return draft_between(
+            words.list,
+            around.place(ts),
+            ts,
+            line,
+            RANK_UNKNOWN,
+            station=station,
+            type=STATE,
+            code=UNKNOWN,
+            x=unknown,
+        )

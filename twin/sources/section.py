@@ -1,0 +1,245 @@
+"""Reading one table of a mapping, key by key, collecting every mistake instead of stopping at the first."""
+
+import codecs
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from twin.plant.duration import duration_ns
+from twin.plant.problem import Report, hint
+from twin.sources.template import Condition, Template, to_number
+from twin.sources.times import ISO, UNITS, TimeFormat, instant, pattern
+from twin.zone import names as zone_names
+
+Path = tuple[str | int, ...]
+
+
+class Section:
+    """A table, its path in the document, and the keys that were asked for."""
+
+    def __init__(self, data: dict[str, Any], path: Path, report: Report) -> None:
+        self.data = data
+        self.path = path
+        self._report = report
+        self._known: list[str] = []
+
+    def problem(self, key: str, message: str) -> None:
+        self._report.add((*self.path, key) if key else self.path, message)
+
+    def finish(self) -> None:
+        """Report the keys nobody asked for."""
+        for key in self.data:
+            if key not in self._known:
+                self.problem(key, f'unknown key "{key}"{hint(key, self._known)}')
+
+    def _get(self, key: str, kind: type | tuple[type, ...], what: str, required: bool = False) -> Any:
+        self._known.append(key)
+        value = self.data.get(key)
+        if value is None:
+            if required:
+                self.problem(key, f"missing; write {what}")
+            return None
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool) or _endless(value):
+            self.problem(key, f"must be {what}")
+            return None
+        return value
+
+    def text(self, key: str, default: str | None = "") -> str:
+        """A text; it must be there when `default` is ""."""
+        value = self._get(key, str, "a text", required=default == "")
+        if value == "":
+            self.problem(key, "must not be empty")
+        return value or ""
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self._get(key, list, "a list of texts") or []
+        if not all(isinstance(one, str) and one for one in value):
+            self.problem(key, "must be a list of texts")
+            return ()
+        for one in {one for one in value if value.count(one) > 1}:
+            self.problem(key, f'"{one}" stands twice')
+        return tuple(value)
+
+    def boolean(self, key: str, default: bool) -> bool:
+        value = self._get(key, bool, "true or false")
+        return default if value is None else bool(value)
+
+    def character(self, key: str, default: str) -> str:
+        value = self._get(key, str, "one character")
+        if value is not None and (len(value) != 1 or not value.isascii() or value in "\r\n"):
+            self.problem(key, "must be one ASCII character")
+            return default
+        return value or default
+
+    def choice(self, key: str, allowed: Sequence[str], default: str | None) -> str:
+        value = self._get(key, str, f"one of {', '.join(allowed)}", required=default is None)
+        if value is not None and value not in allowed:
+            self.problem(key, f'"{value}" is not one of {", ".join(allowed)}{hint(value, list(allowed))}')
+            return default or ""
+        return value or default or ""
+
+    def encoding(self, key: str) -> str:
+        value = self._get(key, str, 'the name of an encoding, such as "utf-8" or "cp1252"') or "utf-8"
+        try:
+            name = codecs.lookup(value).name
+        except LookupError:
+            self.problem(key, f'encoding "{value}" is not known; write "utf-8", "cp1252", "iso8859-1", ...')
+            return "utf-8"
+        if "\n;".encode(name) != b"\n;":
+            self.problem(key, f'encoding "{value}" does not write ASCII as ASCII; convert the file to UTF-8 first')
+        return name
+
+    def duration(self, key: str, default: int | None) -> int | None:
+        """Nanoseconds; must be there when `default` is None."""
+        value = self._get(key, str, 'a duration such as "10s"', required=default is None)
+        if value is None:
+            return default
+        try:
+            return duration_ns(value)
+        except ValueError as error:
+            self.problem(key, str(error))
+            return default
+
+    def zone(self, key: str) -> str | None:
+        value = self._get(key, str, 'a time zone such as "Europe/Ljubljana"')
+        if value is not None and value not in zone_names():
+            self.problem(key, f'time zone "{value}" is not known{hint(value, zone_names(), most=3)}')
+            return None
+        return str(value) if value is not None else None
+
+    def time_format(self) -> TimeFormat:
+        """The keys `format` and `zone`, or `unit` and `origin`."""
+        form = self._get("format", str, 'a format such as "%Y-%m-%d %H:%M:%S"')
+        zone, unit = self.zone("zone"), self._get("unit", str, f"one of {', '.join(UNITS)}")
+        origin = self._get("origin", str, 'a time such as "1970-01-01T00:00:00Z"')
+        if unit is None:
+            if origin is not None:
+                self.problem("origin", 'needs `unit`: what the numbers count, such as "s"')
+            try:
+                return TimeFormat(pattern(form) if form is not None else ISO, zone)
+            except ValueError as error:
+                self.problem("format", str(error))
+                return TimeFormat(ISO, zone)
+        if unit not in UNITS:
+            self.problem("unit", f'"{unit}" is not one of {", ".join(UNITS)}')
+            unit = "s"
+        for key in ("format", "zone"):
+            if key in self.data:
+                self.problem(key, "a number of `unit` since `origin` has none; remove this or `unit`")
+        try:
+            return TimeFormat(None, None, unit, instant(origin) if origin is not None else 0)
+        except ValueError as error:
+            self.problem("origin", str(error))
+            return TimeFormat(None, None, unit)
+
+    def section(self, key: str, required: bool = False) -> "Section":
+        value = self._get(key, dict, f"a table [{key}]", required)
+        return Section(value or {}, (*self.path, key), self._report)
+
+    def sections(self, key: str) -> list["Section"]:
+        value = self._get(key, list, f"tables [[{key}]]") or []
+        if not all(isinstance(one, dict) for one in value):
+            self.problem(key, f"must be tables [[{key}]]")
+            return []
+        return [Section(one, (*self.path, key, i), self._report) for i, one in enumerate(value)]
+
+    def lookup(self, key: str) -> dict[str, str] | None:
+        value = self._get(key, dict, "a table of texts")
+        if value is None:
+            return None
+        for source, word in value.items():
+            if not isinstance(word, str):
+                self._report.add((*self.path, key, source), "must be a text")
+                return None
+        return dict(value)
+
+    def template(self, key: str, required: bool = True, number: bool = False) -> Template | None:
+        """A constant, or `{ column = ... }` with what is done to it."""
+        what = "a whole number" if number else "a text"
+        value = self._get(key, (int if number else str, dict), f"{what} or {{ column = ... }}", required)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            if value == "":
+                self.problem(key, "must not be empty")
+            if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                self.problem(key, "does not fit in 64 bits")
+                return Template(0)
+            return Template(value)
+        part = Section(value, (*self.path, key), self._report)
+        column = part.text("column")
+        if number:
+            template = Template(column=column, scale=part.scale())
+        else:
+            form, table = part.text("format", None), part.lookup("lookup")
+            default = part._get("default", str, "a text")
+            if form and form.count("{}") != 1:
+                part.problem("format", 'must hold {} once, where the text goes, such as "S{}"')
+            if default is not None and table is None:
+                part.problem("default", "needs `lookup`: it is for texts that are not in the table")
+            template = Template(column=column, format=form or None, lookup=table, default=default)
+        part.finish()
+        return template
+
+    def scale(self) -> Fraction:
+        value = self._get("scale", (str, int), 'a number or a fraction such as 1000 or "1/3"')
+        if value is None:
+            return Fraction(1)
+        above, _, below = str(value).partition("/")
+        numbers = to_number(above.strip()), to_number(below.strip() or "1")
+        if numbers[0] is None or numbers[1] is None or numbers[0] <= 0 or numbers[1] <= 0:
+            self.problem("scale", f'"{value}" is not a number above 0 or a fraction such as "1/3"')
+            return Fraction(1)
+        return numbers[0] / numbers[1]
+
+    def conditions(self, key: str) -> tuple[Condition, ...]:
+        value = self._get(key, (dict, list), "a condition { column = ..., ... } or a list of them")
+        parts = [value] if isinstance(value, dict) else value or []
+        found = []
+        for i, one in enumerate(parts):
+            path: Path = (*self.path, key) if isinstance(value, dict) else (*self.path, key, i)
+            if not isinstance(one, dict):
+                self._report.add(path, "must be a condition { column = ..., ... }")
+                continue
+            found.append(Section(one, path, self._report).condition())
+        return tuple(found)
+
+    def condition(self) -> Condition:
+        column = self.text("column")
+        equals = self._get("equals", (str, int, float), "a text or a number")
+        among = self._get("in", list, "a list of texts or numbers")
+        if among is not None and not all(type(one) in (str, int, float) and not _endless(one) for one in among):
+            self.problem("in", "must be a list of texts or numbers")
+            among = None
+        blank = self._get("blank", bool, "true or false")
+        limits = {name: self._get(name, (int, float), "a number") for name in ("above", "at_least", "below", "at_most")}
+        if equals is None and among is None and blank is None and all(one is None for one in limits.values()):
+            self.problem("", "tests nothing; add equals, in, blank, above, at_least, below or at_most")
+        self.finish()
+        return Condition(
+            column,
+            _wanted(equals) if equals is not None else None,
+            tuple(map(_wanted, among)) if among is not None else None,
+            blank,
+            **{name: Fraction(repr(value)) if value is not None else None for name, value in limits.items()},
+        )
+
+    def among(self, key: str, template: Template, allowed: Sequence[str]) -> None:
+        """A template that can only give certain words: a constant, or a lookup."""
+        given = [template.constant] if template.column is None else [*(template.lookup or {}).values()]
+        if template.default:
+            given.append(template.default)
+        for word in given:
+            if word not in (*allowed, "") and word is not None:
+                self.problem(key, f'"{word}" is not one of {", ".join(allowed)}')
+
+
+def _endless(value: object) -> bool:
+    """TOML has inf and nan."""
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _wanted(value: str | int | float) -> str | Fraction:
+    # repr gives the shortest decimal that is the number in the file: 0.1 stays one tenth.
+    return value if isinstance(value, str) else Fraction(repr(value))

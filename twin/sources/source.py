@@ -1,0 +1,47 @@
+"""What every reader of a log offers: events in the log's order, what went wrong with them, how far it has read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from twin.events.block import EventBlock, Rejected
+from twin.sources.summary import Summary
+
+BLOCK_EVENTS = 65_536
+Batch = tuple[EventBlock, list[Rejected]]
+
+
+class SourceError(Exception):
+    """A log that cannot be read at all. The text says which file, why, and what to do."""
+
+
+class Source(Protocol):
+    """One log. Can be iterated once; `summary` is complete when the iteration is.
+
+    `numbered` tells whether the events already carry what recognises duplicates (`epoch`, `seq`), or get their `seq`
+    when logs are merged. `closes` tells whether the log's end closes what is open.
+    """
+
+    name: str
+    summary: Summary
+    numbered: bool
+    closes: bool
+
+    @property
+    def position(self) -> int:
+        """Bytes read so far (of a compressed file: compressed bytes)."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Blocks of at most `BLOCK_EVENTS` events, each with the inputs refused beside them."""
+
+
+def stem(path: Path) -> str:
+    """The file's name without its extensions: what `{file}` stands for in a mapping."""
+    name = path.name
+    for suffix in (".gz", ".csv", ".txt", ".log", ".tsv"):
+        name = name.removesuffix(suffix)
+    return name

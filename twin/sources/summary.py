@@ -1,0 +1,113 @@
+"""What became of a log: counted, and for everything that went wrong the first place where it did."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kernels.codes import EVENT_NAMES
+from twin.events.block import EventBlock
+
+NS = 1_000_000_000
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often, and the first time as `file:line: message`."""
+
+    count: int = 0
+    first: str = ""
+
+    def add(self, count: int, first: str) -> None:
+        if count and not self.count:
+            self.first = first
+        self.count += count
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts of one log or of several.
+
+    `rows` are records read: rows of a CSV or Parquet file, observations of an SHDR file, lines of JSON lines.
+    `ignored` are rows of which neither an event nor a heartbeat was made because nothing asks for one.
+    `problems` are rows or values that could not be used (or look wrong, as a clock that jumps), by reason;
+    `rejected` are records refused as events, by reason.
+    """
+
+    rows: int = 0
+    ignored: int = 0
+    events: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, Tally] = field(default_factory=dict)
+    problems: dict[str, Tally] = field(default_factory=dict)
+    gaps: Tally = field(default_factory=Tally)
+    gap_ns: int = 0
+
+    def problem(self, reason: str, first: str, count: int = 1) -> None:
+        self.problems.setdefault(reason, Tally()).add(count, first)
+
+    def reject(self, reason: str, first: str) -> None:
+        self.rejected.setdefault(reason, Tally()).add(1, first)
+
+    def gap(self, duration_ns: int, first: str) -> None:
+        self.gaps.add(1, first)
+        self.gap_ns += duration_ns
+
+    def count_events(self, block: EventBlock) -> None:
+        for code, count in enumerate(np.bincount(block.type, minlength=len(EVENT_NAMES))):
+            if count:
+                name = EVENT_NAMES[code]
+                self.events[name] = self.events.get(name, 0) + int(count)
+
+    @property
+    def n_events(self) -> int:
+        return sum(self.events.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values only, for JSON."""
+        return {
+            "rows": self.rows,
+            "ignored": self.ignored,
+            "events": dict(sorted(self.events.items())),
+            "rejected": _plain(self.rejected),
+            "problems": _plain(self.problems),
+            "gaps": {"count": self.gaps.count, "ns": self.gap_ns, "first": self.gaps.first or None},
+        }
+
+    def report(self) -> str:
+        """A few lines for people."""
+        events = ", ".join(f"{count:,} {name}" for name, count in sorted(self.events.items()))
+        lines = [f"{self.rows:,} rows read: {self.n_events:,} events" + (f" ({events})" if events else "")]
+        if self.ignored:
+            lines.append(f"{self.ignored:,} rows gave no event")
+        if self.gaps.count:
+            lines.append(
+                f"{self.gaps.count:,} gaps between samples, {self.gap_ns / NS:,.3f} s in all, taken as unknown; "
+                f"first: {self.gaps.first}"
+            )
+        for title, tallies in (("problem", self.problems), ("rejected", self.rejected)):
+            lines += [
+                f"{title} {reason}: {tally.count:,}; first: {tally.first}" for reason, tally in sorted(tallies.items())
+            ]
+        return "\n".join(lines)
+
+
+def merged(summaries: Iterable[Summary]) -> Summary:
+    """The sum of several logs' summaries, their order deciding which place is the first."""
+    total = Summary()
+    for one in summaries:
+        total.rows += one.rows
+        total.ignored += one.ignored
+        total.gaps.add(one.gaps.count, one.gaps.first)
+        total.gap_ns += one.gap_ns
+        for name, count in one.events.items():
+            total.events[name] = total.events.get(name, 0) + count
+        for reason, tally in one.problems.items():
+            total.problem(reason, tally.first, tally.count)
+        for reason, tally in one.rejected.items():
+            total.rejected.setdefault(reason, Tally()).add(tally.count, tally.first)
+    return total
+
+
+def _plain(tallies: dict[str, Tally]) -> dict[str, dict[str, Any]]:
+    return {reason: {"count": tally.count, "first": tally.first} for reason, tally in sorted(tallies.items())}

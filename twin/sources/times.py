@@ -1,0 +1,206 @@
+"""Text to event time, exactly: integer ns since 1970 UTC, whole columns at once."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute
+
+from twin.zone import zone
+
+I64 = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+# The stubs do not follow text through nested calls.
+pc: Any = pyarrow.compute
+
+NS: Final = 1_000_000_000
+# Years whose nanoseconds fit in int64, with room for lateness and jumps.
+_YEARS: Final = (1700, 2250)
+UNITS: Final = {"ns": (0, 1), "us": (3, 1), "ms": (6, 1), "s": (9, 1), "min": (9, 60), "h": (9, 3600)}
+_DIRECTIVES: Final = {
+    "Y": r"(?P<Y>\d{4})",
+    "m": r"(?P<m>\d{1,2})",
+    "d": r"(?P<d>\d{1,2})",
+    "H": r"(?P<H>\d{1,2})",
+    "M": r"(?P<M>\d{1,2})",
+    "S": r"(?P<S>\d{1,2})",
+    "f": r"(?P<f>\d{1,9})",
+    "z": r"(?P<z>[Zz]|[+-]\d{2}:?\d{2})",
+    "%": "%",
+}
+ISO: Final = (
+    r"^(?P<Y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})[Tt ](?P<H>\d{2}):(?P<M>\d{2}):(?P<S>\d{2})"
+    r"(?:[.,](?P<f>\d{1,9})\d*)?(?P<z>[Zz]|[+-]\d{2}:?\d{2})?$"
+)
+# Back by more than this inside the repeated hour of autumn means its second pass has begun.
+_SECOND_PASS_NS: Final = 1800 * NS
+
+
+@dataclass(frozen=True, slots=True)
+class TimeFormat:
+    """How a column's text is a time.
+
+    Either a date and time (`pattern`, a regular expression with the groups Y m d H M S and optionally f z; texts
+    without an offset are local time in `zone`), or a number of `unit` since `origin_ns` (`pattern` None).
+    """
+
+    pattern: str | None = ISO
+    zone: str | None = None
+    unit: str = "s"
+    origin_ns: int = 0
+
+
+def pattern(text: str) -> str:
+    """The regular expression of a strptime-like format. Raises ValueError naming what it does not know."""
+    parts = re.split(r"(%.?)", text)
+    names = [part[1:] for part in parts if part.startswith("%")]
+    for name in names:
+        if name not in _DIRECTIVES:
+            raise ValueError(f"%{name} is not known; use %Y %m %d %H %M %S %f (fraction) %z (offset) and %%")
+        if name != "%" and names.count(name) > 1:
+            raise ValueError(f"%{name} stands twice")
+    missing = [f"%{name}" for name in "YmdHM" if name not in names]
+    if missing:
+        raise ValueError(f"{' '.join(missing)} missing")
+    return "^" + "".join(_DIRECTIVES[p[1:]] if p.startswith("%") else re.escape(p) for p in parts) + "$"
+
+
+class TimeReader:
+    """Reads the columns of one log in order: what came before tells apart the repeated hour of autumn."""
+
+    def __init__(self, form: TimeFormat) -> None:
+        self._form = form
+        self._zone = zone(form.zone) if form.zone else None
+        self._newest = -(2**62)
+        self._second_until = -(2**62)
+
+    def read(self, texts: "pa.Array[Any]") -> tuple[I64, Mask]:
+        """ns and a mask of the rows that are a time; the others hold 0."""
+        if self._form.pattern is None:
+            return numbers(texts, self._form.unit, self._form.origin_ns)
+        return self._dates(texts, self._form.pattern)
+
+    def _dates(self, texts: "pa.Array[Any]", expression: str) -> tuple[I64, Mask]:
+        found = pc.extract_regex(pc.utf8_trim_whitespace(texts), expression)
+        ok = np.array(pc.is_valid(found).to_numpy(zero_copy_only=False), bool)
+        groups = {field.name: pc.fill_null(found.field(i), "") for i, field in enumerate(found.type)}
+        local, valid = _civil(groups)
+        ok &= valid
+        zones = groups.get("z")
+        offsets = pc.dictionary_encode(zones) if zones is not None else None
+        if offsets is None or offsets.dictionary.to_pylist() in ([""], []):
+            return self._localized(local, ok)
+        index = offsets.indices.to_numpy()
+        table = offsets.dictionary.to_pylist()
+        shifts = np.array([_offset_ns(text) for text in table], np.int64)
+        ts = local - shifts[index]
+        bare = ok & (index == table.index("")) if "" in table else np.zeros(len(ok), bool)
+        if bare.any():
+            plain, fine = self._localized(local, bare)
+            ts = np.where(bare, plain, ts)
+            ok &= ~bare | fine
+        return np.where(ok, ts, 0), ok
+
+    def _localized(self, local: I64, ok: Mask) -> tuple[I64, Mask]:
+        if self._zone is None:
+            return np.zeros_like(local), np.zeros_like(ok)
+        # Offsets change at quarter hours, so one look-up serves all rows of a quarter.
+        quarter = 900 * NS
+        slots, index = np.unique(local // quarter, return_inverse=True)
+        pairs = np.array([self._offsets(int(slot) * 900) for slot in slots], np.int64).reshape(-1, 2)
+        first, second = pairs[index, 0], pairs[index, 1]
+        ok = ok & (first >= second)  # the other way round: a local time the clocks jump over in spring
+        ts = np.where(ok, local - first, 0)
+        unsure = np.flatnonzero(ok & (first > second))
+        if len(unsure):
+            ts = self._second_pass(ts, ok, unsure, first - second)
+        if ok.any():
+            self._newest = max(self._newest, int(ts[ok].max()))
+        return ts, ok
+
+    def _offsets(self, local_s: int) -> tuple[int, int]:
+        wall = datetime(1970, 1, 1) + timedelta(seconds=local_s)  # noqa: DTZ001 # a wall time: the zone is put on next
+        both = (wall.replace(tzinfo=self._zone, fold=fold).utcoffset() or timedelta() for fold in (0, 1))
+        first, second = (round(offset.total_seconds()) * NS for offset in both)
+        return first, second
+
+    def _second_pass(self, ts: I64, ok: Mask, unsure: npt.NDArray[np.intp], repeat: I64) -> I64:
+        newest = self._newest
+        done = 0
+        for row in unsure.tolist():
+            before = ts[done:row][ok[done:row]]
+            if len(before):
+                newest = max(newest, int(before.max()))
+            # Once begun, the second pass goes on to the end of the repeated time.
+            if newest - ts[row] > _SECOND_PASS_NS or ts[row] < self._second_until:
+                ts[row] += repeat[row]
+                self._second_until = int(ts[row]) + 2 * _SECOND_PASS_NS
+            done = row
+        return ts
+
+
+def numbers(texts: "pa.Array[Any]", unit: str, origin_ns: int) -> tuple[I64, Mask]:
+    """Decimal numbers of `unit` after `origin_ns`; what is finer than a nanosecond is cut off."""
+    digits, factor = UNITS[unit]
+    limit = ((2**63 - 1) - abs(origin_ns)) // (10**digits * factor) - 1
+    found = pc.extract_regex(
+        pc.utf8_trim_whitespace(texts), r"^(?P<sign>[+-]?)0*(?P<whole>\d{1,18})(?:\.(?P<part>\d*))?$"
+    )
+    ok = np.array(pc.is_valid(found).to_numpy(zero_copy_only=False), bool)
+    sign, whole, part = (pc.fill_null(found.field(i), "") for i in range(3))
+    value = _integers(whole)
+    ok &= value <= limit
+    value = np.where(ok, value, 0) * 10**digits
+    if digits:
+        value += _integers(pc.utf8_slice_codeunits(pc.utf8_rpad(part, digits, "0"), 0, digits))
+    negative = np.array(pc.equal(sign, "-").to_numpy(zero_copy_only=False), bool)
+    ts = np.where(negative, -value, value) * factor + origin_ns
+    return np.where(ok, ts, 0), ok
+
+
+def instant(text: str) -> int:
+    """One RFC 3339 time with its offset, in ns. Raises ValueError."""
+    ts, ok = TimeReader(TimeFormat()).read(pa.array([text]))
+    if not ok[0]:
+        raise ValueError(f"{text!r} is not a time like 2026-01-01T00:00:00Z")
+    return int(ts[0])
+
+
+def _civil(groups: "dict[str, pa.StringArray]") -> tuple[I64, Mask]:
+    year, month, day, hour, minute = (_integers(groups[name]) for name in "YmdHM")
+    second = _integers(groups["S"]) if "S" in groups else np.zeros_like(year)
+    ok = (year >= _YEARS[0]) & (year <= _YEARS[1]) & (month >= 1) & (month <= 12) & (day >= 1)
+    ok &= (hour < 24) & (minute < 60) & (second < 60)
+    months = np.where(ok, (year - 1970) * 12 + month - 1, 0)
+    first = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    following = (months + 1).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    ok &= first + day <= following
+    seconds = (first + day - 1) * 86_400 + hour * 3600 + minute * 60 + second
+    local = np.where(ok, seconds, 0) * NS
+    if "f" in groups:
+        local += _integers(pc.utf8_rpad(groups["f"], 9, "0"))
+    return local, ok
+
+
+def _integers(texts: "pa.Array[Any]") -> I64:
+    filled = pc.if_else(pc.equal(texts, ""), "0", texts)
+    return np.array(pc.cast(filled, pa.int64()).to_numpy(zero_copy_only=False), np.int64)
+
+
+def _offset_ns(text: str) -> int:
+    if text in ("", "Z", "z"):
+        return 0
+    seconds = int(text[1:3]) * 3600 + int(text[-2:]) * 60
+    return (-seconds if text[0] == "-" else seconds) * NS
+
+
+def iso(ts: int) -> str:
+    """A time for people's eyes, to the second."""
+    try:
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=ts // NS)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except OverflowError:
+        return f"{ts} ns"

@@ -1,0 +1,80 @@
+"""From the bytes on the wire to event columns. No bytes whatever raise: what is not an event is `Rejected`."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from twin.events.block import EventBlock, Rejected
+from twin.plant.model import Plant
+from twin.wire.arrow import ArrowReader, ArrowRun, layout, part
+from twin.wire.framing import CONTINUATION, UnreadableError
+from twin.wire.json import JsonRun
+from twin.wire.lookup import Lookup, Words
+from twin.wire.part import join
+
+ARROW: Final = "application/vnd.apache.arrow.stream"
+
+
+class Decoder:
+    """Decodes the records of one plant. It keeps no state that changes a result."""
+
+    def __init__(self, plant: Plant) -> None:
+        self._lookup = Lookup(plant)
+        self._reader = ArrowReader()
+
+    def decode(
+        self,
+        values: Sequence[bytes],
+        offsets: Sequence[int],
+        encodings: Sequence[str | None] | None = None,
+    ) -> tuple[EventBlock, list[Rejected]]:
+        """Records (JSON or Arrow, mixed as they came) to one block and the refusals, both in the order of arrival.
+
+        `offsets` and `encodings` (the `content-type` header, or None) go with `values` one by one. An event's
+        offset is that of its record.
+        """
+        words = Words()
+        arrow = [i for i, value in enumerate(values) if value[:4] == CONTINUATION]
+        if encodings is not None:
+            arrow += [i for i, kind in enumerate(encodings) if kind and _says_arrow(kind, values[i])]
+        json_run = JsonRun(self._lookup, words)
+        if not arrow:
+            json_run.add(range(len(values)), values, offsets)
+            return join([json_run.part(values, offsets)], offsets, words)
+        chosen = set(arrow)
+        json_run.add([i for i in range(len(values)) if i not in chosen], values, offsets)
+        arrow_run = ArrowRun(self._lookup, words, self._reader, offsets)
+        for i in sorted(chosen):
+            arrow_run.add(i, values[i])
+        parts = arrow_run.parts()
+        if len(chosen) < len(values):
+            parts.append(json_run.part(values, offsets))
+        return join(parts, offsets, words)
+
+    def decode_table(
+        self, table: pa.Table, offsets: Sequence[int] | npt.NDArray[np.int64]
+    ) -> tuple[EventBlock, list[Rejected]]:
+        """Rows of an events table (as `twin.wire.encode.events_table` makes it) back to a block.
+
+        `offsets` has one entry per row; columns that are no event fields are ignored. Raises `ValueError` when a
+        column cannot hold its field: such a table is no events table.
+        """
+        if len(offsets) != table.num_rows:
+            raise ValueError(f"{len(offsets)} offsets for {table.num_rows} rows")
+        try:
+            columns = layout(table.schema)
+        except UnreadableError as fault:
+            raise ValueError(f"not an events table: {fault.detail}") from fault
+        words = Words()
+        chunks = {name: [c for c in table.column(i).chunks if len(c)] for name, i in columns.items()}
+        record = np.arange(table.num_rows, dtype=np.int64)
+        at = np.asarray(offsets, np.int64)
+        return join([part(chunks, record, at, self._lookup, words)], at, words)
+
+
+def _says_arrow(content_type: str, value: bytes) -> bool:
+    """Content decides where it can: only what is neither an Arrow stream nor looks like JSON is as the header says."""
+    return content_type.partition(";")[0].strip().lower() == ARROW and value.lstrip()[:1] not in (b"{", b"[")

@@ -1,0 +1,157 @@
+"""From event columns back to the wire, and to the audited set `events`."""
+
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kernels.codes import EVENT_NAMES, NONE
+from twin.events.block import EventBlock
+from twin.events.declare import EVENTS, PAYLOAD, WIRE, Field
+from twin.plant.model import Plant
+from twin.results import EVENTS as EVENTS_SET
+from twin.results import ORIGIN
+from twin.wire.canonical import canonical_json
+from twin.wire.lookup import I64
+
+__all__ = ["arrow_record", "canonical_json", "events_table", "json_records"]
+
+_ENCODER: Final = msgspec.json.Encoder()
+_SCHEMA: Final = pa.schema([f for f in EVENTS_SET if f.name not in ORIGIN])
+
+
+def _spread(block: EventBlock, name: str) -> tuple[Field, I64] | None:
+    """A payload field over all rows, -1 where an event has none; None where no event of the block can have it."""
+    found: I64 | None = None
+    declared: Field | None = None
+    for code, payload in enumerate(PAYLOAD):
+        for f in payload:
+            if f.name != name:
+                continue
+            mask = block.type == code
+            if f.form is not None:
+                mask &= block.code == f.form
+            if not mask.any():
+                continue
+            assert f.column is not None
+            values = np.where(mask, getattr(block, f.column), NONE)
+            found = values if found is None else np.where(mask, values, found)
+            declared = f
+    return None if found is None or declared is None else (declared, found)
+
+
+def _texts(indices: npt.NDArray[Any], names: "pa.Array[Any]", kind: pa.DataType) -> "pa.Array[Any]":
+    """A text column from indices into `names` (-1: null), with only the names in use in its dictionary."""
+    absent = indices < 0
+    if not pa.types.is_dictionary(kind):
+        return names.take(pa.array(indices, pa.int64(), mask=absent))
+    mark = np.zeros(len(names) + 1, np.bool_)
+    mark[indices] = True
+    used = np.flatnonzero(mark[:-1])
+    place = np.zeros(len(names) + 1, np.int32)
+    place[used] = np.arange(len(used), dtype=np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(place[indices], mask=absent), names.take(used))
+
+
+def _places(block: EventBlock, plant: Plant) -> dict[str, "pa.Array[Any]"]:
+    lines = pa.array([line.id for line in plant.lines], pa.string())
+    # Lines may name their stations alike: one entry per different name.
+    ids = pa.array([s.id for s in plant.stations], pa.string()).dictionary_encode()
+    same = np.append(np.asarray(ids.indices), NONE)
+    kind = _SCHEMA.field("line").type
+    return {"line": _texts(block.line, lines, kind), "station": _texts(same[block.station], ids.dictionary, kind)}
+
+
+def events_table(block: EventBlock, plant: Plant) -> pa.Table:
+    """The block as rows of the audited set `events`, without the columns that say where they came from.
+
+    An absent field is null; a count of parts has 0 for the qualities it did not name.
+    """
+    words = pa.array(block.words, pa.string())
+    places = _places(block, plant)
+    heads = {
+        **places,
+        "type": _texts(block.type, pa.array(EVENT_NAMES, pa.string()), _SCHEMA.field("type").type),
+        "ts": pa.array(block.ts).view(_SCHEMA.field("ts").type),
+        "epoch": pa.array(block.epoch),
+        "seq": pa.array(block.seq, mask=block.seq < 0),
+    }
+    arrays: list[pa.Array[Any]] = []
+    for column in _SCHEMA:
+        if column.name in heads:
+            arrays.append(heads[column.name])
+            continue
+        spread = _spread(block, column.name)
+        if spread is None:
+            arrays.append(pa.nulls(len(block), column.type))
+            continue
+        field, values = spread
+        if field.kind == "integer":
+            arrays.append(pa.array(values, mask=values < 0))
+        else:
+            names = pa.array(field.choices, pa.string()) if field.kind == "choice" else words
+            arrays.append(_texts(values, names, column.type))
+    return pa.Table.from_arrays(arrays, schema=_SCHEMA)
+
+
+def arrow_record(block: EventBlock, plant: Plant) -> bytes:
+    """All events of the block as one Arrow IPC stream, without the columns that are null throughout.
+
+    One record holds the events of one line (its key): raises `ValueError` for several.
+    """
+    if len(block) and (block.line != block.line[0]).any():
+        raise ValueError("an Arrow record holds the events of one line: divide the block by line first")
+    table = events_table(block, plant)
+    full = [name for name in WIRE if name in ("type", "ts", "line") or table.column(name).null_count < len(table)]
+    table = table.select(full)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def json_records(block: EventBlock, plant: Plant) -> list[bytes]:
+    """Each event as canonical JSON, in the block's order."""
+    words = np.array([*block.words, None], object)
+    lines = np.array([line.id for line in plant.lines], object)
+    stations = np.array([*(s.id for s in plant.stations), None], object)
+    records: list[bytes] = [b""] * len(block)
+    for code in range(len(EVENTS)):
+        forms = sorted({f.form for f in PAYLOAD[code]} - {None}, key=int) or [None]  # type: ignore[arg-type]  # no None
+        for form in forms:
+            mask = block.type == code
+            rows = np.flatnonzero(mask if form is None else mask & (block.code == form))
+            columns: dict[str, list[object]] = {
+                "type": [EVENT_NAMES[code]] * len(rows),
+                "ts": block.ts[rows].tolist(),
+                "line": lines[block.line[rows]].tolist(),
+                "station": stations[block.station[rows]].tolist(),
+                "epoch": [v or None for v in block.epoch[rows].tolist()],
+                "seq": _optional(block.seq[rows]),
+            }
+            for f in PAYLOAD[code]:
+                if f.form == form:
+                    columns[f.name] = _values(f, block, rows, words)
+            names = tuple(name for name in WIRE if name in columns)
+            for row, values in zip(rows.tolist(), zip(*(columns[n] for n in names), strict=True), strict=True):
+                records[row] = _ENCODER.encode({k: v for k, v in zip(names, values, strict=True) if v is not None})
+    return records
+
+
+def _optional(values: I64) -> list[object]:
+    return [None if v < 0 else v for v in values.tolist()]
+
+
+def _values(field: Field, block: EventBlock, rows: I64, words: npt.NDArray[np.object_]) -> list[object]:
+    assert field.column is not None
+    values = getattr(block, field.column)[rows]
+    match field.kind:
+        case "integer":
+            return _optional(values)
+        case "choice":
+            return [field.choices[v] for v in values.tolist()]
+        case _:
+            listed: list[object] = words[values].tolist()  # -1 finds the None at the end
+            return listed

@@ -1,0 +1,229 @@
+"""Why an input is refused: the slow, exact reading that the fast decoders fall back on.
+
+The fast decoders only know *that* something is wrong. Here one event is read field by field against the
+declarations and the plant, until the first fault is found.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from twin.events.block import Rejected
+from twin.events.declare import FIELDS, INT64_MAX, MAX_TEXT, TYPE_CODE, Field
+from twin.wire.lookup import Lookup
+from twin.wire.time import parse_rfc3339
+
+Fault = tuple[str, str]
+_HUGE_DIGITS: Final = 30
+
+
+class _NotJsonError(ValueError):
+    pass
+
+
+def _no_constant(name: str) -> object:
+    raise _NotJsonError(f"{name} is not JSON")
+
+
+def _integer(digits: str) -> int:
+    # Python refuses to convert thousands of digits; anything this long is out of range anyway.
+    return int(digits[:_HUGE_DIGITS])
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant, parse_int=_integer)
+_SPACE: Final = " \t\r\n"
+_HALF_PAIR: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise UnicodeError(f"invalid UTF-8 at byte {error.start}") from error
+
+
+def elements(value: bytes) -> list[bytes]:
+    """The elements of a JSON array, each as its bytes.
+
+    For an array the fast splitter refuses although its syntax is sound (a lone surrogate in one element).
+    Raises what `json` raises.
+    """
+    text = _text(value)
+    found: list[bytes] = []
+    at = _skip(text, 0)
+    if text[at : at + 1] != "[":
+        raise _NotJsonError("not an array")
+    at = _skip(text, at + 1)
+    while True:
+        _, end = _DECODER.raw_decode(text, at)
+        found.append(text[at:end].encode())
+        at = _skip(text, end)
+        mark = text[at : at + 1]
+        if mark == "]" and _skip(text, at + 1) == len(text):
+            return found
+        if mark != ",":
+            raise _NotJsonError(f"expected , or ] at character {at}")
+        at = _skip(text, at + 1)
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in _SPACE:
+        at += 1
+    return at
+
+
+def json_event(value: bytes, offset: int, lookup: Lookup) -> Rejected:
+    """Refuse the JSON of one event, with the first reason found."""
+    event: Any = None
+    try:
+        event = _DECODER.decode(_text(value))
+    except UnicodeError as error:
+        return Rejected("bad_utf8", str(error), offset, value)
+    except RecursionError:
+        return Rejected("too_large", "nested too deep", offset, value)
+    except ValueError as error:
+        detail = f"not JSON: {error}" if value.strip() else "empty record"
+        return Rejected("not_json", detail, offset, value)
+    reason, detail = fault(event, lookup) or _strict_fault(value)
+    return Rejected(reason, detail, offset, value, *claim(event))
+
+
+def _strict_fault(value: bytes) -> Fault:
+    """What the strict decoder refuses and the lenient one here reads."""
+    if _HALF_PAIR.search(value):
+        return "bad_utf8", "a text holds half a surrogate pair, which is no text"
+    return "not_json", "not JSON as an event has it; a key given twice?"
+
+
+def claim(event: object) -> tuple[str | None, int | None]:
+    """The line and the time (ns) an event claims, where they can be read."""
+    if not isinstance(event, Mapping):
+        return None, None
+    line, ts = event.get("line"), event.get("ts")
+    if isinstance(ts, str):
+        try:
+            ts = parse_rfc3339(ts)
+        except ValueError:
+            ts = None
+    known_line = isinstance(line, str) and len(line) <= MAX_TEXT and not _surrogates(line)
+    known_ts = type(ts) is int and -INT64_MAX <= ts <= INT64_MAX
+    return line if known_line else None, ts if known_ts else None
+
+
+def fault(event: object, lookup: Lookup) -> Fault | None:
+    """The first fault of a decoded event (reason code and a sentence), or None."""
+    if not isinstance(event, Mapping):
+        return "wrong_type", f"an event is a JSON object, this is {_kind(event)}"
+    name = event.get("type")
+    if name is None:
+        return "missing_field", f"type is missing: one of {_some(TYPE_CODE)}"
+    if not isinstance(name, str):
+        return "wrong_type", f"type is {_kind(name)}, not a text"
+    if name not in TYPE_CODE:
+        return "unknown_type", f"type {_show(name)} is unknown: one of {_some(TYPE_CODE)}"
+    for field in FIELDS[TYPE_CODE[name]]:
+        if found := _field_fault(field, event.get(field.name)):
+            return found
+    return _form_fault(name, event) or _plant_fault(name, event, lookup)
+
+
+def _surrogates(text: str) -> bool:
+    return any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def _field_fault(field: Field, value: object) -> Fault | None:
+    name = field.name
+    if value is None:
+        return ("missing_field", f"{name} is missing") if field.required else None
+    if field.kind == "time" and isinstance(value, str):
+        try:
+            value = parse_rfc3339(value)
+        except ValueError as error:
+            return "bad_time", f"{name} {_show(value)}: {error}"
+    if field.kind in ("time", "integer"):
+        if type(value) is not int:
+            wanted = "an integer (ns since 1970) or RFC 3339 text" if field.kind == "time" else "an integer"
+            return "wrong_type", f"{name} is {_kind(value)}, not {wanted}"
+        if not field.minimum <= value <= field.maximum:
+            return "impossible_value", f"{name} {_show(value)} is not in {field.minimum}..{field.maximum}"
+        return None
+    if not isinstance(value, str):
+        return "wrong_type", f"{name} is {_kind(value)}, not a text"
+    if _surrogates(value):
+        return "bad_utf8", f"{name} {_show(value)} holds half a surrogate pair, which is no text"
+    if field.kind == "choice":
+        if value not in field.choices:
+            return "unknown_field_value", f"{name} {_show(value)} is unknown: one of {_some(field.choices)}"
+        return None
+    if len(value) > field.maximum:
+        return "too_large", f"{name} has {len(value)} characters, at most {field.maximum} are taken"
+    if len(value) < field.minimum:
+        return "impossible_value", f"{name} is empty"
+    return None
+
+
+def _form_fault(name: str, event: Mapping[str, object]) -> Fault | None:
+    def given(*names: str) -> list[str]:
+        return [n for n in names if event.get(n) is not None]
+
+    if name == "count":
+        parts, counter = given("good", "scrap", "rework"), given("counter", "value")
+        if parts and counter:
+            return "impossible_value", f"{parts[0]} and {counter[0]}: a count is parts or a counter, not both"
+        if not parts and not counter:
+            return "missing_field", "a count has good, scrap or rework, or counter and value"
+        if len(counter) == 1:
+            return "missing_field", f"{counter[0]} is given alone: a counter has counter and value"
+    if name == "correction" and not given("reason", "state", "good", "scrap", "rework"):
+        return "missing_field", "a correction has at least one of reason, state, good, scrap, rework"
+    return None
+
+
+def _plant_fault(name: str, event: Mapping[str, Any], lookup: Lookup) -> Fault | None:
+    line, station = event["line"], event.get("station")
+    if (line, None) not in lookup.places:
+        return "unknown_line", f"line {_show(line)} is not in the plant: {_some(x.id for x in lookup.plant.lines)}"
+    index = int(lookup.line_of[lookup.places[line, None]])
+    if (line, station) not in lookup.places:
+        known = _some(s.id for s in lookup.plant.lines[index].stations)
+        return "unknown_station", f"line {_show(line)} has no station {_show(station)}: {known}"
+    at = int(lookup.station_of[lookup.places[line, station]])
+    if name == "buffer":
+        return _bounded(lookup.buffer_max[index], event, "buffer", "level", f"line {_show(line)}")
+    where = f"station {_show(station)} of line {_show(line)}"
+    if name == "count" and event.get("counter") is not None:
+        return _bounded(lookup.counter_max[at], event, "counter", "value", where)
+    state = event.get("state")
+    if name in ("state", "correction") and state is not None and state not in lookup.states[at]:
+        return "unknown_state", f"{where} has no state {_show(state)}: {_some(lookup.states[at])}"
+    return None
+
+
+def _bounded(limits: dict[str, int], event: Mapping[str, Any], what: str, amount: str, where: str) -> Fault | None:
+    named, value = event[what], event[amount]
+    if named not in limits:
+        return f"unknown_{what}", f"{where} has no {what} {_show(named)}: {_some(limits)}"
+    if value > limits[named]:
+        return "impossible_value", f"{amount} {value} of {what} {_show(named)} is over {limits[named]}"
+    return None
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "an array", str: "a text", bool: "true or false", int: "an integer"}
+    if value is None:
+        return "null"
+    if isinstance(value, float):
+        return f"{value!r}, not a whole number written as one" if value.is_integer() else "a number with a fraction"
+    return names.get(type(value), type(value).__name__)
+
+
+def _show(value: object, longest: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def _some(names: Iterable[str], most: int = 8) -> str:
+    known = list(names)
+    shown = ", ".join(_show(name) for name in known[:most]) or "none"
+    return f"{shown}, ... ({len(known)})" if len(known) > most else shown

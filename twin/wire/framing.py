@@ -1,0 +1,130 @@
+"""The frame of an Arrow IPC stream, read before Arrow itself touches the bytes.
+
+Arrow's reader takes a stream that ends between two messages for complete, and allocates whatever size a compressed
+buffer claims to have. Both are looked at here: the messages must reach the end-of-stream marker exactly, and the
+sizes claimed must stay within the limit. The layout is that of Message.fbs and Schema.fbs (Arrow columnar format 1.x).
+"""
+
+from struct import Struct, error
+from typing import Final
+
+from twin.events.declare import MAX_ARROW_BYTES, MAX_ARROW_DECODED_BYTES
+
+CONTINUATION: Final = b"\xff\xff\xff\xff"
+_SCHEMA, _DICTIONARY, _RECORD_BATCH = 1, 2, 3
+_U16, _I32, _U32, _I64 = Struct("<H"), Struct("<i"), Struct("<I"), Struct("<q")
+_SLOTS: Final = Struct("<4H")
+_BUFFER: Final = Struct("<qq")
+
+
+class UnreadableError(Exception):
+    """A record that cannot be taken as a whole: `reason` code and a sentence."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def _broken(what: str) -> UnreadableError:
+    return UnreadableError("not_arrow", f"not an Arrow IPC stream: {what}")
+
+
+def check(value: bytes) -> tuple[bytes, int]:
+    """Walk the messages; return the schema message and the bytes of all others once decompressed.
+
+    The schema message tells streams of one form apart from others.
+
+    Raises `UnreadableError` when the frame is broken or too large.
+    """
+    if len(value) > MAX_ARROW_BYTES:
+        detail = f"{len(value)} bytes in one Arrow record, at most {MAX_ARROW_BYTES} are taken: send several"
+        raise UnreadableError("too_large", detail)
+    try:
+        return _walk(value)
+    except (error, IndexError):
+        raise _broken("message metadata points outside of the record") from None
+
+
+def _walk(value: bytes) -> tuple[bytes, int]:
+    schema = b""
+    decoded = at = 0
+    while True:
+        if value[at : at + 4] != CONTINUATION:
+            if at >= len(value):
+                raise _broken("cut off, no end-of-stream marker (close the writer before sending)")
+            raise _broken(f"no message at byte {at} (an Arrow file is not a stream)")
+        (size,) = _I32.unpack_from(value, at + 4)
+        start = at + 8
+        if size == 0:
+            if start != len(value):
+                raise _broken(f"{len(value) - start} bytes after the end of the stream")
+            if not schema:
+                raise _broken("no schema")
+            return schema, decoded
+        body = start + size
+        if size < 0 or body > len(value):
+            raise _broken("cut off inside a message")
+        kind, header, length = _message(value, start)
+        if length < 0 or body + length > len(value):
+            raise _broken("cut off inside a message body")
+        if (kind == _SCHEMA) == bool(schema) or kind not in (_SCHEMA, _DICTIONARY, _RECORD_BATCH):
+            raise _broken("messages in the wrong order or of an unknown kind")
+        if kind == _SCHEMA:
+            schema = value[at:body]
+        else:
+            decoded += _decoded_bytes(value, kind, header, body, length)
+            if decoded > MAX_ARROW_DECODED_BYTES:
+                detail = f"over {MAX_ARROW_DECODED_BYTES} bytes when decompressed: send several records"
+                raise UnreadableError("too_large", detail)
+        at = body + length
+
+
+def _message(value: bytes, start: int) -> tuple[int, int, int]:
+    """Kind of the header, position of the header table, length of the body."""
+    _, kind, header, length = _slots(value, start + _U32.unpack_from(value, start)[0])
+    return (
+        value[kind] if kind else 0,
+        header + _U32.unpack_from(value, header)[0] if header else 0,
+        _I64.unpack_from(value, length)[0] if length else 0,
+    )
+
+
+def _slots(value: bytes, table: int) -> tuple[int, int, int, int]:
+    """Positions of a flatbuffer table's first four fields, 0 where absent."""
+    vtable = table - _I32.unpack_from(value, table)[0]
+    # `unpack_from` would count a negative position from the end.
+    if vtable < 0:
+        raise error
+    # A vtable holds its own size, the size of the table, then where each field stands.
+    size = _U16.unpack_from(value, vtable)[0]
+    if size < 12:
+        a, b, c, d = (_U16.unpack_from(value, vtable + at)[0] if at + 2 <= size else 0 for at in (4, 6, 8, 10))
+    else:
+        a, b, c, d = _SLOTS.unpack_from(value, vtable + 4)
+    return a and table + a, b and table + b, c and table + c, d and table + d
+
+
+def _decoded_bytes(value: bytes, kind: int, header: int, body: int, length: int) -> int:
+    """Bytes of the message's buffers once decompressed, as they claim."""
+    if not header:
+        raise _broken("a message without its header")
+    batch = header
+    if kind == _DICTIONARY:
+        data = _slots(value, header)[1]
+        if not data:
+            raise _broken("a dictionary without values")
+        batch = data + _U32.unpack_from(value, data)[0]
+    _, _, buffers, compression = _slots(value, batch)
+    if not compression or not buffers:
+        return length
+    vector = buffers + _U32.unpack_from(value, buffers)[0]
+    total = 0
+    for n in range(_U32.unpack_from(value, vector)[0]):
+        offset, size = _BUFFER.unpack_from(value, vector + 4 + 16 * n)
+        if size < 0 or offset < 0 or offset + size > length:
+            raise _broken("a buffer outside of its message")
+        if size >= 8:
+            claimed = _I64.unpack_from(value, body + offset)[0]
+            total += size if claimed < 0 else claimed
+    return total

@@ -1,0 +1,204 @@
+"""JSON records to columns: one event per record, or an array of events."""
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from kernels.codes import NONE
+from twin.events.block import Rejected
+from twin.events.declare import (
+    EVENTS,
+    MAX_EVENTS_PER_RECORD,
+    MAX_NESTING,
+    MAX_RECORD_BYTES,
+    PAYLOAD,
+    AnyEvent,
+    Event,
+    Field,
+)
+from twin.wire import explain
+from twin.wire.lookup import I64, Lookup, Words
+from twin.wire.part import Part, Refusal
+from twin.wire.rows import INVALID, Rows, finish
+from twin.wire.time import parse_rfc3339
+
+_RECORD: Final = msgspec.json.Decoder(AnyEvent | list[AnyEvent])
+_EVENT: Final = msgspec.json.Decoder(AnyEvent)
+_ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+# Everything msgspec raises for bytes it does not take.
+_UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_CODE: Final[dict[type, int]] = {event: code for code, event in enumerate(EVENTS)}
+_STEP: Final = np.zeros(256, np.int8)
+_STEP[list(b"[{")] = 1
+_STEP[list(b"]}")] = -1
+_GETTERS: Final = tuple(tuple((f, attrgetter(f.name)) for f in fields) for fields in PAYLOAD)
+
+
+class JsonRun:
+    """The JSON records of one run: `add` each, then `part`."""
+
+    def __init__(self, lookup: Lookup, words: Words) -> None:
+        self._lookup = lookup
+        self._words = words
+        self._events: list[Any] = []
+        self._record: list[int] = []
+        self._first: dict[int, int] = {}  # record that is an array -> row of its first event
+        self._raw: dict[int, tuple[int, bytes]] = {}  # row -> element of an array read piece by piece
+        self._refused: list[Refusal] = []
+
+    def add(self, records: Sequence[int], values: Sequence[bytes], offsets: Sequence[int]) -> None:
+        """Decode `values[i]` for i in `records`."""
+        decode, events, record = _RECORD.decode, self._events, self._record
+        for i in records:
+            value = values[i]
+            try:
+                # msgspec does not look into texts it skips; a record is UTF-8 as a whole or not at all.
+                if not value.isascii():
+                    value.decode()
+                found = decode(value) if len(value) <= MAX_RECORD_BYTES else None
+            except _UNDECODABLE:
+                found = None
+            if len(value) > MAX_NESTING and _too_deep(value, len(found) if type(found) is list else 0):
+                found = None
+            if type(found) is list and len(found) <= MAX_EVENTS_PER_RECORD:
+                self._first[i] = len(events)
+                events += found
+                record += [i] * len(found)
+            elif found is None or type(found) is list:
+                self._slow(i, value, offsets[i])
+            else:
+                events.append(found)
+                record.append(i)
+
+    def _slow(self, i: int, value: bytes, offset: int) -> None:
+        """A record that is not sound as a whole: refuse it, or the elements that are not."""
+        if len(value) > MAX_RECORD_BYTES:
+            self._refuse(i, 0, Rejected("too_large", _too_long(value), offset, value))
+            return
+        if _too_deep(value, 0):
+            detail = f"nested deeper than {MAX_NESTING} levels"
+            self._refuse(i, 0, Rejected("too_large", detail, offset, value))
+            return
+        pieces = _pieces(value)
+        if pieces is None:
+            self._refuse(i, 0, explain.json_event(value, offset, self._lookup))
+            return
+        if len(pieces) > MAX_EVENTS_PER_RECORD:
+            detail = f"{len(pieces)} events in one record, at most {MAX_EVENTS_PER_RECORD} are taken: send several"
+            self._refuse(i, 0, Rejected("too_large", detail, offset, value))
+            return
+        for element, piece in enumerate(pieces):
+            try:
+                event = _EVENT.decode(piece)
+            except _UNDECODABLE:
+                self._refuse(i, element, explain.json_event(piece, offset, self._lookup))
+                continue
+            self._raw[len(self._events)] = (element, piece)
+            self._events.append(event)
+            self._record.append(i)
+
+    def _refuse(self, record: int, element: int, rejected: Rejected) -> None:
+        self._refused.append((record, element, rejected))
+
+    def part(self, values: Sequence[bytes], offsets: Sequence[int]) -> Part:
+        """The sound events as columns, the others refused."""
+        rows = _rows(self._events, self._record, self._lookup, self._words)
+        columns, ok = finish(rows, self._lookup, self._words)
+        for row in np.flatnonzero(~ok).tolist():
+            i = self._record[row]
+            element, value = self._source(row, i, values[i])
+            self._refuse(i, element, explain.json_event(value, offsets[i], self._lookup))
+        return Part(columns, rows.record, self._refused).keep(ok)
+
+    def _source(self, row: int, record: int, value: bytes) -> tuple[int, bytes]:
+        if row in self._raw:
+            return self._raw[row]
+        if record not in self._first:
+            return 0, value
+        first = self._first[record]
+        # The array decoded as a whole; read it again in pieces, once.
+        for element, piece in enumerate(_ELEMENTS.decode(value)):
+            self._raw[first + element] = (element, bytes(piece))
+        return self._raw[row]
+
+
+def _too_long(value: bytes) -> str:
+    return f"{len(value)} bytes in one JSON record, at most {MAX_RECORD_BYTES} are taken: send several, or Arrow"
+
+
+def _too_deep(value: bytes, events: int) -> bool:
+    """Whether brackets nest deeper than MAX_NESTING (also those inside texts: simple, and the same everywhere).
+
+    Where the decoder itself gives up depends on the depth of the call stack, so it must never come to that: one log
+    gives the same numbers everywhere. An array of `events` objects that nest nothing is told by counting.
+    """
+    if value.count(b"{") + value.count(b"[") <= MAX_NESTING + events:
+        return False
+    return int(_STEP[np.frombuffer(value, np.uint8)].cumsum(dtype=np.int64).max()) > MAX_NESTING
+
+
+def _pieces(value: bytes) -> list[bytes] | None:
+    """The elements of an array as bytes; None for anything else."""
+    if not value.lstrip(b" \t\r\n").startswith(b"["):
+        return None
+    try:
+        value.decode()
+        return [bytes(piece) for piece in _ELEMENTS.decode(value)]
+    except (UnicodeDecodeError, RecursionError):
+        return None
+    except msgspec.DecodeError:
+        pass
+    try:
+        return explain.elements(value)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _rows(events: list[Any], record: list[int], lookup: Lookup, words: Words) -> Rows:
+    n = len(events)
+    types = np.fromiter(map(_CODE.__getitem__, map(type, events)), np.int32, n)
+    place = lookup.places.get
+    rows = Rows(
+        record=np.array(record, np.int64),
+        type=types,
+        place=np.array([place((e.line, e.station), NONE) for e in events], np.int64),
+        ts=_times([e.ts for e in events]),
+        epoch=np.array([0 if (v := e.epoch) is None else v for e in events], np.int64),
+        seq=np.array([NONE if (v := e.seq) is None else v for e in events], np.int64),
+    )
+    for code in np.flatnonzero(np.bincount(types, minlength=len(EVENTS))).tolist():
+        where = np.flatnonzero(types == code)
+        of_type = events if len(where) == n else [events[i] for i in where.tolist()]
+        fields = {f.name: _column(f, get, of_type, words) for f, get in _GETTERS[code]}
+        rows.payload[code] = (None if len(where) == n else where, fields)
+    return rows
+
+
+def _column(field: Field, get: Callable[[Event], Any], events: list[Event], words: Words) -> npt.NDArray[Any]:
+    values: Iterable[Any] = map(get, events)
+    if field.kind == "text":
+        return np.fromiter(map(words.__getitem__, values), np.int32, len(events))
+    if field.kind == "choice":
+        return np.fromiter(map(field.choices.index, values), np.int32, len(events))
+    if not field.required:
+        values = (NONE if v is None else v for v in values)
+    return np.fromiter(values, np.int64, len(events))
+
+
+def _times(values: list[int | str]) -> I64:
+    if set(map(type, values)) <= {int}:
+        return np.array(values, np.int64)
+    return np.array([v if isinstance(v, int) else _time(v) for v in values], np.int64)
+
+
+def _time(text: str) -> int:
+    try:
+        ns = parse_rfc3339(text)
+    except ValueError:
+        return INVALID
+    return ns if 0 <= ns < 2**63 else INVALID

@@ -1,0 +1,133 @@
+"""The plant's rules on decoded events, whatever they came in: JSON and Arrow meet here.
+
+A decoder hands over `Rows`; `finish` turns them into the columns of an `EventBlock` and says which rows are sound.
+Nothing is explained here: a row that is not sound goes to `twin.wire.explain`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.codes import BUFFER, CORRECTION, COUNT, NONE, STATE
+from twin.events.block import DTYPES
+from twin.events.declare import NEEDS_STATION, PAYLOAD, YEAR_2200_NS
+from twin.wire.lookup import I32, I64, Lookup, Words, by_pair
+
+Columns = dict[str, npt.NDArray[Any]]
+Fields = dict[str, npt.NDArray[Any]]
+Bools = npt.NDArray[np.bool_]
+
+INVALID = -2  # present on the wire, but not an allowed value
+_DEFAULTS = {name: NONE if name in ("x", "y", "z") else 0 for name in ("code", "a", "b", "c", "x", "y", "z")}
+
+
+@dataclass(slots=True)
+class Rows:
+    """Events as decoded, columns of one length: -1 is absent, below that is invalid.
+
+    `payload[type]` holds which rows are of that type (None: all) and their fields by name: numbers as they are (int64),
+    texts as indices into the words of the run, choices as the index of the choice (int32).
+    """
+
+    record: I64  # position of the event's record in the run
+    type: I32
+    place: I64
+    ts: I64
+    epoch: I64
+    seq: I64
+    payload: dict[int, tuple[I64 | None, Fields]] = field(default_factory=dict)
+
+
+def finish(rows: Rows, lookup: Lookup, words: Words) -> tuple[Columns, Bools]:
+    """The block's columns (without `offset`), and which rows are sound."""
+    n = len(rows.ts)
+    station = lookup.station_of.take(rows.place)
+    line = lookup.line_of.take(rows.place)
+    ok = np.ones(n, np.bool_)
+    for values, least in ((rows.type, 0), (rows.place, 0), (rows.ts, 0), (rows.epoch, NONE), (rows.seq, NONE)):
+        _at_least(values, least, ok)
+    if n and rows.ts.max() >= YEAR_2200_NS:
+        ok &= rows.ts < YEAR_2200_NS
+    columns: Columns = {
+        "line": line,
+        "station": station,
+        "type": rows.type.astype(np.int8),
+        "ts": rows.ts,
+        "epoch": np.maximum(rows.epoch, 0) if n and rows.epoch.min() < 0 else rows.epoch,
+        "seq": rows.seq,
+    }
+    for code, (where, fields) in rows.payload.items():
+        at = slice(None) if where is None else where
+        filled, sound = _payload(code, fields, line[at], station[at], lookup, words)
+        if not sound.all():
+            ok[at] &= sound
+        if where is None:
+            columns |= filled
+            continue
+        for name, values in filled.items():
+            if name not in columns:
+                columns[name] = np.full(n, _DEFAULTS[name], DTYPES[name])
+            columns[name][at] = values
+    for name, default in _DEFAULTS.items():
+        if name not in columns:
+            columns[name] = np.full(n, default, DTYPES[name])
+    return columns, ok
+
+
+def _at_least(values: npt.NDArray[Any], least: int, ok: Bools) -> None:
+    """Clear `ok` where a value is below. The minimum tells most columns off in one pass."""
+    if len(values) and values.min() < least:
+        ok &= values >= least
+
+
+def _payload(
+    code: int, fields: Fields, line: I32, station: I32, lookup: Lookup, words: Words
+) -> tuple[dict[str, npt.NDArray[Any]], Bools]:
+    """The block columns of the events of one type, and which of them are sound."""
+    ok = np.ones(len(station), np.bool_)
+    _at_least(station, 0 if NEEDS_STATION[code] else NONE, ok)
+    for f in PAYLOAD[code]:
+        _at_least(fields[f.name], 0 if f.required else NONE, ok)
+    filled: dict[str, npt.NDArray[Any]] = {}
+    if code == STATE:
+        filled["code"] = _named(lookup.states, station, fields["state"], words)
+        _at_least(filled["code"], 0, ok)
+    elif code == COUNT:
+        filled["code"], sound = _count_form(station, fields, lookup, words)
+        ok &= sound
+    elif code == BUFFER:
+        ok &= fields["level"] <= _named(lookup.buffer_max, line, fields["buffer"], words)
+    elif code == CORRECTION:
+        ok &= (fields["state"] < 0) | (_named(lookup.states, station, fields["state"], words) >= 0)
+        ok &= np.any([fields[name] >= 0 for name in ("reason", "state", "good", "scrap", "rework")], axis=0)
+    for f in PAYLOAD[code]:
+        assert f.column is not None
+        values = fields[f.name]
+        if f.absent != NONE:
+            values = np.where(values < 0, f.absent, values)
+        if f.form is not None and f.column in filled:
+            values = np.where(filled["code"] == f.form, values, filled[f.column])
+        filled[f.column] = values
+    return filled, ok
+
+
+def _named(tables: list[dict[str, int]], owner: I32, word: npt.NDArray[Any], words: Words) -> I64:
+    """`tables[owner][word]`, -1 where there is none."""
+
+    def get(o: int, w: int) -> int:
+        return tables[o].get(words.texts[w], NONE) if o >= 0 and w >= 0 else NONE
+
+    return by_pair(owner, np.maximum(word, NONE), get)
+
+
+def _count_form(station: I32, fields: Fields, lookup: Lookup, words: Words) -> tuple[npt.NDArray[Any], Bools]:
+    """PARTS or COUNTER (their codes are 0 and 1), and whether the event is exactly one of the two."""
+    parts = (fields["good"] != NONE) | (fields["scrap"] != NONE) | (fields["rework"] != NONE)
+    counter = (fields["counter"] != NONE) | (fields["value"] != NONE)
+    ok = parts ^ counter
+    if counter.any():
+        most = _named(lookup.counter_max, station, fields["counter"], words)
+        ok &= ~counter | ((fields["value"] >= 0) & (fields["value"] <= most))
+    return counter.astype(np.int32), ok
