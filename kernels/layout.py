@@ -8,7 +8,7 @@ members). Rows are zero until the line's first event, so a large plant costs onl
 
 from typing import Final
 
-from kernels.codes import N_COLUMNS
+from kernels.codes import BLOCKED, CAUSAL_NS, N_COLUMNS, RUNNING, STARVED
 
 # E: one event.
 E_LINE: Final = 0
@@ -39,6 +39,10 @@ PHASE_BUFFER: Final = 5
 PHASE_CYCLE_START: Final = 6
 PHASE_OTHER: Final = 7
 
+# Rows of `vectors`: the critical path since the pane began, and since the order (or the line) began.
+V_PANE: Final = 0
+V_TOTAL: Final = 1
+
 # L: one line.
 L_SEEN: Final = 0
 L_T0: Final = 1  # ts of the first folded event
@@ -66,12 +70,12 @@ L_CAUSAL_TS: Final = 22
 L_CLOSINGS: Final = 23  # number of closings waiting for an undecided stop
 L_TOTAL_START: Final = 24  # start of the critical path that is not reset by panes
 L_CONTRADICTIONS: Final = 25  # cycle events that contradict the buffers
-L_PANES: Final = 26  # closed panes
+L_NEXT_CALENDAR: Final = 26
 L_UNDECIDED: Final = 27  # stations in a stop of undecided length
 L_DUPLICATES: Final = 28
 L_LATE: Final = 29
 L_DIRTY: Final = 30  # a station became active or inactive since L_CAUSAL was chosen
-L_ORDER_PANES: Final = 31  # full panes since the order started
+L_DONE: Final = 31  # stations with a completed part and no room for it
 L_FOLDED: Final = 32  # number of folded events
 N_L: Final = 33
 
@@ -90,13 +94,11 @@ S_CYCLE_TS: Final = 10  # since when
 S_ACTIVE_SINCE: Final = 11  # -1: inactive
 S_DOWN_ALERT: Final = 12
 S_CYCLE_PRODUCT: Final = 13
-S_IV_CLASS: Final = 14
-S_IV_WORD: Final = 15
-S_IV_REASON: Final = 16
-S_IV_ORDER: Final = 17
-S_TOUCHED: Final = 18
-S_BUSY_TS: Final = 19
-N_S: Final = 20
+S_ORDER: Final = 14  # order at S_SINCE
+S_OWN: Final = 15  # 1 once the station sent an event of its own
+S_INTERVAL_WORD: Final = 16  # word and reason of the current interval
+S_INTERVAL_REASON: Final = 17
+N_S: Final = 18
 
 CYCLE_UNSEEN: Final = 0
 CYCLE_BUSY: Final = 1
@@ -153,17 +155,15 @@ LC_PUBLISH_NS: Final = 4
 LC_LATENESS_NS: Final = 5
 LC_MAX_JUMP_NS: Final = 6
 LC_PANE_NS: Final = 7
-LC_PANES: Final = 8
+LC_BUFFERS: Final = 8  # number of buffers; 0: the stations are not linked
 LC_REQUIRES_ORDER: Final = 9
 LC_CALENDAR: Final = 10
 LC_VECTOR: Final = 11  # offset of the line's critical-path matrix
 LC_TICKS: Final = 12  # offset of its tick contexts
 LC_TICK_SLOTS: Final = 13
 LC_HORIZON_NS: Final = 14  # after this much silence no window has an event
-LC_PANE_ROW: Final = 15  # offset of its pane history
-LC_DOWN_NS: Final = 16  # alert limit, 0 none
-LC_CLOSING: Final = 17  # offset of its closings
-N_LC: Final = 18
+LC_DOWN_NS: Final = 15  # alert limit, 0 none
+N_LC: Final = 16
 SC_LINE: Final = 0
 SC_MINOR_NS: Final = 1
 SC_STALE_NS: Final = 2
@@ -210,38 +210,32 @@ IO_WORD: Final = 5
 IO_REASON: Final = 6
 IO_ORDER: Final = 7
 N_IO: Final = 8
-# PO: bottleneck panes, windows of panes, orders.
+# PO: critical path of a pane or an order.
 PO_LINE: Final = 0
 PO_STATION: Final = 1
-PO_KIND: Final = 2  # PANE, PANE_WINDOW, ORDER_PATH
+PO_KIND: Final = 2  # PANE or ORDER_PATH
 PO_START: Final = 3
 PO_END: Final = 4
 PO_SHIFT: Final = 5
 PO_ORDER: Final = 6
 PO_PRODUCT: Final = 7
-PO_PANES: Final = 8
-PO_PATH_NS: Final = 9
-PO_BLOCKED: Final = 10
-PO_STARVED: Final = 11
-PO_RUNNING: Final = 12
-PO_CAUSAL: Final = 13
-PO_SOLE: Final = 14
-PO_SHIFTING: Final = 15
-N_PO: Final = 16
+PO_PATH_NS: Final = 8
+PO_BLOCKED: Final = 9
+PO_STARVED: Final = 10
+PO_RUNNING: Final = 11
+PO_CAUSAL: Final = 12
+N_PO: Final = 13
 PANE: Final = 0
-PANE_WINDOW: Final = 1
-ORDER_PATH: Final = 2
-# H: what the history of panes keeps per station.
-H_START: Final = 0
-H_END: Final = 1
-H_PATH: Final = 2
-H_BLOCKED: Final = 3
-H_STARVED: Final = 4
-H_RUNNING: Final = 5
-H_CAUSAL: Final = 6
-H_SOLE: Final = 7
-H_SHIFTING: Final = 8
-N_H: Final = 9
+ORDER_PATH: Final = 1
+# What a pane's start remembers of the cumulative vectors.
+PANE_COLUMNS: Final = (BLOCKED, STARVED, RUNNING, CAUSAL_NS)
+# PA: active periods; the open ones are repeated, cut off, at the end of every pane.
+PA_LINE: Final = 0
+PA_STATION: Final = 1
+PA_START: Final = 2
+PA_END: Final = 3
+PA_OPEN: Final = 4
+N_PA: Final = 5
 # AO: alerts the fold itself sees.
 AO_LINE: Final = 0
 AO_STATION: Final = 1
@@ -262,3 +256,10 @@ LATE: Final = 2
 STALE_EPOCH: Final = 3
 HELD: Final = 4  # a jump ahead that nothing has confirmed yet
 UNCONFIRMED: Final = 5
+
+# Numbers of rows written so far.
+N_KPI: Final = 0
+N_INTERVAL: Final = 1
+N_PATH: Final = 2
+N_ALERT: Final = 3
+N_ACTIVE: Final = 4

@@ -1,0 +1,57 @@
+"""The matrices of a partition as named tuples: what the kernels of the fold take and give."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+I64 = npt.NDArray[np.int64]
+
+
+class Model(NamedTuple):
+    """The plant in numbers (kernels.layout LC, SC, WC, BC, KC) and its calendars. Never written."""
+
+    lines: I64
+    stations: I64
+    windows: I64
+    buffers: I64
+    counters: I64
+    inputs: I64  # buffers, station by station
+    producers: I64  # stations, buffer by buffer
+    consumers: I64
+    ideal: I64  # ns per part
+    calendar_row: I64  # (calendars + 1,) offsets into the next four
+    calendar_ts: I64
+    calendar_class: I64
+    calendar_shift: I64
+    calendar_day: I64
+    calendar_end: I64  # (calendars,) nothing is known from here on
+
+
+class State(NamedTuple):
+    """All that a partition knows: rows of lines that were seen, zeros elsewhere."""
+
+    lines: I64  # (lines, N_L)
+    stations: I64  # (stations, N_S)
+    total: I64  # (stations, N_COLUMNS) cumulative vectors
+    rings: I64  # (slots, N_COLUMNS) cumulative vectors at the steps of the windows
+    steps: I64  # (windows,) next step
+    base: I64  # (stations, N_SCOPES, N_COLUMNS) cumulative vectors at the start of shift, day, order
+    closings: I64  # (lines, closings, N_X)
+    deltas: I64  # (stations, closings, N_COLUMNS + 1); the last: 1 where an undecided stop began inside
+    ticks: I64  # (tick slots, N_T)
+    vectors: I64  # (2, sum of stations squared) critical paths
+    pane_base: I64  # (stations, 4)
+    buffers: I64  # (buffers, N_B)
+    counters: I64  # (counters, N_K)
+
+
+class Out(NamedTuple):
+    """Rows that leave a call, and how many."""
+
+    kpis: I64
+    intervals: I64
+    paths: I64
+    alerts: I64
+    active: I64
+    n: I64  # (5,)

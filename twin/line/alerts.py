@@ -1,0 +1,112 @@
+"""Alerts, each by event time: raised once, cleared once."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+
+from kernels import layout as at
+from twin.line.bottlenecks import UNDECIDED, PathRows
+from twin.line.memory import LineMemory
+from twin.line.rows import own
+from twin.plant.model import Plant
+from twin.results import ALERTS
+
+_KIND: Final = {at.ALERT_DOWN: "down", at.ALERT_STALE: "stale"}
+_ACTION: Final = {at.RAISED: "raised", at.CLEARED: "cleared"}
+_S: Final = 1e9
+
+
+class Alerts:
+    """Collects the alerts of one call of the fold."""
+
+    def __init__(self, plant: Plant) -> None:
+        self._plant = plant
+        self._number = {line.id: k for k, line in enumerate(plant.lines)}
+        self._longest = [max(line.windows, key=lambda w: w.length_ns).id if line.windows else "" for line in plant.lines]
+        self._rows: list[dict[str, Any]] = []
+
+    def table(self) -> pa.Table:
+        rows, self._rows = self._rows, []
+        return pa.Table.from_pylist(rows, schema=own(ALERTS))
+
+    def _add(self, line: str, kind: str, action: str, ts: int, **more: Any) -> None:
+        self._rows.append(
+            {"line": line, "kind": kind, "action": action, "ts": ts, "model": self._plant.hash, **more}
+        )
+
+    def from_fold(self, rows: Any) -> None:
+        """A stop longer than its limit, a source that went silent."""
+        stations = self._plant.stations
+        for row in rows.tolist():
+            line = self._plant.lines[row[at.AO_LINE]]
+            station = stations[row[at.AO_STATION]]
+            kind = row[at.AO_KIND]
+            limit_ns = line.limits.down_ns if kind == at.ALERT_DOWN else station.staleness_ns
+            self._add(
+                line.id,
+                _KIND[kind],
+                _ACTION[row[at.AO_ACTION]],
+                row[at.AO_TS],
+                station=station.id,
+                since=row[at.AO_SINCE],
+                value=(row[at.AO_TS] - row[at.AO_SINCE]) / _S,
+                limit=None if limit_ns is None else limit_ns / _S,
+                detail="seconds",
+            )
+
+    def from_kpis(self, kpis: pa.Table, memory: dict[int, LineMemory]) -> None:
+        """OEE under its limit; performance over 100 %: the ideal cycle time is too long, or parts are miscounted."""
+        wanted = {self._longest[k] for k in range(len(self._plant.lines))} | {
+            line.limits.oee_window for line in self._plant.lines if line.limits.oee_window
+        }
+        columns = ["line", "station", "window", "end", "performance", "oee", "suspect"]
+        table = kpis.select(columns).set_column(3, "end", kpis.column("end").cast(pa.int64()))
+        for row in table.to_pylist():
+            if row["window"] not in wanted:
+                continue
+            number = self._number[row["line"]]
+            mine = memory.setdefault(number, LineMemory())
+            limits = self._plant.lines[number].limits
+            if row["station"] is not None:
+                if row["window"] == self._longest[number]:
+                    self._suspect(row, mine)
+            elif limits.oee_below is not None and row["window"] == (limits.oee_window or self._longest[number]):
+                self._oee(row, limits.oee_below, mine)
+
+    def _suspect(self, row: dict[str, Any], mine: LineMemory) -> None:
+        known = row["station"] in mine.suspects
+        if row["suspect"] == known:
+            return
+        if known:
+            mine.suspects.remove(row["station"])
+        else:
+            mine.suspects.append(row["station"])
+        action = "cleared" if known else "raised"
+        more = {"station": row["station"], "value": row["performance"], "limit": 1.0, "detail": "performance"}
+        self._add(row["line"], "ideal_cycle_suspect", action, row["end"], **more)
+
+    def _oee(self, row: dict[str, Any], limit: float, mine: LineMemory) -> None:
+        low = row["oee"] is not None and row["oee"] < limit
+        if row["oee"] is None or low == mine.oee_low:
+            return
+        mine.oee_low = low
+        more = {"value": row["oee"], "limit": limit, "detail": f"window {row['window']}"}
+        self._add(row["line"], "oee_low", "raised" if low else "cleared", row["end"], **more)
+
+    def from_bottlenecks(self, intervals: Sequence[PathRows], memory: dict[int, LineMemory]) -> None:
+        """The decided bottleneck of the window is another one than the last decided."""
+        for one in intervals:
+            if one.window != "panes":
+                continue
+            mine = memory.setdefault(one.line, LineMemory())
+            line = self._plant.lines[one.line]
+            best = int(one.cells[:, 0].argmax())
+            share = float(one.cells[best, 0]) / (one.end - one.start)
+            mine.leader, mine.shown = (line.stations[best].id, share), one.verdict
+            if one.verdict == UNDECIDED or one.verdict == mine.verdict:
+                continue
+            if mine.verdict is not None:
+                more = {"station": one.verdict, "since": one.start, "value": share, "detail": f"from {mine.verdict}"}
+                self._add(line.id, "bottleneck_moved", "raised", one.end, **more)
+            mine.verdict = one.verdict

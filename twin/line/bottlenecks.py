@@ -1,0 +1,149 @@
+"""Bottleneck rows: panes, the window of the last panes, orders; intervals from batch means."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels import layout as at
+from kernels.bottleneck import arrow_rule, hindsight, turning_point
+from kernels.stats import batch_means, verdict
+from twin.line.memory import LineMemory, Pane
+from twin.plant.model import Line
+from twin.plant.topology import links
+
+I64 = npt.NDArray[np.int64]
+
+UNDECIDED: Final = "undecided"
+# An order's panes are kept for its interval; beyond this many, neighbours are merged into longer ones (batch means).
+MAX_ORDER_PANES: Final = 1_024
+PATH, BLOCKED, STARVED, RUNNING, CAUSAL, SOLE, SHIFTING = range(7)
+
+
+@dataclass(slots=True)
+class PathRows:
+    """One interval of one line: what all its rows share, and the cells of each station."""
+
+    line: int
+    window: str
+    start: int
+    end: int
+    shift: int
+    order: int
+    product: int
+    cells: I64  # (stations, 7)
+    panes: int
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    verdict: str
+    turning: npt.NDArray[np.bool_]
+    arrow: npt.NDArray[np.bool_]
+
+
+class Bottlenecks:
+    """Turns the paths and active periods that leave the fold into intervals with a verdict."""
+
+    def __init__(self, lines: tuple[Line, ...], first: list[int]) -> None:
+        self._lines = lines
+        self._first = first  # plant-wide number of each line's first station
+        self._links = [_neighbours(line) for line in lines]
+
+    def intervals(self, paths: I64, active: I64, memory: dict[int, LineMemory]) -> Iterator[PathRows]:
+        """`paths` (rows, N_PO): the stations of an interval stand together, the intervals of a line in order."""
+        i = 0
+        while i < len(paths):
+            number = int(paths[i, at.PO_LINE])
+            j = i + len(self._lines[number].stations)
+            mine = memory.setdefault(number, LineMemory())
+            if paths[i, at.PO_KIND] == at.PANE:
+                yield from self._pane(number, paths[i:j], active[active[:, at.PA_LINE] == number], mine)
+            else:
+                yield self._order(number, paths[i:j], mine)
+            i = j
+        for number in np.unique(active[:, at.PA_LINE]).tolist():
+            mine = memory.setdefault(number, LineMemory())
+            _remember(active[active[:, at.PA_LINE] == number], mine, self._first[number])
+
+    def _pane(self, number: int, rows: I64, active: I64, mine: LineMemory) -> Iterator[PathRows]:
+        line = self._lines[number]
+        start, end = int(rows[0, at.PO_START]), int(rows[0, at.PO_END])
+        cells = np.zeros((len(rows), 7), np.int64)
+        cells[:, : SOLE] = rows[:, at.PO_PATH_NS :]
+        cells[:, SOLE], cells[:, SHIFTING] = self._hindsight(number, start, end, active, mine)
+        mine.panes = [p for p in mine.panes if p.start >= end - line.panes * line.pane_ns]
+        pane = Pane(start, end, cells.tolist())
+        mine.panes.append(pane)
+        if rows[0, at.PO_ORDER] >= 0:
+            mine.order_panes.append(pane)
+            if len(mine.order_panes) > MAX_ORDER_PANES:
+                mine.order_panes = [_merged(*two) for two in zip(*[iter(mine.order_panes)] * 2, strict=False)]
+        yield self._judged(number, "pane", rows[0], start, end, cells, [pane])
+        window = np.array([p.cells for p in mine.panes], np.int64).sum(axis=0)
+        yield self._judged(number, "panes", rows[0], mine.panes[0].start, end, window, mine.panes)
+
+    def _order(self, number: int, rows: I64, mine: LineMemory) -> PathRows:
+        start, end = int(rows[0, at.PO_START]), int(rows[0, at.PO_END])
+        panes = [p for p in mine.order_panes if p.start >= start]
+        mine.order_panes = []
+        cells = np.zeros((len(rows), 7), np.int64)
+        cells[:, : SOLE] = rows[:, at.PO_PATH_NS :]
+        if panes:
+            cells[:, SOLE:] = np.array([p.cells for p in panes], np.int64).sum(axis=0)[:, SOLE:]
+        return self._judged(number, "order", rows[0], start, end, cells, panes)
+
+    def _judged(
+        self, number: int, window: str, row: I64, start: int, end: int, cells: I64, panes: list[Pane]
+    ) -> PathRows:
+        line = self._lines[number]
+        elapsed = end - start
+        share = cells[:, PATH] / elapsed
+        low = high = np.full(len(share), np.nan)
+        used, best = len(panes), -1
+        if len(panes) > 1:
+            paths = np.array([[c[PATH] for c in p.cells] for p in panes], np.int64)
+            _, half, used = batch_means(paths, np.array([p.end - p.start for p in panes], np.int64))
+            low, high = np.maximum(share - half, 0.0), np.minimum(share + half, 1.0)
+            best = int(verdict(share, low, high, used))
+        up, down = self._links[number]
+        turning = turning_point(cells[:, BLOCKED], cells[:, STARVED], up, down)
+        arrow, _, _ = arrow_rule(cells[:, BLOCKED], cells[:, STARVED], up, down)
+        return PathRows(
+            number, window, start, end, *(int(row[c]) for c in (at.PO_SHIFT, at.PO_ORDER, at.PO_PRODUCT)), cells,
+            used, low, high, UNDECIDED if best < 0 else line.stations[best].id, turning, arrow,
+        )  # fmt: skip
+
+    def _hindsight(self, number: int, start: int, end: int, active: I64, mine: LineMemory) -> tuple[I64, I64]:
+        """Sole and shifting time within a pane; periods that are open at its end are cut there."""
+        first = self._first[number]
+        closed = active[(active[:, at.PA_OPEN] == 0) & (active[:, at.PA_END] <= end)]
+        still = active[(active[:, at.PA_OPEN] == 1) & (active[:, at.PA_END] == end)]
+        known = [p for p in mine.periods if start < p[1] <= end]
+        found = {(int(r[at.PA_START]), int(r[at.PA_END]), int(r[at.PA_STATION]) - first) for r in (*closed, *still)}
+        periods = np.array(sorted({*known, *(p for p in found if p[1] > start)}), np.int64).reshape(-1, 3)
+        n = len(self._lines[number].stations)
+        columns = [np.ascontiguousarray(periods[:, k]) for k in range(3)]
+        sole, shifting, _ = hindsight(columns[0], columns[1], columns[2], n, start, end)
+        mine.periods = [p for p in mine.periods if p[1] > end]
+        return sole, shifting
+
+
+def _remember(active: I64, mine: LineMemory, first: int) -> None:
+    """Keep the closed periods that a later pane still needs."""
+    done = mine.panes[-1].end if mine.panes else 0
+    for row in active[(active[:, at.PA_OPEN] == 0) & (active[:, at.PA_END] > done)]:
+        mine.periods.append((int(row[at.PA_START]), int(row[at.PA_END]), int(row[at.PA_STATION]) - first))
+
+
+def _merged(a: Pane, b: Pane) -> Pane:
+    return Pane(a.start, b.end, (np.array(a.cells) + np.array(b.cells)).tolist())
+
+
+def _neighbours(line: Line) -> tuple[I64, I64]:
+    number = {s.id: k for k, s in enumerate(line.stations)}
+    pairs: list[tuple[int, int]] = [
+        (number[u], number[d]) for link in links(line) for u in link.after for d in link.before
+    ]
+    table: Any = np.array(pairs, np.int64).reshape(-1, 2)
+    return np.ascontiguousarray(table[:, 0]), np.ascontiguousarray(table[:, 1])

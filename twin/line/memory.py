@@ -1,0 +1,22 @@
+"""What a line remembers beside its numbers: panes of the bottleneck, active periods, what is alarmed."""
+
+import msgspec
+
+
+class Pane(msgspec.Struct, array_like=True):
+    """A closed bottleneck pane: per station path, blocked, starved, running, causal, sole, shifting (ns)."""
+
+    start: int
+    end: int
+    cells: list[list[int]]
+
+
+class LineMemory(msgspec.Struct, array_like=True):
+    periods: list[tuple[int, int, int]] = []  # closed active periods (start, end, station) that no pane has used up
+    panes: list[Pane] = []  # of the bottleneck window
+    order_panes: list[Pane] = []  # full panes of the running order; merged two by two beyond a limit
+    verdict: str | None = None  # last decided bottleneck
+    leader: tuple[str, float] | None = None  # station with the highest share of the last window, and the share
+    shown: str | None = None  # verdict of the last window, "undecided" included
+    oee_low: bool = False
+    suspects: list[str] = []  # stations whose ideal cycle time is suspect

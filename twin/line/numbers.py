@@ -1,0 +1,170 @@
+"""The plant model in numbers: what the kernels read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels import layout as at
+from kernels.arrays import Model, State
+from kernels.codes import GOOD, N_COLUMNS, REWORK, SCRAP
+from twin.calendar import table
+from twin.plant.memory import ring_slots
+from twin.plant.model import Calendar, Line, Plant, Station
+
+I64 = npt.NDArray[np.int64]
+
+UNLIMITED: Final = 1 << 40
+CLOSINGS: Final = 8  # grows when more shifts and orders end within one stop of undecided length
+_QUALITY: Final = {"good": GOOD, "scrap": SCRAP, "rework": REWORK}
+# A calendar is read this far beyond the events at hand, so that it is read again once in a few months of event time.
+_CALENDAR_MARGIN_NS: Final = 60 * 86_400_000_000_000
+
+
+@dataclass(slots=True)
+class Numbers:
+    """Model arrays except calendars, and the sizes that state arrays need."""
+
+    lines: I64
+    stations: I64
+    windows: I64
+    buffers: I64
+    counters: I64
+    inputs: I64
+    producers: I64
+    consumers: I64
+    ideal: I64
+    calendars: tuple[Calendar, ...]
+    ring_rows: int
+    tick_rows: int
+    vector_cells: int
+
+
+def _lists(rows: Sequence[Sequence[int]], width: int) -> I64:
+    return np.array(rows, np.int64).reshape(len(rows), width)
+
+
+def ideal_ns(line: Line, station: Station) -> list[int]:
+    """Ideal cycle of a station: without a product, then per product of the line; 0 where none is given."""
+    own = station.ideal_cycle_ns or 0
+    return [own, *(p.ideal_cycle_ns.get(station.id, p.ideal_cycle_ns.get("*", own)) for p in line.products)]
+
+
+def numbers(plant: Plant) -> Numbers:
+    """Lay the plant out: stations, buffers and windows are numbered along the lines."""
+    lines: list[list[int]] = []
+    stations: list[list[int]] = []
+    windows: list[list[int]] = []
+    buffers: list[list[int]] = []
+    counters: list[list[int]] = []
+    inputs: list[int] = []
+    producers: list[int] = []
+    consumers: list[int] = []
+    ideal: list[int] = []
+    calendars: dict[Calendar, int] = {}
+    rings = ticks = cells = 0
+    for number, line in enumerate(plant.lines):
+        first, n = len(stations), len(line.stations)
+        minor_ns = max(s.minor_stop_ns for s in line.stations)
+        lengths = [w.length_ns for w in line.windows] or [line.publish_every_ns]
+        steps = [w.step_ns for w in line.windows] or [line.publish_every_ns]
+        row = [0] * at.N_LC
+        row[at.LC_STATION], row[at.LC_STATIONS] = first, n
+        row[at.LC_WINDOW], row[at.LC_WINDOWS] = len(windows), len(line.windows)
+        row[at.LC_PUBLISH_NS], row[at.LC_LATENESS_NS] = line.publish_every_ns, line.lateness_ns
+        row[at.LC_MAX_JUMP_NS], row[at.LC_PANE_NS] = line.max_jump_ns, line.pane_ns
+        row[at.LC_BUFFERS], row[at.LC_REQUIRES_ORDER] = len(line.buffers), int(line.requires_order)
+        row[at.LC_CALENDAR] = calendars.setdefault(line.calendar, len(calendars))
+        row[at.LC_VECTOR], row[at.LC_TICKS] = cells, ticks
+        row[at.LC_TICK_SLOTS] = -(-minor_ns // line.publish_every_ns) + 3
+        row[at.LC_HORIZON_NS] = max(*lengths, line.pane_ns) + line.publish_every_ns + minor_ns + 2 * max(steps)
+        row[at.LC_DOWN_NS] = line.limits.down_ns or 0
+        lines.append(row)
+        cells += n * n
+        ticks += row[at.LC_TICK_SLOTS]
+        for window in line.windows:
+            slots = ring_slots(window, minor_ns) + 1
+            windows.append([window.length_ns, window.step_ns, rings, slots])
+            rings += slots * n
+        buffer_of = {buffer.id: len(buffers) + k for k, buffer in enumerate(line.buffers)}
+        for station in line.stations:
+            row = [0] * at.N_SC
+            row[at.SC_LINE], row[at.SC_MINOR_NS], row[at.SC_STALE_NS] = number, station.minor_stop_ns, station.staleness_ns
+            row[at.SC_OUTPUT] = buffer_of[station.output] if station.output is not None else -1
+            row[at.SC_INPUT], row[at.SC_INPUTS] = len(inputs), len(station.inputs)
+            row[at.SC_PARTS_FROM_CYCLE], row[at.SC_IDEAL] = int(station.parts_from == "cycle"), len(ideal)
+            stations.append(row)
+            inputs += [buffer_of[b] for b in station.inputs]
+            ideal += ideal_ns(line, station)
+            counters += [[_QUALITY[c.quality], c.scale, c.modulus or 0] for c in station.counters]
+        for buffer in line.buffers:
+            from_ = [first + k for k, s in enumerate(line.stations) if s.output == buffer.id]
+            to = [first + k for k, s in enumerate(line.stations) if buffer.id in s.inputs]
+            capacity = UNLIMITED if buffer.capacity is None else buffer.capacity
+            buffers.append([capacity, len(producers), len(from_), len(consumers), len(to)])
+            producers += from_
+            consumers += to
+    return Numbers(
+        lines=_lists(lines, at.N_LC),
+        stations=_lists(stations, at.N_SC),
+        windows=_lists(windows, at.N_WC),
+        buffers=_lists(buffers, at.N_BC),
+        counters=_lists(counters, at.N_KC),
+        inputs=np.array(inputs, np.int64),
+        producers=np.array(producers, np.int64),
+        consumers=np.array(consumers, np.int64),
+        ideal=np.array(ideal, np.int64),
+        calendars=tuple(calendars),
+        ring_rows=rings,
+        tick_rows=ticks,
+        vector_cells=cells,
+    )
+
+
+def model(n: Numbers, start_ns: int, end_ns: int) -> Model:
+    """The numbers with calendars that cover [start_ns, end_ns] and some months more."""
+    end_ns += _CALENDAR_MARGIN_NS
+    tables = [table(calendar, start_ns, end_ns) for calendar in n.calendars]
+    return Model(
+        n.lines,
+        n.stations,
+        n.windows,
+        n.buffers,
+        n.counters,
+        n.inputs,
+        n.producers,
+        n.consumers,
+        n.ideal,
+        np.cumsum([0, *(len(t.ts) for t in tables)]).astype(np.int64),
+        np.concatenate([t.ts for t in tables]),
+        np.concatenate([t.klass for t in tables]).astype(np.int64),
+        np.concatenate([t.shift for t in tables]).astype(np.int64),
+        np.concatenate([t.day for t in tables]).astype(np.int64),
+        np.full(len(tables), end_ns, np.int64),
+    )
+
+
+def empty_state(plant: Plant, n: Numbers) -> State:
+    """Zeros everywhere: the operating system gives memory to a row when a line is first seen."""
+    n_lines, n_stations = len(n.lines), len(n.stations)
+    state = State(
+        lines=np.zeros((n_lines, at.N_L), np.int64),
+        stations=np.zeros((n_stations, at.N_S), np.int64),
+        total=np.zeros((n_stations, N_COLUMNS), np.int64),
+        rings=np.zeros((n.ring_rows, N_COLUMNS), np.int64),
+        steps=np.zeros(len(n.windows), np.int64),
+        base=np.zeros((n_stations, at.N_SCOPES, N_COLUMNS), np.int64),
+        closings=np.zeros((n_lines, CLOSINGS, at.N_X), np.int64),
+        deltas=np.zeros((n_stations, CLOSINGS, N_COLUMNS + 1), np.int64),
+        ticks=np.zeros((n.tick_rows, at.N_T), np.int64),
+        vectors=np.zeros((2, n.vector_cells), np.int64),
+        pane_base=np.zeros((n_stations, 4), np.int64),
+        buffers=np.zeros((len(n.buffers), at.N_B), np.int64),
+        counters=np.zeros((len(n.counters), at.N_K), np.int64),
+    )
+    state.buffers[:, at.B_LEVEL] = [b.initial for line in plant.lines for b in line.buffers]
+    state.buffers[:, at.B_LAST_PUT] = -1
+    state.buffers[:, at.B_LAST_TAKE] = -1
+    return state

@@ -1,0 +1,233 @@
+"""What leaves the kernels as numbers becomes rows of the audited sets."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kernels import codes
+from kernels import layout as at
+from kernels.oee import policy_matrix, ratios
+from kernels.throughput import ote_network
+from twin.calendar import NO_SHIFT, shift_id
+from twin.line.bottlenecks import PATH, PathRows
+from twin.line.numbers import ideal_ns
+from twin.line.texts import Texts
+from twin.oee import subsystems
+from twin.plant.model import Line, Plant
+from twin.results import BOTTLENECKS, CLASS_COLUMNS, KPIS, NAME, ORIGIN, STATES, TS
+
+I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
+SCOPES: Final = ("shift", "day", "order")
+REVISION: Final = 0
+
+
+def own(schema: pa.Schema) -> pa.Schema:
+    """A set's schema without the columns that say where a row came from."""
+    return pa.schema([field for field in schema if field.name not in ORIGIN])
+
+
+def names(indices: npt.NDArray[Any], texts: Sequence[str]) -> "pa.Array[Any]":
+    """Dictionary array of texts[indices]; null where the index is negative. `texts` may repeat."""
+    distinct = list(dict.fromkeys(texts))
+    place = {text: k for k, text in enumerate(distinct)}
+    to = np.array([place[text] for text in texts] + [0], np.int32)
+    array = pa.array(to[indices], pa.int32(), mask=np.asarray(indices) < 0)
+    return pa.DictionaryArray.from_arrays(array, pa.array(distinct, pa.string())).cast(NAME)
+
+
+def constant(text: str, rows: int) -> "pa.Array[Any]":
+    return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([text], pa.string()))
+
+
+def times(values: I64) -> "pa.Array[Any]":
+    return pa.array(values, pa.int64()).cast(TS)
+
+
+def ratio_array(values: F64) -> "pa.Array[Any]":
+    """float64 with null for NaN."""
+    return pa.array(values, pa.float64(), mask=np.isnan(values))
+
+
+class RowMaker:
+    """Knows the plant's names; makes tables of numbers."""
+
+    def __init__(self, plant: Plant, texts: Texts, first: list[int]) -> None:
+        self._plant = plant
+        self._texts = texts
+        self._first = first
+        self._lines = [line.id for line in plant.lines]
+        self._stations = [s.id for s in plant.stations]
+        self._windows = [w.id for line in plant.lines for w in line.windows]
+        self._policies = sorted({line.policy for line in plant.lines})
+        self._policy = np.array([self._policies.index(line.policy) for line in plant.lines], np.int64)
+        self._roles = policy_matrix(tuple(self._policies))
+        self._ideal = [[ideal_ns(line, s) for s in line.stations] for line in plant.lines]
+        self._products = [{p.id: k for k, p in enumerate(line.products)} for line in plant.lines]
+        self._network = [subsystems(line) for line in plant.lines]
+
+    def states(self, rows: I64) -> pa.Table:
+        return pa.Table.from_arrays(
+            [
+                names(rows[:, at.IO_LINE], self._lines),
+                names(rows[:, at.IO_STATION], self._stations),
+                times(rows[:, at.IO_START]),
+                times(rows[:, at.IO_END]),
+                names(rows[:, at.IO_CLASS], codes.CLASS_NAMES),
+                names(rows[:, at.IO_WORD], self._texts.all),
+                names(rows[:, at.IO_REASON], self._texts.all),
+                names(rows[:, at.IO_ORDER], self._texts.all),
+                constant(self._plant.hash, len(rows)),
+            ],
+            schema=own(STATES),
+        )
+
+    def kpis(self, rows: I64) -> pa.Table:
+        """Rows of stations, then one row per line and interval: that of its constraint, with OTE."""
+        vectors = np.ascontiguousarray(rows[:, at.KO_COLUMNS :])
+        factors = np.full((len(rows), 4), np.nan)
+        suspect = np.zeros(len(rows), np.bool_)
+        policy = self._policy[rows[:, at.KO_LINE]]
+        for k in range(len(self._policies)):
+            mine = policy == k
+            if mine.any():
+                factors[mine], suspect[mine] = ratios(vectors[mine], self._roles[k])
+        constraint, ote, representative = self._lines_of(rows, factors)
+        station = np.concatenate([rows[:, at.KO_STATION], np.full(len(representative), -1)])
+        take = np.concatenate([np.arange(len(rows)), representative])
+        all_constraints = np.concatenate([np.full(len(rows), -1), constraint])
+        all_ote = np.concatenate([np.full(len(rows), np.nan), ote])
+        return self._kpi_table(rows[take], factors[take], suspect[take], station, all_constraints, all_ote)
+
+    def _kpi_table(
+        self, rows: I64, factors: F64, suspect: npt.NDArray[np.bool_], station: I64, constraint: I64, ote: F64
+    ) -> pa.Table:
+        window = rows[:, at.KO_WINDOW]
+        labels = [*self._windows, *SCOPES]
+        number = np.where(window >= 0, window, len(self._windows) - 1 - window)
+        column = rows[:, at.KO_COLUMNS :].T
+        counted = (
+            codes.GOOD, codes.SCRAP, codes.REWORK, codes.IDEAL_NS,
+            codes.CYCLES, codes.CYCLE_NS, codes.MINOR_STOPS, codes.DOWNS,
+        )  # fmt: skip
+        return pa.Table.from_arrays(
+            [
+                names(rows[:, at.KO_LINE], self._lines),
+                names(station, self._stations),
+                names(number, labels),
+                times(rows[:, at.KO_START]),
+                times(rows[:, at.KO_END]),
+                self._shifts(rows[:, at.KO_LINE], rows[:, at.KO_SHIFT]),
+                names(rows[:, at.KO_ORDER], self._texts.all),
+                names(rows[:, at.KO_PRODUCT], self._texts.all),
+                pa.array(np.full(len(rows), REVISION, np.int32)),
+                names(self._policy[rows[:, at.KO_LINE]], self._policies),
+                constant(self._plant.hash, len(rows)),
+                *[pa.array(column[k]) for k in range(len(CLASS_COLUMNS))],
+                *[pa.array(column[k]) for k in counted],
+                *[ratio_array(np.ascontiguousarray(factors[:, k])) for k in range(4)],
+                pa.array(suspect),
+                names(constraint, self._stations),
+                ratio_array(ote),
+            ],
+            schema=own(KPIS),
+        )
+
+    def _lines_of(self, rows: I64, factors: F64) -> tuple[I64, F64, I64]:
+        """Per interval of a line: constraint (plant-wide number), OTE, and the row of the constraint."""
+        firsts = np.flatnonzero(rows[:, at.KO_STATION] == np.array(self._first, np.int64)[rows[:, at.KO_LINE]])
+        constraint = np.empty(len(firsts), np.int64)
+        ote = np.full(len(firsts), np.nan)
+        for k, i in enumerate(firsts.tolist()):
+            line = int(rows[i, at.KO_LINE])
+            product = self._product(line, int(rows[i, at.KO_PRODUCT]))
+            constraint[k] = self.constraint(line, product)
+            ote[k] = self._ote(line, product, factors[i : i + len(self._plant.lines[line].stations)])
+        representative = firsts + constraint
+        return rows[representative, at.KO_STATION], ote, representative
+
+    def _product(self, line: int, text: int) -> int:
+        return self._products[line].get(self._texts.all[text], -1) if text >= 0 else -1
+
+    def constraint(self, line: int, product: int) -> int:
+        """Local number of the station that limits the line: the one named, else the longest ideal cycle."""
+        chosen = self._plant.lines[line]
+        if chosen.constraint is not None:
+            return [s.id for s in chosen.stations].index(chosen.constraint)
+        ideal = [cycles[product + 1] for cycles in self._ideal[line]]
+        return int(np.argmax(ideal))
+
+    def _ote(self, line: int, product: int, factors: F64) -> float:
+        ideal = np.array([cycles[product + 1] for cycles in self._ideal[line]], np.float64)
+        network = self._network[line]
+        if network is None or (ideal <= 0).any() or np.isnan(factors[:, 2:]).any():
+            return float("nan")
+        oee, quality = np.ascontiguousarray(factors[:, 3]), np.ascontiguousarray(factors[:, 2])
+        value, _ = ote_network(
+            1e9 / ideal, oee, quality, network.stage, network.inputs, network.output, network.n_buffers
+        )
+        return float(value)
+
+    def _shifts(self, line: I64, shift: I64) -> "pa.Array[Any]":
+        keys = np.stack([line, shift])
+        distinct, inverse = np.unique(keys, axis=1, return_inverse=True)
+        labels: list[str] = []
+        index = np.full(distinct.shape[1], -1)
+        for k, (number, instance) in enumerate(distinct.T.tolist()):
+            if instance != NO_SHIFT:
+                name, day = shift_id(self._plant.lines[number].calendar, instance)
+                index[k] = len(labels)
+                labels.append(f"{day.isoformat()} {name}")
+        return names(index[inverse.reshape(-1)], labels)
+
+    def bottlenecks(self, intervals: Sequence[PathRows]) -> pa.Table:
+        counts = [len(one.cells) for one in intervals]
+
+        def each(values: list[Any]) -> Any:
+            return np.repeat(np.array(values), counts)
+
+        cells = np.concatenate([one.cells for one in intervals])
+        elapsed = each([one.end - one.start for one in intervals])
+        line = each([one.line for one in intervals])
+        stations = np.concatenate([np.arange(n) + self._first[one.line] for n, one in zip(counts, intervals, strict=True)])
+        windows = [one.window for one in intervals]
+        verdicts = [one.verdict for one in intervals]
+        index = np.repeat(np.arange(len(intervals)), counts)
+        busy = cells[:, 3] / elapsed
+        return pa.Table.from_arrays(
+            [
+                names(line, self._lines),
+                names(stations, self._stations),
+                names(index, windows),
+                times(each([one.start for one in intervals])),
+                times(each([one.end for one in intervals])),
+                self._shifts(line, each([one.shift for one in intervals])),
+                names(each([one.order for one in intervals]), self._texts.all),
+                names(each([one.product for one in intervals]), self._texts.all),
+                pa.array(np.full(len(cells), REVISION, np.int32)),
+                names(self._policy[line], self._policies),
+                constant(self._plant.hash, len(cells)),
+                pa.array(np.ascontiguousarray(cells[:, PATH])),
+                pa.array(elapsed),
+                ratio_array(cells[:, PATH] / elapsed),
+                ratio_array(np.concatenate([one.low for one in intervals])),
+                ratio_array(np.concatenate([one.high for one in intervals])),
+                pa.array(each([one.panes for one in intervals]).astype(np.int32)),
+                names(index, verdicts),
+                *[pa.array(np.ascontiguousarray(cells[:, k])) for k in (1, 2, 3)],
+                ratio_array(busy),
+                pa.array(np.concatenate([one.turning for one in intervals])),
+                pa.array(np.concatenate([one.arrow for one in intervals])),
+                *[pa.array(np.ascontiguousarray(cells[:, k])) for k in (5, 6, 4)],
+            ],
+            schema=own(BOTTLENECKS),
+        )
+
+
+def first_stations(lines: Sequence[Line]) -> list[int]:
+    """Plant-wide number of each line's first station."""
+    counts = [len(line.stations) for line in lines]
+    return [0, *np.cumsum(counts).tolist()][: len(counts)]

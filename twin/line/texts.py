@@ -1,0 +1,45 @@
+"""Texts that a partition remembers (orders, reasons, state words), as numbers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from twin.events.block import I32, I64
+
+
+class Texts:
+    """Text to number and back. Unit ids never come here: only what state or a row of results may name."""
+
+    def __init__(self, texts: Sequence[str] = ()) -> None:
+        self.all = list(texts)
+        self._number = {text: k for k, text in enumerate(self.all)}
+
+    def number(self, text: str) -> int:
+        found = self._number.get(text)
+        if found is None:
+            found = self._number[text] = len(self.all)
+            self.all.append(text)
+        return found
+
+    def numbers(self, words: Sequence[str], used: npt.NDArray[np.int32]) -> I64:
+        """Numbers of the words at indices `used` (-1 stays -1), same length as `used`."""
+        distinct, inverse = np.unique(used, return_inverse=True)
+        known = [self.number(words[k]) if k >= 0 else -1 for k in distinct.tolist()]
+        return np.array(known, np.int64)[inverse]
+
+    def text(self, number: int) -> str | None:
+        return self.all[number] if number >= 0 else None
+
+
+def by_owner(owner: I32, word: I32, words: Sequence[str], tables: Sequence[dict[str, int]]) -> I64:
+    """tables[owner][word] for every pair, -1 where there is none; each distinct pair is looked up once."""
+    if not len(word) or (word < 0).all():
+        return np.full(len(word), -1, np.int64)
+    key = owner.astype(np.int64) * (len(words) + 1) + word + 1
+    distinct, inverse = np.unique(key, return_inverse=True)
+    found = [
+        tables[k // (len(words) + 1)].get(words[k % (len(words) + 1) - 1], -1) if k % (len(words) + 1) else -1
+        for k in distinct.tolist()
+    ]
+    return np.array(found, np.int64)[inverse]

@@ -1,0 +1,94 @@
+"""The provisional view of a line: what is known now, not yet audited."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kernels import layout as at
+from kernels.arrays import State
+from kernels.codes import CLASS_NAMES, GOOD, N_COLUMNS, SCRAP
+from kernels.oee import policy_matrix, ratios
+from twin.line.numbers import Numbers
+from twin.line.texts import Texts
+from twin.plant.model import Line
+
+
+@dataclass(frozen=True, slots=True)
+class LineView:
+    """One line as `twin.lines` shows it. Times in ns since 1970 UTC, ratios of the last hour or the longest window."""
+
+    line: str
+    ts_ns: int  # event time up to which the line is known
+    state: str  # of the constraint station
+    stations: dict[str, str]
+    availability: float | None
+    performance: float | None
+    quality: float | None
+    oee: float | None
+    good: int
+    scrap: int
+    order: str | None
+    bottleneck: str | None
+    share: float | None
+    verdict: str | None
+    newest_ns: int
+    duplicates: int
+    late: int
+    contradictions: int
+    provisional: bool = True
+
+
+def line_view(
+    number: int,
+    line: Line,
+    constraint: int,
+    n: Numbers,
+    x: State,
+    texts: Texts,
+    verdict: str | None,
+    leader: tuple[str, float] | None,
+) -> LineView:
+    """`constraint`: local number of the station whose OEE stands for the line."""
+    row = x.lines[number]
+    lo = int(n.lines[number, at.LC_STATION])
+    stations = x.stations[lo : lo + len(line.stations)]
+    names = {s.id: CLASS_NAMES[int(stations[k, at.S_CLASS])] for k, s in enumerate(line.stations)}
+    vector = x.total[lo + constraint] - _window_start(number, constraint, n, x)
+    factors, _ = ratios(vector.reshape(1, N_COLUMNS), policy_matrix((line.policy,))[0])
+    a, p, q, oee = (None if np.isnan(f) else float(f) for f in factors[0])
+    return LineView(
+        line=line.id,
+        ts_ns=int(row[at.L_LAST]),
+        state=names[line.stations[constraint].id],
+        stations=names,
+        availability=a,
+        performance=p,
+        quality=q,
+        oee=oee,
+        good=int(vector[GOOD]),
+        scrap=int(vector[SCRAP]),
+        order=texts.text(int(row[at.L_ORDER])),
+        bottleneck=leader[0] if leader else None,
+        share=leader[1] if leader else None,
+        verdict=verdict,
+        newest_ns=int(row[at.L_NEWEST]),
+        duplicates=int(row[at.L_DUPLICATES]),
+        late=int(row[at.L_LATE]),
+        contradictions=int(row[at.L_CONTRADICTIONS]),
+    )
+
+
+def _window_start(number: int, station: int, n: Numbers, x: State) -> "np.typing.NDArray[np.int64]":
+    """Cumulative vector at the last step that lies a whole longest window back (zero: the line is younger)."""
+    count = int(n.lines[number, at.LC_WINDOWS])
+    zero = np.zeros(N_COLUMNS, np.int64)
+    if not count:
+        return zero
+    w = int(n.lines[number, at.LC_WINDOW]) + count - 1
+    length, step, ring, slots = (int(v) for v in n.windows[w])
+    cut = (int(x.lines[number, at.L_LAST]) - length) // step * step
+    # A cut that the ring no longer holds, or not yet: after a long silence, or before the next timer ran.
+    oldest = int(x.steps[w]) - step * slots
+    if cut <= int(x.lines[number, at.L_T0]) or cut < oldest or cut >= int(x.steps[w]):
+        return zero
+    return np.asarray(x.rings[ring + station * slots + (cut // step) % slots])
