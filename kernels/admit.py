@@ -66,8 +66,8 @@ def mark_seq(row: I64, epoch: int, seq: int) -> int:
         for w in range(Q_WORDS):
             row[Q_GAPS] += 64 - _ones(row[Q_BITS + w])
             row[Q_BITS + w] = 0
+        # What lies between the old and the new window was never seen.
         row[Q_GAPS] += seq - newest - 1 - SEQ_WINDOW
-        # What lies between the old and the new window was never seen and is already counted; the rest of the window is open.
     else:
         for number in range(newest + 1, seq + 1):
             word = Q_BITS + (number >> 6) % Q_WORDS
@@ -84,7 +84,7 @@ def mark_seq(row: I64, epoch: int, seq: int) -> int:
 def _ones(word: int) -> int:
     n = 0
     for i in range(64):
-        n += (word >> np.int64(i)) & 1
+        n += int((word >> np.int64(i)) & 1)
     return n
 
 

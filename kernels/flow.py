@@ -48,7 +48,7 @@ I64 = npt.NDArray[np.int64]
 
 @kernel
 def is_idle(cycle: int) -> bool:
-    return cycle == CYCLE_STARVED or cycle == CYCLE_READY
+    return cycle in (CYCLE_STARVED, CYCLE_READY)
 
 
 @kernel

@@ -3,24 +3,15 @@
 import numpy as np
 import numpy.typing as npt
 
+from kernels import layout as at
 from kernels.arrays import Model, Out, State
-from kernels.clockwork import (
-    accrue_line,
-    alert,
-    begin_line,
-    choose_causal,
-    close_order,
-    emit,
-    open_scope,
-    run_timers,
-    settle,
-    skip_silence,
-)
+from kernels.classes import accrue_line, alert, choose_causal, settle
 from kernels.codes import BUFFER, COUNT, COUNTER, CYCLE, END, GOOD, HEARTBEAT, IDEAL_NS, ORDER, REWORK, SCRAP, STATE
 from kernels.counters import increment
+from kernels.cuts import close_order, emit, open_scope
 from kernels.flow import begin_cycles, complete, reset_scope, set_level, start, unblock
 from kernels.jit import kernel
-from kernels.layout import *  # noqa: F403  column numbers only; naming the hundred of them would hide the code
+from kernels.timers import begin_line, run_timers, skip_silence
 
 I64 = npt.NDArray[np.int64]
 
@@ -28,16 +19,16 @@ I64 = npt.NDArray[np.int64]
 @kernel
 def room(m: Model, x: State, o: Out, line: int, group: int) -> bool:
     """Whether all that one instant can give, with `group` events, fits into the output and the closings."""
-    n = m.lines[line, LC_STATIONS]
-    slots = m.lines[line, LC_TICK_SLOTS] * m.lines[line, LC_WINDOWS] + x.closings.shape[1]
+    n = m.lines[line, at.LC_STATIONS]
+    slots = m.lines[line, at.LC_TICK_SLOTS] * m.lines[line, at.LC_WINDOWS] + x.closings.shape[1]
     rows = 4 * n + group
     return bool(
-        x.closings.shape[1] - x.lines[line, L_CLOSINGS] >= group + 4
-        and o.kpis.shape[0] - o.n[N_KPI] >= n * slots
-        and o.intervals.shape[0] - o.n[N_INTERVAL] >= rows
-        and o.paths.shape[0] - o.n[N_PATH] >= rows
-        and o.alerts.shape[0] - o.n[N_ALERT] >= rows
-        and o.active.shape[0] - o.n[N_ACTIVE] >= rows
+        x.closings.shape[1] - x.lines[line, at.L_CLOSINGS] >= group + 4
+        and o.kpis.shape[0] - o.n[at.N_KPI] >= n * slots
+        and o.intervals.shape[0] - o.n[at.N_INTERVAL] >= rows
+        and o.paths.shape[0] - o.n[at.N_PATH] >= rows
+        and o.alerts.shape[0] - o.n[at.N_ALERT] >= rows
+        and o.active.shape[0] - o.n[at.N_ACTIVE] >= rows
     )
 
 
@@ -46,20 +37,20 @@ def add_parts(m: Model, x: State, s: int, good: int, scrap: int, rework: int, pr
     x.total[s, GOOD] += good
     x.total[s, SCRAP] += scrap
     x.total[s, REWORK] += rework
-    x.total[s, IDEAL_NS] += (good + scrap + rework) * m.ideal[m.stations[s, SC_IDEAL] + product + 1]
+    x.total[s, IDEAL_NS] += (good + scrap + rework) * m.ideal[m.stations[s, at.SC_IDEAL] + product + 1]
 
 
 @kernel
 def read_counter(m: Model, x: State, s: int, k: int, epoch: int, value: int, product: int) -> None:
     row = x.counters[k]
-    previous = row[K_VALUE] if row[K_SEEN] else -1
-    modulus = m.counters[k, KC_MODULUS] if row[K_EPOCH] == epoch else 0
+    previous = row[at.K_VALUE] if row[at.K_SEEN] else -1
+    modulus = m.counters[k, at.KC_MODULUS] if row[at.K_EPOCH] == epoch else 0
     steps, _ = increment(previous, value, modulus)
-    row[K_SEEN] = 1
-    row[K_VALUE] = value
-    row[K_EPOCH] = epoch
-    parts = steps * m.counters[k, KC_SCALE]
-    quality = m.counters[k, KC_QUALITY]
+    row[at.K_SEEN] = 1
+    row[at.K_VALUE] = value
+    row[at.K_EPOCH] = epoch
+    parts = steps * m.counters[k, at.KC_SCALE]
+    quality = m.counters[k, at.KC_QUALITY]
     good = parts if quality == GOOD else 0
     scrap = parts if quality == SCRAP else 0
     add_parts(m, x, s, good, scrap, parts - good - scrap, product)
@@ -68,48 +59,48 @@ def read_counter(m: Model, x: State, s: int, k: int, epoch: int, value: int, pro
 @kernel
 def begin_order(m: Model, x: State, line: int, event: I64, t: int) -> None:
     row = x.lines[line]
-    row[L_ORDER] = event[E_X]
-    row[L_PRODUCT] = event[E_PRODUCT]
-    row[L_PRODUCT_TEXT] = event[E_Y]
-    row[L_ORDER_START] = t
-    open_scope(m, x, line, SCOPE_ORDER)
-    row[L_TOTAL_START] = t
-    reset_scope(m, x, line, V_TOTAL)
+    row[at.L_ORDER] = event[at.E_X]
+    row[at.L_PRODUCT] = event[at.E_PRODUCT]
+    row[at.L_PRODUCT_TEXT] = event[at.E_Y]
+    row[at.L_ORDER_START] = t
+    open_scope(m, x, line, at.SCOPE_ORDER)
+    row[at.L_TOTAL_START] = t
+    reset_scope(m, x, line, at.V_TOTAL)
 
 
 @kernel
 def apply(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> None:
     """One event at its instant. Classes of stations follow at the end of the instant."""
     row = x.lines[line]
-    kind = event[E_TYPE]
-    s = event[E_STATION]
+    kind = event[at.E_TYPE]
+    s = event[at.E_STATION]
     if kind == CYCLE:
-        if row[L_CYCLES] == 0:
+        if row[at.L_CYCLES] == 0:
             begin_cycles(m, x, line, t)
-            row[L_CYCLES] = 1
-        product = event[E_PRODUCT] if event[E_PRODUCT] >= 0 else row[L_PRODUCT]
-        if event[E_CODE] == END:
-            if event[E_PRODUCT] < 0 and x.stations[s, S_CYCLE_PRODUCT] >= 0:
-                product = x.stations[s, S_CYCLE_PRODUCT]
+            row[at.L_CYCLES] = 1
+        product = event[at.E_PRODUCT] if event[at.E_PRODUCT] >= 0 else row[at.L_PRODUCT]
+        if event[at.E_CODE] == END:
+            if event[at.E_PRODUCT] < 0 and x.stations[s, at.S_CYCLE_PRODUCT] >= 0:
+                product = x.stations[s, at.S_CYCLE_PRODUCT]
             complete(m, x, line, s, t)
-            if m.stations[s, SC_PARTS_FROM_CYCLE]:
+            if m.stations[s, at.SC_PARTS_FROM_CYCLE]:
                 add_parts(m, x, s, 1, 0, 0, product)
         else:
-            x.stations[s, S_CYCLE_PRODUCT] = event[E_PRODUCT]
+            x.stations[s, at.S_CYCLE_PRODUCT] = event[at.E_PRODUCT]
             start(m, x, line, s, t)
     elif kind == STATE:
-        x.stations[s, S_REPORTED] = event[E_CODE]
-        x.stations[s, S_WORD] = event[E_X]
-        x.stations[s, S_REASON] = event[E_Y]
+        x.stations[s, at.S_REPORTED] = event[at.E_CODE]
+        x.stations[s, at.S_WORD] = event[at.E_X]
+        x.stations[s, at.S_REASON] = event[at.E_Y]
     elif kind == COUNT:
-        if event[E_CODE] == COUNTER:
-            read_counter(m, x, s, event[E_X], event[E_EPOCH], event[E_A], row[L_PRODUCT])
+        if event[at.E_CODE] == COUNTER:
+            read_counter(m, x, s, event[at.E_X], event[at.E_EPOCH], event[at.E_A], row[at.L_PRODUCT])
         else:
-            add_parts(m, x, s, event[E_A], event[E_B], event[E_C], row[L_PRODUCT])
+            add_parts(m, x, s, event[at.E_A], event[at.E_B], event[at.E_C], row[at.L_PRODUCT])
     elif kind == ORDER:
-        if event[E_CODE] == END:
+        if event[at.E_CODE] == END:
             # The end of an order that is not the running one says nothing about the running one.
-            if row[L_ORDER] == event[E_X]:
+            if row[at.L_ORDER] == event[at.E_X]:
                 accrue_line(m, x, o, line, t)
                 close_order(m, x, o, line, t)
         else:
@@ -117,68 +108,68 @@ def apply(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> None:
             close_order(m, x, o, line, t)
             begin_order(m, x, line, event, t)
     elif kind == BUFFER:
-        set_level(m, x, line, event[E_X], event[E_A], t)
+        set_level(m, x, line, event[at.E_X], event[at.E_A], t)
 
 
 @kernel
 def hear(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     row = x.stations[s]
-    if row[S_STALE]:
-        row[S_STALE] = 0
-        due = t + m.stations[s, SC_STALE_NS]
-        x.lines[line, L_NEXT_STALE] = min(x.lines[line, L_NEXT_STALE], due)
-        x.lines[line, L_NEXT] = min(x.lines[line, L_NEXT], due)
-        alert(o, line, s, ALERT_STALE, CLEARED, t, row[S_SEEN_TS])
-    row[S_SEEN_TS] = t
-    row[S_OWN] = 1
+    if row[at.S_STALE]:
+        row[at.S_STALE] = 0
+        due = t + m.stations[s, at.SC_STALE_NS]
+        x.lines[line, at.L_NEXT_STALE] = min(x.lines[line, at.L_NEXT_STALE], due)
+        x.lines[line, at.L_NEXT] = min(x.lines[line, at.L_NEXT], due)
+        alert(o, line, s, at.ALERT_STALE, at.CLEARED, t, row[at.S_SEEN_TS])
+    row[at.S_SEEN_TS] = t
+    row[at.S_OWN] = 1
 
 
 @kernel
 def instant(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, t: int) -> None:
     """All events of a line at one instant, in order of phase; then every class it may have changed."""
-    lo = m.lines[line, LC_STATION]
-    hi = lo + m.lines[line, LC_STATIONS]
-    x.lines[line, L_LAST] = t
-    everywhere = x.lines[line, L_T0] == t
+    lo = m.lines[line, at.LC_STATION]
+    hi = lo + m.lines[line, at.LC_STATIONS]
+    x.lines[line, at.L_LAST] = t
+    everywhere = x.lines[line, at.L_T0] == t
     completions = True
     for k in range(i, j):
         event = events[k]
-        if completions and event[E_PHASE] > PHASE_COMPLETION:
+        if completions and event[at.E_PHASE] > at.PHASE_COMPLETION:
             unblock(m, x, line, t)
             completions = False
-        s = event[E_STATION]
+        s = event[at.E_STATION]
         if s >= 0:
             hear(m, x, o, line, s, t)
-        elif event[E_TYPE] == HEARTBEAT:
+        elif event[at.E_TYPE] == HEARTBEAT:
             for each in range(lo, hi):
-                own = x.stations[each, S_OWN]
+                own = x.stations[each, at.S_OWN]
                 hear(m, x, o, line, each, t)
-                x.stations[each, S_OWN] = own
-        if event[E_TYPE] == CYCLE or event[E_TYPE] == BUFFER or s < 0:
+                x.stations[each, at.S_OWN] = own
+        if event[at.E_TYPE] == CYCLE or event[at.E_TYPE] == BUFFER or s < 0:
             everywhere = True
         apply(m, x, o, line, event, t)
     if completions:
         unblock(m, x, line, t)
-    x.lines[line, L_FOLDED] += j - i
+    x.lines[line, at.L_FOLDED] += j - i
     if everywhere:
         for s in range(lo, hi):
             settle(m, x, o, line, s, t)
     else:
         for k in range(i, j):
-            settle(m, x, o, line, events[k, E_STATION], t)
-    if x.lines[line, L_DIRTY]:
+            settle(m, x, o, line, events[k, at.E_STATION], t)
+    if x.lines[line, at.L_DIRTY]:
         choose_causal(m, x, line)
 
 
 @kernel
 def advance(m: Model, x: State, o: Out, line: int, t: int, group: int) -> bool:
     """Run the line's timers up to and including t. False: no room; call again with the output emptied."""
-    while x.lines[line, L_NEXT] <= t:
+    while x.lines[line, at.L_NEXT] <= t:
         if not room(m, x, o, line, group):
             return False
-        due = x.lines[line, L_NEXT]
+        due = x.lines[line, at.L_NEXT]
         skip_silence(m, x, line, due, t)
-        due = x.lines[line, L_NEXT]
+        due = x.lines[line, at.L_NEXT]
         if due > t:
             break
         run_timers(m, x, o, line, due)
@@ -192,15 +183,15 @@ def fold(m: Model, x: State, o: Out, events: I64, begin: int) -> int:
     Returns the index up to which they are folded: less than their number when the output has to be emptied (or the
     closings enlarged) first. Nothing depends on where it stops.
     """
-    n = events.shape[0]
+    n = len(events)
     i = begin
     while i < n:
-        line = events[i, E_LINE]
-        t = events[i, E_TS]
+        line = events[i, at.E_LINE]
+        t = events[i, at.E_TS]
         j = i + 1
-        while j < n and events[j, E_LINE] == line and events[j, E_TS] == t:
+        while j < n and events[j, at.E_LINE] == line and events[j, at.E_TS] == t:
             j += 1
-        if x.lines[line, L_SEEN] == 0:
+        if x.lines[line, at.L_SEEN] == 0:
             begin_line(m, x, line, t)
         if not advance(m, x, o, line, t, j - i):
             return i
@@ -214,7 +205,7 @@ def pass_time(m: Model, x: State, o: Out, lines: I64, until: I64, begin: int) ->
     """Run the timers of lines[begin:] up to until[k]; then their rows. Returns how many lines are done."""
     for k in range(begin, lines.size):
         line = lines[k]
-        if x.lines[line, L_SEEN] == 0:
+        if x.lines[line, at.L_SEEN] == 0:
             continue
         if not advance(m, x, o, line, until[k], 0):
             return k

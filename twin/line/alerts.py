@@ -23,7 +23,9 @@ class Alerts:
     def __init__(self, plant: Plant) -> None:
         self._plant = plant
         self._number = {line.id: k for k, line in enumerate(plant.lines)}
-        self._longest = [max(line.windows, key=lambda w: w.length_ns).id if line.windows else "" for line in plant.lines]
+        self._longest = [
+            max(line.windows, key=lambda w: w.length_ns).id if line.windows else "" for line in plant.lines
+        ]
         self._rows: list[dict[str, Any]] = []
 
     def table(self) -> pa.Table:
@@ -31,9 +33,7 @@ class Alerts:
         return pa.Table.from_pylist(rows, schema=own(ALERTS))
 
     def _add(self, line: str, kind: str, action: str, ts: int, **more: Any) -> None:
-        self._rows.append(
-            {"line": line, "kind": kind, "action": action, "ts": ts, "model": self._plant.hash, **more}
-        )
+        self._rows.append({"line": line, "kind": kind, "action": action, "ts": ts, "model": self._plant.hash, **more})
 
     def from_fold(self, rows: Any) -> None:
         """A stop longer than its limit, a source that went silent."""

@@ -70,7 +70,7 @@ class Bottlenecks:
         line = self._lines[number]
         start, end = int(rows[0, at.PO_START]), int(rows[0, at.PO_END])
         cells = np.zeros((len(rows), 7), np.int64)
-        cells[:, : SOLE] = rows[:, at.PO_PATH_NS :]
+        cells[:, :SOLE] = rows[:, at.PO_PATH_NS :]
         cells[:, SOLE], cells[:, SHIFTING] = self._hindsight(number, start, end, active, mine)
         mine.panes = [p for p in mine.panes if p.start >= end - line.panes * line.pane_ns]
         pane = Pane(start, end, cells.tolist())
@@ -88,7 +88,7 @@ class Bottlenecks:
         panes = [p for p in mine.order_panes if p.start >= start]
         mine.order_panes = []
         cells = np.zeros((len(rows), 7), np.int64)
-        cells[:, : SOLE] = rows[:, at.PO_PATH_NS :]
+        cells[:, :SOLE] = rows[:, at.PO_PATH_NS :]
         if panes:
             cells[:, SOLE:] = np.array([p.cells for p in panes], np.int64).sum(axis=0)[:, SOLE:]
         return self._judged(number, "order", rows[0], start, end, cells, panes)
@@ -110,9 +110,21 @@ class Bottlenecks:
         turning = turning_point(cells[:, BLOCKED], cells[:, STARVED], up, down)
         arrow, _, _ = arrow_rule(cells[:, BLOCKED], cells[:, STARVED], up, down)
         return PathRows(
-            number, window, start, end, *(int(row[c]) for c in (at.PO_SHIFT, at.PO_ORDER, at.PO_PRODUCT)), cells,
-            used, low, high, UNDECIDED if best < 0 else line.stations[best].id, turning, arrow,
-        )  # fmt: skip
+            line=number,
+            window=window,
+            start=start,
+            end=end,
+            shift=int(row[at.PO_SHIFT]),
+            order=int(row[at.PO_ORDER]),
+            product=int(row[at.PO_PRODUCT]),
+            cells=cells,
+            panes=used,
+            low=low,
+            high=high,
+            verdict=UNDECIDED if best < 0 else line.stations[best].id,
+            turning=turning,
+            arrow=arrow,
+        )
 
     def _hindsight(self, number: int, start: int, end: int, active: I64, mine: LineMemory) -> tuple[I64, I64]:
         """Sole and shifting time within a pane; periods that are open at its end are cut there."""

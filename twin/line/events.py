@@ -37,7 +37,7 @@ class Preparation:
         rows = np.empty((n, at.N_E), np.int64)
         rows[:, at.E_LINE] = block.line
         rows[:, at.E_TS] = block.ts
-        rows[:, at.E_PHASE] = _PHASE[block.type, ((block.code == codes.END)).astype(np.int8)]
+        rows[:, at.E_PHASE] = _PHASE[block.type, (block.code == codes.END).astype(np.int8)]
         rows[:, at.E_STATION] = block.station
         rows[:, at.E_EPOCH] = block.epoch
         rows[:, at.E_SEQ] = block.seq

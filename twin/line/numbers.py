@@ -91,7 +91,11 @@ def numbers(plant: Plant) -> Numbers:
         buffer_of = {buffer.id: len(buffers) + k for k, buffer in enumerate(line.buffers)}
         for station in line.stations:
             row = [0] * at.N_SC
-            row[at.SC_LINE], row[at.SC_MINOR_NS], row[at.SC_STALE_NS] = number, station.minor_stop_ns, station.staleness_ns
+            row[at.SC_LINE], row[at.SC_MINOR_NS], row[at.SC_STALE_NS] = (
+                number,
+                station.minor_stop_ns,
+                station.staleness_ns,
+            )
             row[at.SC_OUTPUT] = buffer_of[station.output] if station.output is not None else -1
             row[at.SC_INPUT], row[at.SC_INPUTS] = len(inputs), len(station.inputs)
             row[at.SC_PARTS_FROM_CYCLE], row[at.SC_IDEAL] = int(station.parts_from == "cycle"), len(ideal)

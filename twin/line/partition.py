@@ -120,7 +120,8 @@ class PartitionTwin:
                 results.tables["rejected"] = self._rejected(events[refused], verdict[refused], refused, values)
             self._held = events[kept]
             self._held_values = [values[k] for k in kept.tolist()]
-        return events[verdict == at.ADMITTED]
+        admitted: I64 = events[verdict == at.ADMITTED]
+        return admitted
 
     def _rejected(self, rows: I64, verdict: npt.NDArray[np.int8], index: I64, values: dict[int, bytes]) -> pa.Table:
         told = [_REASONS[int(v)] for v in verdict]
@@ -300,5 +301,3 @@ def _wider(array: I64) -> I64:
 
 def _pick(block: EventBlock, index: I64) -> EventBlock:
     return replace(block, **{name: getattr(block, name)[index] for name in INTEGER_COLUMNS})
-
-

@@ -192,7 +192,9 @@ class RowMaker:
         cells = np.concatenate([one.cells for one in intervals])
         elapsed = each([one.end - one.start for one in intervals])
         line = each([one.line for one in intervals])
-        stations = np.concatenate([np.arange(n) + self._first[one.line] for n, one in zip(counts, intervals, strict=True)])
+        stations = np.concatenate(
+            [np.arange(n) + self._first[one.line] for n, one in zip(counts, intervals, strict=True)]
+        )
         windows = [one.window for one in intervals]
         verdicts = [one.verdict for one in intervals]
         index = np.repeat(np.arange(len(intervals)), counts)

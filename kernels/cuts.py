@@ -1,0 +1,197 @@
+"""Cuts through the cumulative vectors: shifts, days, orders, panes, and the rows once they are decided."""
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels import layout as at
+from kernels.arrays import Model, Out, State
+from kernels.classes import period
+from kernels.codes import N_COLUMNS, STOPPED
+from kernels.flow import closing_vector, reset_scope
+from kernels.jit import kernel
+
+I64 = npt.NDArray[np.int64]
+
+
+@kernel
+def open_scope(m: Model, x: State, line: int, scope: int) -> None:
+    lo = m.lines[line, at.LC_STATION]
+    for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
+        x.base[s, scope] = x.total[s]
+
+
+@kernel
+def close_scope(m: Model, x: State, line: int, scope: int, start: int, t: int) -> None:
+    """Put the totals of a scope among the closings; the line's time is accounted up to t."""
+    k = x.lines[line, at.L_CLOSINGS]
+    head = x.closings[line, k]
+    head[at.X_SCOPE] = scope
+    head[at.X_START] = start
+    head[at.X_END] = t
+    head[at.X_ORDER] = x.lines[line, at.L_ORDER]
+    head[at.X_PRODUCT] = x.lines[line, at.L_PRODUCT_TEXT]
+    head[at.X_SHIFT] = x.lines[line, at.L_SHIFT]
+    head[at.X_LAST] = x.lines[line, at.L_LAST]
+    lo = m.lines[line, at.LC_STATION]
+    for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
+        for c in range(N_COLUMNS):
+            x.deltas[s, k, c] = x.total[s, c] - x.base[s, scope, c]
+        began_inside = x.total[s, STOPPED] > 0 and x.base[s, scope, STOPPED] == 0
+        x.deltas[s, k, N_COLUMNS] = 1 if began_inside else 0
+    x.lines[line, at.L_CLOSINGS] = k + 1
+
+
+@kernel
+def path_row(o: Out, x: State, line: int, s: int, kind: int, start: int, t: int, path_ns: int, base: I64) -> None:
+    """`base`: blocked, starved, running, causal of s at `start`."""
+    i = o.n[at.N_PATH]
+    out = o.paths[i]
+    out[at.PO_LINE] = line
+    out[at.PO_STATION] = s
+    out[at.PO_KIND] = kind
+    out[at.PO_START] = start
+    out[at.PO_END] = t
+    out[at.PO_SHIFT] = x.lines[line, at.L_SHIFT]
+    out[at.PO_ORDER] = x.lines[line, at.L_ORDER]
+    out[at.PO_PRODUCT] = x.lines[line, at.L_PRODUCT_TEXT]
+    out[at.PO_PATH_NS] = path_ns
+    for k in range(4):
+        out[at.PO_BLOCKED + k] = x.total[s, at.PANE_COLUMNS[k]] - base[k]
+    o.n[at.N_PATH] += 1
+
+
+@kernel
+def close_pane(m: Model, x: State, o: Out, line: int, t: int) -> None:
+    lo = m.lines[line, at.LC_STATION]
+    n = m.lines[line, at.LC_STATIONS]
+    start = x.lines[line, at.L_PANE_START]
+    if m.lines[line, at.LC_BUFFERS] and t > start and x.lines[line, at.L_LAST] >= start:
+        path = np.zeros(n, np.int64)
+        closing_vector(m, x, line, at.V_PANE, t, path)
+        for s in range(lo, lo + n):
+            if x.stations[s, at.S_ACTIVE_SINCE] >= 0:
+                period(o, line, s, x.stations[s, at.S_ACTIVE_SINCE], t, 1)
+            path_row(o, x, line, s, at.PANE, start, t, path[s - lo], x.pane_base[s])
+    x.lines[line, at.L_PANE_START] = t
+    reset_scope(m, x, line, at.V_PANE)
+    for s in range(lo, lo + n):
+        for k in range(4):
+            x.pane_base[s, k] = x.total[s, at.PANE_COLUMNS[k]]
+
+
+@kernel
+def close_order(m: Model, x: State, o: Out, line: int, t: int) -> None:
+    if x.lines[line, at.L_ORDER] < 0:
+        return
+    start = x.lines[line, at.L_ORDER_START]
+    close_scope(m, x, line, at.SCOPE_ORDER, start, t)
+    n = m.lines[line, at.LC_STATIONS]
+    if m.lines[line, at.LC_BUFFERS] and t > start:
+        path = np.zeros(n, np.int64)
+        base = np.zeros(4, np.int64)
+        closing_vector(m, x, line, at.V_TOTAL, t, path)
+        lo = m.lines[line, at.LC_STATION]
+        for s in range(lo, lo + n):
+            for k in range(4):
+                base[k] = x.base[s, at.SCOPE_ORDER, at.PANE_COLUMNS[k]]
+            path_row(o, x, line, s, at.ORDER_PATH, start, t, path[s - lo], base)
+    x.lines[line, at.L_ORDER] = -1
+    x.lines[line, at.L_PRODUCT] = -1
+    x.lines[line, at.L_PRODUCT_TEXT] = -1
+
+
+@kernel
+def decided_before(m: Model, x: State, line: int, t: int) -> bool:
+    """Whether no stop of undecided length began before t."""
+    if x.lines[line, at.L_UNDECIDED] == 0:
+        return True
+    lo = m.lines[line, at.LC_STATION]
+    for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
+        if x.stations[s, at.S_CLASS] == STOPPED and x.stations[s, at.S_STOP_START] < t:
+            return False
+    return True
+
+
+@kernel
+def kpi_row(o: Out, line: int, s: int, window: int, start: int, end: int, shift: int, order: int, product: int) -> I64:
+    out: I64 = o.kpis[o.n[at.N_KPI]]
+    out[at.KO_LINE] = line
+    out[at.KO_STATION] = s
+    out[at.KO_WINDOW] = window
+    out[at.KO_START] = start
+    out[at.KO_END] = end
+    out[at.KO_SHIFT] = shift
+    out[at.KO_ORDER] = order
+    out[at.KO_PRODUCT] = product
+    o.n[at.N_KPI] += 1
+    return out
+
+
+@kernel
+def emit_ticks(m: Model, x: State, o: Out, line: int) -> None:
+    lo = m.lines[line, at.LC_STATION]
+    n = m.lines[line, at.LC_STATIONS]
+    every = m.lines[line, at.LC_PUBLISH_NS]
+    t0 = x.lines[line, at.L_T0]
+    first = m.lines[line, at.LC_WINDOW]
+    while x.lines[line, at.L_EMIT_TICK] < x.lines[line, at.L_NEXT_TICK]:
+        end = x.lines[line, at.L_EMIT_TICK]
+        if not decided_before(m, x, line, end):
+            return
+        about = x.ticks[m.lines[line, at.LC_TICKS] + (end // every) % m.lines[line, at.LC_TICK_SLOTS]]
+        for w in range(first, first + m.lines[line, at.LC_WINDOWS]):
+            start = end - m.windows[w, at.WC_LENGTH]
+            if about[at.T_LAST] < max(start, t0):
+                continue
+            slots = m.windows[w, at.WC_SLOTS]
+            step = m.windows[w, at.WC_STEP]
+            for s in range(lo, lo + n):
+                ring = m.windows[w, at.WC_RING] + (s - lo) * slots
+                out = kpi_row(
+                    o, line, s, w, max(start, t0), end, about[at.T_SHIFT], about[at.T_ORDER], about[at.T_PRODUCT]
+                )
+                newest = x.rings[ring + (end // step) % slots]
+                if start <= t0:
+                    out[at.KO_COLUMNS :] = newest
+                else:
+                    out[at.KO_COLUMNS :] = newest - x.rings[ring + (start // step) % slots]
+        x.lines[line, at.L_EMIT_TICK] = end + every
+
+
+@kernel
+def emit_closings(m: Model, x: State, o: Out, line: int) -> None:
+    lo = m.lines[line, at.LC_STATION]
+    hi = lo + m.lines[line, at.LC_STATIONS]
+    done = 0
+    count = x.lines[line, at.L_CLOSINGS]
+    while done < count and decided_before(m, x, line, x.closings[line, done, at.X_END]):
+        head = x.closings[line, done]
+        if head[at.X_END] > head[at.X_START] and head[at.X_LAST] >= head[at.X_START]:
+            for s in range(lo, hi):
+                window = -1 - head[at.X_SCOPE]
+                out = kpi_row(
+                    o,
+                    line,
+                    s,
+                    window,
+                    head[at.X_START],
+                    head[at.X_END],
+                    head[at.X_SHIFT],
+                    head[at.X_ORDER],
+                    head[at.X_PRODUCT],
+                )
+                out[at.KO_COLUMNS :] = x.deltas[s, done, :N_COLUMNS]
+        done += 1
+    if done == 0:
+        return
+    for k in range(done, count):
+        x.closings[line, k - done] = x.closings[line, k]
+        for s in range(lo, hi):
+            x.deltas[s, k - done] = x.deltas[s, k]
+    x.lines[line, at.L_CLOSINGS] = count - done
+
+
+@kernel
+def emit(m: Model, x: State, o: Out, line: int) -> None:
+    emit_ticks(m, x, o, line)
+    emit_closings(m, x, o, line)

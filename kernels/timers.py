@@ -1,0 +1,162 @@
+"""What is due in a line's own event time: steps, ticks, panes, the calendar, silence."""
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels import layout as at
+from kernels.arrays import Model, Out, State
+from kernels.classes import accrue_line, fall_silent, next_silence, settle_line
+from kernels.cuts import close_pane, close_scope, emit, open_scope
+from kernels.jit import kernel
+
+I64 = npt.NDArray[np.int64]
+
+
+@kernel
+def align_up(ts: int, step: int) -> int:
+    return -((-ts) // step) * step
+
+
+@kernel
+def set_next(m: Model, x: State, line: int) -> None:
+    row = x.lines[line]
+    due = min(min(row[at.L_NEXT_TICK], row[at.L_NEXT_PANE]), min(row[at.L_NEXT_STALE], row[at.L_NEXT_CALENDAR]))
+    first = m.lines[line, at.LC_WINDOW]
+    for w in range(first, first + m.lines[line, at.LC_WINDOWS]):
+        due = min(due, x.steps[w])
+    row[at.L_NEXT] = due
+
+
+@kernel
+def read_calendar(m: Model, x: State, line: int, t: int) -> None:
+    """Class, shift and day that hold at t, and when to look again."""
+    calendar = m.lines[line, at.LC_CALENDAR]
+    lo = m.calendar_row[calendar]
+    hi = m.calendar_row[calendar + 1]
+    found = lo + np.searchsorted(m.calendar_ts[lo:hi], t, side="right") - 1
+    x.lines[line, at.L_CALENDAR] = m.calendar_class[found]
+    x.lines[line, at.L_SHIFT] = m.calendar_shift[found]
+    x.lines[line, at.L_DAY] = m.calendar_day[found]
+    x.lines[line, at.L_NEXT_CALENDAR] = m.calendar_ts[found + 1] if found + 1 < hi else m.calendar_end[calendar]
+
+
+@kernel
+def turn_calendar(m: Model, x: State, o: Out, line: int, t: int) -> None:
+    row = x.lines[line]
+    shift = row[at.L_SHIFT]
+    day = row[at.L_DAY]
+    klass = row[at.L_CALENDAR]
+    read_calendar(m, x, line, t)
+    new_shift = row[at.L_SHIFT]
+    if new_shift != shift:
+        row[at.L_SHIFT] = shift
+        if shift >= 0:
+            close_scope(m, x, line, at.SCOPE_SHIFT, row[at.L_SHIFT_START], t)
+    if row[at.L_DAY] != day:
+        row[at.L_SHIFT] = -1
+        close_scope(m, x, line, at.SCOPE_DAY, row[at.L_DAY_START], t)
+        open_scope(m, x, line, at.SCOPE_DAY)
+        row[at.L_DAY_START] = t
+    row[at.L_SHIFT] = new_shift
+    if new_shift != shift:
+        open_scope(m, x, line, at.SCOPE_SHIFT)
+        row[at.L_SHIFT_START] = t
+    if row[at.L_CALENDAR] != klass:
+        settle_line(m, x, o, line, t)
+
+
+@kernel
+def skip_silence(m: Model, x: State, line: int, due: int, t: int) -> None:
+    """Nothing was said for longer than any window: leave out the steps that no row will need."""
+    row = x.lines[line]
+    if due <= row[at.L_LAST] + m.lines[line, at.LC_HORIZON_NS] or row[at.L_EMIT_TICK] < row[at.L_NEXT_TICK]:
+        return
+    first = m.lines[line, at.LC_WINDOW]
+    for w in range(first, first + m.lines[line, at.LC_WINDOWS]):
+        step = m.windows[w, at.WC_STEP]
+        x.steps[w] = max(x.steps[w], align_up(t - m.windows[w, at.WC_LENGTH] - 2 * step, step))
+    row[at.L_NEXT_TICK] = max(row[at.L_NEXT_TICK], align_up(t, m.lines[line, at.LC_PUBLISH_NS]))
+    row[at.L_EMIT_TICK] = row[at.L_NEXT_TICK]
+    pane = m.lines[line, at.LC_PANE_NS]
+    row[at.L_NEXT_PANE] = max(row[at.L_NEXT_PANE], t // pane * pane)
+    set_next(m, x, line)
+
+
+@kernel
+def run_timers(m: Model, x: State, o: Out, line: int, t: int) -> None:
+    """All that is due at one instant t, in its fixed order."""
+    row = x.lines[line]
+    accrue_line(m, x, o, line, t)
+    first = m.lines[line, at.LC_WINDOW]
+    lo = m.lines[line, at.LC_STATION]
+    for w in range(first, first + m.lines[line, at.LC_WINDOWS]):
+        if x.steps[w] == t:
+            slots = m.windows[w, at.WC_SLOTS]
+            step = m.windows[w, at.WC_STEP]
+            slot = m.windows[w, at.WC_RING] + (t // step) % slots
+            for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
+                x.rings[slot + (s - lo) * slots] = x.total[s]
+            x.steps[w] = t + step
+    if row[at.L_NEXT_TICK] == t:
+        every = m.lines[line, at.LC_PUBLISH_NS]
+        about = x.ticks[m.lines[line, at.LC_TICKS] + (t // every) % m.lines[line, at.LC_TICK_SLOTS]]
+        about[at.T_ORDER] = row[at.L_ORDER]
+        about[at.T_PRODUCT] = row[at.L_PRODUCT_TEXT]
+        about[at.T_SHIFT] = row[at.L_SHIFT]
+        about[at.T_LAST] = row[at.L_LAST]
+        row[at.L_NEXT_TICK] = t + every
+    if row[at.L_NEXT_PANE] == t:
+        close_pane(m, x, o, line, t)
+        row[at.L_NEXT_PANE] = t + m.lines[line, at.LC_PANE_NS]
+    if row[at.L_NEXT_CALENDAR] == t:
+        turn_calendar(m, x, o, line, t)
+    if row[at.L_NEXT_STALE] <= t:
+        fall_silent(m, x, o, line, t)
+        row[at.L_NEXT_STALE] = next_silence(m, x, line)
+    emit(m, x, o, line)
+    set_next(m, x, line)
+
+
+@kernel
+def begin_line(m: Model, x: State, line: int, t: int) -> None:
+    """The line's first event: its time starts at t."""
+    row = x.lines[line]
+    row[at.L_SEEN] = 1
+    row[at.L_T0] = t
+    row[at.L_LAST] = t
+    row[at.L_PANE_START] = t
+    row[at.L_TOTAL_START] = t
+    row[at.L_SHIFT_START] = t
+    row[at.L_DAY_START] = t
+    row[at.L_ORDER_START] = t
+    row[at.L_ORDER] = -1
+    row[at.L_PRODUCT] = -1
+    row[at.L_PRODUCT_TEXT] = -1
+    row[at.L_CAUSAL] = -1
+    row[at.L_CAUSAL_TS] = t
+    row[at.L_NEXT_TICK] = align_up(t + 1, m.lines[line, at.LC_PUBLISH_NS])
+    row[at.L_EMIT_TICK] = row[at.L_NEXT_TICK]
+    row[at.L_NEXT_PANE] = align_up(t + 1, m.lines[line, at.LC_PANE_NS])
+    first = m.lines[line, at.LC_WINDOW]
+    for w in range(first, first + m.lines[line, at.LC_WINDOWS]):
+        x.steps[w] = align_up(t + 1, m.windows[w, at.WC_STEP])
+    read_calendar(m, x, line, t)
+    lo = m.lines[line, at.LC_STATION]
+    for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
+        station = x.stations[s]
+        station[at.S_ACCRUED] = t
+        station[at.S_REPORTED] = -1
+        station[at.S_WORD] = -1
+        station[at.S_REASON] = -1
+        station[at.S_INTERVAL_WORD] = -1
+        station[at.S_INTERVAL_REASON] = -1
+        station[at.S_SEEN_TS] = t
+        station[at.S_SINCE] = t
+        station[at.S_STOP_START] = -1
+        station[at.S_CYCLE] = at.CYCLE_BUSY
+        station[at.S_CYCLE_TS] = t
+        station[at.S_ACTIVE_SINCE] = -1
+        station[at.S_CYCLE_PRODUCT] = -1
+        station[at.S_ORDER] = -1
+    row[at.L_NEXT_STALE] = next_silence(m, x, line)
+    set_next(m, x, line)
