@@ -55,3 +55,5 @@ class Out(NamedTuple):
     alerts: I64
     active: I64
     n: I64  # (5,)
+    path: I64  # scratch: a station each of the longest line
+    pane: I64  # scratch: (4,)

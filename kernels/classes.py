@@ -29,19 +29,19 @@ from kernels.codes import (
     WAITING,
 )
 from kernels.flow import leave
-from kernels.jit import kernel
+from kernels.jit import bare
 
 I64 = npt.NDArray[np.int64]
 FAR = np.int64(9_223_372_036_854_775_807)
 
 
-@kernel
+@bare
 def is_active(klass: int) -> bool:
     """Active period method: working, or down for a reason of its own; not waiting for others."""
     return klass in (RUNNING, SETUP, STOPPED, MINOR_STOP, DOWN, MAINTENANCE)
 
 
-@kernel
+@bare
 def alert(o: Out, line: int, s: int, kind: int, action: int, ts: int, since: int) -> None:
     i = o.n[at.N_ALERT]
     o.alerts[i, at.AO_LINE] = line
@@ -53,7 +53,7 @@ def alert(o: Out, line: int, s: int, kind: int, action: int, ts: int, since: int
     o.n[at.N_ALERT] += 1
 
 
-@kernel
+@bare
 def decide(m: Model, x: State, line: int, s: int, klass: int) -> None:
     """The open stop of s is now known to be `klass`: move its time, in the vector and in every cut since it began."""
     counter = MINOR_STOPS if klass == MINOR_STOP else DOWNS
@@ -88,7 +88,7 @@ def decide(m: Model, x: State, line: int, s: int, klass: int) -> None:
     x.lines[line, at.L_UNDECIDED] -= 1
 
 
-@kernel
+@bare
 def accrue(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     """Account the time of s up to t to its class."""
     row = x.stations[s]
@@ -107,7 +107,7 @@ def accrue(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
         alert(o, line, s, at.ALERT_DOWN, at.RAISED, row[at.S_STOP_START] + limit, row[at.S_STOP_START])
 
 
-@kernel
+@bare
 def accrue_line(m: Model, x: State, o: Out, line: int, t: int) -> None:
     lo = m.lines[line, at.LC_STATION]
     for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
@@ -115,7 +115,7 @@ def accrue_line(m: Model, x: State, o: Out, line: int, t: int) -> None:
     accrue_causal(x, line, t)
 
 
-@kernel
+@bare
 def accrue_causal(x: State, line: int, t: int) -> None:
     leader = x.lines[line, at.L_CAUSAL]
     if leader >= 0:
@@ -123,7 +123,7 @@ def accrue_causal(x: State, line: int, t: int) -> None:
     x.lines[line, at.L_CAUSAL_TS] = t
 
 
-@kernel
+@bare
 def choose_causal(m: Model, x: State, line: int) -> None:
     """The station that has been active longest so far; ties: the lower index (Roser's active period, causal)."""
     lo = m.lines[line, at.LC_STATION]
@@ -136,7 +136,7 @@ def choose_causal(m: Model, x: State, line: int) -> None:
     x.lines[line, at.L_DIRTY] = 0
 
 
-@kernel
+@bare
 def raw_class(x: State, line: int, s: int) -> int:
     """Class from what was reported and what the flow says, before schedule and silence."""
     row = x.stations[s]
@@ -155,7 +155,7 @@ def raw_class(x: State, line: int, s: int) -> int:
     return WAITING if row[at.S_OWN] else UNKNOWN
 
 
-@kernel
+@bare
 def resolve(m: Model, x: State, line: int, s: int) -> int:
     """The one class of s. Producing wins over the schedule, the schedule over silence, silence over the rest."""
     raw = raw_class(x, line, s)
@@ -169,7 +169,7 @@ def resolve(m: Model, x: State, line: int, s: int) -> int:
     return UNKNOWN if stale else raw
 
 
-@kernel
+@bare
 def interval(o: Out, line: int, s: int, row: I64, t: int, klass: int) -> None:
     i = o.n[at.N_INTERVAL]
     o.intervals[i, at.IO_LINE] = line
@@ -183,7 +183,7 @@ def interval(o: Out, line: int, s: int, row: I64, t: int, klass: int) -> None:
     o.n[at.N_INTERVAL] += 1
 
 
-@kernel
+@bare
 def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     """End of an instant for a station that something happened to: its class from here on.
 
@@ -232,7 +232,7 @@ def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
         row[at.S_CYCLE_TS] = t
 
 
-@kernel
+@bare
 def set_active(x: State, o: Out, line: int, s: int, t: int, active: bool) -> None:
     row = x.stations[s]
     if active == (row[at.S_ACTIVE_SINCE] >= 0):
@@ -250,7 +250,7 @@ def set_active(x: State, o: Out, line: int, s: int, t: int, active: bool) -> Non
         x.lines[line, at.L_DIRTY] = 1
 
 
-@kernel
+@bare
 def period(o: Out, line: int, s: int, start: int, end: int, still_open: int) -> None:
     if end <= start:
         return
@@ -263,7 +263,7 @@ def period(o: Out, line: int, s: int, start: int, end: int, still_open: int) -> 
     o.n[at.N_ACTIVE] += 1
 
 
-@kernel
+@bare
 def settle_line(m: Model, x: State, o: Out, line: int, t: int) -> None:
     lo = m.lines[line, at.LC_STATION]
     for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
@@ -272,7 +272,7 @@ def settle_line(m: Model, x: State, o: Out, line: int, t: int) -> None:
         choose_causal(m, x, line)
 
 
-@kernel
+@bare
 def heard(x: State, line: int, s: int) -> int:
     """When the station was last heard of. Blocked and starved are derived from the others: the line speaks for it."""
     row = x.stations[s]
@@ -283,7 +283,7 @@ def heard(x: State, line: int, s: int) -> int:
     return int(max(row[at.S_SEEN_TS], row[at.S_CYCLE_TS]))
 
 
-@kernel
+@bare
 def next_silence(m: Model, x: State, line: int) -> int:
     lo = m.lines[line, at.LC_STATION]
     due = FAR
@@ -293,7 +293,7 @@ def next_silence(m: Model, x: State, line: int) -> int:
     return int(due)
 
 
-@kernel
+@bare
 def fall_silent(m: Model, x: State, o: Out, line: int, t: int) -> None:
     lo = m.lines[line, at.LC_STATION]
     for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):

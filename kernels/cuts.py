@@ -8,19 +8,26 @@ from kernels.arrays import Model, Out, State
 from kernels.classes import period
 from kernels.codes import N_COLUMNS, STOPPED
 from kernels.flow import closing_vector, reset_scope
-from kernels.jit import kernel
+from kernels.jit import bare
 
 I64 = npt.NDArray[np.int64]
 
 
-@kernel
+@bare
+def copy(to: I64, source: I64) -> None:
+    """Element by element: an assignment of arrays allocates where they might overlap."""
+    for i in range(source.size):
+        to[i] = source[i]
+
+
+@bare
 def open_scope(m: Model, x: State, line: int, scope: int) -> None:
     lo = m.lines[line, at.LC_STATION]
     for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
-        x.base[s, scope] = x.total[s]
+        copy(x.base[s, scope], x.total[s])
 
 
-@kernel
+@bare
 def close_scope(m: Model, x: State, line: int, scope: int, start: int, t: int) -> None:
     """Put the totals of a scope among the closings; the line's time is accounted up to t."""
     k = x.lines[line, at.L_CLOSINGS]
@@ -41,7 +48,7 @@ def close_scope(m: Model, x: State, line: int, scope: int, start: int, t: int) -
     x.lines[line, at.L_CLOSINGS] = k + 1
 
 
-@kernel
+@bare
 def path_row(o: Out, x: State, line: int, s: int, kind: int, start: int, t: int, path_ns: int, base: I64) -> None:
     """`base`: blocked, starved, running, causal of s at `start`."""
     i = o.n[at.N_PATH]
@@ -60,13 +67,13 @@ def path_row(o: Out, x: State, line: int, s: int, kind: int, start: int, t: int,
     o.n[at.N_PATH] += 1
 
 
-@kernel
+@bare
 def close_pane(m: Model, x: State, o: Out, line: int, t: int) -> None:
     lo = m.lines[line, at.LC_STATION]
     n = m.lines[line, at.LC_STATIONS]
     start = x.lines[line, at.L_PANE_START]
     if m.lines[line, at.LC_BUFFERS] and t > start and x.lines[line, at.L_LAST] >= start:
-        path = np.zeros(n, np.int64)
+        path = o.path
         closing_vector(m, x, line, at.V_PANE, t, path)
         for s in range(lo, lo + n):
             if x.stations[s, at.S_ACTIVE_SINCE] >= 0:
@@ -79,7 +86,7 @@ def close_pane(m: Model, x: State, o: Out, line: int, t: int) -> None:
             x.pane_base[s, k] = x.total[s, at.PANE_COLUMNS[k]]
 
 
-@kernel
+@bare
 def close_order(m: Model, x: State, o: Out, line: int, t: int) -> None:
     if x.lines[line, at.L_ORDER] < 0:
         return
@@ -87,8 +94,8 @@ def close_order(m: Model, x: State, o: Out, line: int, t: int) -> None:
     close_scope(m, x, line, at.SCOPE_ORDER, start, t)
     n = m.lines[line, at.LC_STATIONS]
     if m.lines[line, at.LC_BUFFERS] and t > start:
-        path = np.zeros(n, np.int64)
-        base = np.zeros(4, np.int64)
+        path = o.path
+        base = o.pane
         closing_vector(m, x, line, at.V_TOTAL, t, path)
         lo = m.lines[line, at.LC_STATION]
         for s in range(lo, lo + n):
@@ -100,7 +107,7 @@ def close_order(m: Model, x: State, o: Out, line: int, t: int) -> None:
     x.lines[line, at.L_PRODUCT_TEXT] = -1
 
 
-@kernel
+@bare
 def decided_before(m: Model, x: State, line: int, t: int) -> bool:
     """Whether no stop of undecided length began before t."""
     if x.lines[line, at.L_UNDECIDED] == 0:
@@ -112,9 +119,10 @@ def decided_before(m: Model, x: State, line: int, t: int) -> bool:
     return True
 
 
-@kernel
-def kpi_row(o: Out, line: int, s: int, window: int, start: int, end: int, shift: int, order: int, product: int) -> I64:
-    out: I64 = o.kpis[o.n[at.N_KPI]]
+@bare
+def kpi_row(o: Out, line: int, s: int, window: int, start: int, end: int, shift: int, order: int, product: int) -> int:
+    i = o.n[at.N_KPI]
+    out = o.kpis[i]
     out[at.KO_LINE] = line
     out[at.KO_STATION] = s
     out[at.KO_WINDOW] = window
@@ -124,10 +132,10 @@ def kpi_row(o: Out, line: int, s: int, window: int, start: int, end: int, shift:
     out[at.KO_ORDER] = order
     out[at.KO_PRODUCT] = product
     o.n[at.N_KPI] += 1
-    return out
+    return int(i)
 
 
-@kernel
+@bare
 def emit_ticks(m: Model, x: State, o: Out, line: int) -> None:
     lo = m.lines[line, at.LC_STATION]
     n = m.lines[line, at.LC_STATIONS]
@@ -147,18 +155,20 @@ def emit_ticks(m: Model, x: State, o: Out, line: int) -> None:
             step = m.windows[w, at.WC_STEP]
             for s in range(lo, lo + n):
                 ring = m.windows[w, at.WC_RING] + (s - lo) * slots
-                out = kpi_row(
+                written = kpi_row(
                     o, line, s, w, max(start, t0), end, about[at.T_SHIFT], about[at.T_ORDER], about[at.T_PRODUCT]
                 )
                 newest = x.rings[ring + (end // step) % slots]
                 if start <= t0:
-                    out[at.KO_COLUMNS :] = newest
+                    copy(o.kpis[written, at.KO_COLUMNS :], newest)
                 else:
-                    out[at.KO_COLUMNS :] = newest - x.rings[ring + (start // step) % slots]
+                    oldest = x.rings[ring + (start // step) % slots]
+                    for c in range(N_COLUMNS):
+                        o.kpis[written, at.KO_COLUMNS + c] = newest[c] - oldest[c]
         x.lines[line, at.L_EMIT_TICK] = end + every
 
 
-@kernel
+@bare
 def emit_closings(m: Model, x: State, o: Out, line: int) -> None:
     lo = m.lines[line, at.LC_STATION]
     hi = lo + m.lines[line, at.LC_STATIONS]
@@ -169,7 +179,7 @@ def emit_closings(m: Model, x: State, o: Out, line: int) -> None:
         if head[at.X_END] > head[at.X_START] and head[at.X_LAST] >= head[at.X_START]:
             for s in range(lo, hi):
                 window = -1 - head[at.X_SCOPE]
-                out = kpi_row(
+                written = kpi_row(
                     o,
                     line,
                     s,
@@ -180,18 +190,18 @@ def emit_closings(m: Model, x: State, o: Out, line: int) -> None:
                     head[at.X_ORDER],
                     head[at.X_PRODUCT],
                 )
-                out[at.KO_COLUMNS :] = x.deltas[s, done, :N_COLUMNS]
+                copy(o.kpis[written, at.KO_COLUMNS :], x.deltas[s, done, :N_COLUMNS])
         done += 1
     if done == 0:
         return
     for k in range(done, count):
-        x.closings[line, k - done] = x.closings[line, k]
+        copy(x.closings[line, k - done], x.closings[line, k])
         for s in range(lo, hi):
-            x.deltas[s, k - done] = x.deltas[s, k]
+            copy(x.deltas[s, k - done], x.deltas[s, k])
     x.lines[line, at.L_CLOSINGS] = count - done
 
 
-@kernel
+@bare
 def emit(m: Model, x: State, o: Out, line: int) -> None:
     emit_ticks(m, x, o, line)
     emit_closings(m, x, o, line)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kernels.arrays import Model, State
 from kernels.codes import CYCLE_NS, CYCLES
-from kernels.jit import kernel
+from kernels.jit import bare
 from kernels.layout import (
     B_LAST_PUT,
     B_LAST_TAKE,
@@ -46,12 +46,12 @@ from kernels.layout import (
 I64 = npt.NDArray[np.int64]
 
 
-@kernel
+@bare
 def is_idle(cycle: int) -> bool:
     return cycle in (CYCLE_STARVED, CYCLE_READY)
 
 
-@kernel
+@bare
 def inputs_full(m: Model, x: State, s: int) -> bool:
     first = m.stations[s, SC_INPUT]
     for k in range(first, first + m.stations[s, SC_INPUTS]):
@@ -60,7 +60,7 @@ def inputs_full(m: Model, x: State, s: int) -> bool:
     return True
 
 
-@kernel
+@bare
 def has_room(m: Model, x: State, s: int) -> bool:
     """Whether station s can part with what it has made.
 
@@ -82,7 +82,7 @@ def has_room(m: Model, x: State, s: int) -> bool:
     return False
 
 
-@kernel
+@bare
 def waits_for(m: Model, x: State, s: int) -> int:
     """The station that s waits for: the taker of its full output, the feeder of its first empty input; -1 none."""
     if x.stations[s, S_CYCLE] == CYCLE_DONE:
@@ -106,7 +106,7 @@ def waits_for(m: Model, x: State, s: int) -> int:
     return -1
 
 
-@kernel
+@bare
 def closed_by(m: Model, x: State, s: int, t: int) -> int:
     """The station whose vector stands at t for s while s waits: along blocked and starved to one that works.
 
@@ -124,7 +124,7 @@ def closed_by(m: Model, x: State, s: int, t: int) -> int:
     return s
 
 
-@kernel
+@bare
 def copy_closed(m: Model, x: State, target: int, source: int, t: int) -> None:
     """vector[target] = vector[source] as if the source's open interval ended at t, in both scopes."""
     line = m.stations[target, SC_LINE]
@@ -139,21 +139,21 @@ def copy_closed(m: Model, x: State, target: int, source: int, t: int) -> None:
         x.vectors[scope, to + source - lo] += t - max(x.stations[source, S_CYCLE_TS], scope_start(x, line, scope))
 
 
-@kernel
+@bare
 def scope_start(x: State, line: int, scope: int) -> int:
     if scope == V_PANE:
         return int(x.lines[line, L_PANE_START])
     return int(x.lines[line, L_TOTAL_START])
 
 
-@kernel
+@bare
 def leave(m: Model, x: State, s: int, t: int) -> None:
     """End the open interval of s at t: its vector then sums to the time since each scope began."""
     if t > x.stations[s, S_CYCLE_TS]:
         copy_closed(m, x, s, closed_by(m, x, s, t), t)
 
 
-@kernel
+@bare
 def enter(x: State, line: int, s: int, cycle: int, t: int) -> None:
     if x.stations[s, S_CYCLE] == CYCLE_DONE:
         x.lines[line, L_DONE] -= 1
@@ -163,12 +163,12 @@ def enter(x: State, line: int, s: int, cycle: int, t: int) -> None:
     x.stations[s, S_CYCLE_TS] = t
 
 
-@kernel
+@bare
 def become_idle(m: Model, x: State, line: int, s: int, t: int) -> None:
     enter(x, line, s, CYCLE_READY if inputs_full(m, x, s) else CYCLE_STARVED, t)
 
 
-@kernel
+@bare
 def complete(m: Model, x: State, line: int, s: int, t: int) -> bool:
     """End of a cycle. False: no cycle was open; counted as a contradiction and otherwise ignored."""
     if x.stations[s, S_CYCLE] != CYCLE_BUSY:
@@ -181,7 +181,7 @@ def complete(m: Model, x: State, line: int, s: int, t: int) -> bool:
     return True
 
 
-@kernel
+@bare
 def put(m: Model, x: State, line: int, s: int, t: int) -> None:
     """The part of s leaves it; consumers that now have all inputs stop starving."""
     leave(m, x, s, t)
@@ -194,7 +194,7 @@ def put(m: Model, x: State, line: int, s: int, t: int) -> None:
         feed(m, x, line, b, s, t)
 
 
-@kernel
+@bare
 def feed(m: Model, x: State, line: int, b: int, source: int, t: int) -> None:
     first = m.buffers[b, BC_CONSUMER]
     for k in range(first, first + m.buffers[b, BC_CONSUMERS]):
@@ -205,7 +205,7 @@ def feed(m: Model, x: State, line: int, b: int, source: int, t: int) -> None:
             enter(x, line, c, CYCLE_READY, t)
 
 
-@kernel
+@bare
 def unblock(m: Model, x: State, line: int, t: int) -> None:
     """Parts move wherever there is room, from downstream up, until nothing moves."""
     lo = m.lines[line, LC_STATION]
@@ -218,7 +218,7 @@ def unblock(m: Model, x: State, line: int, t: int) -> None:
                 moved = True
 
 
-@kernel
+@bare
 def start(m: Model, x: State, line: int, s: int, t: int) -> None:
     """Start of a cycle: one part of every input is taken.
 
@@ -246,7 +246,7 @@ def start(m: Model, x: State, line: int, s: int, t: int) -> None:
     unblock(m, x, line, t)
 
 
-@kernel
+@bare
 def starve(m: Model, x: State, line: int, b: int, t: int) -> None:
     """Consumers whose part another one has taken are starved again."""
     first = m.buffers[b, BC_CONSUMER]
@@ -257,7 +257,7 @@ def starve(m: Model, x: State, line: int, b: int, t: int) -> None:
             enter(x, line, c, CYCLE_STARVED, t)
 
 
-@kernel
+@bare
 def set_level(m: Model, x: State, line: int, b: int, level: int, t: int) -> None:
     """A reported level replaces the derived one."""
     x.buffers[b, B_LEVEL] = level
@@ -272,7 +272,7 @@ def set_level(m: Model, x: State, line: int, b: int, level: int, t: int) -> None
     unblock(m, x, line, t)
 
 
-@kernel
+@bare
 def begin_cycles(m: Model, x: State, line: int, t: int) -> None:
     """The line's first cycle event: from here on its flow is derived."""
     lo = m.lines[line, LC_STATION]
@@ -282,14 +282,15 @@ def begin_cycles(m: Model, x: State, line: int, t: int) -> None:
         become_idle(m, x, line, s, t)
 
 
-@kernel
+@bare
 def reset_scope(m: Model, x: State, line: int, scope: int) -> None:
     n = m.lines[line, LC_STATIONS]
     at = m.lines[line, LC_VECTOR]
-    x.vectors[scope, at : at + n * n] = 0
+    for cell in range(at, at + n * n):
+        x.vectors[scope, cell] = 0
 
 
-@kernel
+@bare
 def closing_vector(m: Model, x: State, line: int, scope: int, t: int, out: I64) -> None:
     """The last station's vector as if every open interval ended at t, into out[stations]. Sums to t - scope start."""
     lo = m.lines[line, LC_STATION]

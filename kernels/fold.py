@@ -10,13 +10,13 @@ from kernels.codes import BUFFER, COUNT, COUNTER, CYCLE, END, GOOD, HEARTBEAT, I
 from kernels.counters import increment
 from kernels.cuts import close_order, emit, open_scope
 from kernels.flow import begin_cycles, complete, reset_scope, set_level, start, unblock
-from kernels.jit import kernel
+from kernels.jit import bare
 from kernels.timers import begin_line, run_timers, skip_silence
 
 I64 = npt.NDArray[np.int64]
 
 
-@kernel
+@bare
 def room(m: Model, x: State, o: Out, line: int, group: int) -> bool:
     """Whether all that one instant can give, with `group` events, fits into the output and the closings."""
     n = m.lines[line, at.LC_STATIONS]
@@ -32,7 +32,7 @@ def room(m: Model, x: State, o: Out, line: int, group: int) -> bool:
     )
 
 
-@kernel
+@bare
 def add_parts(m: Model, x: State, s: int, good: int, scrap: int, rework: int, product: int) -> None:
     x.total[s, GOOD] += good
     x.total[s, SCRAP] += scrap
@@ -40,7 +40,7 @@ def add_parts(m: Model, x: State, s: int, good: int, scrap: int, rework: int, pr
     x.total[s, IDEAL_NS] += (good + scrap + rework) * m.ideal[m.stations[s, at.SC_IDEAL] + product + 1]
 
 
-@kernel
+@bare
 def read_counter(m: Model, x: State, s: int, k: int, epoch: int, value: int, product: int) -> None:
     row = x.counters[k]
     previous = row[at.K_VALUE] if row[at.K_SEEN] else -1
@@ -56,7 +56,7 @@ def read_counter(m: Model, x: State, s: int, k: int, epoch: int, value: int, pro
     add_parts(m, x, s, good, scrap, parts - good - scrap, product)
 
 
-@kernel
+@bare
 def begin_order(m: Model, x: State, line: int, event: I64, t: int) -> None:
     row = x.lines[line]
     row[at.L_ORDER] = event[at.E_X]
@@ -68,7 +68,7 @@ def begin_order(m: Model, x: State, line: int, event: I64, t: int) -> None:
     reset_scope(m, x, line, at.V_TOTAL)
 
 
-@kernel
+@bare
 def apply(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> None:
     """One event at its instant. Classes of stations follow at the end of the instant."""
     row = x.lines[line]
@@ -111,7 +111,7 @@ def apply(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> None:
         set_level(m, x, line, event[at.E_X], event[at.E_A], t)
 
 
-@kernel
+@bare
 def hear(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     row = x.stations[s]
     if row[at.S_STALE]:
@@ -124,7 +124,7 @@ def hear(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     row[at.S_OWN] = 1
 
 
-@kernel
+@bare
 def instant(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, t: int) -> None:
     """All events of a line at one instant, in order of phase; then every class it may have changed."""
     lo = m.lines[line, at.LC_STATION]
@@ -161,7 +161,7 @@ def instant(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, 
         choose_causal(m, x, line)
 
 
-@kernel
+@bare
 def advance(m: Model, x: State, o: Out, line: int, t: int, group: int) -> bool:
     """Run the line's timers up to and including t. False: no room; call again with the output emptied."""
     while x.lines[line, at.L_NEXT] <= t:
@@ -176,7 +176,7 @@ def advance(m: Model, x: State, o: Out, line: int, t: int, group: int) -> bool:
     return room(m, x, o, line, group)
 
 
-@kernel
+@bare
 def fold(m: Model, x: State, o: Out, events: I64, begin: int) -> int:
     """Fold events[begin:], sorted by line, ts and the rest of the key; every instant of a line whole.
 
@@ -200,7 +200,7 @@ def fold(m: Model, x: State, o: Out, events: I64, begin: int) -> int:
     return n
 
 
-@kernel
+@bare
 def pass_time(m: Model, x: State, o: Out, lines: I64, until: I64, begin: int) -> int:
     """Run the timers of lines[begin:] up to until[k]; then their rows. Returns how many lines are done."""
     for k in range(begin, lines.size):

@@ -6,18 +6,18 @@ import numpy.typing as npt
 from kernels import layout as at
 from kernels.arrays import Model, Out, State
 from kernels.classes import accrue_line, fall_silent, next_silence, settle_line
-from kernels.cuts import close_pane, close_scope, emit, open_scope
-from kernels.jit import kernel
+from kernels.cuts import close_pane, close_scope, copy, emit, open_scope
+from kernels.jit import bare
 
 I64 = npt.NDArray[np.int64]
 
 
-@kernel
+@bare
 def align_up(ts: int, step: int) -> int:
     return -((-ts) // step) * step
 
 
-@kernel
+@bare
 def set_next(m: Model, x: State, line: int) -> None:
     row = x.lines[line]
     due = min(min(row[at.L_NEXT_TICK], row[at.L_NEXT_PANE]), min(row[at.L_NEXT_STALE], row[at.L_NEXT_CALENDAR]))
@@ -27,7 +27,7 @@ def set_next(m: Model, x: State, line: int) -> None:
     row[at.L_NEXT] = due
 
 
-@kernel
+@bare
 def read_calendar(m: Model, x: State, line: int, t: int) -> None:
     """Class, shift and day that hold at t, and when to look again."""
     calendar = m.lines[line, at.LC_CALENDAR]
@@ -40,7 +40,7 @@ def read_calendar(m: Model, x: State, line: int, t: int) -> None:
     x.lines[line, at.L_NEXT_CALENDAR] = m.calendar_ts[found + 1] if found + 1 < hi else m.calendar_end[calendar]
 
 
-@kernel
+@bare
 def turn_calendar(m: Model, x: State, o: Out, line: int, t: int) -> None:
     row = x.lines[line]
     shift = row[at.L_SHIFT]
@@ -65,7 +65,7 @@ def turn_calendar(m: Model, x: State, o: Out, line: int, t: int) -> None:
         settle_line(m, x, o, line, t)
 
 
-@kernel
+@bare
 def skip_silence(m: Model, x: State, line: int, due: int, t: int) -> None:
     """Nothing was said for longer than any window: leave out the steps that no row will need."""
     row = x.lines[line]
@@ -82,7 +82,7 @@ def skip_silence(m: Model, x: State, line: int, due: int, t: int) -> None:
     set_next(m, x, line)
 
 
-@kernel
+@bare
 def run_timers(m: Model, x: State, o: Out, line: int, t: int) -> None:
     """All that is due at one instant t, in its fixed order."""
     row = x.lines[line]
@@ -95,7 +95,7 @@ def run_timers(m: Model, x: State, o: Out, line: int, t: int) -> None:
             step = m.windows[w, at.WC_STEP]
             slot = m.windows[w, at.WC_RING] + (t // step) % slots
             for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
-                x.rings[slot + (s - lo) * slots] = x.total[s]
+                copy(x.rings[slot + (s - lo) * slots], x.total[s])
             x.steps[w] = t + step
     if row[at.L_NEXT_TICK] == t:
         every = m.lines[line, at.LC_PUBLISH_NS]
@@ -117,7 +117,7 @@ def run_timers(m: Model, x: State, o: Out, line: int, t: int) -> None:
     set_next(m, x, line)
 
 
-@kernel
+@bare
 def begin_line(m: Model, x: State, line: int, t: int) -> None:
     """The line's first event: its time starts at t."""
     row = x.lines[line]

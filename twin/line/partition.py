@@ -72,7 +72,7 @@ class PartitionTwin:
         self._held_values: list[bytes] = []
         self._waiting = np.empty((0, at.N_E), np.int64)
         self._arrival = 0
-        self._out = _out(_OUT_ROWS)
+        self._out = _out(_OUT_ROWS, len(plant.stations))
 
     def fold(self, block: EventBlock) -> Results:
         """Take events in the order of their arrival; return the rows that became certain."""
@@ -174,7 +174,7 @@ class PartitionTwin:
 
     def _grow(self) -> None:
         """One instant needs more room than there is: more output rows, more closings."""
-        self._out = _out(2 * len(self._out.kpis))
+        self._out = _out(2 * len(self._out.kpis), len(self.plant.stations))
         x = self._state
         self._state = x._replace(closings=_wider(x.closings), deltas=_wider(x.deltas))
 
@@ -287,10 +287,19 @@ class PartitionTwin:
         return twin
 
 
-def _out(rows: int) -> Out:
+def _out(rows: int, stations: int) -> Out:
     widths = (at.N_KO, at.N_IO, at.N_PO, at.N_AO, at.N_PA)
     arrays = [np.empty((rows, width), np.int64) for width in widths]
-    return Out(arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], np.zeros(5, np.int64))
+    return Out(
+        arrays[0],
+        arrays[1],
+        arrays[2],
+        arrays[3],
+        arrays[4],
+        np.zeros(5, np.int64),
+        np.zeros(stations, np.int64),
+        np.zeros(4, np.int64),
+    )
 
 
 def _wider(array: I64) -> I64:

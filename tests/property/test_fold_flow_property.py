@@ -1,0 +1,179 @@
+"""Material flow and critical path of the fold against the plain Python line."""
+
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from kernels import codes
+from kernels.flow import closed_by, scope_start
+from kernels.layout import L_CONTRADICTIONS, S_CYCLE_TS, V_TOTAL
+from tests import naive
+from tests.support_fold import FOREVER, Ev, dicts, fold_once, heartbeat, one_line
+from twin.plant.model import Buffer, Plant, Station
+
+START = 1_700_000_000_000_000_000
+Log = list[tuple[int, int, str]]
+
+
+def buffer(capacity: int | None, initial: int = 0) -> naive.Buffer:
+    return naive.Buffer(capacity, initial)
+
+
+def station(inputs: tuple[int, ...], output: int | None) -> naive.Station:
+    return naive.Station(inputs, output)
+
+
+@st.composite
+def topologies(draw: st.DrawFn) -> naive.Topology:
+    def buffers(n: int) -> list[naive.Buffer]:
+        found = []
+        for _ in range(n):
+            capacity = draw(st.sampled_from([0, 0, 1, 2, None]))
+            found.append(buffer(capacity, draw(st.integers(0, min(1 if capacity is None else capacity, 1)))))
+        return found
+
+    shape = draw(st.sampled_from(["serial", "assembly", "shared", "merge"]))
+    if shape == "assembly":
+        return naive.Topology(
+            buffers(3), [station((), 0), station((), 1), station((0, 1), 2), station((2,), None)]
+        )
+    if shape == "shared":
+        return naive.Topology(buffers(2), [station((), 0), station((0,), 1), station((0,), 1), station((1,), None)])
+    if shape == "merge":
+        return naive.Topology(buffers(1), [station((), 0), station((), 0), station((0,), None)])
+    n = draw(st.integers(1, 4))
+    return naive.Topology(
+        buffers(n - 1), [station((i - 1,) if i else (), i if i < n - 1 else None) for i in range(n)]
+    )
+
+
+def plant_of(topology: naive.Topology) -> Plant:
+    stations = [
+        Station(
+            f"S{i}",
+            inputs=tuple(f"B{b}" for b in s.inputs),
+            output=None if s.output is None else f"B{s.output}",
+            staleness_ns=FOREVER,
+        )
+        for i, s in enumerate(topology.stations)
+    ]
+    buffers = [Buffer(f"B{i}", b.capacity, b.initial) for i, b in enumerate(topology.buffers)]
+    return one_line(stations, buffers, lateness_ns=1_000, pane_ns=20)
+
+
+@st.composite
+def nonsense(draw: st.DrawFn) -> tuple[naive.Topology, Log]:
+    """Starts and ends at random: most of them contradict the books."""
+    topology = draw(topologies())
+    last = len(topology.stations) - 1
+    steps = draw(
+        st.lists(
+            st.tuples(st.sampled_from([0, 0, 1, 2, 7, 30]), st.integers(0, last), st.sampled_from(["start", "end"])),
+            min_size=1,
+            max_size=40,
+        )
+    )
+    log, t = [], START
+    for gap, s, kind in steps:
+        t += gap
+        log.append((t, s, kind))
+    return topology, log
+
+
+@st.composite
+def consistent(draw: st.DrawFn) -> tuple[naive.Topology, Log]:
+    """A line that works: stations start when parts are there, sometimes later, and work for a while."""
+    topology = draw(topologies())
+    line = naive.LineFlow(topology, START)
+    log: Log = []
+    busy: dict[int, int] = {}
+    t = START
+    for _ in range(draw(st.integers(1, 25))):
+        ends = [s for s, end in busy.items() if end == t]
+        line.instant(t, ends, [])
+        log += [(t, s, "end") for s in ends]
+        for s in ends:
+            del busy[s]
+        for s in reversed(range(len(topology.stations))):
+            one = line.stations[s]
+            if one.state == "idle" and one.available is not None and draw(st.integers(0, 3)):
+                line.instant(t, [], [s])
+                log.append((t, s, "start"))
+                busy[s] = t + draw(st.integers(1, 9))
+        t = min(busy.values(), default=t + 1)
+    if not log:
+        log.append((START, 0, "end"))
+    return topology, log
+
+
+def folded(topology: naive.Topology, log: Log, end: int) -> tuple[Any, list[dict[str, Any]], list[dict[str, Any]]]:
+    start = min(t for t, _, _ in log)
+    kinds = {"start": codes.START, "end": codes.END}
+    events = [
+        Ev(start, codes.ORDER, code=codes.START, x="job"),
+        *[Ev(t, codes.CYCLE, s, kinds[kind]) for t, s, kind in log],
+        Ev(end, codes.ORDER, code=codes.END, x="job"),
+        heartbeat(end + 2_000),
+    ]
+    twin, results = fold_once(plant_of(topology), events)
+    return twin, dicts([results], "kpis"), dicts([results], "bottlenecks")
+
+
+def closed_vector(twin: Any, s: int, t: int) -> list[int]:
+    m, x = twin._model, twin._state
+    n = len(x.stations)
+    source = closed_by(m, x, s, t)
+    vector = x.vectors[V_TOTAL, source * n : (source + 1) * n].tolist()
+    vector[source] += t - max(int(x.stations[source, S_CYCLE_TS]), scope_start(x, 0, V_TOTAL))
+    return [int(v) for v in vector]
+
+
+def compare(topology: naive.Topology, log: Log, beyond: int) -> None:
+    end = max(t for t, _, _ in log) + beyond
+    # An order that ends with the log's last instant ends before the starts of that instant.
+    expected = naive.naive_line_flow(log, topology, end)
+    twin, kpis, paths = folded(topology, log, end)
+    start = min(t for t, _, _ in log)
+    elapsed = end - start
+    assert int(twin._state.lines[0, L_CONTRADICTIONS]) == expected.contradictions
+    order = {row["station"]: row for row in kpis if row["window"] == "order" and row["station"] is not None}
+    share = {row["station"]: row for row in paths if row["window"] == "order"}
+    for i, one in enumerate(expected.stations):
+        assert closed_vector(twin, i, end) == one.vector, i
+        assert sum(one.vector) == elapsed
+        row = order[f"S{i}"]
+        assert (row["start"], row["end"]) == (start, end)
+        assert (row["running_ns"], row["blocked_ns"], row["starved_ns"]) == (
+            one.running_ns,
+            one.blocked_ns,
+            one.starved_ns,
+        )
+        # Ready before its first own event: nobody knows yet whether the station is there.
+        assert row["waiting_ns"] + row["unknown_ns"] == one.waiting_ns
+        assert (row["cycles"], row["cycle_ns"]) == (one.cycles, one.cycle_ns)
+        if topology.buffers:
+            assert share[f"S{i}"]["critical_path_ns"] == expected.stations[-1].vector[i]
+            assert share[f"S{i}"]["blocked_ns"] == one.blocked_ns
+            assert share[f"S{i}"]["starved_ns"] == one.starved_ns
+            assert share[f"S{i}"]["running_ns"] == one.running_ns
+    panes: dict[tuple[int, int], int] = {}
+    for row in paths:
+        panes.setdefault((row["start"], row["end"]), 0)
+        if row["window"] == "pane":
+            panes[row["start"], row["end"]] += row["critical_path_ns"]
+            assert row["elapsed_ns"] == row["end"] - row["start"]
+    assert all(total in (0, b - a) for (a, b), total in panes.items())
+
+
+@settings(max_examples=150)
+@given(nonsense(), st.sampled_from([1, 5]))
+@example((naive.serial_topology([1]), [(START, 0, "end")]), 1)
+def test_nonsense_logs(case: tuple[naive.Topology, Log], beyond: int) -> None:
+    compare(*case, beyond)
+
+
+@settings(max_examples=150)
+@given(consistent(), st.sampled_from([1, 5]))
+def test_consistent_logs(case: tuple[naive.Topology, Log], beyond: int) -> None:
+    compare(*case, beyond)
