@@ -36,7 +36,7 @@ integration: $(READY) ## the tests on a real local Kafka
 	@$(BIN)/pytest -m "kafka and not slow"
 
 bench: $(READY) ## the benchmarks: figures, not a pass or fail
-	@$(BIN)/pytest tests/bench -m slow -s
+	@$(BIN)/python -m tests.bench.main
 
 docs: $(READY) ## the generated pages: command line and settings
 	@$(BIN)/python -m streams.cli.reference docs

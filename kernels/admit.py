@@ -67,7 +67,7 @@ def mark_seq(row: I64, epoch: int, seq: int) -> int:
             row[Q_GAPS] += 64 - _ones(row[Q_BITS + w])
             row[Q_BITS + w] = 0
         # What lies between the old and the new window was never seen.
-        row[Q_GAPS] += seq - newest - 1 - SEQ_WINDOW
+        row[Q_GAPS] += seq - newest - SEQ_WINDOW
     else:
         for number in range(newest + 1, seq + 1):
             word = Q_BITS + (number >> 6) % Q_WORDS

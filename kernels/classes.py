@@ -187,20 +187,23 @@ def interval(o: Out, line: int, s: int, row: I64, t: int, klass: int) -> None:
 def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     """End of an instant for a station that something happened to: its class from here on.
 
-    A reason that arrives during a stop belongs to the whole stop, as people on the floor enter it.
+    A reason that arrives during a stop belongs to the whole stop, as people on the floor enter it; another word of
+    the source ends the interval, not the stop. Its class is then still STOPPED: that of the stop's last interval
+    (twin.line.stops).
     """
     accrue(m, x, o, line, s, t)
     row = x.stations[s]
     old = row[at.S_CLASS]
     new = resolve(m, x, line, s)
     same_stop = new == STOPPED and (old == STOPPED or (old == DOWN and row[at.S_STOP_START] >= 0))
-    same_words = row[at.S_INTERVAL_WORD] == row[at.S_WORD] and row[at.S_INTERVAL_REASON] == row[at.S_REASON]
-    if same_stop or (new == old and same_words):
+    same_word = row[at.S_INTERVAL_WORD] == row[at.S_WORD]
+    same_reason = row[at.S_INTERVAL_REASON] == row[at.S_REASON]
+    if same_word and (same_stop or (new == old and same_reason)):
         row[at.S_INTERVAL_WORD] = row[at.S_WORD]
         row[at.S_INTERVAL_REASON] = row[at.S_REASON]
         return
     ended = old
-    if old == STOPPED:
+    if old == STOPPED and not same_stop:
         decide(m, x, line, s, MINOR_STOP)
         ended = MINOR_STOP
     if t > row[at.S_SINCE]:
@@ -209,7 +212,7 @@ def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     row[at.S_INTERVAL_WORD] = row[at.S_WORD]
     row[at.S_INTERVAL_REASON] = row[at.S_REASON]
     row[at.S_ORDER] = x.lines[line, at.L_ORDER]
-    if new == old:
+    if new == old or same_stop:
         return
     if row[at.S_DOWN_ALERT]:
         row[at.S_DOWN_ALERT] = 0

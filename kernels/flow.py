@@ -280,6 +280,8 @@ def begin_cycles(m: Model, x: State, line: int, t: int) -> None:
         leave(m, x, s, t)
     for s in range(lo, lo + m.lines[line, LC_STATIONS]):
         become_idle(m, x, line, s, t)
+    # Waits that were reported so far were not counted there: only parts that are known are.
+    x.lines[line, L_DONE] = 0
 
 
 @bare

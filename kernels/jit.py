@@ -5,7 +5,10 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+from kernels import cache
+
 F = TypeVar("F", bound=Callable[..., Any])
+_CACHE = cache.usable()
 
 
 def bare(function: F) -> F:
@@ -14,13 +17,13 @@ def bare(function: F) -> F:
     The fold hands some thirty arrays from function to function. Counting their references atomically at every call
     took nine tenths of its time.
     """
-    compiled = numba.njit(cache=True, nogil=True, fastmath=False, _nrt=False)  # type: ignore[call-overload]  # private
-    return cast(F, compiled(function))
+    options: dict[str, Any] = {"_nrt": False}  # private: its stubs do not know it
+    return cast(F, numba.njit(cache=_CACHE, nogil=True, fastmath=False, **options)(function))
 
 
 def kernel(function: F) -> F:
-    """Compile to machine code: cached on disk, GIL released, exact integers.
+    """Compile to machine code: cached on disk where one can write, GIL released, exact integers.
 
     No fastmath (it would reorder sums), no parallel (a partition is folded in order).
     """
-    return cast(F, numba.njit(cache=True, nogil=True, fastmath=False)(function))
+    return cast(F, numba.njit(cache=_CACHE, nogil=True, fastmath=False)(function))

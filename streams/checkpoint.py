@@ -21,7 +21,9 @@ from streams.transport import Assigned, Committed, Token
 from twin.audit import layout
 from twin.audit.writer import GENESIS, AuditWriter, Manifest
 from twin.events.block import EventBlock
+from twin.line import snapshot as line_snapshot
 from twin.plant.model import Plant
+from twin.replay import policies
 from twin.results import SETS
 
 log = logging.getLogger(__name__)
@@ -198,7 +200,14 @@ class PartitionStore:
     def _restore(self, where: str, tp: TP, snapshot: Snapshot) -> PartitionState:
         head = snapshot.head
         if head.model == self.plant.hash:
-            twin = self._twin.restore(self.plant, tp.partition, snapshot.state)
+            try:
+                twin = self._twin.restore(self.plant, tp.partition, snapshot.state)
+            except line_snapshot.SnapshotError as error:
+                # Never an older snapshot instead: what was published since would be audited a second time.
+                raise StateError(
+                    f"{where}: the state at offset {head.next_offset} {error}. Start the version that wrote it, or "
+                    "begin anew with a new group and a new audit root"
+                ) from error
         else:
             # A state belongs to one model. The offset goes on; windows that were open under the old model stay open.
             log.warning("%s: plant model %s replaces %s: a new epoch begins", where, self.plant.hash, head.model)
@@ -208,13 +217,12 @@ class PartitionStore:
         return PartitionState(tp, twin, self._writer(tp, head.chain), at, at, saved, saved, head.manifests)
 
     def _writer(self, tp: TP, chain: str) -> AuditWriter:
-        policies = ",".join(sorted({line.policy for line in self.plant.lines}))
         return AuditWriter(
             self._audit,
             tp.partition,
             topic=tp.topic,
             plant_hash=self.plant.hash,
-            policies=policies,
+            policies=policies(self.plant),
             code_version=self._code_version,
             chain=chain,
         )

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import fcntl
-import importlib.metadata
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from streams.topics import EVENTS
 from streams.transport import Assigned, Run, Token
 from twin.audit import AuditError
 from twin.plant.model import Plant
+from twin.replay import code_version
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class TwinWorker:
             snapshots=SnapshotStore(settings.state_folder / settings.group_id),
             audit=Path(settings.audit),
             keep=settings.snapshots,
-            code_version=importlib.metadata.version("taktwin"),
+            code_version=code_version(),
         )
         store.warm()
         self.checkpoints = Checkpointer(store, self._publisher)

@@ -15,15 +15,19 @@ WORDS = ("running", "setup")
 
 def plant(lines: int, stations: int) -> Plant:
     """`lines` lines of `stations` linked stations, windows of 1 h/1 min and 1 min/1 s."""
-    text = ['site = "bench"', '[[area]]\nid = "a"']
+    return loads(text(lines, stations), "bench.toml")
+
+
+def text(lines: int, stations: int) -> str:
+    rows = ['site = "bench"', '[[area]]\nid = "a"']
     for line in range(lines):
-        text.append(f'[[line]]\nid = "line-{line}"\narea = "a"\ntype = "flow"\nlateness = "1s"')
-        text += [f'[[line.station]]\nid = "s{s}"\nideal_cycle = "1s"' for s in range(stations)]
-        text += [
+        rows.append(f'[[line]]\nid = "line-{line}"\narea = "a"\ntype = "flow"\nlateness = "1s"')
+        rows += [f'[[line.station]]\nid = "s{s}"\nideal_cycle = "1s"' for s in range(stations)]
+        rows += [
             f'[[line.buffer]]\nid = "b{s}"\nafter = ["s{s}"]\nbefore = ["s{s + 1}"]\ncapacity = 10'
             for s in range(stations - 1)
         ]
-    return loads("\n".join(text), "bench.toml")
+    return "\n".join(rows)
 
 
 def blocks(p: Plant, events: int, rate_hz: int, block: int = 65_536, seed: int = 1) -> Iterator[EventBlock]:

@@ -17,6 +17,7 @@ from streams.snapshots import SnapshotStore
 from streams.transport import Assigned, Committed, Token
 from tests.support_streams import LINES, PLANT, FakeTwin, event
 from twin.audit import AuditError
+from twin.line.snapshot import SnapshotError as LineSnapshotError
 from twin.plant import loads
 from twin.plant.model import Plant
 
@@ -346,3 +347,21 @@ async def test_checkpoints_wait_for_each_other(world: World) -> None:
     outcomes = await asyncio.gather(*(worker.checkpoint(world.group) for _ in range(3)))
     assert outcomes == [Committed.OK, None, None]
     assert world.audited() == list(range(10))
+
+
+@pytest.mark.parametrize("fault", ["has version 2, this code reads 1", "does not unpack: cut off"])
+async def test_a_state_the_twin_refuses_is_for_a_person(
+    world: World, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Neither an older state nor an empty one may stand in for it: its rows would be audited twice."""
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 10)
+    assert await worker.checkpoint(world.group) is Committed.OK
+
+    def restore(plant: Plant, partition: int, data: bytes) -> FakeTwin:
+        raise LineSnapshotError(fault)
+
+    monkeypatch.setattr(FakeTwin, "restore", restore)
+    world.group.now = (2, "b")
+    with pytest.raises(StateError, match=rf"twin.events/0: the state at offset 10 {fault}\. Start the version"):
+        await world.worker()

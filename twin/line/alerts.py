@@ -26,6 +26,12 @@ class Alerts:
         self._longest = [
             max(line.windows, key=lambda w: w.length_ns).id if line.windows else "" for line in plant.lines
         ]
+        # Parts that one step of the coarsest counter stands for: so many may be counted after the time they took.
+        self._step = {
+            (line.id, station.id): max((counter.scale for counter in station.counters), default=1)
+            for line in plant.lines
+            for station in line.stations
+        }
         self._rows: list[dict[str, Any]] = []
 
     def table(self) -> pa.Table:
@@ -60,7 +66,7 @@ class Alerts:
         wanted = {self._longest[k] for k in range(len(self._plant.lines))} | {
             line.limits.oee_window for line in self._plant.lines if line.limits.oee_window
         }
-        columns = ["line", "station", "window", "end", "performance", "oee", "suspect"]
+        columns = ["line", "station", "window", "end", "good", "scrap", "rework", "performance", "oee", "suspect"]
         table = kpis.select(columns).set_column(3, "end", kpis.column("end").cast(pa.int64()))
         for row in table.to_pylist():
             if row["window"] not in wanted:
@@ -75,9 +81,17 @@ class Alerts:
                 self._oee(row, limits.oee_below, mine)
 
     def _suspect(self, row: dict[str, Any], mine: LineMemory) -> None:
+        """Raised when more parts than one step of the counter are over 100 %; cleared at 100 % or less.
+
+        Without the step, a press counted in thousands is suspect in every second window of a perfect hour.
+        """
         known = row["station"] in mine.suspects
-        if row["suspect"] == known:
+        if row["suspect"] == known or row["performance"] is None:
             return
+        if not known:
+            parts = row["good"] + row["scrap"] + row["rework"]
+            if parts * (1 - 1 / row["performance"]) <= self._step[row["line"], row["station"]]:
+                return
         if known:
             mine.suspects.remove(row["station"])
         else:
@@ -102,7 +116,7 @@ class Alerts:
             mine = memory.setdefault(one.line, LineMemory())
             line = self._plant.lines[one.line]
             best = int(one.cells[:, 0].argmax())
-            share = float(one.cells[best, 0]) / (one.end - one.start)
+            share = float(one.cells[best, 0]) / one.elapsed
             mine.leader, mine.shown = (line.stations[best].id, share), one.verdict
             if one.verdict == UNDECIDED or one.verdict == mine.verdict:
                 continue

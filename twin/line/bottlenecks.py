@@ -30,6 +30,7 @@ class PathRows:
     window: str
     start: int
     end: int
+    elapsed: int  # less than end - start where panes without an event are left out
     shift: int
     order: int
     product: int
@@ -79,9 +80,10 @@ class Bottlenecks:
             mine.order_panes.append(pane)
             if len(mine.order_panes) > MAX_ORDER_PANES:
                 mine.order_panes = [_merged(*two) for two in zip(*[iter(mine.order_panes)] * 2, strict=False)]
-        yield self._judged(number, "pane", rows[0], start, end, cells, [pane])
+        yield self._judged(number, "pane", rows[0], start, end, end - start, cells, [pane])
         window = np.array([p.cells for p in mine.panes], np.int64).sum(axis=0)
-        yield self._judged(number, "panes", rows[0], mine.panes[0].start, end, window, mine.panes)
+        known = sum(p.end - p.start for p in mine.panes)
+        yield self._judged(number, "panes", rows[0], mine.panes[0].start, end, known, window, mine.panes)
 
     def _order(self, number: int, rows: I64, mine: LineMemory) -> PathRows:
         start, end = int(rows[0, at.PO_START]), int(rows[0, at.PO_END])
@@ -91,13 +93,12 @@ class Bottlenecks:
         cells[:, :SOLE] = rows[:, at.PO_PATH_NS :]
         if panes:
             cells[:, SOLE:] = np.array([p.cells for p in panes], np.int64).sum(axis=0)[:, SOLE:]
-        return self._judged(number, "order", rows[0], start, end, cells, panes)
+        return self._judged(number, "order", rows[0], start, end, end - start, cells, panes)
 
     def _judged(
-        self, number: int, window: str, row: I64, start: int, end: int, cells: I64, panes: list[Pane]
+        self, number: int, window: str, row: I64, start: int, end: int, elapsed: int, cells: I64, panes: list[Pane]
     ) -> PathRows:
         line = self._lines[number]
-        elapsed = end - start
         share = cells[:, PATH] / elapsed
         low = high = np.full(len(share), np.nan)
         used, best = len(panes), -1
@@ -114,6 +115,7 @@ class Bottlenecks:
             window=window,
             start=start,
             end=end,
+            elapsed=elapsed,
             shift=int(row[at.PO_SHIFT]),
             order=int(row[at.PO_ORDER]),
             product=int(row[at.PO_PRODUCT]),

@@ -58,8 +58,8 @@ class Preparation:
         kind = block.type
         told = np.flatnonzero((kind == codes.STATE) | (kind == codes.ORDER))
         if told.size:
-            rows[told, at.E_X] = self._texts.numbers(words, block.x[told])
-            rows[told, at.E_Y] = self._texts.numbers(words, block.y[told])
+            both = self._texts.numbers(words, np.stack([block.x[told], block.y[told]], axis=1).ravel())
+            rows[told, at.E_X], rows[told, at.E_Y] = both[0::2], both[1::2]
         made = np.flatnonzero((kind == codes.CYCLE) | (kind == codes.ORDER))
         if made.size:
             rows[made, at.E_PRODUCT] = by_owner(block.line[made], block.y[made], words, self._products)

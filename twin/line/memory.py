@@ -20,3 +20,4 @@ class LineMemory(msgspec.Struct, array_like=True):
     shown: str | None = None  # verdict of the last window, "undecided" included
     oee_low: bool = False
     suspects: list[str] = []  # stations whose ideal cycle time is suspect
+    stops: list[list[int]] = []  # parts of stops whose length does not yet say what they are

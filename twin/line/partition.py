@@ -20,6 +20,7 @@ from twin.line.events import Preparation, in_order
 from twin.line.memory import LineMemory
 from twin.line.numbers import empty_state, model, numbers
 from twin.line.rows import RowMaker, first_stations, own
+from twin.line.stops import decided
 from twin.line.texts import Texts
 from twin.line.view import LineView, line_view
 from twin.plant.model import Plant
@@ -182,7 +183,7 @@ class PartitionTwin:
         kpis, intervals, paths, alerts, active = parts
         tables = results.tables
         if intervals is not None:
-            tables["states"] = self._rows.states(intervals)
+            tables["states"] = self._rows.states(decided(intervals, self._memory))
         if alerts is not None:
             self._alerts.from_fold(alerts)
         if kpis is not None:
@@ -197,7 +198,7 @@ class PartitionTwin:
                 )
             )
             for one in found:
-                assert one.cells[:, 0].sum() == one.end - one.start, f"critical path of {one} does not sum to its time"
+                assert one.cells[:, 0].sum() == one.elapsed, f"critical path of {one} does not sum to its time"
             if found:
                 tables["bottlenecks"] = self._rows.bottlenecks(found)
                 self._alerts.from_bottlenecks(found, self._memory)
@@ -260,7 +261,7 @@ class PartitionTwin:
                 held_values=self._held_values,
                 waiting=self._waiting.tobytes(),
                 sequences={"rows": heard.tobytes(), "values": self._sequences[heard].tobytes()},
-                memory=self._memory,
+                memory=dict(sorted(self._memory.items())),
             )
         )
 

@@ -190,7 +190,7 @@ class RowMaker:
             return np.repeat(np.array(values), counts)
 
         cells = np.concatenate([one.cells for one in intervals])
-        elapsed = each([one.end - one.start for one in intervals])
+        elapsed = each([one.elapsed for one in intervals])
         line = each([one.line for one in intervals])
         stations = np.concatenate(
             [np.arange(n) + self._first[one.line] for n, one in zip(counts, intervals, strict=True)]

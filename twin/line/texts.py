@@ -23,10 +23,16 @@ class Texts:
         return found
 
     def numbers(self, words: Sequence[str], used: npt.NDArray[np.int32]) -> I64:
-        """Numbers of the words at indices `used` (-1 stays -1), same length as `used`."""
-        distinct, inverse = np.unique(used, return_inverse=True)
-        known = [self.number(words[k]) if k >= 0 else -1 for k in distinct.tolist()]
-        return np.array(known, np.int64)[inverse]
+        """Numbers of the words at indices `used` (-1 stays -1), same length as `used`.
+
+        New words are numbered as they first appear: a block's own numbering depends on where the log was cut.
+        """
+        distinct, first, inverse = np.unique(used, return_index=True, return_inverse=True)
+        known = np.empty(len(distinct), np.int64)
+        for at in np.argsort(first).tolist():
+            word = int(distinct[at])
+            known[at] = self.number(words[word]) if word >= 0 else -1
+        return known[inverse]
 
     def text(self, number: int) -> str | None:
         return self.all[number] if number >= 0 else None

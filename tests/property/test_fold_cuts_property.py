@@ -1,0 +1,58 @@
+"""However the log is cut into blocks, and whenever the twin is saved and read again: the same rows, the same bytes."""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.random_logs import ended, logs, small_plant
+from tests.support_fold import Ev, block, multisets
+from twin.line import PartitionTwin, Results
+from twin.plant.model import Plant
+
+
+def in_blocks(plant: Plant, events: list[Ev], cuts: list[int], save: bool) -> tuple[bytes, list[Results]]:
+    twin = PartitionTwin(plant, 0)
+    results = []
+    edges = [0, *sorted(cuts), len(events)]
+    for begin, end in zip(edges, edges[1:], strict=False):
+        results.append(twin.fold(block(events[begin:end], begin)))
+        if save:
+            saved = twin.snapshot()
+            twin = PartitionTwin.restore(plant, 0, saved)
+            assert twin.snapshot() == saved
+    return twin.snapshot(), results
+
+
+@settings(max_examples=200)
+@given(st.data(), st.booleans(), st.booleans(), st.booleans(), st.booleans(), st.integers(1, 3))
+def test_any_cut(
+    data: st.DataObject, links: bool, cycles: bool, calendar: bool, requires_order: bool, lines: int
+) -> None:
+    plant = small_plant(links, calendar, requires_order, lines)
+    events = ended(data.draw(logs(links, cycles, lines)))
+    cuts = data.draw(st.lists(st.integers(0, len(events)), max_size=6) | st.just(list(range(1, len(events)))))
+    whole, once = in_blocks(plant, events, [], False)
+    saved, parts = in_blocks(plant, events, cuts, True)
+    unsaved, more = in_blocks(plant, events, cuts, False)
+    expected = multisets(once)
+    assert multisets(parts) == expected
+    assert multisets(more) == expected
+    for name in ("events", "duplicates", "late"):
+        assert sum(getattr(r, name) for r in parts) == getattr(once[0], name)
+    assert saved == whole
+    assert unsaved == whole
+
+
+@settings(max_examples=60)
+@given(st.data(), st.booleans(), st.booleans())
+def test_other_lines_change_nothing(data: st.DataObject, links: bool, calendar: bool) -> None:
+    plant = small_plant(links, calendar, False, 3)
+    events = ended(data.draw(logs(links, True, 3)))
+    together = multisets(in_blocks(plant, events, [], False)[1])
+    apart: dict[str, Any] = {}
+    for line in range(3):
+        mine = [e for e in events if e.line == line]
+        for name, rows in multisets(in_blocks(plant, mine, [], False)[1]).items():
+            apart[name] = apart.get(name, type(rows)()) + rows
+    assert together == apart

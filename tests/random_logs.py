@@ -1,0 +1,163 @@
+"""Logs of a small line that has everything at once: disorder, repeats, gaps, resets, silence, stops at ticks."""
+
+from dataclasses import replace
+from typing import Final
+
+from hypothesis import strategies as st
+
+from kernels import codes
+from tests.support_fold import Ev, S, heartbeat, one_line
+from twin.plant.model import (
+    Buffer,
+    Calendar,
+    Counter,
+    Limits,
+    Line,
+    PlannedStop,
+    Plant,
+    Product,
+    Shift,
+    Station,
+    Window,
+)
+
+START: Final = 1_699_941_600 * S  # Tuesday 2023-11-14 06:00 UTC
+LATENESS: Final = 3 * S
+JUMP: Final = 300 * S
+STALE: Final = 20 * S
+MINOR: Final = 7 * S
+ALL_DAYS: Final = tuple(range(7))
+SIX: Final = 6 * 3_600
+CALENDAR: Final = Calendar(
+    shifts=(
+        Shift("a", ALL_DAYS, SIX + 20, SIX + 90),
+        Shift("b", ALL_DAYS, SIX + 90, SIX + 300),
+    ),
+    planned_stops=(PlannedStop("break", weekly=(86_400 + SIX + 50, 86_400 + SIX + 60)),),
+    day_start_s=SIX + 120,
+)
+_WINDOWS: Final = (Window("10s", 10 * S, S), Window("60s", 60 * S, 5 * S))
+
+
+def small_line(links: bool, calendar: bool, requires_order: bool, name: str = "L") -> Line:
+    return Line(
+        name,
+        "hall",
+        "flow",
+        tuple(
+            Station(
+                f"{name}{i}",
+                ideal_cycle_ns=2 * S,
+                inputs=(f"{name}b{i - 1}",) if links and i else (),
+                output=f"{name}b{i}" if links and i < 2 else None,
+                counters=(Counter("n", "good", 2, 10), Counter("r", "rework", 1, None)),
+                parts_from="cycle" if i == 1 else "count",
+                minor_stop_ns=MINOR,
+                staleness_ns=STALE,
+            )
+            for i in range(3)
+        ),
+        (Buffer(f"{name}b0", 1), Buffer(f"{name}b1", 0)) if links else (),
+        (Product("p", {f"{name}0": S, "*": 3 * S}),),
+        calendar=CALENDAR if calendar else Calendar(),
+        windows=_WINDOWS,
+        publish_every_ns=10 * S,
+        lateness_ns=LATENESS,
+        max_jump_ns=JUMP,
+        pane_ns=15 * S,
+        panes=4,
+        requires_order=requires_order,
+        limits=Limits(down_ns=12 * S, oee_below=0.5, oee_window="10s"),
+    )
+
+
+def small_plant(links: bool, calendar: bool, requires_order: bool, lines: int = 1) -> Plant:
+    every = [small_line(links, calendar, requires_order, name) for name in ("L", "M", "N")[:lines]]
+    return replace(one_line(every[0].stations), lines=tuple(every))
+
+
+_STATES: Final = (
+    codes.RUNNING,
+    codes.RUNNING,
+    codes.STOPPED,
+    codes.STOPPED,
+    codes.DOWN,
+    codes.SETUP,
+    codes.BLOCKED,
+    codes.STARVED,
+    codes.MINOR_STOP,
+    codes.WAITING,
+)
+_GAPS: Final = (0, 0, 0, 1, S // 2, S, S, 2 * S, 3 * S, 5 * S, 7 * S, 10 * S, 13 * S)
+_LONG: Final = (20 * S, 25 * S, 71 * S, 150 * S, 299 * S, 301 * S, 700 * S)
+_BACK: Final = (0, 0, 0, 0, S, 2 * S, LATENESS, LATENESS + 1, 5 * S)
+_KINDS: Final = ("state", "state", "state", "count", "counter", "cycle", "cycle", "order", "buffer", "beat", "all")
+_SEQS: Final = ("next", "next", "next", "none", "same", "gap", "old", "restart", "back")
+
+
+@st.composite
+def logs(draw: st.DrawFn, links: bool, cycles: bool, lines: int = 1, size: int = 40) -> list[Ev]:
+    """Events in order of arrival."""
+    step = st.tuples(
+        st.sampled_from(_GAPS + (_LONG if draw(st.booleans()) else ())),
+        st.sampled_from(_BACK if draw(st.booleans()) else (0,)),
+        st.integers(0, lines - 1),
+        st.integers(0, 2),
+        st.sampled_from(_KINDS),
+        st.integers(0, 9),
+        st.sampled_from(_SEQS if draw(st.booleans()) else ("none",)),
+    )
+    times = [START + draw(st.integers(0, 12)) * S // 2] * lines
+    seqs: dict[tuple[int, int], tuple[int, int]] = {}
+    events: list[Ev] = []
+    for gap, back, line, local, kind, value, numbered in draw(st.lists(step, min_size=1, max_size=size)):
+        times[line] += gap
+        if kind == "cycle" and not cycles:
+            kind = "count"
+        if kind == "buffer" and not links:
+            kind = "beat"
+        station = -1 if kind in ("order", "buffer", "all") else 3 * line + local
+        event = _event(kind, value, times[line] - back, station, line)
+        epoch, seq = seqs.get((line, station), (0, 0))
+        if numbered == "restart":
+            epoch, seq = epoch + 1, 0
+        elif numbered in ("next", "gap"):
+            seq += 1 if numbered == "next" else 400 + value
+        if numbered in ("next", "gap", "restart"):
+            seqs[line, station] = epoch, seq
+        if numbered == "old":
+            seq = max(0, seq - 300 * value)
+        if numbered == "back":
+            epoch = max(0, epoch - 1)
+        events.append(event if numbered == "none" else event._replace(epoch=epoch, seq=seq))
+    return events
+
+
+def _event(kind: str, value: int, ts: int, station: int, line: int) -> Ev:
+    if kind == "state":
+        word = f"w{value % 2}"
+        return Ev(ts, codes.STATE, station, _STATES[value], x=word, y="why" if value % 3 else None, line=line)
+    if kind == "count":
+        return Ev(ts, codes.COUNT, station, codes.PARTS, value, value % 3, value % 2, line=line)
+    if kind == "counter":
+        name = "n" if value % 4 else "r"
+        return Ev(ts, codes.COUNT, station, codes.COUNTER, value, x=name, line=line)
+    if kind == "cycle":
+        code = codes.START if value % 2 else codes.END
+        return Ev(ts, codes.CYCLE, station, code, y="p" if value == 3 else None, line=line)
+    if kind == "order":
+        code = codes.END if value % 3 == 0 else codes.START
+        product = (None, "p", "other")[value % 3]
+        return Ev(ts, codes.ORDER, -1, code, -1, x=f"o{value % 2}", y=product, line=line)
+    if kind == "buffer":
+        return Ev(ts, codes.BUFFER, -1, 0, value % 2, x=f"{'LMN'[line]}b{value % 2}", line=line)
+    return heartbeat(ts, line)._replace(station=station)
+
+
+def ended(events: list[Ev], after: int = 100 * S) -> list[Ev]:
+    """The log with the two heartbeats of every line that end it: time passes to `after` behind its newest event."""
+    found = list(events)
+    for line in sorted({e.line for e in events}):
+        newest = max(e.ts for e in events if e.line == line)
+        found += [heartbeat(newest + after, line), heartbeat(newest + after + S, line)]
+    return found

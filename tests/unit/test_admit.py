@@ -1,0 +1,152 @@
+"""Admission: what is a duplicate, too late, of an old epoch, a jump that nothing confirms."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kernels import codes
+from kernels.admit import SEQ_WINDOW, mark_seq
+from kernels.layout import ADMITTED, DUPLICATE, L_NEWEST, LATE, N_Q, Q_GAPS, STALE_EPOCH
+from tests.support_fold import Ev, S, block, dicts, heartbeat, multisets, one_line
+from twin.line import PartitionTwin, Results
+from twin.plant.model import Station
+
+T = 1_700_000_000 * S
+JUMP = 100 * S
+LATENESS = 5 * S
+PLANT = one_line([Station("A"), Station("B")], lateness_ns=LATENESS, max_jump_ns=JUMP)
+
+
+def beat(offset_ns: int, station: int = 0, **more: Any) -> Ev:
+    return Ev(T + offset_ns, codes.HEARTBEAT, station, **more)
+
+
+def folded(events: list[Ev]) -> tuple[PartitionTwin, Results]:
+    twin = PartitionTwin(PLANT, 0)
+    return twin, twin.fold(block(events))
+
+
+def reasons(results: Results) -> list[tuple[str, int]]:
+    return [(row["reason"], row["ts"] - T) for row in dicts([results], "rejected")]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "verdicts"),
+    [
+        ([(0, 5), (0, 6), (0, 5)], [ADMITTED, ADMITTED, DUPLICATE]),
+        ([(0, 5), (0, 8), (0, 6), (0, 6)], [ADMITTED, ADMITTED, ADMITTED, DUPLICATE]),
+        # Before the first number seen: the source lived before the twin did.
+        ([(0, 5), (0, 4)], [ADMITTED, DUPLICATE]),
+        ([(0, 0), (0, 1_024), (0, 1), (0, 0)], [ADMITTED, ADMITTED, ADMITTED, LATE]),
+        ([(0, 0), (0, 1_025), (0, 1), (0, 2)], [ADMITTED, ADMITTED, LATE, ADMITTED]),
+        ([(0, 0), (0, 10**15), (0, 10**15 - 1_023), (0, 10**15)], [ADMITTED, ADMITTED, ADMITTED, DUPLICATE]),
+        ([(1, 7), (2, 0), (1, 8), (2, 0), (2, 1)], [ADMITTED, ADMITTED, STALE_EPOCH, DUPLICATE, ADMITTED]),
+    ],
+)
+def test_sequence_numbers(numbers: list[tuple[int, int]], verdicts: list[int]) -> None:
+    row = np.zeros(N_Q, np.int64)
+    assert [mark_seq(row, epoch, seq) for epoch, seq in numbers] == verdicts
+
+
+@pytest.mark.parametrize("step", [2, 63, 64, 1_023, 1_024, 1_025, 1_026, 5_000])
+def test_gaps_are_numbers_that_left_the_window_unseen(step: int) -> None:
+    row = np.zeros(N_Q, np.int64)
+    seen = list(range(1_000, 1_000 + 20 * step, step))
+    for seq in seen:
+        assert mark_seq(row, 0, seq) == ADMITTED
+    lost = [n for n in range(1_000, seen[-1] - SEQ_WINDOW + 1) if (n - 1_000) % step]
+    assert row[Q_GAPS] == len(lost)
+
+
+def test_a_repeat_is_counted_and_leaves_no_row() -> None:
+    _, results = folded([beat(0, seq=1), beat(0, seq=1), beat(1, seq=2), beat(1, 1, seq=2)])
+    assert (results.duplicates, results.late) == (1, 0)
+    assert "rejected" not in results.tables
+
+
+def test_without_numbers_nothing_is_a_repeat() -> None:
+    _, results = folded([beat(0), beat(0), beat(LATENESS + 1)])
+    assert (results.events, results.duplicates) == (2, 0)
+
+
+@pytest.mark.parametrize(("back", "late"), [(LATENESS, False), (LATENESS + 1, True)])
+def test_late_is_older_than_the_watermark(back: int, late: bool) -> None:
+    _, results = folded([beat(0), beat(50 * S), beat(50 * S - back)])
+    assert reasons(results) == ([("late", 50 * S - back)] if late else [])
+    assert results.late == late
+
+
+def test_an_event_of_an_old_epoch_is_rejected() -> None:
+    _, results = folded([beat(0, epoch=1, seq=1), beat(1, epoch=2, seq=1), beat(2, epoch=1, seq=2)])
+    assert reasons(results) == [("stale_epoch", 2)]
+
+
+@pytest.mark.parametrize("ahead", [JUMP + 1, 10**6 * S])
+def test_a_single_jump_ahead_is_rejected_and_moves_nothing(ahead: int) -> None:
+    twin, results = folded([beat(0), beat(ahead), beat(S)])
+    assert reasons(results) == [("jump_unconfirmed", ahead)]
+    assert int(twin._state.lines[0, L_NEWEST]) == T + S
+    assert results.late == 0
+    rejected = dicts([results], "rejected")[0]
+    assert rejected["line"] == "L"
+    assert str(T + ahead).encode() in rejected["value"] or rejected["value"].startswith(b"{")
+
+
+def test_a_jump_of_exactly_the_limit_is_no_jump() -> None:
+    twin, results = folded([beat(0), beat(JUMP)])
+    assert reasons(results) == []
+    assert int(twin._state.lines[0, L_NEWEST]) == T + JUMP
+
+
+def test_another_event_nearby_confirms_a_jump() -> None:
+    twin, results = folded([beat(0), beat(1_000 * S), beat(1_001 * S, 1)])
+    assert reasons(results) == []
+    assert int(twin._state.lines[0, L_NEWEST]) == T + 1_001 * S
+    assert results.events == 1  # that of T; the others wait for their lateness
+
+
+def test_the_same_instant_confirms_nothing() -> None:
+    """A clock that stands still far ahead gives one time over and over."""
+    twin, results = folded([beat(0), beat(1_000 * S), beat(1_000 * S, 1), beat(S)])
+    assert reasons(results) == [("jump_unconfirmed", 1_000 * S)] * 2
+    assert int(twin._state.lines[0, L_NEWEST]) == T + S
+
+
+def test_a_jump_far_beyond_the_confirmed_one_stays_out() -> None:
+    twin, results = folded([beat(0), beat(10**6 * S), beat(1_000 * S), beat(1_001 * S)])
+    assert reasons(results) == [("jump_unconfirmed", 10**6 * S)]
+    assert int(twin._state.lines[0, L_NEWEST]) == T + 1_001 * S
+
+
+def test_the_first_event_of_a_line_is_believed() -> None:
+    twin, results = folded([beat(10**9 * S)])
+    assert reasons(results) == []
+    assert int(twin._state.lines[0, L_NEWEST]) == T + 10**9 * S
+
+
+@pytest.mark.parametrize("then", [beat(1_001 * S), beat(S)], ids=["confirmed", "refuted"])
+def test_held_events_survive_a_snapshot(then: Ev) -> None:
+    events = [beat(0), beat(1_000 * S, seq=7), then, heartbeat(T + 50 * S), heartbeat(T + 1_020 * S)]
+    twin = PartitionTwin(PLANT, 0)
+    results = [twin.fold(block(events[:2]))]
+    assert "rejected" not in results[0].tables
+    twin = PartitionTwin.restore(PLANT, 0, twin.snapshot())
+    results.append(twin.fold(block(events[2:], 2)))
+    whole, once = folded(events)
+    assert multisets(results) == multisets([once])
+    assert twin.snapshot() == whole.snapshot()
+
+
+def test_lines_do_not_confirm_each_other() -> None:
+    both = one_line(
+        [Station("A")],
+        more_lines=one_line([Station("C")], max_jump_ns=JUMP).lines,
+        lateness_ns=LATENESS,
+        max_jump_ns=JUMP,
+    )
+    events = [beat(0), beat(0, 1, line=1), beat(1_000 * S), beat(1_001 * S, 1, line=1), beat(S)]
+    twin = PartitionTwin(both, 0)
+    results = twin.fold(block(events))
+    assert reasons(results) == [("jump_unconfirmed", 1_000 * S)]
+    assert twin._state.lines[:, L_NEWEST].tolist() == [T + S, T]
