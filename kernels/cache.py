@@ -1,7 +1,7 @@
 """Where compiled kernels are kept: a folder per state of the sources.
 
-numba looks only at the file a kernel stands in, so after an edit of `counters.py` it would go on using the old code that
-was compiled into the fold. Hence one folder per hash of all sources here.
+numba looks only at the file a kernel stands in, so after an edit of `counters.py` it would go on using the old code
+that was compiled into the fold. Hence one folder per hash of all sources here.
 
 The one place in `kernels/` that looks at the environment and at files: numba settles the folder when a kernel is
 declared, which is before any caller could pass one. No number depends on it.
@@ -11,8 +11,11 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from numba.core import config
+import numba.core.config
+
+config: Any = numba.core.config  # makes its settings at run time
 
 
 def sources_hash(folder: Path) -> str:

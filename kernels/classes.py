@@ -96,6 +96,12 @@ def accrue(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
         return
     klass = row[at.S_CLASS]
     x.total[s, klass] += t - row[at.S_ACCRUED]
+    if row[at.S_ACCRUED] == row[at.S_STOP_START]:
+        # Not when the class changes: what ends at the same instant, by another timer or event, was no stop.
+        if klass == DOWN:
+            x.total[s, DOWNS] += 1
+        elif klass == MINOR_STOP:
+            x.total[s, MINOR_STOPS] += 1
     row[at.S_ACCRUED] = t
     if klass == STOPPED and t - row[at.S_STOP_START] >= m.stations[s, at.SC_MINOR_NS]:
         decide(m, x, line, s, DOWN)
@@ -201,10 +207,15 @@ def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     if same_word and (same_stop or (new == old and same_reason)):
         row[at.S_INTERVAL_WORD] = row[at.S_WORD]
         row[at.S_INTERVAL_REASON] = row[at.S_REASON]
+        if t == row[at.S_SINCE]:
+            row[at.S_ORDER] = x.lines[line, at.L_ORDER]
         return
     ended = old
     if old == STOPPED and not same_stop:
-        decide(m, x, line, s, MINOR_STOP)
+        if t > row[at.S_STOP_START]:
+            decide(m, x, line, s, MINOR_STOP)
+        else:
+            x.lines[line, at.L_UNDECIDED] -= 1
         ended = MINOR_STOP
     if t > row[at.S_SINCE]:
         interval(o, line, s, row, t, ended)
@@ -221,11 +232,8 @@ def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     if new == STOPPED:
         row[at.S_STOP_START] = t
         x.lines[line, at.L_UNDECIDED] += 1
-    elif new == DOWN:
+    elif new in (DOWN, MINOR_STOP):
         row[at.S_STOP_START] = t
-        x.total[s, DOWNS] += 1
-    elif new == MINOR_STOP:
-        x.total[s, MINOR_STOPS] += 1
     row[at.S_CLASS] = new
     set_active(x, o, line, s, t, is_active(new))
     if x.lines[line, at.L_CYCLES] == 0:

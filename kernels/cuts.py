@@ -91,7 +91,8 @@ def close_order(m: Model, x: State, o: Out, line: int, t: int) -> None:
     if x.lines[line, at.L_ORDER] < 0:
         return
     start = x.lines[line, at.L_ORDER_START]
-    close_scope(m, x, line, at.SCOPE_ORDER, start, t)
+    if t > start:
+        close_scope(m, x, line, at.SCOPE_ORDER, start, t)
     n = m.lines[line, at.LC_STATIONS]
     if m.lines[line, at.LC_BUFFERS] and t > start:
         path = o.path

@@ -23,7 +23,7 @@ def room(m: Model, x: State, o: Out, line: int, group: int) -> bool:
     slots = m.lines[line, at.LC_TICK_SLOTS] * m.lines[line, at.LC_WINDOWS] + x.closings.shape[1]
     rows = 4 * n + group
     return bool(
-        x.closings.shape[1] - x.lines[line, at.L_CLOSINGS] >= group + 4
+        x.closings.shape[1] - x.lines[line, at.L_CLOSINGS] >= 4
         and o.kpis.shape[0] - o.n[at.N_KPI] >= n * slots
         and o.intervals.shape[0] - o.n[at.N_INTERVAL] >= rows
         and o.paths.shape[0] - o.n[at.N_PATH] >= rows

@@ -114,5 +114,6 @@ def test_buffers_follow_the_record_without_a_contradiction(plant: Plant) -> None
     assert view.contradictions == 0
     assert len(levels) == len(record)
     recorded = [[row[name] for name in ("B1", "B2", "B3", "B4")] for row in record]
-    different = {row["t"]: (mine, theirs) for row, mine, theirs in zip(record, levels, recorded) if mine != theirs}
+    pairs = zip(record, levels, recorded, strict=True)
+    different = {row["t"]: (mine, theirs) for row, mine, theirs in pairs if mine != theirs}
     assert different == {2879: ([5, 0, 1, 4], [5, 0, 1, 5]), 8037: ([2, 3, 4, 0], [2, 3, 5, 0])}

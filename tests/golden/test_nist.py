@@ -2,9 +2,11 @@
 
 import gzip
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from twin.audit.read import open_set
@@ -38,7 +40,7 @@ def states(root: Path) -> list[dict[str, Any]]:
     """Rows of the set, times as integers, in the order of time."""
     table = open_set(root, "states").to_table()
     for name in ("start", "end"):
-        table = table.set_column(table.schema.get_field_index(name), name, table.column(name).cast("int64"))
+        table = table.set_column(table.schema.get_field_index(name), name, table.column(name).cast(pa.int64()))
     return sorted(table.to_pylist(), key=lambda row: row["start"])
 
 
@@ -64,7 +66,7 @@ def test_automatic_operation_beside_the_controller_s_own_clock(mazak: Replayed) 
 
 def test_states_follow_each_other_without_a_hole(mazak: Replayed) -> None:
     rows = states(mazak[0])
-    assert all(before["end"] == after["start"] for before, after in zip(rows, rows[1:], strict=False))
+    assert all(before["end"] == after["start"] for before, after in pairwise(rows))
     assert {row["class"] for row in rows if row["state"] == "ACTIVE"} == {"running"}
     assert {row["class"] for row in rows if row["state"] == "READY"} == {"waiting"}
     stops = {row["class"] for row in rows if row["state"] in ("STOPPED", "FEED_HOLD", "INTERRUPTED")}
@@ -87,7 +89,7 @@ def test_a_lost_link_is_unknown(mazak: Replayed) -> None:
 
 def test_key_figures_sum_to_the_time(mazak: Replayed) -> None:
     table = open_set(mazak[0], "kpis").to_table()
-    starts, ends = (table.column(name).cast("int64").to_pylist() for name in ("start", "end"))
+    starts, ends = (table.column(name).cast(pa.int64()).to_numpy().tolist() for name in ("start", "end"))
     assert table.num_rows > 100
     for row, start, end in zip(table.to_pylist(), starts, ends, strict=True):
         assert sum(row[name] for name in CLASS_COLUMNS) == end - start

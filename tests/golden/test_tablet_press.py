@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from twin.audit.read import open_set
@@ -36,7 +37,7 @@ def orders(replayed: tuple[Path, ReplayReport]) -> dict[str, dict[str, Any]]:
     table = open_set(replayed[0], "kpis").to_table()
     for name in ("start", "end"):
         place = table.schema.get_field_index(name)
-        table = table.set_column(place, name, table.column(name).cast("int64"))
+        table = table.set_column(place, name, table.column(name).cast(pa.int64()))
     rows = [r for r in table.to_pylist() if r["window"] == "order" and r["station"] == "press"]
     assert len(rows) == len(BATCHES) == 19
     return {row["order"]: row for row in rows}
@@ -67,9 +68,7 @@ def test_every_nanosecond_of_a_batch_has_one_class(batch: str, orders: dict[str,
     assert round((length_ns - SAMPLE_NS) / 60 / S, 2) == float(published["elapsed_min"])
 
 
-def test_gaps_are_unknown_and_reported(
-    replayed: tuple[Path, ReplayReport], orders: dict[str, dict[str, Any]]
-) -> None:
+def test_gaps_are_unknown_and_reported(replayed: tuple[Path, ReplayReport], orders: dict[str, dict[str, Any]]) -> None:
     """A row stands for ten seconds. What no row stands for is a gap; a row without a speed says nothing."""
     blank: Counter[str] = Counter()
     for log in EXAMPLE.glob("*.csv.gz"):

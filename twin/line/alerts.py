@@ -90,7 +90,7 @@ class Alerts:
             return
         if not known:
             parts = row["good"] + row["scrap"] + row["rework"]
-            if parts * (1 - 1 / row["performance"]) <= self._step[row["line"], row["station"]]:
+            if round(parts - parts / row["performance"]) <= self._step[row["line"], row["station"]]:
                 return
         if known:
             mine.suspects.remove(row["station"])

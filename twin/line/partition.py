@@ -71,7 +71,7 @@ class PartitionTwin:
         self._sequences = np.zeros((len(plant.stations) + len(plant.lines), at.N_Q), np.int64)
         self._held = np.empty((0, at.N_E), np.int64)
         self._held_values: list[bytes] = []
-        self._waiting = np.empty((0, at.N_E), np.int64)
+        self._waiting: list[I64] = []
         self._arrival = 0
         self._out = _out(_OUT_ROWS, len(plant.stations))
 
@@ -81,17 +81,35 @@ class PartitionTwin:
         new = self._preparation.rows(block, self._arrival)
         self._arrival += len(block)
         admitted = self._admit(new, block, results)
-        waiting = np.concatenate([self._waiting, admitted])
-        lines = np.unique(waiting[:, at.E_LINE])
-        lateness = self._numbers.lines[lines, at.LC_LATENESS_NS]
-        watermark = np.zeros(len(self.plant.lines), np.int64)
-        watermark[lines] = self._state.lines[lines, at.L_NEWEST] - lateness
-        due = waiting[:, at.E_TS] < watermark[waiting[:, at.E_LINE]]
-        self._waiting = waiting[~due]
-        events = in_order(waiting[due])
+        if len(admitted):
+            self._waiting.append(admitted)
+        newest = self._state.lines[:, at.L_NEWEST]
+        watermark = np.where(newest > 0, newest - self._numbers.lines[:, at.LC_LATENESS_NS], 0)
+        events = in_order(self._due(watermark))
         results.events = len(events)
+        lines = np.unique(admitted[:, at.E_LINE])
         self._run(events, lines, watermark[lines], results)
         return results
+
+    def _due(self, watermark: I64) -> I64:
+        """Take the waiting events that lie before their line's watermark.
+
+        They wait in the pieces they came in: a piece is looked at only when its oldest event may be due. Copying all
+        that waits with every piece took half the time of a worker.
+        """
+        due = [np.empty((0, at.N_E), np.int64)]
+        waiting = []
+        highest = int(watermark.max())
+        for piece in self._waiting:
+            if int(piece[:, at.E_TS].min()) >= highest:
+                waiting.append(piece)
+                continue
+            ready = piece[:, at.E_TS] < watermark[piece[:, at.E_LINE]]
+            due.append(piece[ready])
+            if not ready.all():
+                waiting.append(piece[~ready])
+        self._waiting = waiting
+        return np.concatenate(due)
 
     def _admit(self, new: I64, block: EventBlock, results: Results) -> I64:
         held = len(self._held)
@@ -254,12 +272,12 @@ class PartitionTwin:
                 plant=self.plant.hash,
                 lines=lines,
                 arrays=snap.pack_arrays(self._state, self._numbers, self.plant, lines),
-                closings=self._state.closings.shape[1],
+                closings=snap.closings_width(self._state),
                 texts=self._texts.all,
                 arrival=self._arrival,
                 held=self._held.tobytes(),
                 held_values=self._held_values,
-                waiting=self._waiting.tobytes(),
+                waiting=b"".join(piece.tobytes() for piece in self._waiting),
                 sequences={"rows": heard.tobytes(), "values": self._sequences[heard].tobytes()},
                 memory=dict(sorted(self._memory.items())),
             )
@@ -281,7 +299,7 @@ class PartitionTwin:
         twin._arrival = saved.arrival
         twin._held = np.frombuffer(saved.held, np.int64).reshape(-1, at.N_E).copy()
         twin._held_values = saved.held_values
-        twin._waiting = np.frombuffer(saved.waiting, np.int64).reshape(-1, at.N_E).copy()
+        twin._waiting = [np.frombuffer(saved.waiting, np.int64).reshape(-1, at.N_E).copy()] if saved.waiting else []
         heard = np.frombuffer(saved.sequences["rows"], np.int64)
         twin._sequences[heard] = np.frombuffer(saved.sequences["values"], np.int64).reshape(-1, at.N_Q)
         twin._memory = saved.memory

@@ -9,7 +9,7 @@ import pyarrow as pa
 from kernels import layout as at
 from kernels.arrays import State
 from twin.line.memory import LineMemory
-from twin.line.numbers import Numbers
+from twin.line.numbers import CLOSINGS, Numbers
 from twin.plant.model import Plant
 
 VERSION: Final = 1
@@ -71,11 +71,59 @@ def _part(name: str, array: "np.typing.NDArray[np.int64]", where: slice) -> "np.
 
 
 def pack_arrays(x: State, n: Numbers, plant: Plant, lines: list[int]) -> dict[str, bytes]:
+    """Rows of these lines, array by array; what no later row can need is zero (see `_needed`)."""
     pieces: dict[str, list[bytes]] = {name: [] for name in State._fields}
+    width = closings_width(x)
     for line in lines:
         for name, where in spans(n, plant, line).items():
-            pieces[name].append(np.ascontiguousarray(_part(name, getattr(x, name), where)).tobytes())
+            part = _part(name, getattr(x, name), where)
+            if name in ("closings", "deltas"):
+                part = part[:, :width].copy()
+                part[:, int(x.lines[line, at.L_CLOSINGS]) :] = 0
+            elif name == "rings":
+                part = np.where(_needed_cuts(x, n, line)[:, None], part, 0)
+            elif name == "ticks":
+                part = np.where(_needed_ticks(x, n, line)[:, None], part, 0)
+            pieces[name].append(np.ascontiguousarray(part).tobytes())
     return {name: b"".join(parts) for name, parts in pieces.items()}
+
+
+def closings_width(x: State) -> int:
+    """Room for closings that the lines need; what there is may be more, depending on how the log was cut."""
+    width = CLOSINGS
+    while width < int(x.lines[:, at.L_CLOSINGS].max(initial=0)):
+        width *= 2
+    return width
+
+
+def _needed_ticks(x: State, n: Numbers, line: int) -> "np.typing.NDArray[np.bool_]":
+    """Of the line's tick contexts, those whose rows are not out yet."""
+    row = n.lines[line]
+    every, slots = int(row[at.LC_PUBLISH_NS]), int(row[at.LC_TICK_SLOTS])
+    needed = np.zeros(slots, np.bool_)
+    waiting = np.arange(x.lines[line, at.L_EMIT_TICK], x.lines[line, at.L_NEXT_TICK], every)
+    needed[waiting // every % slots] = True
+    return needed
+
+
+def _needed_cuts(x: State, n: Numbers, line: int) -> "np.typing.NDArray[np.bool_]":
+    """Of the line's ring rows, those that a later row of results or the view reads.
+
+    A silence is left out in one piece or in several, as the log was cut; older slots hold what was passed then.
+    """
+    row, state = n.lines[line], x.lines[line]
+    count, first = int(row[at.LC_STATIONS]), int(row[at.LC_WINDOW])
+    silent = state[at.L_EMIT_TICK] > state[at.L_LAST] + row[at.LC_HORIZON_NS]
+    needed = []
+    for w in range(first, first + int(row[at.LC_WINDOWS])):
+        length, step, slots = (int(n.windows[w, k]) for k in (at.WC_LENGTH, at.WC_STEP, at.WC_SLOTS))
+        since = int(state[at.L_EMIT_TICK]) if silent else int(min(state[at.L_EMIT_TICK], state[at.L_LAST]))
+        following = int(x.steps[w])
+        cuts = np.arange(max((since - length) // step * step, following - slots * step), following, step)
+        mine = np.zeros(slots, np.bool_)
+        mine[cuts // step % slots] = True
+        needed.append(np.tile(mine, count))
+    return np.concatenate([np.zeros(0, np.bool_), *needed])
 
 
 def unpack_arrays(x: State, n: Numbers, plant: Plant, lines: list[int], arrays: dict[str, bytes]) -> None:

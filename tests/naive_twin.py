@@ -1,0 +1,395 @@
+"""One line in plain Python: every class interval kept, every row summed from them. Slow and obvious."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kernels import codes
+from tests.naive import Buffer, LineFlow, Topology, increment
+from tests.naive import Station as Place
+from tests.support_fold import Ev
+from twin.plant.model import Line
+
+CalendarAt = Callable[[int], tuple[int, str | None, str]]  # class or -1, shift, day
+SEQ_WINDOW = 1_024
+
+
+@dataclass
+class Sequence_:
+    epoch: int
+    first: int
+    newest: int
+    seen: set[int]
+
+
+class Admission:
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.newest: int | None = None
+        self.held: list[Ev] = []
+        self.sequences: dict[int, Sequence_] = {}
+        self.admitted: list[Ev] = []
+        self.rejected: list[tuple[str, int]] = []
+        self.duplicates = 0
+
+    def number(self, e: Ev) -> str | None:
+        known = self.sequences.get(e.station)
+        if known is None:
+            known = self.sequences[e.station] = Sequence_(0, -1, -1, set())
+        if e.epoch < known.epoch:
+            return "stale_epoch"
+        if e.epoch > known.epoch or known.newest < 0:
+            known = self.sequences[e.station] = Sequence_(e.epoch, e.seq, e.seq, {e.seq})
+            return None
+        if e.seq <= known.newest - SEQ_WINDOW:
+            return "late"
+        if e.seq in known.seen or e.seq < known.first:
+            return "duplicate"
+        known.seen.add(e.seq)
+        known.newest = max(known.newest, e.seq)
+        return None
+
+    def take(self, e: Ev) -> None:
+        self.admitted.append(e)
+        self.newest = e.ts if self.newest is None else max(self.newest, e.ts)
+
+    def offer(self, e: Ev) -> None:
+        verdict = self.number(e) if e.seq >= 0 else None
+        if verdict == "duplicate":
+            self.duplicates += 1
+        elif verdict is not None:
+            self.rejected.append((verdict, e.ts))
+        elif self.newest is None or e.ts <= self.newest + self.line.max_jump_ns:
+            if self.newest is not None and e.ts < self.newest - self.line.lateness_ns:
+                self.rejected.append(("late", e.ts))
+                return
+            self.rejected += [("jump_unconfirmed", h.ts) for h in self.held]
+            self.held = []
+            self.take(e)
+        elif any(0 < abs(e.ts - h.ts) <= self.line.max_jump_ns for h in self.held):
+            for h in self.held:
+                if h.ts - e.ts <= self.line.max_jump_ns:
+                    self.take(h)
+                else:
+                    self.rejected.append(("jump_unconfirmed", h.ts))
+            self.held = []
+            if e.ts < self.newest - self.line.lateness_ns:
+                self.rejected.append(("late", e.ts))
+            else:
+                self.take(e)
+        else:
+            self.held.append(e)
+
+
+@dataclass
+class Segment:
+    start: int
+    klass: int
+    end: int | None = None
+
+
+@dataclass
+class StationTwin:
+    segment: Segment
+    since: int
+    seen: int
+    segments: list[Segment]
+    reported: int | None = None
+    word: str | None = None
+    reason: str | None = None
+    shown: tuple[str | None, str | None] = (None, None)
+    order: str | None = None
+    stale: bool = False
+    own: bool = False
+    product: str | None = None
+    counters: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+def phase(e: Ev) -> int:
+    if e.type == codes.CYCLE:
+        return 0 if e.code == codes.END else 6
+    if e.type == codes.ORDER:
+        return 1 if e.code == codes.END else 2
+    return {codes.STATE: 3, codes.COUNT: 4, codes.BUFFER: 5}.get(e.type, 7)
+
+
+class NaiveTwin:
+    def __init__(self, line: Line, calendar: CalendarAt, turns: Sequence[int]) -> None:
+        self.line, self.calendar, self.turns = line, calendar, sorted(turns)
+        self.flow: LineFlow | None = None
+        self.states: list[tuple[int, int, int, Segment, str | None, str | None, str | None]] = []
+        self.made: list[tuple[int, int, str, int, bool]] = []  # ts, station, column, value, is a completion
+        self.closed: list[tuple[str, int, int, str | None, str | None, str | None, int]] = []
+        self.contexts: list[tuple[int, str | None, str | None]] = []  # ts, order, product, after its events
+        self.running: tuple[str, str | None, int] | None = None  # order, product, start
+        self.folded: list[int] = []
+        self.levels = {b.id: b.initial for b in line.buffers}
+
+    def run(self, events: Sequence[Ev]) -> None:
+        self.admission = Admission(self.line)
+        for e in events:
+            self.admission.offer(e)
+        assert self.admission.newest is not None
+        self.until = self.admission.newest - self.line.lateness_ns
+        ordered = sorted(
+            (e for e in self.admission.admitted if e.ts < self.until),
+            key=lambda e: (e.ts, phase(e), -e.station if phase(e) == 6 else e.station, e.epoch, e.seq),
+        )
+        while ordered:
+            t = ordered[0].ts
+            now = [e for e in ordered if e.ts == t]
+            ordered = ordered[len(now) :]
+            if not self.folded:
+                self.begin(t)
+            self.timers(t)
+            self.instant(t, now)
+        if self.folded:
+            self.timers(self.until)
+
+    def begin(self, t: int) -> None:
+        self.t0 = self.shift_start = self.day_start = t
+        self.scheduled, self.shift, self.day = self.calendar(t)
+        self.turns = [x for x in self.turns if x > t]
+        self.stations = []
+        for _ in self.line.stations:
+            first = Segment(t, codes.UNKNOWN)
+            self.stations.append(StationTwin(first, t, t, [first]))
+
+    # Silence and calendar
+    def heard(self, i: int) -> int:
+        station = self.stations[i]
+        if self.flow is None:
+            return station.seen
+        flow = self.flow.stations[i]
+        if flow.state == "done" or (flow.state == "idle" and flow.available is None):
+            return max(station.seen, self.folded[-1])
+        return max(station.seen, flow.since if flow.available is None else flow.available)
+
+    def silent_at(self, i: int) -> int:
+        return self.heard(i) + self.line.stations[i].staleness_ns
+
+    def timers(self, until: int) -> None:
+        while self.folded:
+            due = [self.silent_at(i) for i, s in enumerate(self.stations) if not s.stale]
+            t = min([*due, *self.turns[:1]], default=until + 1)
+            if t > until:
+                return
+            if self.turns and self.turns[0] == t:
+                self.turns.pop(0)
+                self.turn(t)
+            for i, station in enumerate(self.stations):
+                if not station.stale and self.silent_at(i) <= t:
+                    station.stale = True
+                    self.settle(i, t)
+
+    def turn(self, t: int) -> None:
+        before = self.scheduled
+        self.scheduled, shift, day = self.calendar(t)
+        order, product = self.running[:2] if self.running else (None, None)
+        if shift != self.shift:
+            if self.shift is not None:
+                self.closed.append(("shift", self.shift_start, t, self.shift, order, product, self.folded[-1]))
+            self.shift, self.shift_start = shift, t
+        if day != self.day:
+            self.closed.append(("day", self.day_start, t, None, order, product, self.folded[-1]))
+            self.day, self.day_start = day, t
+        if before != self.scheduled:
+            for i in range(len(self.stations)):
+                self.settle(i, t)
+
+    # Events
+    def instant(self, t: int, events: Sequence[Ev]) -> None:
+        self.folded.append(t)
+        unblocked = False
+        for e in events:
+            if phase(e) > 0 and not unblocked:
+                unblocked = True
+                if self.flow:
+                    self.flow._unblock(t)
+            for i, station in enumerate(self.stations):
+                if e.station == i or (e.station < 0 and e.type == codes.HEARTBEAT):
+                    station.stale, station.seen = False, t
+                    station.own = station.own or e.station == i
+            self.apply(e, t)
+        if not unblocked and self.flow:
+            self.flow._unblock(t)
+        for i in range(len(self.stations)):
+            self.settle(i, t)
+        self.contexts.append((t, *(self.running[:2] if self.running else (None, None))))
+
+    def apply(self, e: Ev, t: int) -> None:
+        if e.type == codes.CYCLE:
+            self.cycle(e, t)
+        elif e.type == codes.STATE:
+            station = self.stations[e.station]
+            station.reported, station.word, station.reason = e.code, e.x, e.y
+        elif e.type == codes.COUNT and e.code == codes.PARTS:
+            self.parts(e.station, t, e.a, e.b, e.c, self.product(), False)
+        elif e.type == codes.COUNT:
+            self.counter(e, t)
+        elif e.type == codes.ORDER:
+            if e.code == codes.START or (self.running and self.running[0] == e.x):
+                self.end_order(t)
+            if e.code == codes.START:
+                assert e.x is not None
+                self.running = e.x, e.y, t
+        elif e.type == codes.BUFFER:
+            self.level(e, t)
+
+    def product(self) -> str | None:
+        return self.running[1] if self.running else None
+
+    def end_order(self, t: int) -> None:
+        if self.running and t > self.running[2]:
+            order, product, start = self.running
+            self.closed.append(("order", start, t, self.shift, order, product, t))
+        self.running = None
+
+    def parts(self, i: int, t: int, good: int, scrap: int, rework: int, product: str | None, done: bool) -> None:
+        station = self.line.stations[i]
+        ideal = station.ideal_cycle_ns or 0
+        for known in self.line.products:
+            if known.id == product:
+                ideal = known.ideal_cycle_ns.get(station.id, known.ideal_cycle_ns.get("*", ideal))
+        values = {"good": good, "scrap": scrap, "rework": rework, "ideal_ns": ideal * (good + scrap + rework)}
+        self.made += [(t, i, column, value, done) for column, value in values.items()]
+
+    def counter(self, e: Ev, t: int) -> None:
+        station = self.stations[e.station]
+        rule = next(c for c in self.line.stations[e.station].counters if c.id == e.x)
+        value, epoch = station.counters.get(rule.id, (-1, e.epoch))
+        steps, _ = increment(value, e.a, (rule.modulus or 0) if epoch == e.epoch else 0)
+        station.counters[rule.id] = e.a, e.epoch
+        made = {"good": 0, "scrap": 0, "rework": 0, rule.quality: steps * rule.scale}
+        self.parts(e.station, t, made["good"], made["scrap"], made["rework"], self.product(), False)
+
+    def topology(self) -> Topology:
+        place = {b.id: k for k, b in enumerate(self.line.buffers)}
+        return Topology(
+            [Buffer(b.capacity, self.levels[b.id]) for b in self.line.buffers],
+            [
+                Place(tuple(place[b] for b in s.inputs), None if s.output is None else place[s.output])
+                for s in self.line.stations
+            ],
+        )
+
+    def cycle(self, e: Ev, t: int) -> None:
+        if self.flow is None:
+            self.flow = LineFlow(self.topology(), t)
+        station, flow = self.stations[e.station], self.flow.stations[e.station]
+        known = {p.id for p in self.line.products}
+        named = e.y if e.y in known else None
+        before = flow.cycles, flow.cycle_ns
+        if e.code == codes.END:
+            self.flow._complete(e.station, t)
+            if self.line.stations[e.station].parts_from == "cycle":
+                self.parts(e.station, t, 1, 0, 0, named or station.product or self.product(), True)
+        else:
+            station.product = named
+            self.flow._start(e.station, t)
+            self.flow._unblock(t)
+        self.made.append((t, e.station, "cycles", flow.cycles - before[0], phase(e) == 0))
+        self.made.append((t, e.station, "cycle_ns", flow.cycle_ns - before[1], phase(e) == 0))
+
+    def level(self, e: Ev, t: int) -> None:
+        assert e.x is not None
+        self.levels[e.x] = e.a
+        if self.flow is None:
+            return
+        self.flow.levels[[b.id for b in self.line.buffers].index(e.x)] = e.a
+        self.flow._robbed(t)
+        for i, one in enumerate(self.flow.stations):
+            if one.state == "idle" and one.available is None and self.flow._inputs_full(i):
+                one.available = t
+        self.flow._unblock(t)
+
+    # Classes
+    def resolve(self, i: int) -> int:
+        station = self.stations[i]
+        raw = codes.UNKNOWN if station.reported is None else station.reported
+        if self.flow is not None and raw in (codes.UNKNOWN, codes.RUNNING):
+            flow = self.flow.stations[i]
+            if flow.state == "idle" and flow.available is not None:
+                raw = codes.WAITING if station.own else codes.UNKNOWN
+            else:
+                raw = {"busy": codes.RUNNING, "done": codes.BLOCKED, "idle": codes.STARVED}[flow.state]
+        if raw == codes.RUNNING and not station.stale:
+            return raw
+        if self.scheduled >= 0:
+            return self.scheduled
+        if self.line.requires_order and self.running is None:
+            return codes.NO_ORDER
+        return codes.UNKNOWN if station.stale else raw
+
+    def settle(self, i: int, t: int) -> None:
+        station = self.stations[i]
+        segment = station.segment
+        if segment.klass == codes.STOPPED and t - segment.start >= self.line.stations[i].minor_stop_ns:
+            segment.klass = codes.DOWN
+        old, new = segment.klass, self.resolve(i)
+        order = self.running[0] if self.running else None
+        words = station.word, station.reason
+        same_stop = new == codes.STOPPED and old in (codes.STOPPED, codes.DOWN)
+        if words[0] == station.shown[0] and (same_stop or (new == old and words == station.shown)):
+            station.shown = words
+            if t == station.since:
+                station.order = order
+            return
+        if t > station.since:
+            self.states.append((i, station.since, t, segment, *station.shown, station.order))
+        station.since, station.shown, station.order = t, words, order
+        if new != old and not same_stop:
+            segment.end = t
+            if segment.klass == codes.STOPPED:
+                segment.klass = codes.MINOR_STOP
+            station.segment = Segment(t, new)
+            station.segments.append(station.segment)
+
+    # Rows
+    def vector(self, i: int, start: int, end: int, of_order: bool) -> dict[str, int]:
+        row = dict.fromkeys([f"{name}_ns" for name in codes.CLASS_NAMES[: codes.N_CLASSES]], 0)
+        row |= dict.fromkeys(
+            ["good", "scrap", "rework", "ideal_ns", "cycles", "cycle_ns", "minor_stops", "downs"], 0
+        )
+        for segment in self.stations[i].segments:
+            until = end if segment.end is None else segment.end
+            klass = segment.klass
+            if klass == codes.STOPPED and self.until - segment.start >= self.line.stations[i].minor_stop_ns:
+                klass = codes.DOWN
+            if until <= segment.start:
+                continue
+            row[f"{codes.CLASS_NAMES[klass]}_ns"] += max(0, min(end, until) - max(start, segment.start))
+            if start <= segment.start < end and klass in (codes.DOWN, codes.MINOR_STOP):
+                row["downs" if klass == codes.DOWN else "minor_stops"] += 1
+        for t, station, column, value, completion in self.made:
+            inside = start < t <= end if of_order and completion else start <= t < end
+            if station == i and inside:
+                row[column] += value
+        return row
+
+    def kpis(self, before: int) -> list[dict[str, Any]]:
+        """Rows that end at or before `before`, stations only."""
+        wanted = list(self.closed)
+        every = self.line.publish_every_ns
+        for end in range(self.t0 // every * every + every, self.until + 1, every):
+            last = max((t for t in self.folded if t < end), default=-1)
+            _, order, product = max((c for c in self.contexts if c[0] < end), key=lambda c: c[0])
+            shift = self.calendar(end - 1)[1]
+            wanted += [
+                (w.id, max(end - w.length_ns, self.t0), end, shift, order, product, last) for w in self.line.windows
+            ]
+        found = []
+        for window, start, end, shift, order, product, last in wanted:
+            if end > start and last >= start and end <= before:
+                for i, station in enumerate(self.line.stations):
+                    head = {"station": station.id, "window": window, "start": start, "end": end}
+                    about = {"shift": shift, "order": order, "product": product}
+                    found.append(head | about | self.vector(i, start, end, window == "order"))
+        return found
+
+    def state_rows(self, before: int) -> list[tuple[Any, ...]]:
+        return [
+            (self.line.stations[i].id, start, end, codes.CLASS_NAMES[segment.klass], word, reason, order)
+            for i, start, end, segment, word, reason, order in self.states
+            if end <= before
+        ]

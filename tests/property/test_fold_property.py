@@ -1,0 +1,72 @@
+"""The whole fold against the plain Python twin of a line: every figure of every row."""
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernels import codes
+from tests.naive_twin import NaiveTwin
+from tests.random_logs import ALL_DAYS, SIX, START, ended, logs, small_plant
+from tests.support_fold import S, dicts, fold_once, rows
+from twin.calendar import SCHEDULED
+
+DAY = 86_400
+assert ALL_DAYS == tuple(range(7))
+
+
+def calendar_at(t: int) -> tuple[int, str | None, str]:
+    """tests.random_logs.CALENDAR, written a second time: UTC, so a local day has 86,400 s."""
+    days, second = divmod(t // S, DAY)
+    date = f"1970+{(t // S - SIX - 120) // DAY}"
+    tuesday = days % 7 == 5  # 1970-01-01 was a Thursday
+    name = "a" if SIX + 20 <= second < SIX + 90 else "b" if SIX + 90 <= second < SIX + 300 else None
+    # Only the first day is ever compared.
+    shift = None if name is None else f"2023-11-{14 + days - START // S // DAY} {name}"
+    if tuesday and SIX + 50 <= second < SIX + 60:
+        return (codes.OFF_SHIFT if name is None else codes.PLANNED_STOP), shift, date
+    return (codes.OFF_SHIFT if name is None else SCHEDULED), shift, date
+
+
+def no_calendar(t: int) -> tuple[int, str | None, str]:
+    return SCHEDULED, None, str(t // S // DAY)
+
+
+EDGES = (20, 50, 60, 90, 120, 300)
+
+
+@settings(max_examples=200)
+@given(st.data(), st.booleans(), st.booleans(), st.booleans(), st.booleans())
+def test_every_row(data: st.DataObject, links: bool, cycles: bool, calendar: bool, requires_order: bool) -> None:
+    plant = small_plant(links, calendar, requires_order)
+    events = data.draw(logs(links, cycles))
+    newest = max(e.ts for e in events)
+    log = ended(events)
+    first_day = START // S // DAY * DAY
+    turns = [(first_day + d * DAY + SIX + e) * S for d in range(-1, 3) for e in EDGES]
+    midnights = [(first_day + d * DAY) * S for d in range(-1, 3)]
+    expected = NaiveTwin(plant.lines[0], calendar_at if calendar else no_calendar, turns if calendar else midnights)
+    expected.run(log)
+    _, results = fold_once(plant, log)
+
+    before = min(newest, expected.until) + 50 * S if expected.until > newest else expected.until - 50 * S
+    assert results.duplicates == expected.admission.duplicates
+    assert Counter((r["reason"], r["ts"]) for r in dicts([results], "rejected")) == Counter(
+        expected.admission.rejected
+    )
+    got_states = results.tables.get("states")
+    columns = ["station", "start", "end", "class", "state", "reason", "order"]
+    states = [] if got_states is None else [r for r in rows(got_states, columns) if r[2] <= before]
+    assert Counter(states) == Counter(expected.state_rows(before))
+
+    wanted = {(r["station"], r["window"], r["start"], r["end"]): r for r in expected.kpis(before)}
+    got = {}
+    for row in dicts([results], "kpis"):
+        if row["station"] is not None and row["end"] <= before:
+            key = row["station"], row["window"], row["start"], row["end"]
+            assert key not in got
+            got[key] = row
+    assert set(got) == set(wanted)
+    for key, row in wanted.items():
+        assert {column: got[key][column] for column in row} == row, key
+        assert sum(row[f"{name}_ns"] for name in codes.CLASS_NAMES[: codes.N_CLASSES]) == row["end"] - row["start"]

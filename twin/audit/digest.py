@@ -1,0 +1,156 @@
+"""One hash per set that says whether two audit roots hold the same rows.
+
+The digest of a set is the SHA-256 of a head (set name, column names and kinds) and of its rows' SHA-256 hashes in
+rising order. A row's hash is taken over its cells (without `ORIGIN`), each of fixed width, in the order of
+`twin.results`:
+
+- first one byte per column: 1 where the cell is null (its other bytes are then 0);
+- integers, times (ns) and booleans: int64, little-endian;
+- floats: the bits of the IEEE double, little-endian. Every NaN counts as one NaN (its sign and payload depend on the
+  processor); -0.0 and 0.0 differ (another sign is another computation);
+- text and binary: the SHA-256 of the bytes.
+
+So neither order nor files, dates, partitions, row groups or dictionaries matter, but every cell and every repetition of
+a row does. Sorting the rows themselves by all columns would say the same and need all columns in memory; their hashes
+need 32 bytes per row. A sum of hashes would need no sort, but is easier to forge.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from twin.audit import AuditError
+from twin.audit.layout import check_set, existing_root, published
+from twin.audit.read import damaged, open_file
+from twin.results import ORIGIN, SETS
+
+_BATCH_ROWS: Final = 65_536
+_HASH_BYTES: Final = 32
+_NAN: Final = struct.unpack("<q", struct.pack("<d", float("nan")))[0] & 0x7FF8_0000_0000_0000
+
+Cells = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class SetDigest:
+    rows: int
+    sha256: str
+
+
+def digest(root: Path | str) -> dict[str, SetDigest]:
+    """The digest of every set, also of empty ones. Page checksums are verified. Raises AuditError.
+
+    Memory: 32 bytes per row of the largest set and some 100 MB; time: 1 to 2 us per row.
+    """
+    base = existing_root(root)
+    return {set_name: digest_tables(set_name, _batches(base, set_name)) for set_name in SETS}
+
+
+def columns_of(set_name: str) -> list[str]:
+    """The columns a digest is taken over, in order."""
+    check_set(set_name)
+    return [name for name in SETS[set_name].names if name not in ORIGIN]
+
+
+def digest_tables(set_name: str, tables: Iterable[pa.Table | pa.RecordBatch]) -> SetDigest:
+    """The digest of a set's rows given as tables in any order. Raises AuditError when a column is missing or of
+    another kind."""
+    names = columns_of(set_name)
+    hashes = bytearray()  # grows in place and is sorted in place: 32 bytes per row are all that is kept
+    for table in tables:
+        for batch in table.to_batches(_BATCH_ROWS) if isinstance(table, pa.Table) else [table]:
+            hashes += _row_hashes(set_name, batch)
+    rows = np.frombuffer(hashes, f"S{_HASH_BYTES}")
+    rows.sort()
+    head = "\n".join([set_name, *(f"{name} {_kind(SETS[set_name].field(name).type)}" for name in names), ""])
+    total = hashlib.sha256(head.encode())
+    total.update(hashes)
+    return SetDigest(len(rows), total.hexdigest())
+
+
+def _batches(root: Path, set_name: str) -> Iterator[pa.RecordBatch]:
+    names = columns_of(set_name)
+    for file in published(root, set_name):
+        with open_file(file) as parquet:
+            if missing := sorted(set(names) - set(parquet.schema_arrow.names)):
+                raise AuditError(f"{file.path}: no column {', '.join(missing)}; use the version that wrote this file")
+            try:
+                yield from parquet.iter_batches(_BATCH_ROWS, columns=names)
+            except (OSError, pa.ArrowException) as error:
+                raise damaged(file, error) from error
+
+
+def _kind(kind: pa.DataType) -> str:
+    if isinstance(kind, pa.DictionaryType):
+        kind = kind.value_type
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return "int"
+    if pa.types.is_timestamp(kind):
+        return f"time {kind.unit}"
+    if pa.types.is_floating(kind):
+        return "float"
+    return "text" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else "binary"
+
+
+def _row_hashes(set_name: str, batch: pa.RecordBatch) -> bytes:
+    """SHA-256 of every row, one behind the other."""
+    rows = batch.num_rows
+    if not rows:
+        return b""
+    names = columns_of(set_name)
+    nulls = np.zeros((rows, len(names)), np.uint8)
+    parts: list[Cells] = [nulls]
+    for index, name in enumerate(names):
+        expected = SETS[set_name].field(name).type
+        column: Any = batch.column(name) if name in batch.schema.names else None
+        if column is None or _kind(column.type) != _kind(expected):
+            found = "missing" if column is None else f"of type {column.type}"
+            raise AuditError(
+                f"set {set_name}: column {name} is {found}, not {expected}; read it with the version that wrote it"
+            )
+        if isinstance(column, pa.DictionaryArray) and column.dictionary.null_count:
+            column = column.cast(column.type.value_type)  # a null may also hide in the dictionary
+        parts.append(_cells(column))
+        if column.null_count:
+            nulls[:, index] = column.is_null().to_numpy(zero_copy_only=False)
+            parts[-1][nulls[:, index] != 0] = 0
+    data = np.concatenate(parts, axis=1).data.cast("B")
+    width = len(data) // rows
+    sha256 = hashlib.sha256
+    return b"".join([sha256(data[start : start + width]).digest() for start in range(0, len(data), width)])
+
+
+def _cells(column: Any) -> Cells:
+    """uint8[rows, width]: the canonical bytes of a column (what stands in a null is overwritten by the caller)."""
+    kind = _kind(column.type)
+    rows = len(column)
+    if kind in ("text", "binary"):
+        return _text_cells(column)
+    if kind == "float":
+        values = pc.fill_null(column, 0.0).to_numpy(zero_copy_only=False).astype("<f8")
+        bits = values.view("<i8")
+        bits[np.isnan(values)] = _NAN
+    else:
+        bits = pc.fill_null(column.cast(pa.int64()), 0).to_numpy(zero_copy_only=False).astype("<i8")
+    return np.ascontiguousarray(bits).view(np.uint8).reshape(rows, 8)
+
+
+def _text_cells(column: Any) -> Cells:
+    """Hash every distinct value once: names repeat, and a dictionary longer than the batch is not worth reading."""
+    if isinstance(column, pa.DictionaryArray) and len(column.dictionary) > len(column):
+        column = column.cast(column.type.value_type)
+    if not isinstance(column, pa.DictionaryArray):
+        column = column.dictionary_encode()
+    values = column.dictionary.cast(pa.binary()).to_pylist()
+    known = b"".join([hashlib.sha256(value or b"").digest() for value in values])
+    table = np.frombuffer(known + bytes(_HASH_BYTES), np.uint8).reshape(-1, _HASH_BYTES)
+    codes = pc.fill_null(column.indices.cast(pa.int64()), len(values)).to_numpy(zero_copy_only=False)
+    return cast(Cells, table[codes])

@@ -1,0 +1,178 @@
+"""What every audited column means, and the tables of docs/formats.md made from it."""
+
+from typing import Final
+
+import pyarrow as pa
+
+from kernels.codes import CLASS_NAMES, N_CLASSES
+from twin.results import ORIGIN, SETS, TIME_COLUMN
+
+SET_MEANINGS: Final = {
+    "events": "What was read: one row per decoded event, in the order of arrival.",
+    "states": "One row per interval in which a station was in one time class.",
+    "kpis": "One row per station (and line) and window, shift, day or order: additive integers, then ratios.",
+    "bottlenecks": "One row per station and pane or window: its share of the critical path and the signs beside it.",
+    "alerts": "One row each time an alert was raised or cleared.",
+    "rejected": "What was refused, with the bytes as they came.",
+}
+
+_INTERVAL: Final = {
+    "window": "a window's id, or `shift`, `day`, `order`",
+    "start": "start of the interval (included)",
+    "end": "end of the interval (not included)",
+    "shift": "the shift, or the one at the end of the interval: its date and id",
+    "order": "the order, or the one at the end of the interval",
+    "product": "its product",
+    "revision": "always 0: late events are refused, not folded into a row that was written",
+    "policy": "loss policy of the ratios",
+    "model": "hash of the plant model",
+}
+_COMMON: Final = {
+    "line": "line id",
+    "station": "station id",
+    "source_topic": "topic the row came from (`replay` for a replay)",
+    "source_partition": "its partition (0 for a replay)",
+    "source_offset": "offset of the record it came from or that closed it (replay: running number of the record)",
+}
+MEANINGS: Final[dict[str, dict[str, str]]] = {
+    "events": {
+        **_COMMON,
+        "station": "station id; null: the whole line",
+        "type": "state, count, cycle, order, buffer, heartbeat, correction",
+        "ts": "event time",
+        "epoch": "run of the source, 0 where it sends none",
+        "seq": "number of the event within station and epoch",
+        "state": "the source's own state word",
+        "reason": "reason of a state or a correction",
+        "mode": "mode of a state",
+        "good": "good parts since the last count, or as corrected",
+        "scrap": "scrapped parts, likewise",
+        "rework": "parts to rework, likewise",
+        "counter": "id of a running counter",
+        "value": "its value",
+        "phase": "start or end of a cycle",
+        "unit": "part, serial number",
+        "product": "product id",
+        "action": "start or end of an order",
+        "order": "order id",
+        "quantity": "parts ordered",
+        "buffer": "buffer id",
+        "level": "parts in the buffer",
+        "corrects": "the event that is corrected",
+    },
+    "states": {
+        **_COMMON,
+        **_INTERVAL,
+        "class": "time class: " + ", ".join(CLASS_NAMES[:N_CLASSES]),
+        "state": "the source's own state word",
+        "reason": "the source's reason",
+    },
+    "kpis": {
+        **_COMMON,
+        **_INTERVAL,
+        "station": "station id; null: the line",
+        **{
+            f"{name}_ns": f"time in class {name}; the classes sum to `end` - `start`"
+            for name in CLASS_NAMES[:N_CLASSES]
+        },
+        "good": "good parts",
+        "scrap": "scrapped parts",
+        "rework": "parts to rework",
+        "ideal_ns": "parts made x ideal cycle time of their product",
+        "cycles": "completed cycles",
+        "cycle_ns": "time within them",
+        "minor_stops": "minor stops that began",
+        "downs": "downtimes that began",
+        "availability": "by the policy; null: nothing to divide by",
+        "performance": "by the policy; may pass 1, then `suspect` is set",
+        "quality": "good / all parts",
+        "oee": "availability x performance x quality",
+        "suspect": "performance over 100 %: the ideal cycle time or the counts are wrong",
+        "constraint": "line rows: the constraining station, whose OEE is the line's",
+        "ote": "line rows: overall throughput effectiveness",
+    },
+    "bottlenecks": {
+        **_COMMON,
+        **_INTERVAL,
+        "window": "`pane`, `panes` (the last of them together) or `order`",
+        "critical_path_ns": "this station's time on the critical path; a line's stations sum to `elapsed_ns`",
+        "elapsed_ns": "length of the critical path; panes without an event are left out",
+        "share": "`critical_path_ns` / `elapsed_ns`: a station 1 % faster makes the line `share` x 1 % faster",
+        "share_low": "lower end of its interval (batch means over panes); null: too few panes",
+        "share_high": "upper end",
+        "panes": "panes the interval was made from",
+        "verdict": "the bottleneck's station, or `undecided`",
+        "blocked_ns": "time blocked",
+        "starved_ns": "time starved",
+        "running_ns": "time running",
+        "utilization": "`running_ns` / `elapsed_ns`",
+        "turning_point": "named by the turning point of blocked and starved time",
+        "arrow": "named by the arrow rule",
+        "active_sole_ns": "time as the sole bottleneck by active period, in hindsight",
+        "active_shifting_ns": "time as a shifting bottleneck, in hindsight",
+        "active_causal_ns": "time as the longest active station so far",
+    },
+    "alerts": {
+        **_COMMON,
+        "station": "station id; null: the line",
+        "kind": "down, stale, oee_low, bottleneck_moved, ideal_cycle_suspect",
+        "action": "raised or cleared",
+        "ts": "event time at which it was raised or cleared",
+        "since": "when what it is about began",
+        "value": "the value that passed the limit",
+        "limit": "the limit",
+        "detail": "what the value is, or what changed",
+        "model": "hash of the plant model",
+    },
+    "rejected": {
+        **_COMMON,
+        "reason": "stable reason code",
+        "detail": "a sentence for people",
+        "line": "line id it claimed, where readable",
+        "ts": "event time it claimed, where readable",
+        "value": "the bytes as they came",
+    },
+}
+FOOTER: Final = {
+    "schema_version": "version of the schemas on this page",
+    "set": "name of the set",
+    "topic": "source topic (`replay` for a replay)",
+    "partition": "source partition",
+    "first_offset": "first offset of the interval",
+    "next_offset": "offset after the interval",
+    "model": "hash of the plant model",
+    "policies": "loss policies of its lines",
+    "code_version": "version of taktwin that wrote the file",
+    "previous_sha256": "SHA-256 of the partition's previous file; empty in the first",
+}
+
+
+def markdown() -> str:
+    """The tables of every set and of the footer, as they stand in docs/formats.md."""
+    lines: list[str] = []
+    for set_name, schema in SETS.items():
+        lines += [
+            f"### {set_name}",
+            "",
+            SET_MEANINGS[set_name],
+            f"Foldered by the UTC date of `{TIME_COLUMN[set_name]}`.",
+            "",
+        ]
+        lines += ["| column | type | null | meaning |", "|---|---|---|---|"]
+        lines += [
+            f"| `{field.name}`{' (origin)' if field.name in ORIGIN else ''} | {_type(field.type)} "
+            f"| {'may be' if field.nullable else ''} | {MEANINGS[set_name][field.name]} |"
+            for field in schema
+        ]
+        lines.append("")
+    lines += ["### Footer keys", "", "| key | meaning |", "|---|---|"]
+    lines += [f"| `taktwin.{key}` | {meaning} |" for key, meaning in FOOTER.items()]
+    return "\n".join([*lines, ""])
+
+
+def _type(kind: pa.DataType) -> str:
+    if isinstance(kind, pa.DictionaryType):
+        return "text, dictionary"
+    if pa.types.is_timestamp(kind):
+        return "timestamp, ns, UTC"
+    return {"string": "text", "double": "float64"}.get(str(kind), str(kind))

@@ -1,0 +1,149 @@
+"""Names and folders of an audit root, and the only place that makes them durable.
+
+    ROOT/{set}/date=YYYY-MM-DD/p{partition}-{first_offset}-{next_offset}.parquet      published
+    ROOT/.staging/p{partition}-{first_offset}-{next_offset}-{set}-{date}-{attempt}.parquet
+
+Paths are made of set names, dates and numbers only, never of words that came with the data.
+"""
+
+import contextlib
+import datetime
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from twin.audit import AuditError
+from twin.results import SETS
+
+STAGING: Final = ".staging"
+# Readable by an analyst's account, writable by the worker's alone, whatever the umask.
+FILE_MODE: Final = 0o644
+FOLDER_MODE: Final = 0o755
+
+_DATE: Final = r"\d{4}-\d{2}-\d{2}"
+_FOLDER: Final = re.compile(rf"date=({_DATE})", re.ASCII)
+_FILE: Final = re.compile(r"p(\d{5,10})-(\d{20})-(\d{20})\.parquet", re.ASCII)
+_STAGED: Final = re.compile(rf"p(\d{{5,10}})-\d{{20}}-\d{{20}}-({'|'.join(SETS)})-{_DATE}-\d+\.parquet", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PublishedFile:
+    set: str
+    date: str
+    partition: int
+    first_offset: int
+    next_offset: int
+    path: Path
+
+
+def root_path(root: Path | str) -> Path:
+    """The local folder `root` names. Raises AuditError for a URI: fsync and rename need a real file system."""
+    if isinstance(root, str) and "://" in root:
+        raise AuditError(
+            f"{root}: an audit root is a local or mounted folder; copy published files elsewhere afterwards"
+        )
+    return Path(root)
+
+
+def final_name(set_name: str, date: str, partition: int, first_offset: int, next_offset: int) -> str:
+    """Published path relative to the root."""
+    return f"{set_name}/date={date}/p{partition:05d}-{first_offset:020d}-{next_offset:020d}.parquet"
+
+
+def staged_name(set_name: str, date: str, partition: int, first_offset: int, next_offset: int, attempt: int) -> str:
+    """Staged path relative to the root. The partition leads, so that no other partition's files are ever matched."""
+    return f"{STAGING}/p{partition:05d}-{first_offset:020d}-{next_offset:020d}-{set_name}-{date}-{attempt}.parquet"
+
+
+def is_final(name: str) -> bool:
+    parts = name.split("/")
+    return (
+        len(parts) == 3
+        and parts[0] in SETS
+        and _FOLDER.fullmatch(parts[1]) is not None
+        and _FILE.fullmatch(parts[2]) is not None
+    )
+
+
+def is_staged(name: str) -> bool:
+    folder, _, file = name.partition("/")
+    return folder == STAGING and _STAGED.fullmatch(file) is not None
+
+
+def existing_root(root: Path | str) -> Path:
+    """`root`, if it is a folder. Raises AuditError."""
+    path = root_path(root)
+    if not path.is_dir():
+        raise AuditError(f"{path}: no such audit root; name the folder that holds events/, kpis/ and the other sets")
+    return path
+
+
+def check_set(set_name: str) -> None:
+    if set_name not in SETS:
+        raise AuditError(f"{set_name!r}: no such set; the sets are {', '.join(SETS)}")
+
+
+def published(root: Path, set_name: str) -> list[PublishedFile]:
+    """Published files of a set by date, partition and offset. Names of any other shape are not the audit's: skipped."""
+    check_set(set_name)
+    found = []
+    try:
+        for folder in (root / set_name).iterdir():
+            date = _date_of(folder.name)
+            if date is None:
+                continue
+            for path in folder.iterdir():
+                name = _FILE.fullmatch(path.name)
+                if name is not None:
+                    partition, first, following = map(int, name.groups())
+                    found.append(PublishedFile(set_name, date, partition, first, following, path))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise AuditError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error
+    return sorted(found)
+
+
+def _date_of(folder: str) -> str | None:
+    match = _FOLDER.fullmatch(folder)
+    with contextlib.suppress(ValueError):  # 2025-99-99
+        return datetime.date.fromisoformat(match[1]).isoformat() if match is not None else None
+    return None
+
+
+def staged(root: Path, partition: int) -> list[str]:
+    """Staged paths of one partition, relative to the root."""
+    try:
+        names = [path.name for path in (root / STAGING).iterdir()]
+    except FileNotFoundError:
+        return []
+    matches = [match for match in map(_STAGED.fullmatch, names) if match is not None]
+    return sorted(f"{STAGING}/{match[0]}" for match in matches if int(match[1]) == partition)
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable: a renamed file may otherwise be gone after a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents, each made durable in its parent."""
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        folder.mkdir(FOLDER_MODE, exist_ok=True)
+        sync_folder(folder.parent)

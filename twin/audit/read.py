@@ -1,0 +1,136 @@
+"""Published rows only: what a reader sees of an audit root."""
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.fs as fs
+import pyarrow.parquet as pq
+
+from twin.audit import AuditError
+from twin.audit.layout import PublishedFile, check_set, existing_root, published
+from twin.results import SETS, TIME_COLUMN
+
+_DATE: Final = pa.field("date", pa.date32())
+
+
+@dataclass(frozen=True, slots=True)
+class SetListing:
+    """What one set holds. Times are ns since 1970 UTC of the set's time column, None when no row has one."""
+
+    files: int
+    rows: int
+    bytes: int
+    first_ns: int | None
+    last_ns: int | None
+    # Partition -> offset ranges [first, next), touching ones joined. A hole may be natural: an interval without a row
+    # of the set writes no file.
+    offsets: dict[int, tuple[tuple[int, int], ...]]
+    models: tuple[str, ...]
+    topics: tuple[str, ...]
+
+    @property
+    def partitions(self) -> tuple[int, ...]:
+        return tuple(self.offsets)
+
+
+def open_set(root: Path | str, set_name: str) -> ds.Dataset:
+    """The published rows of a set, with `date` from the folder as last column. Page checksums are verified on reading.
+
+    Files that appear later are not in it. Raises AuditError.
+    """
+    check_set(set_name)
+    base = existing_root(root)
+    schema = SETS[set_name].append(_DATE)
+    files = published(base, set_name)
+    options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    parquet = ds.ParquetFileFormat(default_fragment_scan_options=options)
+    date, local = ds.field("date"), fs.LocalFileSystem()
+    fragments = [
+        parquet.make_fragment(
+            str(file.path), local, partition_expression=date == pa.scalar(datetime.date.fromisoformat(file.date))
+        )
+        for file in files
+    ]
+    return ds.FileSystemDataset(fragments, schema, parquet)
+
+
+def open_file(file: PublishedFile) -> pq.ParquetFile:
+    """A published file whose pages are checked against their checksums when read. Raises AuditError."""
+    try:
+        return pq.ParquetFile(file.path, page_checksum_verification=True)
+    except (OSError, pa.ArrowException) as error:
+        raise damaged(file, error) from error
+
+
+def damaged(file: PublishedFile, error: Exception) -> AuditError:
+    return AuditError(
+        f"{file.path}: not readable as published ({error}); the file was cut or changed: restore it from a copy, or "
+        f"replay offsets {file.first_offset} to {file.next_offset} of partition {file.partition} into a new root"
+    )
+
+
+def footer(parquet: pq.ParquetFile) -> dict[str, str]:
+    """The `taktwin.*` keys of a file's footer, without that prefix."""
+    pairs = cast("dict[bytes, bytes]", parquet.metadata.metadata or {})
+    prefix = b"taktwin."
+    return {key[len(prefix) :].decode(): value.decode() for key, value in pairs.items() if key.startswith(prefix)}
+
+
+def ls(root: Path | str) -> dict[str, SetListing]:
+    """Every set's listing, from footers alone (no page is read). Staged files are not counted. Raises AuditError."""
+    base = existing_root(root)
+    return {set_name: _list(set_name, published(base, set_name)) for set_name in SETS}
+
+
+def _list(set_name: str, files: list[PublishedFile]) -> SetListing:
+    rows = size = 0
+    times: list[int] = []
+    ranges: dict[int, set[tuple[int, int]]] = {}
+    models, topics = set(), set()
+    for file in files:
+        with open_file(file) as parquet:
+            rows += parquet.metadata.num_rows
+            size += file.path.stat().st_size
+            keys = footer(parquet)
+            if "model" not in keys or "topic" not in keys:
+                raise AuditError(f"{file.path}: no taktwin footer, so no twin wrote it; move it out of the audit root")
+            times += _times(parquet, TIME_COLUMN[set_name])
+        models.add(keys["model"])
+        topics.add(keys["topic"])
+        ranges.setdefault(file.partition, set()).add((file.first_offset, file.next_offset))
+    return SetListing(
+        files=len(files),
+        rows=rows,
+        bytes=size,
+        first_ns=min(times, default=None),
+        last_ns=max(times, default=None),
+        offsets={partition: _joined(found) for partition, found in sorted(ranges.items())},
+        models=tuple(sorted(models)),
+        topics=tuple(sorted(topics)),
+    )
+
+
+def _times(parquet: pq.ParquetFile, column: str) -> list[int]:
+    """Least and greatest value of each row group's time column, ns."""
+    index = parquet.schema_arrow.get_field_index(column)  # no nested columns: leaf and field count alike
+    found = []
+    for group in range(parquet.metadata.num_row_groups):
+        statistics: Any = parquet.metadata.row_group(group).column(index).statistics
+        if statistics is not None and statistics.has_min_max:
+            found += [int(statistics.min_raw), int(statistics.max_raw)]
+    return found
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    joined: list[tuple[int, int]] = []
+    for first, following in sorted(ranges):
+        if joined and first <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], following)
+        else:
+            joined.append((first, following))
+    return tuple(joined)

@@ -1,0 +1,155 @@
+"""Rows on their way into the audit: origin columns, the checks every row passes, and the order within a file."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from twin.audit import AuditError
+from twin.events.block import Rejected
+from twin.results import CLASS_COLUMNS, NAME, ORIGIN, REJECTED, SETS, TIME_COLUMN
+
+I64 = npt.NDArray[np.int64]
+_DAY_NS: Final = 86_400_000_000_000
+# A refused time may be any time at all. Rows of one interval spread over more dates than this go to date=1970-01-01
+# together: otherwise one broken clock could make a folder and a file per row.
+MAX_REJECTED_DATES: Final = 31
+# Events and rejected rows keep the order of arrival, from which a recomputation reads them again.
+_ARRIVAL: Final = ("source_offset",)
+_ORDER: Final = {
+    "events": _ARRIVAL,
+    "states": ("line", "station", "end", "start"),
+    "kpis": ("line", "station", "window", "end", "start", "revision"),
+    "bottlenecks": ("line", "station", "window", "end", "start", "revision"),
+    "alerts": ("line", "station", "ts", "kind", "action"),
+    "rejected": _ARRIVAL,
+}
+
+
+def with_origin(table: pa.Table, topic: str, partition: int, offset: int | I64) -> pa.Table:
+    """`table` with the columns of `twin.results.ORIGIN` behind its own.
+
+    `offset` is the offset of the record each row came from: int64[rows], or one number for all rows.
+    """
+    rows = table.num_rows
+    topics = pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([topic], pa.string()))
+    origin = REJECTED.field(ORIGIN[0]), REJECTED.field(ORIGIN[1]), REJECTED.field(ORIGIN[2])
+    columns = (
+        topics,
+        pa.array(np.full(rows, partition, np.int32)),
+        pa.array(np.broadcast_to(np.asarray(offset, np.int64), (rows,)).copy()),
+    )
+    for field, column in zip(origin, columns, strict=True):
+        table = table.append_column(field, column)
+    return table
+
+
+def rejected_table(rejected: Sequence[Rejected], topic: str, partition: int) -> pa.Table:
+    """Rows of the set `rejected`, origin columns included (each row has the offset of its own record)."""
+    columns: list[Any] = [
+        pa.array([r.reason for r in rejected], pa.string()).dictionary_encode().cast(NAME),
+        pa.array([_text(r.detail) for r in rejected], pa.string()),
+        pa.array([_text(r.line) for r in rejected], pa.string()),
+        pa.array([_int64(r.ts) for r in rejected], pa.int64()).cast(REJECTED.field("ts").type),
+        pa.array([r.value for r in rejected], pa.binary()),
+    ]
+    own = pa.schema([field for field in REJECTED if field.name not in ORIGIN])
+    offsets = np.fromiter((r.offset for r in rejected), np.int64, len(rejected))
+    return with_origin(pa.Table.from_arrays(columns, schema=own), topic, partition, offsets)
+
+
+def _text(value: str | None) -> str | None:
+    """Refused input may hold half a surrogate pair, which no UTF-8 column takes; the bytes stand in `value`."""
+    return None if value is None else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _int64(value: int | None) -> int | None:
+    return value if value is not None and -(1 << 63) <= value < 1 << 63 else None
+
+
+def check_rows(set_name: str, table: pa.Table) -> None:
+    """Raise AuditError unless `table` has the set's schema, no null where none may be, and true sums."""
+    expected = SETS[set_name]
+    if not table.schema.equals(expected):
+        wrong = sorted({f"{f.name}: {f.type}" for f in expected} ^ {f"{f.name}: {f.type}" for f in table.schema}) or [
+            "the order of the columns, or which of them may be null"
+        ]
+        raise AuditError(
+            f"set {set_name}: the table's schema is not the one in twin.results; they differ in {'; '.join(wrong)}"
+        )
+    for field in expected:
+        if not field.nullable and table.column(field.name).null_count:
+            raise AuditError(f"set {set_name}: column {field.name} holds a null; every row must have one")
+        if isinstance(field.type, pa.DictionaryType) and any(
+            chunk.dictionary.null_count
+            for chunk in cast("list[pa.DictionaryArray[Any, Any]]", table.column(field.name).chunks)
+        ):
+            raise AuditError(f"set {set_name}: the dictionary of column {field.name} holds a null; use a null index")
+    if set_name == "kpis":
+        _check_sums(table)
+
+
+def integers(column: "pa.ChunkedArray[Any]") -> I64:
+    """A column of integers or times as int64, null as 0."""
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
+    if column.null_count:
+        column = cast("pa.ChunkedArray[Any]", pc.fill_null(column, cast(Any, 0)))  # the stubs forget the scalar
+    return cast(I64, column.to_numpy().astype(np.int64, copy=False))
+
+
+def _check_sums(table: pa.Table) -> None:
+    """The time classes of every row must sum to the length of its interval, to the nanosecond."""
+    length = integers(table.column("end")) - integers(table.column("start"))
+    total = np.zeros(table.num_rows, np.int64)
+    for name in CLASS_COLUMNS:
+        total += integers(table.column(name))
+    wrong = np.flatnonzero(total != length)
+    if wrong.size:
+        row = int(wrong[0])
+        line, station, window = (table.column(name)[row].as_py() for name in ("line", "station", "window"))
+        start = np.datetime64(int(integers(table.column("start"))[row]), "ns")
+        raise AuditError(
+            f"set kpis: the time classes sum to {total[row]} ns but the interval is {length[row]} ns long "
+            f"(line {line}, station {station or '(line)'}, window {window}, start {start}Z; {wrong.size} such rows). "
+            "Nothing is written: a figure that does not add up proves nothing. Keep the input and report the fault"
+        )
+
+
+def _sort_key(column: "pa.ChunkedArray[Any]") -> I64:
+    """int64[rows] in the column's order; null comes first."""
+    if not pa.types.is_dictionary(column.type):
+        return integers(column)
+    encoded = cast("pa.DictionaryArray[Any, Any]", column.combine_chunks())
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = cast("pa.DictionaryArray[Any, Any]", pa.concat_arrays(encoded.chunks))
+    ranks = pc.rank(encoded.dictionary, tiebreaker="dense").to_numpy().astype(np.int64)
+    codes = integers(pa.chunked_array([encoded.indices.fill_null(-1)]))
+    return np.append(ranks, 0)[codes]
+
+
+def _days(set_name: str, table: pa.Table) -> I64:
+    """Days since 1970 (UTC) of every row; 0 for a refused record without a time that could be read."""
+    days = integers(table.column(TIME_COLUMN[set_name])) // _DAY_NS
+    if set_name == "rejected" and len(np.unique(days)) > MAX_REJECTED_DATES:
+        days = np.zeros_like(days)
+    return days
+
+
+def by_date(set_name: str, tables: Sequence[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
+    """One sorted table per UTC date, dates rising. Rows equal in every sort key keep the order in which they came."""
+    table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    days = _days(set_name, table)
+    keys = [days, *(_sort_key(table.column(name)) for name in _ORDER[set_name])]
+    order = np.lexsort(keys[::-1])
+    if np.any(np.diff(order) < 0):
+        table = table.take(pa.array(order, pa.int64()))
+        days = days[order]
+    bounds = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
+    for start, end in itertools.pairwise(bounds):
+        if end > start:
+            yield str(np.datetime64(int(days[start]), "D")), table.slice(start, end - start)

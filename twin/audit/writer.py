@@ -1,0 +1,288 @@
+"""Parquet sets in which only committed rows can be seen: stage, then (after the commit) publish."""
+
+import contextlib
+import errno
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import IO, Any, Final, cast
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from twin.audit import AuditError, layout
+from twin.audit.rows import by_date, check_rows
+from twin.results import NAME, SCHEMA_VERSION, SETS
+
+ROW_GROUP_ROWS: Final = 131_072
+# The hash before the first file of a partition.
+GENESIS: Final = ""
+
+
+class StagedFile(msgspec.Struct, frozen=True):
+    set: str
+    path: str  # published, relative to the root
+    staged: str  # relative to the root
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """The files of one interval of a partition's offsets, [first_offset, next_offset); JSON by msgspec."""
+
+    partition: int
+    first_offset: int
+    next_offset: int
+    chain: str  # SHA-256 of the partition's last file, this manifest's included
+    files: tuple[StagedFile, ...] = ()
+
+
+class _HashedFile(io.RawIOBase):
+    """A new file that knows the SHA-256 of what was written. After an error it takes no more bytes."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, layout.FILE_MODE)
+        self._hash = hashlib.sha256()
+        self.size = 0
+        self.error: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.size
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        length = len(view)
+        if self.error is not None:
+            return length  # Parquet's writer writes a footer when it is closed: after an error that goes nowhere
+        self._hash.update(view)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            self.error = error
+            raise
+        self.size += length
+        return length
+
+    def finish(self) -> str:
+        """Make the bytes durable. Returns their SHA-256."""
+        os.fsync(self._descriptor)
+        return self._hash.hexdigest()
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+
+class AuditWriter:
+    """Collects rows of one partition and writes them as immutable, chained Parquet files.
+
+    `chain` is the last manifest's after a restart. Every public method raises AuditError.
+    """
+
+    def __init__(
+        self,
+        root: Path | str,
+        partition: int,
+        *,
+        topic: str,
+        plant_hash: str,
+        policies: str,
+        code_version: str,
+        chain: str = GENESIS,
+    ) -> None:
+        self.root = layout.root_path(root)
+        self.partition = partition
+        self.chain = chain
+        self._footer = {
+            "taktwin.schema_version": str(SCHEMA_VERSION),
+            "taktwin.topic": topic,
+            "taktwin.partition": str(partition),
+            "taktwin.model": plant_hash,
+            "taktwin.policies": policies,
+            "taktwin.code_version": code_version,
+        }
+        self._tables: dict[str, list[pa.Table]] = {}
+        self._rows = 0
+        self._bytes = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows added since the last stage."""
+        return self._rows
+
+    @property
+    def bytes(self) -> int:
+        """Their size in memory."""
+        return self._bytes
+
+    def add(self, set_name: str, table: pa.Table) -> None:
+        """Take rows of the set's full schema (`twin.results.SETS`). A row that breaks an invariant is refused here."""
+        layout.check_set(set_name)
+        if not table.num_rows:
+            return
+        check_rows(set_name, table)
+        self._tables.setdefault(set_name, []).append(table)
+        self._rows += table.num_rows
+        self._bytes += table.nbytes
+
+    def stage(self, first_offset: int, next_offset: int) -> Manifest:
+        """Write and fsync all rows taken so far, visible to nobody. After an error it may be tried again."""
+        if not 0 <= first_offset <= next_offset:
+            raise AuditError(f"partition {self.partition}: offsets [{first_offset}, {next_offset}) are not a range")
+        files: list[StagedFile] = []
+        chain = self.chain
+        try:
+            if self._tables:
+                layout.make_folder(self.root / layout.STAGING)
+            for set_name in SETS:
+                if set_name not in self._tables:
+                    continue
+                for date, table in by_date(set_name, self._tables[set_name]):
+                    files.append(self._write(set_name, date, table, (first_offset, next_offset), chain))
+                    chain = files[-1].sha256
+            if files:
+                layout.sync_folder(self.root / layout.STAGING)
+        except (OSError, AuditError) as error:
+            for file in files:
+                with contextlib.suppress(OSError):
+                    (self.root / file.staged).unlink()
+            if isinstance(error, AuditError):
+                raise
+            raise _write_error(error, self.root) from error
+        self.chain = chain
+        self._tables, self._rows, self._bytes = {}, 0, 0
+        return Manifest(self.partition, first_offset, next_offset, chain, tuple(files))
+
+    def _write(self, set_name: str, date: str, table: pa.Table, offsets: tuple[int, int], previous: str) -> StagedFile:
+        name = layout.final_name(set_name, date, self.partition, *offsets)
+        if (self.root / name).exists():
+            raise AuditError(
+                f"{self.root / name}: already published: these offsets were audited before. Was the topic made anew, "
+                "or the group's offset set back? Move the old audit root away or continue after its last offset"
+            )
+        staged, sink = self._create(set_name, date, offsets)
+        path = self.root / staged
+        footer = self._footer | {
+            "taktwin.set": set_name,
+            "taktwin.first_offset": str(offsets[0]),
+            "taktwin.next_offset": str(offsets[1]),
+            "taktwin.previous_sha256": previous,
+        }
+        try:
+            with sink:
+                _write_parquet(sink, table, footer)
+                digest = sink.finish()
+        except (OSError, pa.ArrowException) as error:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            if isinstance(failed := sink.error or error, OSError):
+                raise _write_error(failed, path) from error
+            raise AuditError(f"{path}: Parquet cannot hold these rows of set {set_name}: {error}") from error
+        return StagedFile(set_name, name, staged, table.num_rows, sink.size, digest)
+
+    def _create(self, set_name: str, date: str, offsets: tuple[int, int]) -> tuple[str, _HashedFile]:
+        """A new staged file. An owner that lost the partition may still write: its files are never reopened."""
+        attempt = 0
+        while True:
+            staged = layout.staged_name(set_name, date, self.partition, *offsets, attempt)
+            try:
+                return staged, _HashedFile(self.root / staged)
+            except FileExistsError:
+                attempt += 1
+
+    def publish(self, manifest: Manifest) -> None:
+        """Rename the staged files to their final names. May be repeated; renames nothing unless all files are there."""
+        if manifest.partition != self.partition:
+            raise AuditError(f"manifest of partition {manifest.partition} given to the writer of {self.partition}")
+        try:
+            moves = [move for file in manifest.files if (move := self._check(file)) is not None]
+            for source, target in moves:
+                layout.make_folder(target.parent)
+                source.replace(target)
+            for folder in {target.parent for _, target in moves}:
+                layout.sync_folder(folder)
+            if moves:
+                layout.sync_folder(self.root / layout.STAGING)
+        except OSError as error:
+            raise _write_error(error, self.root) from error
+
+    def _check(self, file: StagedFile) -> tuple[Path, Path] | None:
+        """What to rename to what; None when it is done already."""
+        if not layout.is_final(file.path) or not layout.is_staged(file.staged):
+            raise AuditError(
+                f"manifest names {file.staged!r} and {file.path!r}, which no writer made; discard the snapshot"
+            )
+        source, target = self.root / file.staged, self.root / file.path
+        if target.exists():
+            if target.stat().st_size != file.bytes or layout.sha256_of(target) != file.sha256:
+                raise AuditError(
+                    f"{target}: published with other bytes than the committed manifest names (SHA-256 {file.sha256}); "
+                    "it was changed, or two twins share this root: keep both files and find out which"
+                )
+            source.unlink(missing_ok=True)
+            return None
+        if not source.exists():
+            raise AuditError(
+                f"{source}: committed but neither staged nor published as {target}; was the staging folder cleaned, or "
+                "the root moved? Restore it, or set the group's offset back before this interval and replay it"
+            )
+        if source.stat().st_size != file.bytes:
+            raise AuditError(
+                f"{source}: {source.stat().st_size} bytes, but {file.bytes} were staged; the file is damaged: set the "
+                "group's offset back before this interval and replay it"
+            )
+        return source, target
+
+    def discard_foreign(self, keep: Manifest | None) -> None:
+        """Remove staged files of this partition that `keep` does not name: they were never committed."""
+        kept = {file.staged for file in keep.files} if keep is not None else set()
+        try:
+            foreign = [name for name in layout.staged(self.root, self.partition) if name not in kept]
+            for name in foreign:
+                (self.root / name).unlink(missing_ok=True)
+            if foreign:
+                layout.sync_folder(self.root / layout.STAGING)
+        except OSError as error:
+            raise _write_error(error, self.root / layout.STAGING) from error
+
+
+def _write_parquet(sink: _HashedFile, table: pa.Table, footer: dict[str, str]) -> None:
+    integral = [
+        field.name for field in table.schema if pa.types.is_timestamp(field.type) or pa.types.is_integer(field.type)
+    ]
+    writer = pq.ParquetWriter(
+        cast("IO[bytes]", sink),
+        table.schema,
+        compression="zstd",
+        use_dictionary=cast(
+            Any, [field.name for field in table.schema if field.type == NAME]
+        ),  # the stubs know bool only
+        column_encoding=dict.fromkeys(integral, "DELTA_BINARY_PACKED"),
+        write_page_checksum=True,
+    )
+    try:
+        writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+        writer.add_key_value_metadata(footer)
+    finally:
+        writer.close()
+
+
+def _write_error(error: OSError, path: Path) -> AuditError:
+    """Says the file, the errno and what to do."""
+    number = error.errno or errno.EIO
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        advice = "make room (or raise the limit) and start again; nothing of this interval was published"
+    elif number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        advice = "give this user the right to write there and start again; nothing of this interval was published"
+    else:
+        advice = "check the disk and start again; nothing of this interval was published"
+    name = errno.errorcode.get(number, str(number))
+    return AuditError(f"{error.filename or path}: {name}: {os.strerror(number)}; {advice}")
