@@ -122,6 +122,7 @@ class TwinWorker:
         await self._health.start()
 
     async def stop(self) -> None:
+        self.release()  # a run or a view that still comes finds no state, so nothing to publish
         await self._health.stop()
         await self._publisher.stop()
 

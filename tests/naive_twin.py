@@ -15,7 +15,7 @@ SEQ_WINDOW = 1_024
 
 
 @dataclass
-class Sequence_:
+class Numbered:
     epoch: int
     first: int
     newest: int
@@ -27,7 +27,7 @@ class Admission:
         self.line = line
         self.newest: int | None = None
         self.held: list[Ev] = []
-        self.sequences: dict[int, Sequence_] = {}
+        self.sequences: dict[int, Numbered] = {}
         self.admitted: list[Ev] = []
         self.rejected: list[tuple[str, int]] = []
         self.duplicates = 0
@@ -35,11 +35,11 @@ class Admission:
     def number(self, e: Ev) -> str | None:
         known = self.sequences.get(e.station)
         if known is None:
-            known = self.sequences[e.station] = Sequence_(0, -1, -1, set())
+            known = self.sequences[e.station] = Numbered(0, -1, -1, set())
         if e.epoch < known.epoch:
             return "stale_epoch"
         if e.epoch > known.epoch or known.newest < 0:
-            known = self.sequences[e.station] = Sequence_(e.epoch, e.seq, e.seq, {e.seq})
+            known = self.sequences[e.station] = Numbered(e.epoch, e.seq, e.seq, {e.seq})
             return None
         if e.seq <= known.newest - SEQ_WINDOW:
             return "late"
@@ -348,9 +348,7 @@ class NaiveTwin:
     # Rows
     def vector(self, i: int, start: int, end: int, of_order: bool) -> dict[str, int]:
         row = dict.fromkeys([f"{name}_ns" for name in codes.CLASS_NAMES[: codes.N_CLASSES]], 0)
-        row |= dict.fromkeys(
-            ["good", "scrap", "rework", "ideal_ns", "cycles", "cycle_ns", "minor_stops", "downs"], 0
-        )
+        row |= dict.fromkeys(["good", "scrap", "rework", "ideal_ns", "cycles", "cycle_ns", "minor_stops", "downs"], 0)
         for segment in self.stations[i].segments:
             until = end if segment.end is None else segment.end
             klass = segment.klass

@@ -92,25 +92,38 @@ _GAPS: Final = (0, 0, 0, 1, S // 2, S, S, 2 * S, 3 * S, 5 * S, 7 * S, 10 * S, 13
 _LONG: Final = (20 * S, 25 * S, 71 * S, 150 * S, 299 * S, 301 * S, 700 * S)
 _BACK: Final = (0, 0, 0, 0, S, 2 * S, LATENESS, LATENESS + 1, 5 * S)
 _KINDS: Final = ("state", "state", "state", "count", "counter", "cycle", "cycle", "order", "buffer", "beat", "all")
+# What a log is about: a little of everything, stops, orders over cycles, counters.
+_TOPICS: Final = (
+    _KINDS,
+    _KINDS,
+    ("state",),
+    ("state", "all"),
+    ("order", "cycle", "cycle", "cycle"),
+    ("counter", "order"),
+)
 _SEQS: Final = ("next", "next", "next", "none", "same", "gap", "old", "restart", "back")
 
 
 @st.composite
 def logs(draw: st.DrawFn, links: bool, cycles: bool, lines: int = 1, size: int = 40) -> list[Ev]:
     """Events in order of arrival."""
+    topic = draw(st.sampled_from(_TOPICS))
+    brief = draw(st.booleans())
+    # Lists are short on the whole unless they must not be.
+    least = draw(st.sampled_from((1, size // 2)))
     step = st.tuples(
-        st.sampled_from(_GAPS + (_LONG if draw(st.booleans()) else ())),
+        st.sampled_from((0, 0, S, 5 * S, 7 * S) if brief else _GAPS + (_LONG if draw(st.booleans()) else ())),
         st.sampled_from(_BACK if draw(st.booleans()) else (0,)),
         st.integers(0, lines - 1),
         st.integers(0, 2),
-        st.sampled_from(_KINDS),
+        st.sampled_from(topic),
         st.integers(0, 9),
         st.sampled_from(_SEQS if draw(st.booleans()) else ("none",)),
     )
     times = [START + draw(st.integers(0, 12)) * S // 2] * lines
     seqs: dict[tuple[int, int], tuple[int, int]] = {}
     events: list[Ev] = []
-    for gap, back, line, local, kind, value, numbered in draw(st.lists(step, min_size=1, max_size=size)):
+    for gap, back, line, local, kind, value, numbered in draw(st.lists(step, min_size=least, max_size=size)):
         times[line] += gap
         if kind == "cycle" and not cycles:
             kind = "count"

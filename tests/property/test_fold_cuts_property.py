@@ -1,5 +1,6 @@
 """However the log is cut into blocks, and whenever the twin is saved and read again: the same rows, the same bytes."""
 
+import itertools
 from typing import Any
 
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ def in_blocks(plant: Plant, events: list[Ev], cuts: list[int], save: bool) -> tu
     twin = PartitionTwin(plant, 0)
     results = []
     edges = [0, *sorted(cuts), len(events)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         results.append(twin.fold(block(events[begin:end], begin)))
         if save:
             saved = twin.snapshot()

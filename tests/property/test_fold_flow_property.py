@@ -35,17 +35,13 @@ def topologies(draw: st.DrawFn) -> naive.Topology:
 
     shape = draw(st.sampled_from(["serial", "assembly", "shared", "merge"]))
     if shape == "assembly":
-        return naive.Topology(
-            buffers(3), [station((), 0), station((), 1), station((0, 1), 2), station((2,), None)]
-        )
+        return naive.Topology(buffers(3), [station((), 0), station((), 1), station((0, 1), 2), station((2,), None)])
     if shape == "shared":
         return naive.Topology(buffers(2), [station((), 0), station((0,), 1), station((0,), 1), station((1,), None)])
     if shape == "merge":
         return naive.Topology(buffers(1), [station((), 0), station((), 0), station((0,), None)])
     n = draw(st.integers(1, 4))
-    return naive.Topology(
-        buffers(n - 1), [station((i - 1,) if i else (), i if i < n - 1 else None) for i in range(n)]
-    )
+    return naive.Topology(buffers(n - 1), [station((i - 1,) if i else (), i if i < n - 1 else None) for i in range(n)])
 
 
 def plant_of(topology: naive.Topology) -> Plant:

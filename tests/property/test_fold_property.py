@@ -12,7 +12,7 @@ from tests.support_fold import S, dicts, fold_once, rows
 from twin.calendar import SCHEDULED
 
 DAY = 86_400
-assert ALL_DAYS == tuple(range(7))
+assert tuple(range(7)) == ALL_DAYS
 
 
 def calendar_at(t: int) -> tuple[int, str | None, str]:
@@ -51,9 +51,7 @@ def test_every_row(data: st.DataObject, links: bool, cycles: bool, calendar: boo
 
     before = min(newest, expected.until) + 50 * S if expected.until > newest else expected.until - 50 * S
     assert results.duplicates == expected.admission.duplicates
-    assert Counter((r["reason"], r["ts"]) for r in dicts([results], "rejected")) == Counter(
-        expected.admission.rejected
-    )
+    assert Counter((r["reason"], r["ts"]) for r in dicts([results], "rejected")) == Counter(expected.admission.rejected)
     got_states = results.tables.get("states")
     columns = ["station", "start", "end", "class", "state", "reason", "order"]
     states = [] if got_states is None else [r for r in rows(got_states, columns) if r[2] <= before]

@@ -1,0 +1,28 @@
+"""What still runs while a worker stops must not make an orderly end look like a failure."""
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from faust.types import TP
+
+from streams.settings import Settings
+from streams.worker import TwinWorker
+from tests.support_streams import PLANT, FakeTwin
+from twin.plant import loads
+
+
+async def test_after_the_stop_nothing_is_published(tmp_path: Path) -> None:
+    """The publisher is closed before Faust ends the tasks: a view made in between ended the worker with code 70."""
+    plant = loads(PLANT, "plant.toml")
+    worker = TwinWorker(Settings(audit=str(tmp_path), view_interval_s=0.01), plant, FakeTwin)
+    app: Any = SimpleNamespace(should_stop=False)
+    worker.app = app
+    state: Any = SimpleNamespace(twin=FakeTwin(plant, 0, {"line-0": [1, 1]}))
+    worker.checkpoints.states = {TP("twin.events", 0): state}
+    await worker.stop()
+    views = asyncio.create_task(worker.send_views())
+    await asyncio.sleep(0.05)
+    app.should_stop = True
+    await views
