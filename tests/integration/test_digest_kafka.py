@@ -84,7 +84,8 @@ async def test_every_way_gives_the_same_rows(
         folder = tmp_path / ways
         folder.mkdir()
         own = replace(own_settings(broker, f"{prefix}-{ways}", folder), plant=str(case.plant))
-        own = replace(own, partitions=4 if ways == "two" else 1)
+        # Views of a thousand stations four times a second would take most of the test's time.
+        own = replace(own, partitions=4 if ways == "two" else 1, view_interval_s=2.0, checkpoint_interval_s=1.0)
         await ensure(own)
         settings.append(own)
     two, one = settings

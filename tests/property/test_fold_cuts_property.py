@@ -25,7 +25,7 @@ def in_blocks(plant: Plant, events: list[Ev], cuts: list[int], save: bool) -> tu
     return twin.snapshot(), results
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(st.data(), st.booleans(), st.booleans(), st.booleans(), st.booleans(), st.integers(1, 3))
 def test_any_cut(
     data: st.DataObject, links: bool, cycles: bool, calendar: bool, requires_order: bool, lines: int
