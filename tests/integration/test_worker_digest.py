@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import twin.line
 from streams import exits
 from streams.broker import LocalBroker, free_port
 from streams.feed import feed
@@ -18,10 +17,7 @@ from twin.audit.digest import digest
 from twin.plant import load
 from twin.sources import open_logs
 
-pytestmark = [
-    pytest.mark.kafka,
-    pytest.mark.skipif(not hasattr(twin.line, "PartitionTwin"), reason="twin.line is not there yet"),
-]
+pytestmark = pytest.mark.kafka
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PLANT = EXAMPLES / "demo" / "plant.toml"
