@@ -95,7 +95,7 @@ class PartitionTwin:
         """Take the waiting events that lie before their line's watermark.
 
         They wait in the pieces they came in: a piece is looked at only when its oldest event may be due. Copying all
-        that waits with every piece took half the time of a worker.
+        that waits with every block took a fifth of the time.
         """
         due = [np.empty((0, at.N_E), np.int64)]
         waiting = []
