@@ -80,7 +80,7 @@ def query(args: argparse.Namespace) -> int:
     from streams.cli.output import as_json, columns
     from twin.audit.query import query as run_query
 
-    table = run_query(args.root, args.sql)
+    table = _readable_times(run_query(args.root, args.sql))
     if args.json:
         as_json([{key: _plain(value) for key, value in row.items()} for row in table.to_pylist()])
         return 0
@@ -107,6 +107,16 @@ def digest(args: argparse.Namespace) -> int:
                 beside = f"  DIFFERS: {other[name].rows:,} rows there" if name in differing else "  same"
             line(f"{value.sha256}  {name} ({value.rows:,} rows){beside}")
     return 1 if differing else 0
+
+
+def _readable_times(table: Any) -> Any:
+    """Instants as text, to the nanosecond: Python's own type for them ends at microseconds."""
+    import pyarrow as pa
+
+    for i, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            table = table.set_column(i, field.name, table.column(i).cast(pa.string()))
+    return table
 
 
 def _plain(value: object) -> object:

@@ -171,3 +171,13 @@ def test_the_settings_in_the_documentation_are_current() -> None:
     text = (home / "docs" / "operating.md").read_text()
     assert with_settings(text) == text, "run `make docs`"
     assert "| `TAKTWIN_BOOTSTRAP` | `127.0.0.1:9092` |" in text
+
+
+def test_a_query_shows_instants_to_the_nanosecond() -> None:
+    import pyarrow as pa
+
+    from streams.cli.audit import _readable_times
+
+    instants = pa.array([1_567_401_494_000_000_001, None], pa.timestamp("ns", tz="UTC"))
+    shown = _readable_times(pa.table({"ts": instants, "n": [1, 2]})).to_pylist()
+    assert shown == [{"ts": "2019-09-02 05:18:14.000000001Z", "n": 1}, {"ts": None, "n": 2}]
