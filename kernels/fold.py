@@ -49,6 +49,10 @@ def read_counter(m: Model, x: State, s: int, k: int, epoch: int, value: int, pro
     row[at.K_SEEN] = 1
     row[at.K_VALUE] = value
     row[at.K_EPOCH] = epoch
+    if steps > m.stations[s, at.SC_MAX_PARTS] // m.counters[k, at.KC_SCALE]:
+        # No station makes that much between two readings: another counter, or a glitch. A new baseline, and counted.
+        x.lines[m.stations[s, at.SC_LINE], at.L_CONTRADICTIONS] += 1
+        return
     parts = steps * m.counters[k, at.KC_SCALE]
     quality = m.counters[k, at.KC_QUALITY]
     good = parts if quality == GOOD else 0

@@ -172,7 +172,8 @@ SC_INPUT: Final = 4  # offset into `inputs`
 SC_INPUTS: Final = 5
 SC_PARTS_FROM_CYCLE: Final = 6
 SC_IDEAL: Final = 7  # offset into `ideal`: [no product, product 0, product 1, ...]
-N_SC: Final = 8
+SC_MAX_PARTS: Final = 8  # most parts that one event may add
+N_SC: Final = 9
 WC_LENGTH: Final = 0
 WC_STEP: Final = 1
 WC_RING: Final = 2  # offset of the first station's ring
@@ -256,6 +257,7 @@ LATE: Final = 2
 STALE_EPOCH: Final = 3
 HELD: Final = 4  # a jump ahead that nothing has confirmed yet
 UNCONFIRMED: Final = 5
+IMPOSSIBLE: Final = 6
 
 # Numbers of rows written so far.
 N_KPI: Final = 0

@@ -17,6 +17,10 @@ from twin.plant.model import Calendar, Line, Plant, Station
 I64 = npt.NDArray[np.int64]
 
 UNLIMITED: Final = 1 << 40
+# One event may not add more parts, nor more ideal time, than this: sums of int64 then last for centuries of honest
+# work, and a glitch of a gateway cannot make them wrap.
+MAX_PARTS: Final = 1_000_000_000
+MAX_WORK_NS: Final = 366 * 86_400_000_000_000
 CLOSINGS: Final = 8  # grows when more shifts and orders end within one stop of undecided length
 _QUALITY: Final = {"good": GOOD, "scrap": SCRAP, "rework": REWORK}
 # A calendar is read this far beyond the events at hand, so that it is read again once in a few months of event time.
@@ -99,6 +103,7 @@ def numbers(plant: Plant) -> Numbers:
             row[at.SC_OUTPUT] = buffer_of[station.output] if station.output is not None else -1
             row[at.SC_INPUT], row[at.SC_INPUTS] = len(inputs), len(station.inputs)
             row[at.SC_PARTS_FROM_CYCLE], row[at.SC_IDEAL] = int(station.parts_from == "cycle"), len(ideal)
+            row[at.SC_MAX_PARTS] = min(MAX_PARTS, MAX_WORK_NS // max(1, *ideal_ns(line, station)))
             stations.append(row)
             inputs += [buffer_of[b] for b in station.inputs]
             ideal += ideal_ns(line, station)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from kernels import layout as at
 from kernels.admit import admit
 from kernels.arrays import Model, Out
-from kernels.codes import HEARTBEAT
+from kernels.codes import COUNT, HEARTBEAT, PARTS
 from kernels.fold import fold, pass_time
 from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock
 from twin.line import snapshot as snap
@@ -32,6 +32,7 @@ I64 = npt.NDArray[np.int64]
 _OUT_ROWS: Final = 8_192  # grows where one instant needs more
 _REASONS: Final = {
     at.LATE: ("late", "older than the line's watermark (newest event less the allowed lateness)"),
+    at.IMPOSSIBLE: ("impossible_value", "more parts than the station can make in a year, or over 1,000,000,000"),
     at.STALE_EPOCH: ("stale_epoch", "of an epoch before the station's newest one"),
     at.UNCONFIRMED: ("jump_unconfirmed", "ahead of the line by more than max_jump, and nothing confirmed it"),
 }
@@ -80,7 +81,11 @@ class PartitionTwin:
         results = Results()
         new = self._preparation.rows(block, self._arrival)
         self._arrival += len(block)
+        new, block, impossible = self._possible(new, block)
         admitted = self._admit(new, block, results)
+        if impossible is not None:
+            tables = [impossible, *(results.tables[name] for name in ("rejected",) if name in results.tables)]
+            results.tables["rejected"] = pa.concat_tables(tables).unify_dictionaries()
         if len(admitted):
             self._waiting.append(admitted)
         newest = self._state.lines[:, at.L_NEWEST]
@@ -90,6 +95,19 @@ class PartitionTwin:
         lines = np.unique(admitted[:, at.E_LINE])
         self._run(events, lines, watermark[lines], results)
         return results
+
+    def _possible(self, new: I64, block: EventBlock) -> tuple[I64, EventBlock, pa.Table | None]:
+        """Without the counts that no station can have made in one go; those as refused rows."""
+        limit = self._numbers.stations[new[:, at.E_STATION], at.SC_MAX_PARTS]
+        # Each is cut first: the sum of three int64 may wrap.
+        parts = sum(np.minimum(new[:, column], limit + 1) for column in (at.E_A, at.E_B, at.E_C))
+        impossible = (new[:, at.E_TYPE] == COUNT) & (new[:, at.E_CODE] == PARTS) & (parts > limit)
+        if not impossible.any():
+            return new, block, None
+        bad, good = np.flatnonzero(impossible), np.flatnonzero(~impossible)
+        values = dict(zip(bad.tolist(), json_records(_pick(block, bad), self.plant), strict=True))
+        verdict = np.full(len(bad), at.IMPOSSIBLE, np.int8)
+        return new[good], _pick(block, good), self._rejected(new[bad], verdict, bad, values)
 
     def _due(self, watermark: I64) -> I64:
         """Take the waiting events that lie before their line's watermark.
