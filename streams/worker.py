@@ -122,6 +122,7 @@ class TwinWorker:
         await self._health.start()
 
     async def stop(self) -> None:
+        self._publish_views()  # otherwise what came in the last moments would not be shown until the next start
         self.release()  # a run or a view that still comes finds no state, so nothing to publish
         await self._health.stop()
         await self._publisher.stop()
@@ -210,14 +211,16 @@ class TwinWorker:
         interval_s = self.settings.view_interval_s
         while interval_s and not self.app.should_stop:
             await asyncio.sleep(interval_s)
-            if self._publisher.behind:
-                continue
-            for state in list(self.checkpoints.states.values()):
-                for view in state.twin.view(clock.now_ns()):
-                    value = msgspec.json.encode(view)
-                    if self._views.get(view.line) != value:
-                        self._views[view.line] = value
-                        self._publisher.view(view.line, value)
+            if not self._publisher.behind:
+                self._publish_views()
+
+    def _publish_views(self) -> None:
+        for state in list(self.checkpoints.states.values()):
+            for view in state.twin.view(clock.now_ns()):
+                value = msgspec.json.encode(view)
+                if self._views.get(view.line) != value:
+                    self._views[view.line] = value
+                    self._publisher.view(view.line, value)
 
     async def watch(self) -> None:
         """End a worker that holds partitions without a state: Faust goes on as if a seek that timed out had worked."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 from faust.types import TP
 
 from streams.settings import Settings
@@ -21,7 +22,10 @@ async def test_after_the_stop_nothing_is_published(tmp_path: Path) -> None:
     worker.app = app
     state: Any = SimpleNamespace(twin=FakeTwin(plant, 0, {"line-0": [1, 1]}))
     worker.checkpoints.states = {TP("twin.events", 0): state}
+    # As after a last look: the stop itself has nothing new to show, what comes behind it would have.
+    worker._views = {view.line: msgspec.json.encode(view) for view in state.twin.view(None)}
     await worker.stop()
+    state.twin.lines["line-0"] = [2, 2]
     views = asyncio.create_task(worker.send_views())
     await asyncio.sleep(0.05)
     app.should_stop = True
