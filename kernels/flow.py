@@ -40,7 +40,6 @@ from kernels.layout import (
     SC_LINE,
     SC_OUTPUT,
     V_PANE,
-    V_TOTAL,
 )
 
 I64 = npt.NDArray[np.int64]
@@ -302,6 +301,3 @@ def closing_vector(m: Model, x: State, line: int, scope: int, t: int, out: I64) 
     for j in range(n):
         out[j] = x.vectors[scope, at + j]
     out[source - lo] += t - max(x.stations[source, S_CYCLE_TS], scope_start(x, line, scope))
-
-
-__all__ = ["V_TOTAL", "begin_cycles", "closing_vector", "complete", "reset_scope", "set_level", "start", "unblock"]

@@ -84,8 +84,8 @@ class PartitionTwin:
         new, block, impossible = self._possible(new, block)
         admitted = self._admit(new, block, results)
         if impossible is not None:
-            tables = [impossible, *(results.tables[name] for name in ("rejected",) if name in results.tables)]
-            results.tables["rejected"] = pa.concat_tables(tables).unify_dictionaries()
+            other = results.tables.get("rejected", impossible.slice(0, 0))
+            results.tables["rejected"] = pa.concat_tables([impossible, other]).unify_dictionaries()
         if len(admitted):
             self._waiting.append(admitted)
         newest = self._state.lines[:, at.L_NEWEST]
