@@ -10,7 +10,7 @@ import pyarrow as pa
 from aiokafka.structs import ConsumerRecord
 
 from streams.checkpoint import PartitionState
-from twin.audit.rows import rejected_table, with_origin
+from twin.audit.rows import events_with_origin, rejected_table, with_origin
 from twin.events.block import INTEGER_COLUMNS, EventBlock, Rejected
 from twin.plant.model import Plant
 from twin.wire.decode import Decoder
@@ -77,7 +77,7 @@ class Processor:
         ]
         late = results.tables.get("rejected")
         if len(block):
-            state.take("events", with_origin(events_table(block, self._plant), *origin, block.offset))
+            state.take("events", events_with_origin(events_table(block, self._plant), *origin, block.offset))
         if rejected:
             state.take("rejected", rejected_table(rejected, *origin))
         if late is not None and late.num_rows:

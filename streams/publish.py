@@ -21,6 +21,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from streams import topics
 from streams.settings import Settings
 from twin.events.block import Rejected
+from twin.results import IDENTITY
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +33,6 @@ MOST_REJECTED_BYTES: Final = 900_000
 # How long the producer tries before a batch is lost and the worker must end: longer than a broker's restart.
 _DELIVERY_LIMIT_S: Final = 120.0
 
-# What makes a row itself, by set.
-IDENTITY: Final = {
-    "kpis": ("line", "station", "window", "start", "end", "revision", "policy", "model"),
-    "bottlenecks": ("line", "station", "window", "start", "end", "revision", "policy", "model"),
-    "alerts": ("line", "station", "kind", "action", "ts", "model"),
-}
 _TOPIC_OF: Final = {"kpis": topics.KPIS, "bottlenecks": topics.KPIS, "alerts": topics.ALERTS}
 Headers = list[tuple[str, bytes]]  # a list: aiokafka takes no other sequence
 Place = tuple[str, int]  # topic, partition
@@ -63,7 +58,7 @@ def json_rows(set_name: str, table: pa.Table) -> Iterator[tuple[str, bytes]]:
         columns[name] = (pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ") if is_time else column).to_pylist()
     for values in zip(*columns.values(), strict=True):
         row = dict(zip(columns, values, strict=True))
-        identity = record_id(set_name, *(row[name] for name in IDENTITY[set_name]))
+        identity = record_id(set_name, *(row[name] for name in (*IDENTITY[set_name], "revision")))
         yield row["line"], msgspec.json.encode({"id": identity, "set": set_name, **row})
 
 

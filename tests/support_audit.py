@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from twin.audit.writer import AuditWriter, Manifest
-from twin.results import CLASS_COLUMNS, ORIGIN, SETS
+from twin.results import CLASS_COLUMNS, INDEX, ORIGIN, SETS
 
 DAY_NS = 86_400_000_000_000
 NOON_NS = 1_750_075_200_123_456_789  # 2025-06-16T12:00:00.123456789Z
@@ -21,6 +21,10 @@ def rows(set_name: str, count: int, seed: int = 0, *, days: int = 1) -> list[dic
     for number in range(count):
         row = {field.name: _cell(rng, field, days) for field in SETS[set_name]}
         row |= {"source_topic": "twin.events", "source_partition": 3, "source_offset": number // 2}
+        if INDEX in row:
+            row[INDEX] = number % 2
+        if "revised" in row:
+            row |= {"revision": 0, "revised": None, "retracted": False}
         if "end" in row:
             row["start"] = row["end"] - rng.randrange(1, 3_600_000_000_000)
         if set_name == "kpis":

@@ -82,7 +82,7 @@ class FakeTwin:
             entry[1] = (entry[1] * 1_000_003 + seq) % _PRIME
             if entry[0] % 100 == 0:
                 alerts.append({"line": line, "kind": "down", "action": "raised", "ts": ts, "detail": str(entry[1])})
-        rows = [{"model": self.plant.hash, **alert} for alert in alerts]
+        rows = [{"model": self.plant.hash, "revision": 0, "retracted": False, **alert} for alert in alerts]
         return FakeResults({"alerts": pa.Table.from_pylist(rows, schema=_ALERTS)}, len(block))
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import pyarrow as pa
 
 from twin.audit import AuditError, layout, read
-from twin.audit.rows import rejected_table, with_origin
+from twin.audit.rows import events_with_origin, rejected_table, with_origin
 from twin.audit.writer import AuditWriter
 from twin.events.block import EventBlock, Rejected
 from twin.line import PartitionTwin
@@ -118,7 +118,7 @@ class _Replay:
 
     def _fold(self, block: EventBlock) -> None:
         events = events_table(block, self._plant)
-        self._add("events", with_origin(events, TOPIC, PARTITION, block.offset))
+        self._add("events", events_with_origin(events, TOPIC, PARTITION, block.offset))
         results = self._twin.fold(block)
         for set_name, table in results.tables.items():
             self._add(set_name, with_origin(table, TOPIC, PARTITION, int(block.offset[-1])))

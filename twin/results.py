@@ -4,19 +4,20 @@ Additive integers come first; every ratio beside them can be made again from the
 a digest leaves it out, so that the same log gives the same digest over any topic, partition or file.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
 from kernels.codes import CLASS_NAMES, N_CLASSES
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 TS = pa.timestamp("ns", tz="UTC")
 TEXT = pa.string()
 NAME = pa.dictionary(pa.int32(), pa.string())
 
-ORIGIN: Final = ("source_topic", "source_partition", "source_offset")
+INDEX: Final = "source_index"
+ORIGIN: Final = ("source_topic", "source_partition", "source_offset", INDEX)
 _ORIGIN_FIELDS: Final = [
     pa.field("source_topic", NAME),
     pa.field("source_partition", pa.int32(), nullable=False),
@@ -49,8 +50,16 @@ EVENTS: Final = pa.schema(
         pa.field("level", pa.int64()),
         pa.field("corrects", TEXT),
         *_ORIGIN_FIELDS,
+        pa.field(INDEX, pa.int32(), nullable=False),  # of the event within its record
     ]
 )
+
+# A row that late news has changed is written again with a higher revision; the newest one of a row's identity counts.
+_REVISION: Final["list[pa.Field[Any]]"] = [
+    pa.field("revision", pa.int32(), nullable=False),
+    pa.field("revised", TS),  # the line's event time at which it replaced what stood there; null: the first
+    pa.field("retracted", pa.bool_(), nullable=False),  # nothing stands there any more
+]
 
 STATES: Final = pa.schema(
     [
@@ -62,6 +71,7 @@ STATES: Final = pa.schema(
         pa.field("state", NAME),  # the source's own word
         pa.field("reason", NAME),
         pa.field("order", NAME),
+        *_REVISION,
         pa.field("model", NAME, nullable=False),
         *_ORIGIN_FIELDS,
     ]
@@ -69,7 +79,7 @@ STATES: Final = pa.schema(
 
 CLASS_COLUMNS: Final = tuple(f"{name}_ns" for name in CLASS_NAMES[:N_CLASSES])
 
-_INTERVAL: Final = [
+_INTERVAL: Final["list[pa.Field[Any]]"] = [
     pa.field("line", NAME, nullable=False),
     pa.field("station", NAME),  # null: the line
     pa.field("window", NAME, nullable=False),  # a window's id, or shift, day, order
@@ -78,7 +88,7 @@ _INTERVAL: Final = [
     pa.field("shift", NAME),
     pa.field("order", NAME),
     pa.field("product", NAME),
-    pa.field("revision", pa.int32(), nullable=False),
+    *_REVISION,
     pa.field("policy", NAME, nullable=False),
     pa.field("model", NAME, nullable=False),
 ]
@@ -142,6 +152,7 @@ ALERTS: Final = pa.schema(
         pa.field("value", pa.float64()),
         pa.field("limit", pa.float64()),
         pa.field("detail", TEXT),
+        *_REVISION,
         pa.field("model", NAME, nullable=False),
         *_ORIGIN_FIELDS,
     ]
@@ -157,6 +168,14 @@ REJECTED: Final = pa.schema(
         *_ORIGIN_FIELDS,
     ]
 )
+
+# What makes a row of results itself; of several with one identity the highest revision counts.
+IDENTITY: Final = {
+    "states": ("line", "station", "start", "model"),
+    "kpis": ("line", "station", "window", "start", "end", "policy", "model"),
+    "bottlenecks": ("line", "station", "window", "start", "end", "policy", "model"),
+    "alerts": ("line", "station", "kind", "action", "ts", "model"),
+}
 
 SETS: Final[dict[str, pa.Schema]] = {
     "events": EVENTS,

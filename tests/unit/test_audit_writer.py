@@ -12,7 +12,7 @@ import pytest
 
 from tests.support_audit import DAY_NS, NOON_NS, flip, plain, rows, table, write, writer
 from twin.audit import AuditError, digest, layout, read
-from twin.audit.rows import MAX_REJECTED_DATES, rejected_table, with_origin
+from twin.audit.rows import MAX_REJECTED_DATES, events_with_origin, rejected_table, with_origin
 from twin.audit.writer import Manifest
 from twin.events.block import Rejected
 from twin.results import ORIGIN, REJECTED, SCHEMA_VERSION, SETS, TIME_COLUMN
@@ -364,12 +364,14 @@ def test_broken_clocks_do_not_make_a_file_per_row(tmp_path: Path) -> None:
 def test_origin_columns() -> None:
     own = table("events", rows("events", 4), origin=False)
     offsets = pc.cast(pa.array([5, 5, 6, 8]), pa.int64()).to_numpy()
-    each, same = with_origin(own, "t", 2, offsets), with_origin(own, "t", 2, 9)
-    assert each.schema.equals(same.schema)
+    each = events_with_origin(own, "t", 2, offsets)
     assert each.schema.equals(SETS["events"])
+    assert each.column("source_index").to_pylist() == [0, 1, 0, 0]
     assert each.column("source_offset").to_pylist() == [5, 5, 6, 8]
-    assert same.column("source_offset").to_pylist() == [9] * 4
-    assert with_origin(own.slice(0, 0), "t", 2, 9).schema.equals(SETS["events"])
+    assert events_with_origin(own.slice(0, 0), "t", 2, offsets[:0]).schema.equals(SETS["events"])
+    alerts = table("alerts", rows("alerts", 3), origin=False)
+    assert with_origin(alerts, "t", 2, 9).schema.equals(SETS["alerts"])
+    assert with_origin(alerts, "t", 2, 9).column("source_offset").to_pylist() == [9] * 3
 
 
 def test_dictionaries_of_different_blocks_meet_in_one_file(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from kernels.codes import STATE
 from tests.support_sources import EPOCH, S, plant, run
+from twin.audit.rows import events_with_origin
 from twin.events.block import EventBlock
 from twin.results import EVENTS
 from twin.sources import SourceError, open_log, open_logs
@@ -23,10 +24,7 @@ def block(times: list[int]) -> EventBlock:
 
 def save(folder: Path, name: str, times: list[int], offsets: list[int], partition: int = 0) -> Path:
     table = events_table(block(times), plant())
-    n = len(times)
-    table = table.append_column(EVENTS.field("source_topic"), pa.array(["t"] * n).dictionary_encode())
-    table = table.append_column(EVENTS.field("source_partition"), pa.array([partition] * n, pa.int32()))
-    table = table.append_column(EVENTS.field("source_offset"), pa.array(offsets, pa.int64()))
+    table = events_with_origin(table, "t", partition, np.array(offsets, np.int64))
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table.cast(EVENTS), path, write_page_checksum=True, compression="none")

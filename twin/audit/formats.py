@@ -16,6 +16,11 @@ SET_MEANINGS: Final = {
     "rejected": "What was refused, with the bytes as they came.",
 }
 
+_REVISION: Final = {
+    "revision": "0, or the number of the line's revision that wrote this row again: the highest of a row counts",
+    "revised": "the line's event time at that revision; null in revision 0",
+    "retracted": "nothing stands here any more since that revision; the figures are those that stood here",
+}
 _INTERVAL: Final = {
     "window": "a window's id, or `shift`, `day`, `order`",
     "start": "start of the interval (included)",
@@ -23,7 +28,7 @@ _INTERVAL: Final = {
     "shift": "the shift, or the one at the end of the interval: its date and id",
     "order": "the order, or the one at the end of the interval",
     "product": "its product",
-    "revision": "always 0: late events are refused, not folded into a row that was written",
+    **_REVISION,
     "policy": "loss policy of the ratios",
     "model": "hash of the plant model",
 }
@@ -59,6 +64,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "buffer": "buffer id",
         "level": "parts in the buffer",
         "corrects": "the event that is corrected",
+        "source_index": "place of the event within its record: offset and place are the order of arrival",
     },
     "states": {
         **_COMMON,
@@ -122,6 +128,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "value": "the value that passed the limit",
         "limit": "the limit",
         "detail": "what the value is, or what changed",
+        **_REVISION,
         "model": "hash of the plant model",
     },
     "rejected": {

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from twin.audit import AuditError
 from twin.events.block import Rejected
-from twin.results import CLASS_COLUMNS, NAME, ORIGIN, REJECTED, SETS, TIME_COLUMN
+from twin.results import CLASS_COLUMNS, EVENTS, INDEX, NAME, ORIGIN, REJECTED, SETS, TIME_COLUMN
 
 I64 = npt.NDArray[np.int64]
 _DAY_NS: Final = 86_400_000_000_000
@@ -19,19 +19,26 @@ _DAY_NS: Final = 86_400_000_000_000
 # together: otherwise one broken clock could make a folder and a file per row.
 MAX_REJECTED_DATES: Final = 31
 # Events and rejected rows keep the order of arrival, from which a recomputation reads them again.
-_ARRIVAL: Final = ("source_offset",)
 _ORDER: Final = {
-    "events": _ARRIVAL,
-    "states": ("line", "station", "end", "start"),
+    "events": ("source_offset", INDEX),
+    "states": ("line", "station", "end", "start", "revision"),
     "kpis": ("line", "station", "window", "end", "start", "revision"),
     "bottlenecks": ("line", "station", "window", "end", "start", "revision"),
-    "alerts": ("line", "station", "ts", "kind", "action"),
-    "rejected": _ARRIVAL,
+    "alerts": ("line", "station", "ts", "kind", "action", "revision"),
+    "rejected": ("source_offset",),
 }
 
 
+def events_with_origin(table: pa.Table, topic: str, partition: int, offset: I64) -> pa.Table:
+    """Rows of `events` with their origin, the place within the record included: records are whole and in order."""
+    table = with_origin(table, topic, partition, offset)
+    begins = np.flatnonzero(np.diff(offset, prepend=-1))
+    index = np.arange(len(offset)) - np.repeat(begins, np.diff(begins, append=len(offset)))
+    return table.append_column(EVENTS.field(INDEX), pa.array(index.astype(np.int32)))
+
+
 def with_origin(table: pa.Table, topic: str, partition: int, offset: int | I64) -> pa.Table:
-    """`table` with the columns of `twin.results.ORIGIN` behind its own.
+    """`table` with the columns of `twin.results.ORIGIN` behind its own, but for the place within the record.
 
     `offset` is the offset of the record each row came from: int64[rows], or one number for all rows.
     """

@@ -15,6 +15,7 @@ from twin.results import ALERTS
 _KIND: Final = {at.ALERT_DOWN: "down", at.ALERT_STALE: "stale"}
 _ACTION: Final = {at.RAISED: "raised", at.CLEARED: "cleared"}
 _S: Final = 1e9
+_FIRST: Final = {"revision": 0, "revised": None, "retracted": False}
 
 
 class Alerts:
@@ -39,7 +40,9 @@ class Alerts:
         return pa.Table.from_pylist(rows, schema=own(ALERTS))
 
     def _add(self, line: str, kind: str, action: str, ts: int, **more: Any) -> None:
-        self._rows.append({"line": line, "kind": kind, "action": action, "ts": ts, "model": self._plant.hash, **more})
+        self._rows.append(
+            {"line": line, "kind": kind, "action": action, "ts": ts, **_FIRST, "model": self._plant.hash, **more}
+        )
 
     def from_fold(self, rows: Any) -> None:
         """A stop longer than its limit, a source that went silent."""

@@ -22,7 +22,6 @@ from twin.results import BOTTLENECKS, CLASS_COLUMNS, KPIS, NAME, ORIGIN, STATES,
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 SCOPES: Final = ("shift", "day", "order")
-REVISION: Final = 0
 
 
 def own(schema: pa.Schema) -> pa.Schema:
@@ -45,6 +44,11 @@ def constant(text: str, rows: int) -> "pa.Array[Any]":
 
 def times(values: I64) -> "pa.Array[Any]":
     return pa.array(values, pa.int64()).cast(TS)
+
+
+def first_revision(rows: int) -> "list[pa.Array[Any]]":
+    """Columns revision, revised and retracted of rows that replace nothing."""
+    return [pa.array(np.zeros(rows, np.int32)), pa.nulls(rows, TS), pa.array(np.zeros(rows, np.bool_))]
 
 
 def ratio_array(values: F64) -> "pa.Array[Any]":
@@ -80,6 +84,7 @@ class RowMaker:
                 names(rows[:, at.IO_WORD], self._texts.all),
                 names(rows[:, at.IO_REASON], self._texts.all),
                 names(rows[:, at.IO_ORDER], self._texts.all),
+                *first_revision(len(rows)),
                 constant(self._plant.hash, len(rows)),
             ],
             schema=own(STATES),
@@ -123,7 +128,7 @@ class RowMaker:
                 self._shifts(rows[:, at.KO_LINE], rows[:, at.KO_SHIFT]),
                 names(rows[:, at.KO_ORDER], self._texts.all),
                 names(rows[:, at.KO_PRODUCT], self._texts.all),
-                pa.array(np.full(len(rows), REVISION, np.int32)),
+                *first_revision(len(rows)),
                 names(self._policy[rows[:, at.KO_LINE]], self._policies),
                 constant(self._plant.hash, len(rows)),
                 *[pa.array(column[k]) for k in range(len(CLASS_COLUMNS))],
@@ -209,7 +214,7 @@ class RowMaker:
                 self._shifts(line, each([one.shift for one in intervals])),
                 names(each([one.order for one in intervals]), self._texts.all),
                 names(each([one.product for one in intervals]), self._texts.all),
-                pa.array(np.full(len(cells), REVISION, np.int32)),
+                *first_revision(len(cells)),
                 names(self._policy[line], self._policies),
                 constant(self._plant.hash, len(cells)),
                 pa.array(np.ascontiguousarray(cells[:, PATH])),

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from twin.plant.model import Plant
-from twin.results import ORIGIN
+from twin.results import INDEX, ORIGIN
 from twin.sources.blocks import empty, slices
 from twin.sources.source import BLOCK_EVENTS, Batch, SourceError
 from twin.sources.summary import Summary
@@ -51,7 +51,8 @@ class EventsParquet:
         for group in _overlapping(self._files):
             table = pa.concat_tables([_read(file.path) for file in group], promote_options="permissive")
             partition, offset = _integers(table, _PARTITION), _integers(table, _OFFSET)
-            order = np.lexsort((offset, partition))
+            index = _integers(table, INDEX) if INDEX in table.column_names else np.zeros_like(offset)
+            order = np.lexsort((index, offset, partition))
             for i in range(0, len(order), BLOCK_EVENTS):
                 rows = order[i : i + BLOCK_EVENTS]
                 yield from self._decoded(table.take(rows), offset[rows], group[0].path)
