@@ -14,17 +14,25 @@ from kernels.layout import (
     E_TS,
     HELD,
     L_ADMITTED,
+    L_BUCKET,
+    L_BUCKET_BEFORE,
+    L_BUCKET_TS,
     L_DUPLICATES,
     L_LATE,
     L_NEWEST,
+    L_OLDEST,
     LATE,
     LC_LATENESS_NS,
     LC_MAX_JUMP_NS,
+    LC_PUBLISH_NS,
+    LC_REVISE_NS,
+    OVERFULL,
     Q_BITS,
     Q_EPOCH,
     Q_GAPS,
     Q_MAX,
     Q_WORDS,
+    REVISES,
     STALE_EPOCH,
     UNCONFIRMED,
 )
@@ -34,6 +42,10 @@ I8 = npt.NDArray[np.int8]
 
 SEQ_WINDOW = Q_WORDS * 64
 NO_SEQ = -1
+# Events of one line that may wait for its watermark; more, from a line that does not advance, are refused.
+MAX_WAITING = 1 << 20
+# Suspect jumps of one line that are held; of more the oldest is refused.
+MAX_HELD = 1024
 
 
 @kernel
@@ -99,11 +111,13 @@ def admit(
     verdict: I8,
     held_head: I64,
     held_next: I64,
+    due: I64,
 ) -> int:
     """Give every event a verdict, in order of arrival.
 
     The first `held` rows are events that earlier calls held back. `held_head` (one per line, -1) and `held_next`
-    (one per event) are scratch: the held events of a line in order of arrival. Returns the number still held.
+    (one per event) are scratch: the held events of a line in order of arrival. `due` (one per event) gets the
+    publishing tick at which an event that REVISES is folded in. Returns the number still held.
     """
     n = events.shape[0]
     still = 0
@@ -128,8 +142,7 @@ def admit(
                     row[L_LATE] += 1
                 continue
         if row[L_ADMITTED] > 0 and ts < row[L_NEWEST] - line_config[line, LC_LATENESS_NS]:
-            verdict[i] = LATE
-            row[L_LATE] += 1
+            verdict[i] = _late(row, line_config[line], ts, due, i)
             continue
         jump = line_config[line, LC_MAX_JUMP_NS]
         if row[L_ADMITTED] == 0 or ts - row[L_NEWEST] <= jump:
@@ -139,8 +152,7 @@ def admit(
                 still -= 1
                 j = held_next[j]
             held_head[line] = -1
-            _take(row, ts)
-            verdict[i] = ADMITTED
+            verdict[i] = _take(row, ts, line_config[line, LC_LATENESS_NS])
             continue
         confirms = False
         j = held_head[line]
@@ -151,42 +163,82 @@ def admit(
             j = held_next[j]
         if not confirms:
             verdict[i] = HELD
-            _append(held_head, held_next, line, i)
-            still += 1
+            oldest = _append(held_head, held_next, line, i)
+            if oldest >= 0:
+                verdict[oldest] = UNCONFIRMED
+            else:
+                still += 1
             continue
         j = held_head[line]
         while j >= 0:
             if events[j, E_TS] - ts <= jump:
-                verdict[j] = ADMITTED
-                _take(row, events[j, E_TS])
+                verdict[j] = _take(row, events[j, E_TS], line_config[line, LC_LATENESS_NS])
             else:
                 verdict[j] = UNCONFIRMED
             still -= 1
             j = held_next[j]
         held_head[line] = -1
         if ts < row[L_NEWEST] - line_config[line, LC_LATENESS_NS]:
-            verdict[i] = LATE
-            row[L_LATE] += 1
+            verdict[i] = _late(row, line_config[line], ts, due, i)
         else:
-            _take(row, ts)
-            verdict[i] = ADMITTED
+            verdict[i] = _take(row, ts, line_config[line, LC_LATENESS_NS])
     return still
 
 
 @kernel
-def _take(row: I64, ts: int) -> None:
-    if row[L_ADMITTED] == 0 or ts > row[L_NEWEST]:
-        row[L_NEWEST] = ts
-    row[L_ADMITTED] += 1
+def _late(row: I64, config: I64, ts: int, due: I64, i: int) -> int:
+    """Refused, or folded in at the line's next publishing tick: what is late together is then revised together."""
+    row[L_LATE] += 1
+    watermark = row[L_NEWEST] - config[LC_LATENESS_NS]
+    # Before the line's first event there is no state to begin from.
+    if config[LC_REVISE_NS] == 0 or ts < watermark - config[LC_REVISE_NS] or ts < row[L_OLDEST]:
+        return LATE
+    due[i] = (watermark // config[LC_PUBLISH_NS] + 1) * config[LC_PUBLISH_NS]
+    return REVISES
 
 
 @kernel
-def _append(head: I64, following: I64, line: int, i: int) -> None:
+def _take(row: I64, ts: int, lateness: int) -> int:
+    """Admit, unless too many wait already.
+
+    What waits was admitted while the newest ts was at most the lateness behind that of now: it lies in the current
+    bucket of that width or in the one before. An event that begins a new bucket is always taken, so a line that moves
+    on is never stuck.
+    """
+    width = max(lateness, 1)
+    newest = max(ts, row[L_NEWEST])
+    if row[L_ADMITTED] == 0:
+        row[L_NEWEST] = newest = ts
+        row[L_OLDEST] = ts
+        row[L_BUCKET_TS] = ts
+    elif newest >= row[L_BUCKET_TS] + width:
+        row[L_BUCKET_BEFORE] = row[L_BUCKET] if newest < row[L_BUCKET_TS] + 2 * width else 0
+        row[L_BUCKET] = 0
+        row[L_BUCKET_TS] = newest
+    elif row[L_BUCKET] + row[L_BUCKET_BEFORE] >= MAX_WAITING:
+        return OVERFULL
+    row[L_NEWEST] = newest
+    row[L_OLDEST] = min(row[L_OLDEST], ts)
+    row[L_ADMITTED] += 1
+    row[L_BUCKET] += 1
+    return ADMITTED
+
+
+@kernel
+def _append(head: I64, following: I64, line: int, i: int) -> int:
+    """Put i behind the held events of a line. Returns the oldest, taken out, where there are too many; else -1."""
     following[i] = -1
     j = head[line]
     if j < 0:
         head[line] = i
-        return
+        return -1
+    count = 1
     while following[j] >= 0:
         j = following[j]
+        count += 1
     following[j] = i
+    if count < MAX_HELD:
+        return -1
+    oldest = head[line]
+    head[line] = following[oldest]
+    return int(oldest)

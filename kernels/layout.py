@@ -77,7 +77,24 @@ L_LATE: Final = 29
 L_DIRTY: Final = 30  # a station became active or inactive since L_CAUSAL was chosen
 L_DONE: Final = 31  # stations with a completed part and no room for it
 L_FOLDED: Final = 32  # number of folded events
-N_L: Final = 33
+L_OLDEST: Final = 33  # oldest admitted ts
+L_REVISION: Final = 34  # revisions of the line so far
+L_BUCKET_TS: Final = 35  # newest ts when the bucket below began
+L_BUCKET: Final = 36  # events admitted since then
+L_BUCKET_BEFORE: Final = 37  # and in the bucket before, while its events may still wait
+N_L: Final = 38
+# Columns that admission owns: a fold that is done again leaves them as they are.
+ADMISSION: Final = (
+    L_NEWEST,
+    L_ADMITTED,
+    L_DUPLICATES,
+    L_LATE,
+    L_OLDEST,
+    L_REVISION,
+    L_BUCKET_TS,
+    L_BUCKET,
+    L_BUCKET_BEFORE,
+)
 
 # S: one station.
 S_CLASS: Final = 0
@@ -163,7 +180,8 @@ LC_TICKS: Final = 12  # offset of its tick contexts
 LC_TICK_SLOTS: Final = 13
 LC_HORIZON_NS: Final = 14  # after this much silence no window has an event
 LC_DOWN_NS: Final = 15  # alert limit, 0 none
-N_LC: Final = 16
+LC_REVISE_NS: Final = 16  # so far behind the watermark late events still revise the line's rows, 0 not at all
+N_LC: Final = 17
 SC_LINE: Final = 0
 SC_MINOR_NS: Final = 1
 SC_STALE_NS: Final = 2
@@ -258,6 +276,9 @@ STALE_EPOCH: Final = 3
 HELD: Final = 4  # a jump ahead that nothing has confirmed yet
 UNCONFIRMED: Final = 5
 IMPOSSIBLE: Final = 6
+REVISES: Final = 7  # late, but the line still keeps what it needs to fold it in
+OVERFULL: Final = 8
+UNCORRECTED: Final = 9  # a correction of nothing that is kept
 
 # Numbers of rows written so far.
 N_KPI: Final = 0

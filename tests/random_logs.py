@@ -39,7 +39,9 @@ CALENDAR: Final = Calendar(
 _WINDOWS: Final = (Window("10s", 10 * S, S), Window("60s", 60 * S, 5 * S))
 
 
-def small_line(links: bool, calendar: bool, requires_order: bool, name: str = "L") -> Line:
+def small_line(
+    links: bool, calendar: bool, requires_order: bool, name: str = "L", revise_ns: int | None = None
+) -> Line:
     return Line(
         name,
         "hall",
@@ -64,6 +66,7 @@ def small_line(links: bool, calendar: bool, requires_order: bool, name: str = "L
         publish_every_ns=10 * S,
         lateness_ns=LATENESS,
         max_jump_ns=JUMP,
+        revise_ns=revise_ns,
         pane_ns=15 * S,
         panes=4,
         requires_order=requires_order,
@@ -71,8 +74,10 @@ def small_line(links: bool, calendar: bool, requires_order: bool, name: str = "L
     )
 
 
-def small_plant(links: bool, calendar: bool, requires_order: bool, lines: int = 1) -> Plant:
-    every = [small_line(links, calendar, requires_order, name) for name in ("L", "M", "N")[:lines]]
+def small_plant(
+    links: bool, calendar: bool, requires_order: bool, lines: int = 1, revise_ns: int | None = None
+) -> Plant:
+    every = [small_line(links, calendar, requires_order, name, revise_ns) for name in ("L", "M", "N")[:lines]]
     return replace(one_line(every[0].stations), lines=tuple(every))
 
 
@@ -165,6 +170,27 @@ def _event(kind: str, value: int, ts: int, station: int, line: int) -> Ev:
     if kind == "buffer":
         return Ev(ts, codes.BUFFER, -1, 0, value % 2, x=f"{'LMN'[line]}b{value % 2}", line=line)
     return heartbeat(ts, line)._replace(station=station)
+
+
+@st.composite
+def late(draw: st.DrawFn, events: list[Ev], corrections: bool = True) -> list[Ev]:
+    """The log with some events delayed, and corrections of some others."""
+    found = list(events)
+    for _ in range(draw(st.integers(0, 6))):
+        k = draw(st.integers(0, len(found) - 1))
+        found.insert(min(len(found), k + draw(st.integers(1, 12))), found.pop(k))
+    for _ in range(draw(st.integers(0, 3)) if corrections else 0):
+        k = draw(st.integers(0, len(found) - 1))
+        about = found[k]
+        if about.station < 0:
+            continue
+        newest = max(e.ts for e in found[: k + 1] if e.line == about.line)
+        named = str(about.ts) if about.seq < 0 or draw(st.booleans()) else f"{about.epoch}/{about.seq}"
+        counted = draw(st.booleans())
+        a, c = (draw(st.integers(0, 5)), 2) if counted else (-1, -1)
+        made = Ev(newest, codes.CORRECTION, about.station, a=a, b=-1, c=c, x=named, line=about.line)
+        found.insert(draw(st.integers(k + 1, len(found))), made if counted else made._replace(y="operator"))
+    return found
 
 
 def ended(events: list[Ev], after: int = 100 * S) -> list[Ev]:

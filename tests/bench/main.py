@@ -34,7 +34,7 @@ from streams.settings import Settings
 from tests.bench import inputs
 from twin.events.block import EventBlock, Rejected
 from twin.line import PartitionTwin
-from twin.line import partition as module
+from twin.line import engine as module
 from twin.plant.model import Plant
 from twin.replay import replay
 from twin.sources import open_logs
@@ -141,7 +141,7 @@ async def worker_rates(plant: Plant, events: int, stock_events: int) -> list[tup
             )
             await topics.ensure(settings)
             blocks = list(inputs.blocks(plant, size, 100_000))
-            await feed(Given(blocks), plant, bootstrap=broker.bootstrap, topic=settings.topic("events"), arrow=arrow)
+            await feed(Given(blocks), plant, settings=settings, arrow=arrow)
             rates = []
             for repeat in range(REPEATS):
                 one = replace(

@@ -108,7 +108,7 @@ def test_buffers_follow_the_record_without_a_contradiction(plant: Plant) -> None
                 break
             twin.fold(cut(block, slice(begin, end)))
             begin = end
-            levels.append(twin._state.buffers[:, at.B_LEVEL].tolist())
+            levels.append(twin.engine.state.buffers[:, at.B_LEVEL].tolist())
         twin.fold(cut(block, slice(begin, len(block))))
     (view,) = twin.view()
     assert view.contradictions == 0

@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.random_logs import ended, logs, small_plant
-from tests.support_fold import Ev, block, multisets
+from tests.random_logs import ended, late, logs, small_plant
+from tests.support_fold import Ev, S, block, multisets
 from twin.line import PartitionTwin, Results
 from twin.plant.model import Plant
 
@@ -26,12 +26,29 @@ def in_blocks(plant: Plant, events: list[Ev], cuts: list[int], save: bool) -> tu
 
 
 @settings(max_examples=150)
-@given(st.data(), st.booleans(), st.booleans(), st.booleans(), st.booleans(), st.integers(1, 3))
+@given(
+    st.data(),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.integers(1, 3),
+    st.sampled_from([None, S, 30 * S, 500 * S]),
+)
 def test_any_cut(
-    data: st.DataObject, links: bool, cycles: bool, calendar: bool, requires_order: bool, lines: int
+    data: st.DataObject,
+    links: bool,
+    cycles: bool,
+    calendar: bool,
+    requires_order: bool,
+    lines: int,
+    revise_ns: int | None,
 ) -> None:
-    plant = small_plant(links, calendar, requires_order, lines)
-    events = ended(data.draw(logs(links, cycles, lines)))
+    plant = small_plant(links, calendar, requires_order, lines, revise_ns)
+    events = data.draw(logs(links, cycles, lines))
+    if revise_ns is not None:
+        events = data.draw(late(events))
+    events = ended(events)
     cuts = data.draw(st.lists(st.integers(0, len(events)), max_size=6) | st.just(list(range(1, len(events)))))
     whole, once = in_blocks(plant, events, [], False)
     saved, parts = in_blocks(plant, events, cuts, True)
@@ -39,7 +56,7 @@ def test_any_cut(
     expected = multisets(once)
     assert multisets(parts) == expected
     assert multisets(more) == expected
-    for name in ("events", "duplicates", "late"):
+    for name in ("events", "duplicates", "late", "revising"):
         assert sum(getattr(r, name) for r in parts) == getattr(once[0], name)
     assert saved == whole
     assert unsaved == whole

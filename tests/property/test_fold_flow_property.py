@@ -117,7 +117,7 @@ def folded(topology: naive.Topology, log: Log, end: int) -> tuple[Any, list[dict
 
 
 def closed_vector(twin: Any, s: int, t: int) -> list[int]:
-    m, x = twin._model, twin._state
+    m, x = twin.engine.model, twin.engine.state
     n = len(x.stations)
     source = closed_by(m, x, s, t)
     vector = x.vectors[V_TOTAL, source * n : (source + 1) * n].tolist()
@@ -132,7 +132,7 @@ def compare(topology: naive.Topology, log: Log, beyond: int) -> None:
     twin, kpis, paths = folded(topology, log, end)
     start = min(t for t, _, _ in log)
     elapsed = end - start
-    assert int(twin._state.lines[0, L_CONTRADICTIONS]) == expected.contradictions
+    assert int(twin.engine.state.lines[0, L_CONTRADICTIONS]) == expected.contradictions
     order = {row["station"]: row for row in kpis if row["window"] == "order" and row["station"] is not None}
     share = {row["station"]: row for row in paths if row["window"] == "order"}
     for i, one in enumerate(expected.stations):

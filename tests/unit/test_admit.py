@@ -86,7 +86,7 @@ def test_an_event_of_an_old_epoch_is_rejected() -> None:
 def test_a_single_jump_ahead_is_rejected_and_moves_nothing(ahead: int) -> None:
     twin, results = folded([beat(0), beat(ahead), beat(S)])
     assert reasons(results) == [("jump_unconfirmed", ahead)]
-    assert int(twin._state.lines[0, L_NEWEST]) == T + S
+    assert int(twin.engine.state.lines[0, L_NEWEST]) == T + S
     assert results.late == 0
     rejected = dicts([results], "rejected")[0]
     assert rejected["line"] == "L"
@@ -96,13 +96,13 @@ def test_a_single_jump_ahead_is_rejected_and_moves_nothing(ahead: int) -> None:
 def test_a_jump_of_exactly_the_limit_is_no_jump() -> None:
     twin, results = folded([beat(0), beat(JUMP)])
     assert reasons(results) == []
-    assert int(twin._state.lines[0, L_NEWEST]) == T + JUMP
+    assert int(twin.engine.state.lines[0, L_NEWEST]) == T + JUMP
 
 
 def test_another_event_nearby_confirms_a_jump() -> None:
     twin, results = folded([beat(0), beat(1_000 * S), beat(1_001 * S, 1)])
     assert reasons(results) == []
-    assert int(twin._state.lines[0, L_NEWEST]) == T + 1_001 * S
+    assert int(twin.engine.state.lines[0, L_NEWEST]) == T + 1_001 * S
     assert results.events == 1  # that of T; the others wait for their lateness
 
 
@@ -110,19 +110,19 @@ def test_the_same_instant_confirms_nothing() -> None:
     """A clock that stands still far ahead gives one time over and over."""
     twin, results = folded([beat(0), beat(1_000 * S), beat(1_000 * S, 1), beat(S)])
     assert reasons(results) == [("jump_unconfirmed", 1_000 * S)] * 2
-    assert int(twin._state.lines[0, L_NEWEST]) == T + S
+    assert int(twin.engine.state.lines[0, L_NEWEST]) == T + S
 
 
 def test_a_jump_far_beyond_the_confirmed_one_stays_out() -> None:
     twin, results = folded([beat(0), beat(10**6 * S), beat(1_000 * S), beat(1_001 * S)])
     assert reasons(results) == [("jump_unconfirmed", 10**6 * S)]
-    assert int(twin._state.lines[0, L_NEWEST]) == T + 1_001 * S
+    assert int(twin.engine.state.lines[0, L_NEWEST]) == T + 1_001 * S
 
 
 def test_the_first_event_of_a_line_is_believed() -> None:
     twin, results = folded([beat(10**9 * S)])
     assert reasons(results) == []
-    assert int(twin._state.lines[0, L_NEWEST]) == T + 10**9 * S
+    assert int(twin.engine.state.lines[0, L_NEWEST]) == T + 10**9 * S
 
 
 @pytest.mark.parametrize("then", [beat(1_001 * S), beat(S)], ids=["confirmed", "refuted"])
@@ -149,4 +149,4 @@ def test_lines_do_not_confirm_each_other() -> None:
     twin = PartitionTwin(both, 0)
     results = twin.fold(block(events))
     assert reasons(results) == [("jump_unconfirmed", 1_000 * S)]
-    assert twin._state.lines[:, L_NEWEST].tolist() == [T + S, T]
+    assert twin.engine.state.lines[:, L_NEWEST].tolist() == [T + S, T]

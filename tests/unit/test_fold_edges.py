@@ -14,7 +14,7 @@ def test_a_wait_reported_before_the_first_cycle_does_not_block_the_flow() -> Non
     log[1:1] = [Ev(START + S // 2, codes.CYCLE, s, code) for s, code in CYCLES[:1]]
     log += [Ev(START + (2 + k) * S, codes.CYCLE, s, code) for k, (s, code) in enumerate(CYCLES[1:])]
     twin, _ = fold_once(small_plant(True, False, False), ended(log))
-    assert int(twin._state.lines[0, L_DONE]) == 0
+    assert int(twin.engine.state.lines[0, L_DONE]) == 0
     assert twin.view()[0].contradictions == 0
 
 
@@ -39,5 +39,5 @@ def test_a_stop_without_length_is_no_stop() -> None:
 def test_many_events_at_one_instant_need_no_more_closings() -> None:
     log = [Ev(START, codes.ORDER, -1, codes.START, x=f"o{k}") for k in range(500)]
     twin, results = fold_once(small_plant(True, False, False), ended(log))
-    assert twin._state.closings.shape[1] == 8
+    assert twin.engine.state.closings.shape[1] == 8
     assert results.events == 500

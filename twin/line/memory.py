@@ -21,3 +21,13 @@ class LineMemory(msgspec.Struct, array_like=True):
     oee_low: bool = False
     suspects: list[str] = []  # stations whose ideal cycle time is suspect
     stops: list[list[int]] = []  # parts of stops whose length does not yet say what they are
+
+
+class SavedHistory(msgspec.Struct, array_like=True):
+    """What a line keeps to fold late events in (twin.line.revision)."""
+
+    bases: list[tuple[int, bytes]]
+    events: bytes
+    late: list[tuple[int, bytes, bytes]]  # due, row, JSON
+    corrections: list[tuple[int, bytes]]  # due, JSON
+    told: dict[int, bytes]  # corrections that are not folded yet, by arrival

@@ -85,6 +85,7 @@ def numbers(plant: Plant) -> Numbers:
         row[at.LC_TICK_SLOTS] = -(-minor_ns // line.publish_every_ns) + 3
         row[at.LC_HORIZON_NS] = max(*lengths, line.pane_ns) + line.publish_every_ns + minor_ns + 2 * max(steps)
         row[at.LC_DOWN_NS] = line.limits.down_ns or 0
+        row[at.LC_REVISE_NS] = line.revise_ns or 0
         lines.append(row)
         cells += n * n
         ticks += row[at.LC_TICK_SLOTS]

@@ -1,6 +1,7 @@
 """The state of a partition as bytes: rows of the lines that were seen, nothing of the others."""
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -8,17 +9,22 @@ import pyarrow as pa
 
 from kernels import layout as at
 from kernels.arrays import State
-from twin.line.memory import LineMemory
+from twin.line.memory import LineMemory, SavedHistory
 from twin.line.numbers import CLOSINGS, Numbers
 from twin.plant.model import Plant
 
-VERSION: Final = 1
+VERSION: Final = 2
+T = TypeVar("T")
 # Decompressed size that is believed before anything is unpacked.
 MAX_BYTES: Final = 4 << 30
 
 
 class SnapshotError(Exception):
     """A snapshot that cannot be read; says why."""
+
+
+class _Version(msgspec.Struct):
+    version: int
 
 
 class Snapshot(msgspec.Struct):
@@ -34,6 +40,7 @@ class Snapshot(msgspec.Struct):
     waiting: bytes
     sequences: dict[str, bytes]
     memory: dict[int, LineMemory]
+    histories: dict[int, SavedHistory]
 
 
 def spans(n: Numbers, plant: Plant, line: int) -> dict[str, slice]:
@@ -70,10 +77,9 @@ def _part(name: str, array: "np.typing.NDArray[np.int64]", where: slice) -> "np.
     return array[:, where] if name == "vectors" else array[where]
 
 
-def pack_arrays(x: State, n: Numbers, plant: Plant, lines: list[int]) -> dict[str, bytes]:
-    """Rows of these lines, array by array; what no later row can need is zero (see `_needed`)."""
+def pack_arrays(x: State, n: Numbers, plant: Plant, lines: Sequence[int], width: int) -> dict[str, bytes]:
+    """Rows of these lines, array by array; what no later row can need is zero (see `_needed_cuts`)."""
     pieces: dict[str, list[bytes]] = {name: [] for name in State._fields}
-    width = closings_width(x)
     for line in lines:
         for name, where in spans(n, plant, line).items():
             part = _part(name, getattr(x, name), where)
@@ -88,10 +94,10 @@ def pack_arrays(x: State, n: Numbers, plant: Plant, lines: list[int]) -> dict[st
     return {name: b"".join(parts) for name, parts in pieces.items()}
 
 
-def closings_width(x: State) -> int:
-    """Room for closings that the lines need; what there is may be more, depending on how the log was cut."""
+def closings_width(x: State, lines: Sequence[int]) -> int:
+    """Room for closings that these lines need; what there is may be more, depending on how the log was cut."""
     width = CLOSINGS
-    while width < int(x.lines[:, at.L_CLOSINGS].max(initial=0)):
+    while width < int(x.lines[list(lines), at.L_CLOSINGS].max(initial=0)):
         width *= 2
     return width
 
@@ -126,11 +132,17 @@ def _needed_cuts(x: State, n: Numbers, line: int) -> "np.typing.NDArray[np.bool_
     return np.concatenate([np.zeros(0, np.bool_), *needed])
 
 
-def unpack_arrays(x: State, n: Numbers, plant: Plant, lines: list[int], arrays: dict[str, bytes]) -> None:
+def unpack_arrays(
+    x: State, n: Numbers, plant: Plant, lines: Sequence[int], arrays: dict[str, bytes], width: int
+) -> None:
+    """`width`: closings per line that were packed; there is room for at least so many."""
     position = dict.fromkeys(State._fields, 0)
     for line in lines:
         for name, where in spans(n, plant, line).items():
             target = _part(name, getattr(x, name), where)
+            if name in ("closings", "deltas"):
+                target[:, width:] = 0
+                target = target[:, :width]
             size = target.size * 8
             begin = position[name]
             data = arrays[name][begin : begin + size]
@@ -143,21 +155,31 @@ def unpack_arrays(x: State, n: Numbers, plant: Plant, lines: list[int], arrays: 
             raise SnapshotError(f"array {name} has {len(arrays[name])} bytes, {end} belong to its lines")
 
 
-def encode(snapshot: Snapshot) -> bytes:
-    raw = msgspec.msgpack.encode(snapshot)
+def squeeze(value: Any) -> bytes:
+    raw = msgspec.msgpack.encode(value)
     packed: Any = pa.compress(raw, codec="zstd", asbytes=True)
     return len(raw).to_bytes(8, "big") + bytes(packed)
 
 
-def decode(data: bytes) -> Snapshot:
+def unsqueeze(data: bytes, kind: type[T]) -> T:
+    """Raises SnapshotError."""
     size = int.from_bytes(data[:8], "big")
     if len(data) < 8 or size > MAX_BYTES:
         raise SnapshotError(f"claims {size} bytes unpacked, the limit is {MAX_BYTES}")
     try:
         raw: Any = pa.decompress(data[8:], size, codec="zstd", asbytes=True)
-        snapshot = msgspec.msgpack.decode(raw, type=Snapshot)
+        return msgspec.msgpack.decode(raw, type=kind)
     except (pa.ArrowException, OSError, msgspec.MsgspecError, ValueError) as fault:
         raise SnapshotError(f"does not unpack: {fault}") from fault
-    if snapshot.version != VERSION:
-        raise SnapshotError(f"has version {snapshot.version}, this code reads {VERSION}; run the version that wrote it")
-    return snapshot
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    return squeeze(snapshot)
+
+
+def decode(data: bytes) -> Snapshot:
+    # First the version alone: a later one may have other fields.
+    found = unsqueeze(data, _Version).version
+    if found != VERSION:
+        raise SnapshotError(f"has version {found}, this code reads {VERSION}; run the version that wrote it")
+    return unsqueeze(data, Snapshot)

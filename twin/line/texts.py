@@ -15,6 +15,11 @@ class Texts:
         self.all = list(texts)
         self._number = {text: k for k, text in enumerate(self.all)}
 
+    def replace(self, texts: Sequence[str]) -> None:
+        """Begin anew with these texts: the numbers given out before mean nothing any more."""
+        self.all[:] = texts
+        self._number = {text: k for k, text in enumerate(texts)}
+
     def number(self, text: str) -> int:
         found = self._number.get(text)
         if found is None:

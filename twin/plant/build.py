@@ -36,14 +36,18 @@ def build(root: Node, source: str) -> Plant:
 
 
 def model_hash(plant: Plant) -> str:
-    """First 16 hex digits of the SHA-256 of the canonical model: JSON, keys sorted, no space, times in ns.
+    """First 16 hex digits of the SHA-256 of the canonical model."""
+    return hashlib.sha256(canonical_text(plant).encode()).hexdigest()[:16]
+
+
+def canonical_text(plant: Plant) -> str:
+    """The model as JSON, keys sorted, no space, times in ns; without hash and source. Audit roots keep it.
 
     What is absent (None, or an empty list or table) is left out, so that an optional field of a later version leaves
     the hash of a plant that does not use it. Numbers always stand, so that a changed default changes the hash.
     """
     form = {"form": _FORM, **_plain(replace(plant, hash="", source=""))}
-    text = json.dumps(form, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return json.dumps(form, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
@@ -72,6 +76,7 @@ def _line(node: Node, shared: Calendar) -> Line:
         publish_every_ns=node["publish_every"],
         lateness_ns=node["lateness"],
         max_jump_ns=node["max_jump"],
+        revise_ns=node["revise"],
         pane_ns=node["pane"],
         panes=node["panes"],
         constraint=node["constraint"],

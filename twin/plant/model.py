@@ -104,6 +104,7 @@ class Line:
     publish_every_ns: int = 60_000_000_000
     lateness_ns: int = 5_000_000_000
     max_jump_ns: int = 86_400_000_000_000
+    revise_ns: int | None = None  # so long a late event may still revise rows; None: it is refused
     pane_ns: int = 600_000_000_000  # bottleneck pane
     panes: int = 12  # panes in the bottleneck window
     constraint: str | None = None  # station id; None: the one with the longest ideal cycle

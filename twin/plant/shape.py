@@ -195,6 +195,9 @@ LINE: Final = Table(
         ),
         Key("publish_every", duration(), "Event time between two published rows of a window.", default="1min"),
         Key("lateness", duration(0), "How late an event may arrive and still be sorted in.", default="5s"),
+        Key(
+            "revise", duration(), "Beyond `lateness`, so long a late event or a correction revises rows; absent: never."
+        ),
         Key("max_jump", duration(), "A jump ahead in time beyond this needs to be confirmed.", default="1d"),
         Key("pane", duration(), "Length of a pane of the bottleneck analysis.", default="10min"),
         Key("panes", integer(1, MAX_PANES), "Panes in the window of the bottleneck analysis.", default=12),

@@ -1,0 +1,114 @@
+"""Texts that nothing names any more are forgotten: orders and reasons come and go for years."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels import layout as at
+from kernels.arrays import State
+from kernels.codes import ORDER, STATE
+from twin.line.memory import LineMemory
+from twin.line.numbers import Numbers
+
+I64 = npt.NDArray[np.int64]
+Cells = tuple[I64, I64]  # an array seen flat, and the places in it that hold numbers of texts
+
+_OF_LINE: Final = np.array((at.L_ORDER, at.L_PRODUCT_TEXT))
+_OF_STATION: Final = np.array((at.S_WORD, at.S_REASON, at.S_ORDER, at.S_INTERVAL_WORD, at.S_INTERVAL_REASON))
+_OF_CLOSING: Final = np.array((at.X_ORDER, at.X_PRODUCT))
+_OF_TICK: Final = np.array((at.T_ORDER, at.T_PRODUCT))
+_OF_EVENT: Final = np.array((at.E_X, at.E_Y))
+_OF_STOP: Final = (at.IO_WORD, at.IO_REASON, at.IO_ORDER)
+
+
+@dataclass(slots=True)
+class Compacted:
+    """What names texts, by their new numbers. Arrays of the state that name none are shared with the old one."""
+
+    state: State
+    events: list[I64]
+    memory: dict[int, LineMemory]
+    texts: list[str]
+
+
+def compacted(
+    x: State,
+    n: Numbers,
+    lines: Sequence[int],
+    events: Sequence[I64],
+    memory: dict[int, LineMemory],
+    texts: Sequence[str],
+) -> Compacted:
+    """Number the texts that are still named from 0, in a fixed order of the places that name them.
+
+    So equal states give equal numbers, whatever else their partition has seen. `lines`: the lines to look at; rows of
+    others are left as they are. Nothing given is changed.
+    """
+    state = x._replace(
+        lines=x.lines.copy(), stations=x.stations.copy(), closings=x.closings.copy(), ticks=x.ticks.copy()
+    )
+    copies = [array.copy() for array in events]
+    stops = {number: [list(row) for row in mine.stops] for number, mine in sorted(memory.items())}
+    cells = [*state_cells(state, n, lines), *map(event_cells, copies)]
+    named = [flat[places] for flat, places in cells]
+    named += [np.array([row[k] for row in rows for k in _OF_STOP], np.int64) for rows in stops.values()]
+    used, first = np.unique(np.concatenate(named or [np.zeros(0, np.int64)]), return_index=True)
+    kept = used[np.argsort(first, kind="stable")]
+    kept = kept[kept >= 0]
+    mapping = np.full(len(texts) + 1, -1, np.int64)  # the last one: -1 stays -1
+    mapping[kept] = np.arange(len(kept))
+    for flat, places in cells:
+        flat[places] = mapping[flat[places]]
+    remembered = {}
+    for number, mine in memory.items():
+        rows = stops[number]
+        for row in rows:
+            for k in _OF_STOP:
+                row[k] = int(mapping[row[k]])
+        remembered[number] = replace_stops(mine, rows)
+    return Compacted(state, copies, remembered, [texts[k] for k in kept.tolist()])
+
+
+def replace_stops(mine: LineMemory, rows: list[list[int]]) -> LineMemory:
+    """`mine` with other stops; what is not a stop is shared."""
+    fields = {name: getattr(mine, name) for name in mine.__struct_fields__}
+    return LineMemory(**{**fields, "stops": rows})
+
+
+def renumber(x: State, n: Numbers, line: int, mine: LineMemory, mapping: I64) -> None:
+    """Change the numbers of texts of one line in place; `mapping` has one place more than texts, for -1."""
+    for flat, places in state_cells(x, n, [line]):
+        flat[places] = mapping[flat[places]]
+    for row in mine.stops:
+        for k in _OF_STOP:
+            row[k] = int(mapping[row[k]])
+
+
+def state_cells(x: State, n: Numbers, lines: Sequence[int]) -> Iterator[Cells]:
+    """The places of a state that name texts, line by line; of lines that have begun."""
+    for line in lines:
+        row = x.lines[line]
+        if not row[at.L_SEEN]:
+            continue
+        yield x.lines.reshape(-1), line * at.N_L + _OF_LINE
+        lo, count = int(n.lines[line, at.LC_STATION]), int(n.lines[line, at.LC_STATIONS])
+        yield x.stations.reshape(-1), _crossed(np.arange(lo, lo + count) * at.N_S, _OF_STATION)
+        closings = np.arange(int(row[at.L_CLOSINGS])) + line * x.closings.shape[1]
+        yield x.closings.reshape(-1), _crossed(closings * at.N_X, _OF_CLOSING)
+        every, slots = int(n.lines[line, at.LC_PUBLISH_NS]), int(n.lines[line, at.LC_TICK_SLOTS])
+        waiting = np.arange(int(row[at.L_EMIT_TICK]), int(row[at.L_NEXT_TICK]), every) // every % slots
+        yield x.ticks.reshape(-1), _crossed((n.lines[line, at.LC_TICKS] + waiting) * at.N_T, _OF_TICK)
+
+
+def event_cells(events: I64) -> Cells:
+    """The places of event rows that name texts."""
+    kinds = events[:, at.E_TYPE]
+    told = np.flatnonzero((kinds == STATE) | (kinds == ORDER))
+    return events.reshape(-1), _crossed(told * at.N_E, _OF_EVENT)
+
+
+def _crossed(rows: I64, columns: I64) -> I64:
+    return (rows[:, None] + columns[None, :]).reshape(-1).astype(np.int64)

@@ -1,0 +1,187 @@
+"""The state of a partition's lines and the kernels that move it: sorted events and time in, rows out."""
+
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kernels import layout as at
+from kernels.arrays import Model, Out
+from kernels.fold import fold, pass_time
+from twin.line import snapshot as snap
+from twin.line.alerts import Alerts
+from twin.line.bottlenecks import Bottlenecks
+from twin.line.compact import compacted, renumber
+from twin.line.memory import LineMemory
+from twin.line.numbers import empty_state, model, numbers
+from twin.line.rows import RowMaker, first_stations
+from twin.line.stops import decided
+from twin.line.texts import Texts
+from twin.plant.model import Plant
+
+I64 = npt.NDArray[np.int64]
+Tables = dict[str, pa.Table]
+
+_OUT_ROWS: Final = 8_192  # grows where one instant needs more
+
+
+class _SavedLine(msgspec.Struct, array_like=True):
+    """One line's rows of every array, with the texts they name: of use whatever the partition's texts are by then."""
+
+    closings: int
+    arrays: dict[str, bytes]
+    texts: list[str]
+    memory: LineMemory
+
+
+class Engine:
+    """Folds what admission let through. Rows depend on the order of each line's events, never on the calls."""
+
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
+        self.numbers = numbers(plant)
+        self.state = empty_state(plant, self.numbers)
+        self.texts = Texts()
+        self.memory: dict[int, LineMemory] = {}
+        first = first_stations(plant.lines)
+        self.rows = RowMaker(plant, self.texts, first)
+        self._bottlenecks = Bottlenecks(plant.lines, first)
+        self._alerts = Alerts(plant)
+        self.model: Model | None = None
+        self._covered = (0, 0)
+        self._out = _out(_OUT_ROWS, len(plant.stations))
+
+    @property
+    def watermarks(self) -> I64:
+        """Per line: newest admitted event less the lateness; 0 before the first."""
+        newest = self.state.lines[:, at.L_NEWEST]
+        return np.where(newest > 0, newest - self.numbers.lines[:, at.LC_LATENESS_NS], 0)
+
+    def _cover(self, events: I64, until: I64) -> Model:
+        """Calendars that reach over all time this call may run through."""
+        seen = self.state.lines[:, at.L_SEEN] > 0
+        ends = [int(until.max())] if until.size else []
+        begins = [int(v) for v in (events[:, at.E_TS].min(),)] if len(events) else []
+        if seen.any():
+            begins.append(int(self.state.lines[seen, at.L_LAST].min()))
+        low, high = min(begins, default=0), max([*ends, *begins], default=0)
+        if self.model is None or low < self._covered[0] or high > self._covered[1]:
+            self._covered = (low, high)
+            self.model = model(self.numbers, low, high)
+            self._covered = (low, int(self.model.calendar_end[0]) - 1)
+        return self.model
+
+    def run(self, events: I64, lines: I64, until: I64) -> Tables:
+        """Fold sorted events, then let time of `lines` pass up to `until`, timers at that instant included.
+
+        Returns the rows that became certain, by set.
+        """
+        if not len(events) and not len(lines):
+            return {}
+        m = self._cover(events, until)
+        parts: list[list[I64]] = [[] for _ in range(5)]
+        at_event = at_line = 0
+        while at_event < len(events) or at_line < len(lines):
+            before = (at_event, at_line)
+            if at_event < len(events):
+                at_event = int(fold(m, self.state, self._out, events, at_event))
+            if at_event == len(events):
+                at_line = int(pass_time(m, self.state, self._out, lines, until, at_line))
+            empty = not self._out.n.any()
+            for k, array in enumerate(self._out[:5]):
+                if self._out.n[k]:
+                    parts[k].append(array[: self._out.n[k]].copy())
+            self._out.n[:] = 0
+            if (at_event, at_line) == before and empty:
+                self._grow()
+        return self._collect([np.concatenate(p) if p else None for p in parts])
+
+    def _grow(self) -> None:
+        """One instant needs more room than there is: more output rows, more closings."""
+        self._out = _out(2 * len(self._out.kpis), len(self.plant.stations))
+        x = self.state
+        self.state = x._replace(closings=_wider(x.closings), deltas=_wider(x.deltas))
+
+    def _collect(self, parts: list[I64 | None]) -> Tables:
+        kpis, intervals, paths, alerts, active = parts
+        tables: Tables = {}
+        if intervals is not None:
+            tables["states"] = self.rows.states(decided(intervals, self.memory))
+        if alerts is not None:
+            self._alerts.from_fold(alerts)
+        if kpis is not None:
+            tables["kpis"] = self.rows.kpis(kpis)
+            self._alerts.from_kpis(tables["kpis"], self.memory)
+        if paths is not None or active is not None:
+            none = np.empty((0, at.N_PO), np.int64)
+            idle = np.empty((0, at.N_PA), np.int64)
+            found = list(
+                self._bottlenecks.intervals(
+                    none if paths is None else paths, idle if active is None else active, self.memory
+                )
+            )
+            for one in found:
+                assert one.cells[:, 0].sum() == one.elapsed, f"critical path of {one} does not sum to its time"
+            if found:
+                tables["bottlenecks"] = self.rows.bottlenecks(found)
+                self._alerts.from_bottlenecks(found, self.memory)
+        alarmed = self._alerts.table()
+        if alarmed.num_rows:
+            tables["alerts"] = alarmed
+        return tables
+
+    def save_line(self, line: int) -> bytes:
+        """All that one line is, but for what admission knows of it. Equal states give equal bytes."""
+        memory = {line: self.memory.get(line, LineMemory())}
+        mine = compacted(self.state, self.numbers, [line], [], memory, self.texts.all)
+        mine.state.lines[line, list(at.ADMISSION)] = 0
+        width = snap.closings_width(mine.state, [line])
+        arrays = snap.pack_arrays(mine.state, self.numbers, self.plant, [line], width)
+        return snap.squeeze(_SavedLine(width, arrays, mine.texts, mine.memory[line]))
+
+    def load_line(self, line: int, data: bytes) -> None:
+        """Set a line back to what `save_line` gave; what admission knows of it stays."""
+        saved = snap.unsqueeze(data, _SavedLine)
+        self.widen(saved.closings)
+        row = self.state.lines[line]
+        known = row[list(at.ADMISSION)]
+        snap.unpack_arrays(self.state, self.numbers, self.plant, [line], saved.arrays, saved.closings)
+        row[list(at.ADMISSION)] = known
+        mapping = np.array([*map(self.texts.number, saved.texts), -1], np.int64)
+        renumber(self.state, self.numbers, line, saved.memory, mapping)
+        self.memory[line] = saved.memory
+
+    def widen(self, closings: int) -> None:
+        while self.state.closings.shape[1] < closings:
+            self._grow()
+
+    @property
+    def compiled(self) -> bool:
+        return self.model is not None
+
+    def compile_with(self, start_ns: int, end_ns: int) -> None:
+        """Calendars for a time of which no event has told yet."""
+        self.model = model(self.numbers, start_ns, end_ns)
+
+
+def _out(rows: int, stations: int) -> Out:
+    widths = (at.N_KO, at.N_IO, at.N_PO, at.N_AO, at.N_PA)
+    arrays = [np.empty((rows, width), np.int64) for width in widths]
+    return Out(
+        arrays[0],
+        arrays[1],
+        arrays[2],
+        arrays[3],
+        arrays[4],
+        np.zeros(5, np.int64),
+        np.zeros(stations, np.int64),
+        np.zeros(4, np.int64),
+    )
+
+
+def _wider(array: I64) -> I64:
+    wider = np.zeros((array.shape[0], 2 * array.shape[1], array.shape[2]), np.int64)
+    wider[:, : array.shape[1]] = array
+    return wider

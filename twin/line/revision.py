@@ -1,0 +1,268 @@
+"""Revisions: late events and corrections are folded in where they belong, and rows that change are written again.
+
+A line with a `revise` time keeps its folded events and, every quarter of that time, a copy of its state (a base). At
+the publishing tick after a late event or a correction, the line goes back to the last base before it and folds again
+what followed, once as it was and once as it is now known. Rows that differ leave with the line's next revision number;
+rows that are no more are retracted. So a revised row is by construction what the events in their true order would have
+given.
+
+Rejected: correcting the sums in place. Every window, cut, path and stop that a late event touches would need code of
+its own that is right only if it does what folding does anyway.
+
+All that is late until a tick is revised together, so the work is bounded: two folds of the kept time per line and tick.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels import layout as at
+from kernels.codes import CORRECTION
+from twin.line.admission import Admission, Admitted, Late
+from twin.line.correction import Correction, apply_all, parse
+from twin.line.engine import Engine, Tables
+from twin.line.events import in_order
+from twin.line.memory import SavedHistory
+from twin.line.revised import changes, stamped
+
+I64 = npt.NDArray[np.int64]
+
+# Events that a line keeps at most: beyond it the oldest bases go early, and what is older is refused as late.
+MAX_KEPT: Final = 1 << 20
+_BASES: Final = 4  # per revise time
+_NEVER: Final = 1 << 62
+
+
+@dataclass(slots=True)
+class Base:
+    """The line before any event at or after ts; 0: before its first."""
+
+    ts: int
+    state: bytes
+
+
+@dataclass(slots=True)
+class History:
+    bases: list[Base]
+    pieces: list[I64] = field(default_factory=list)  # folded events from the first base on, in order
+    late: list[Late] = field(default_factory=list)
+    corrections: list[tuple[int, bytes]] = field(default_factory=list)  # due, JSON
+    told: dict[int, bytes] = field(default_factory=dict)  # corrections that are not folded yet, by arrival
+
+    def events(self) -> I64:
+        if len(self.pieces) != 1:
+            self.pieces = [np.concatenate([np.empty((0, at.N_E), np.int64), *self.pieces])]
+        return self.pieces[0]
+
+    def due(self) -> int:
+        """The first tick at which there is something to revise."""
+        return min((*(one.due for one in self.late), *(due for due, _ in self.corrections)), default=_NEVER)
+
+
+class Revisions:
+    """The histories of all lines that keep one."""
+
+    def __init__(self, engine: Engine, admission: Admission) -> None:
+        self._engine = engine
+        self._admission = admission
+        self._lines = engine.numbers.lines
+        self.keeping = self._lines[:, at.LC_REVISE_NS] > 0
+        self.any = bool(self.keeping.any())
+        self.histories: dict[int, History] = {}
+
+    def take(self, admitted: Admitted) -> None:
+        """Note what is late and what corrects, before the block's events are folded."""
+        for late in admitted.revising:
+            self._history(int(late.row[at.E_LINE])).late.append(late)
+        for row in admitted.events[admitted.events[:, at.E_TYPE] == CORRECTION]:
+            arrival = int(row[at.E_ARRIVAL])
+            self._history(int(row[at.E_LINE])).told[arrival] = admitted.corrections[arrival]
+
+    def advance(self, events: I64, lines: I64, until: I64) -> Iterator[Tables]:
+        """Fold the events of the lines that keep a history and let their time pass, with the revisions that fall due.
+
+        `events` (sorted) and `lines` hold such lines only. Lines that meet neither a base nor a revision are folded in
+        one go.
+        """
+        plain_events, plain_lines, plain_until = [], [], []
+        for line, limit in zip(lines.tolist(), until.tolist(), strict=True):
+            lo, hi = np.searchsorted(events[:, at.E_LINE], [line, line + 1])
+            mine = events[lo:hi]
+            history = self.histories.get(line)
+            if history is None and len(mine):
+                history = self._history(line)
+            if history is None:
+                continue
+            if self._next_cut(line, history, mine) <= limit:
+                yield from self._stepwise(line, history, mine, limit, revise=True)
+                continue
+            self._keep(line, history, mine)
+            plain_events.append(mine)
+            plain_lines.append(line)
+            plain_until.append(limit)
+        if plain_lines:
+            tables = self._engine.run(np.concatenate(plain_events), np.array(plain_lines), np.array(plain_until))
+            yield self._stamped(tables, plain_lines)
+
+    def _history(self, line: int) -> History:
+        """The line's history; it begins before the line's first event is folded."""
+        history = self.histories.get(line)
+        if history is None:
+            history = self.histories[line] = History([Base(0, self._engine.save_line(line))])
+        return history
+
+    def _next_cut(self, line: int, history: History, coming: I64) -> int:
+        """The next instant at which a base is made or something is revised."""
+        cut = min(history.due(), self._boundary(line, history, coming))
+        corrections = coming[coming[:, at.E_TYPE] == CORRECTION]
+        if len(corrections):
+            cut = min(cut, self._tick_after(line, int(corrections[0, at.E_TS])))
+        return cut
+
+    def _tick_after(self, line: int, ts: int) -> int:
+        every = int(self._lines[line, at.LC_PUBLISH_NS])
+        return (ts // every + 1) * every
+
+    def _boundary(self, line: int, history: History, coming: I64) -> int:
+        """Where the next base is due: on a grid, behind the first event since the last base; sooner if events crowd."""
+        last = history.bases[-1].ts
+        since = [piece[np.searchsorted(piece[:, at.E_TS], last) :] for piece in history.pieces]
+        since = [piece for piece in (*since, coming) if len(piece)]
+        if not since:
+            return _NEVER
+        step = max(int(self._lines[line, at.LC_REVISE_NS]) // _BASES, int(self._lines[line, at.LC_PUBLISH_NS]))
+        boundary = (int(since[0][0, at.E_TS]) // step + 1) * step
+        if sum(map(len, since)) > MAX_KEPT // _BASES:
+            ts = np.concatenate([piece[:, at.E_TS] for piece in since])
+            crowded = int(np.searchsorted(ts, ts[MAX_KEPT // _BASES - 1], side="right"))
+            if crowded < len(ts):
+                boundary = min(boundary, int(ts[crowded]))
+        return boundary
+
+    def _stepwise(self, line: int, history: History, events: I64, until: int, *, revise: bool) -> Iterator[Tables]:
+        following = self._next_cut if revise else self._boundary
+        while (cut := following(line, history, events)) <= until:
+            n = int(np.searchsorted(events[:, at.E_TS], cut))
+            yield self._stamped(self._fold(line, history, events[:n], cut), [line])
+            events = events[n:]
+            if revise and history.due() <= cut:
+                yield from self._revise(line, history, cut)
+            if self._boundary(line, history, events) <= cut:
+                self._new_base(line, history, cut)
+        yield self._stamped(self._fold(line, history, events, until), [line])
+
+    def _stamped(self, tables: Tables, lines: Sequence[int]) -> Tables:
+        numbers = self._engine.state.lines[:, at.L_REVISION]
+        return stamped(tables, {self._engine.plant.lines[k].id: int(numbers[k]) for k in lines if numbers[k]})
+
+    def _fold(self, line: int, history: History, events: I64, until: int) -> Tables:
+        self._keep(line, history, events)
+        return self._engine.run(events, np.array([line]), np.array([until]))
+
+    def _keep(self, line: int, history: History, events: I64) -> None:
+        history.pieces.append(events)
+        for row in events[events[:, at.E_TYPE] == CORRECTION]:
+            value = history.told.pop(int(row[at.E_ARRIVAL]), None)
+            if value is not None:  # None: folded again
+                history.corrections.append((self._tick_after(line, int(row[at.E_TS])), value))
+
+    def _new_base(self, line: int, history: History, ts: int) -> None:
+        """A late event may be as old as `revise` when it comes, and is folded in one tick later."""
+        history.bases.append(Base(ts, self._engine.save_line(line)))
+        oldest = ts - int(self._lines[line, at.LC_REVISE_NS] + self._lines[line, at.LC_PUBLISH_NS])
+        events = history.events()
+        times = events[:, at.E_TS]
+        kept = history.bases
+        while len(kept) > 1 and (
+            kept[1].ts <= oldest or len(times) - int(np.searchsorted(times, kept[0].ts)) > MAX_KEPT
+        ):
+            kept = kept[1:]
+        history.bases = kept
+        history.pieces = [events[np.searchsorted(times, kept[0].ts) :].copy()]
+
+    def _revise(self, line: int, history: History, tick: int) -> Iterator[Tables]:
+        """Fold again from before the oldest change up to `tick`; the rows that differ."""
+        late = [one for one in history.late if one.due <= tick]
+        corrections = [parse(value) for due, value in history.corrections if due <= tick]
+        history.late = [one for one in history.late if one.due > tick]
+        history.corrections = [one for one in history.corrections if one[0] > tick]
+        corrections += [parse(one.value) for one in late if one.row[at.E_TYPE] == CORRECTION]
+        oldest = history.bases[0].ts
+        in_time = [one for one in late if one.row[at.E_TS] >= oldest]
+        was = history.events()
+        rows = in_order(np.concatenate([was, *(one.row[None, :] for one in in_time)]))
+        now, unmatched = apply_all(rows, corrections, self._engine, line)
+        changed = np.concatenate([[one.row[at.E_TS] for one in in_time], now.changed]).astype(np.int64)
+        yield self._refused(line, [one for one in late if one.row[at.E_TS] < oldest], unmatched)
+        if not changed.size:
+            return
+        k = max(k for k, base in enumerate(history.bases) if base.ts <= changed.min())
+        base = history.bases[k]
+        before, after = self._split(was, base.ts)
+        self._engine.load_line(line, base.state)
+        stood = self._engine.run(after, np.array([line]), np.array([tick]))
+        self._engine.load_line(line, base.state)
+        history.bases = history.bases[: k + 1]
+        history.pieces = [before]
+        _, again = self._split(now.rows, base.ts)
+        stands = list(self._stepwise(line, history, again, tick, revise=False))
+        self._engine.state.lines[line, at.L_REVISION] += 1
+        yield changes([stood], stands, int(self._engine.state.lines[line, at.L_REVISION]), tick)
+
+    def _split(self, rows: I64, ts: int) -> tuple[I64, I64]:
+        n = int(np.searchsorted(rows[:, at.E_TS], ts))
+        return rows[:n], rows[n:]
+
+    def _refused(self, line: int, late: list[Late], unmatched: list[Correction]) -> Tables:
+        if not late and not unmatched:
+            return {}
+        rows = np.zeros((len(late) + len(unmatched), at.N_E), np.int64)
+        rows[:, at.E_LINE] = line
+        rows[:, at.E_TS] = [*(one.row[at.E_TS] for one in late), *(one.ts for one in unmatched)]
+        verdict = np.array([at.LATE] * len(late) + [at.UNCORRECTED] * len(unmatched), np.int8)
+        values = [*(one.value for one in late), *(one.value for one in unmatched)]
+        return {"rejected": self._admission.rejected(rows, verdict, values)}
+
+    def event_arrays(self) -> list[I64]:
+        """Every array of event rows, in a fixed order; `set_event_arrays` takes them back."""
+        arrays = []
+        for line in sorted(self.histories):
+            history = self.histories[line]
+            late = [one.row[None, :] for one in history.late]
+            arrays += [history.events(), np.concatenate([np.empty((0, at.N_E), np.int64), *late])]
+        return arrays
+
+    def set_event_arrays(self, arrays: list[I64]) -> None:
+        for k, line in enumerate(sorted(self.histories)):
+            history = self.histories[line]
+            history.pieces = [arrays[2 * k]]
+            for one, row in zip(history.late, arrays[2 * k + 1], strict=True):
+                one.row = row
+
+    def save(self, arrays: list[I64]) -> dict[int, SavedHistory]:
+        """`arrays` as `event_arrays` gives them, perhaps with other numbers of texts."""
+        saved = {}
+        for k, line in enumerate(sorted(self.histories)):
+            history = self.histories[line]
+            late = zip(history.late, arrays[2 * k + 1], strict=True)
+            saved[line] = SavedHistory(
+                [(base.ts, base.state) for base in history.bases],
+                arrays[2 * k].tobytes(),
+                [(one.due, row.tobytes(), one.value) for one, row in late],
+                history.corrections,
+                dict(sorted(history.told.items())),
+            )
+        return saved
+
+    def load(self, saved: dict[int, SavedHistory]) -> None:
+        for line, one in saved.items():
+            self.histories[line] = History(
+                [Base(ts, state) for ts, state in one.bases],
+                [np.frombuffer(one.events, np.int64).reshape(-1, at.N_E).copy()],
+                [Late(due, np.frombuffer(row, np.int64).copy(), value) for due, row, value in one.late],
+                one.corrections,
+                one.told,
+            )
