@@ -29,13 +29,13 @@ from kernels.codes import (
     WAITING,
 )
 from kernels.flow import leave
-from kernels.jit import bare
+from kernels.jit import bare, hot
 
 I64 = npt.NDArray[np.int64]
 FAR = np.int64(9_223_372_036_854_775_807)
 
 
-@bare
+@hot
 def is_active(klass: int) -> bool:
     """Active period method: working, or down for a reason of its own; not waiting for others."""
     return klass in (RUNNING, SETUP, STOPPED, MINOR_STOP, DOWN, MAINTENANCE)
@@ -88,7 +88,7 @@ def decide(m: Model, x: State, line: int, s: int, klass: int) -> None:
     x.lines[line, at.L_UNDECIDED] -= 1
 
 
-@bare
+@hot
 def accrue(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     """Account the time of s up to t to its class."""
     row = x.stations[s]
@@ -121,7 +121,7 @@ def accrue_line(m: Model, x: State, o: Out, line: int, t: int) -> None:
     accrue_causal(x, line, t)
 
 
-@bare
+@hot
 def accrue_causal(x: State, line: int, t: int) -> None:
     leader = x.lines[line, at.L_CAUSAL]
     if leader >= 0:
@@ -129,7 +129,7 @@ def accrue_causal(x: State, line: int, t: int) -> None:
     x.lines[line, at.L_CAUSAL_TS] = t
 
 
-@bare
+@hot
 def choose_causal(m: Model, x: State, line: int) -> None:
     """The station that has been active longest so far; ties: the lower index (Roser's active period, causal)."""
     lo = m.lines[line, at.LC_STATION]
@@ -142,7 +142,7 @@ def choose_causal(m: Model, x: State, line: int) -> None:
     x.lines[line, at.L_DIRTY] = 0
 
 
-@bare
+@hot
 def raw_class(x: State, line: int, s: int) -> int:
     """Class from what was reported and what the flow says, before schedule and silence."""
     row = x.stations[s]
@@ -161,7 +161,7 @@ def raw_class(x: State, line: int, s: int) -> int:
     return WAITING if row[at.S_OWN] else UNKNOWN
 
 
-@bare
+@hot
 def resolve(m: Model, x: State, line: int, s: int) -> int:
     """The one class of s. Producing wins over the schedule, the schedule over silence, silence over the rest."""
     raw = raw_class(x, line, s)
@@ -189,7 +189,7 @@ def interval(o: Out, line: int, s: int, row: I64, t: int, klass: int) -> None:
     o.n[at.N_INTERVAL] += 1
 
 
-@bare
+@hot
 def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     """End of an instant for a station that something happened to: its class from here on.
 
@@ -243,7 +243,7 @@ def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
         row[at.S_CYCLE_TS] = t
 
 
-@bare
+@hot
 def set_active(x: State, o: Out, line: int, s: int, t: int, active: bool) -> None:
     row = x.stations[s]
     if active == (row[at.S_ACTIVE_SINCE] >= 0):

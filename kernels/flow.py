@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kernels.arrays import Model, State
 from kernels.codes import CYCLE_NS, CYCLES
-from kernels.jit import bare
+from kernels.jit import bare, hot
 from kernels.layout import (
     B_LAST_PUT,
     B_LAST_TAKE,
@@ -45,7 +45,7 @@ from kernels.layout import (
 I64 = npt.NDArray[np.int64]
 
 
-@bare
+@hot
 def is_idle(cycle: int) -> bool:
     return cycle in (CYCLE_STARVED, CYCLE_READY)
 

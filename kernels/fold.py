@@ -10,13 +10,13 @@ from kernels.codes import BUFFER, COUNT, COUNTER, CYCLE, END, GOOD, HEARTBEAT, I
 from kernels.counters import increment
 from kernels.cuts import close_order, emit, open_scope
 from kernels.flow import begin_cycles, complete, reset_scope, set_level, start, unblock
-from kernels.jit import bare
+from kernels.jit import bare, hot
 from kernels.timers import begin_line, run_timers, skip_silence
 
 I64 = npt.NDArray[np.int64]
 
 
-@bare
+@hot
 def room(m: Model, x: State, o: Out, line: int, group: int) -> bool:
     """Whether all that one instant can give, with `group` events, fits into the output and the closings."""
     n = m.lines[line, at.LC_STATIONS]
@@ -32,7 +32,7 @@ def room(m: Model, x: State, o: Out, line: int, group: int) -> bool:
     )
 
 
-@bare
+@hot
 def add_parts(m: Model, x: State, s: int, good: int, scrap: int, rework: int, product: int) -> None:
     x.total[s, GOOD] += good
     x.total[s, SCRAP] += scrap
@@ -72,7 +72,7 @@ def begin_order(m: Model, x: State, line: int, event: I64, t: int) -> None:
     reset_scope(m, x, line, at.V_TOTAL)
 
 
-@bare
+@hot
 def apply(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> None:
     """One event at its instant. Classes of stations follow at the end of the instant."""
     row = x.lines[line]
@@ -115,7 +115,7 @@ def apply(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> None:
         set_level(m, x, line, event[at.E_X], event[at.E_A], t)
 
 
-@bare
+@hot
 def hear(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     row = x.stations[s]
     if row[at.S_STALE]:
@@ -128,7 +128,7 @@ def hear(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     row[at.S_OWN] = 1
 
 
-@bare
+@hot
 def instant(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, t: int) -> None:
     """All events of a line at one instant, in order of phase; then every class it may have changed."""
     lo = m.lines[line, at.LC_STATION]
@@ -139,7 +139,8 @@ def instant(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, 
     for k in range(i, j):
         event = events[k]
         if completions and event[at.E_PHASE] > at.PHASE_COMPLETION:
-            unblock(m, x, line, t)
+            if x.lines[line, at.L_DONE] > 0:
+                unblock(m, x, line, t)
             completions = False
         s = event[at.E_STATION]
         if s >= 0:
@@ -152,7 +153,7 @@ def instant(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, 
         if event[at.E_TYPE] == CYCLE or event[at.E_TYPE] == BUFFER or s < 0:
             everywhere = True
         apply(m, x, o, line, event, t)
-    if completions:
+    if completions and x.lines[line, at.L_DONE] > 0:
         unblock(m, x, line, t)
     x.lines[line, at.L_FOLDED] += j - i
     if everywhere:
@@ -197,7 +198,10 @@ def fold(m: Model, x: State, o: Out, events: I64, begin: int) -> int:
             j += 1
         if x.lines[line, at.L_SEEN] == 0:
             begin_line(m, x, line, t)
-        if not advance(m, x, o, line, t, j - i):
+        if x.lines[line, at.L_NEXT] <= t:
+            if not advance(m, x, o, line, t, j - i):
+                return i
+        elif not room(m, x, o, line, j - i):
             return i
         instant(m, x, o, line, events, i, j, t)
         i = j

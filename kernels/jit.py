@@ -21,6 +21,16 @@ def bare(function: F) -> F:
     return cast(F, numba.njit(cache=_CACHE, nogil=True, fastmath=False, **options)(function))
 
 
+def hot(function: F) -> F:
+    """As `bare`, inlined into its callers, for what happens at every event.
+
+    A call hands over some 250 words of array descriptions. On the way of every event that was nine tenths of the time:
+    2.5 M events/s with calls, 28 M inlined.
+    """
+    options: dict[str, Any] = {"_nrt": False, "forceinline": True}
+    return cast(F, numba.njit(cache=_CACHE, nogil=True, fastmath=False, **options)(function))
+
+
 def kernel(function: F) -> F:
     """Compile to machine code: cached on disk where one can write, GIL released, exact integers.
 
