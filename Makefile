@@ -3,11 +3,11 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test lint format unit integration bench docs clean
+.PHONY: help demo test lint format unit integration faults soak bench audit-deps docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 $(READY): pyproject.toml uv.lock .ci/bootstrap
 	@PYTHON='$(PYTHON)' ./.ci/bootstrap
@@ -35,8 +35,22 @@ unit: $(READY) ## the tests that need no broker
 integration: $(READY) ## the tests on a real local Kafka
 	@$(BIN)/pytest -m "kafka and not slow"
 
+faults: $(READY) ## 200 seeded fault plans on real workers and a real Kafka: SEED= first, COUNT= how many
+	@$(BIN)/pytest -m slow tests/integration/test_fault_plans_kafka.py tests/integration/test_doubtful_starts_kafka.py \
+		tests/integration/test_zombie_kafka.py
+	@$(BIN)/python -m tests.faults.main --first $(or $(SEED),0) --count $(or $(COUNT),200)
+
+soak: $(READY) ## a steady load with a worker restarted every minute: MINUTES=30 RATE=50000
+	@$(BIN)/python -m tests.faults.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),50000)
+
+fuzz: $(READY) ## hostile input for ten minutes (SECONDS, SEED)
+	@$(BIN)/python -m tests.fuzz.main --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
+
 bench: $(READY) ## the benchmarks: figures, not a pass or fail
 	@$(BIN)/python -m tests.bench.main
+
+audit-deps: $(READY) ## known vulnerabilities of the locked dependencies; needs the network
+	@./.ci/audit-deps $(ARGS)
 
 docs: $(READY) ## the generated pages: command line and settings
 	@$(BIN)/python -m streams.cli.reference docs

@@ -9,6 +9,7 @@ declared, which is before any caller could pass one. No number depends on it.
 
 import hashlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -28,19 +29,27 @@ def sources_hash(folder: Path) -> str:
 
 
 def usable() -> bool:
-    """Point numba to our folder, unless the user named one. False: it cannot be written, so compile without a cache.
-
-    Then there is no falling back to a shared temporary folder: the cache is pickled code, and whoever can write it
-    there can run his own here.
+    """Point numba to our folder, unless the user named one. False: compile without a cache, because the folder cannot
+    be written, or by others too: the cache is pickled code, and whoever can write it can run his own here. For the same
+    reason there is no falling back to a shared temporary folder.
     """
     try:
         if not config.CACHE_DIR:
             config.CACHE_DIR = str(_user_cache() / f"numba-{sources_hash(Path(__file__).parent)}")
-        Path(config.CACHE_DIR).mkdir(parents=True, exist_ok=True)
+        folder = Path(config.CACHE_DIR)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _ours_alone(folder):
+            return False
         with tempfile.TemporaryFile(dir=config.CACHE_DIR):
             return True
     except (OSError, RuntimeError):  # RuntimeError: no home folder
         return False
+
+
+def _ours_alone(folder: Path) -> bool:
+    """Nobody else can put a file there."""
+    found = folder.stat()
+    return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _user_cache() -> Path:

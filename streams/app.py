@@ -9,6 +9,7 @@ import faust
 from faust.types import TP
 
 from streams import exits
+from streams.security import faust_credentials
 from streams.settings import Settings
 from streams.topics import EVENTS
 from streams.transport import Assigned, Consumer, Run, Token, TransportConfig, transport_of
@@ -130,12 +131,17 @@ def _configuration(settings: Settings) -> dict[str, Any]:
     static = {"consumer_group_instance_id": settings.instance} if settings.instance else {}
     return {
         "broker": [f"kafka://{server}" for server in settings.bootstrap.split(",")],
+        # Kept by our transport: it makes its consumer with Faust's own method.
+        "broker_credentials": faust_credentials(settings),
         "store": "memory://",
         "web_enabled": False,  # it would listen on every address, with pages that list tables
         "topic_disable_leader": True,
         "topic_allow_declare": False,
         "table_standby_replicas": 0,
         "consumer_auto_offset_reset": "earliest",
+        # A broker that has just come back may not know the topic yet; then nobody is given a partition until somebody
+        # asks again. The default, five minutes, was five minutes without a worker at work.
+        "consumer_metadata_max_age_ms": 5_000,
         "consumer_max_fetch_size": settings.fetch_bytes,
         # Never full: a full buffer makes Faust sleep a second. The transport holds the fetcher back before.
         "stream_buffer_maxsize": 4096,

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from streams import broker_guard
+from streams.broker_security import BrokerSecurity
 from streams.broker_tools import BrokerError, BrokerTools, tools
 
 __all__ = ["BrokerError", "BrokerTools", "LocalBroker", "tools"]
@@ -34,6 +35,8 @@ class LocalBroker:
     port: 0 for any free one. partitions: of topics that are made without a number.
     properties: further lines of server.properties; they win.
     log_file: what Kafka prints; default `kafka.log` in the data's folder.
+    cluster_id: shared by the nodes of a cluster; default one of its own.
+    security: a second listener with TLS and SASL, at `secure_bootstrap`; the first stays as it is.
     """
 
     def __init__(
@@ -45,7 +48,11 @@ class LocalBroker:
         heap_mb: int = 512,
         properties: Mapping[str, str] | None = None,
         log_file: Path | None = None,
+        cluster_id: str | None = None,
+        security: BrokerSecurity | None = None,
     ) -> None:
+        self._security = security
+        self._cluster_id = cluster_id
         self._kept = cluster_dir
         self._asked_port = port
         self._partitions = partitions
@@ -60,6 +67,11 @@ class LocalBroker:
     @property
     def bootstrap(self) -> str:
         return f"{HOST}:{self.port}"
+
+    @property
+    def secure_bootstrap(self) -> str:
+        assert self._security is not None
+        return f"{HOST}:{self._security.port}"
 
     @property
     def pid(self) -> int | None:
@@ -109,6 +121,11 @@ class LocalBroker:
         self._asked_port = self.port
         self._kill_group()
 
+    def pause(self, limit_s: float = 10.0) -> None:
+        """An orderly stop that keeps the data, for fault tests; `start()` continues on the same port."""
+        self._asked_port = self.port
+        self._end_process(limit_s)
+
     def _kill_group(self) -> None:
         process, self._process = self._process, None
         if process is not None:
@@ -131,7 +148,7 @@ class LocalBroker:
                 self._folder = Path(tempfile.mkdtemp(prefix="taktwin-kafka-"))
             else:
                 self._folder = self._kept.absolute()
-                self._folder.mkdir(parents=True, exist_ok=True)
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.log_file = self._asked_log or self._folder / "kafka.log"
         return self._folder
 
@@ -162,32 +179,25 @@ class LocalBroker:
             "log.segment.bytes": str(64 << 20),
             "num.network.threads": "2",
             "num.io.threads": "4",
-        } | self._properties
+        }
+        if self._security is not None:
+            lines |= self._security.properties(HOST, lines)
+        lines |= self._properties
         text = "".join(f"{key}={value}\n" for key, value in lines.items())
-        (folder / "server.properties").write_text(text)
-
-    def _java(self, found: BrokerTools, heap_mb: int, *command: str) -> list[str]:
-        return [
-            str(found.java),
-            f"-Xmx{heap_mb}m",
-            "-XX:+UseSerialGC",
-            "-XX:-UsePerfData",
-            "-XX:+ExitOnOutOfMemoryError",
-            "-Djava.awt.headless=true",
-            "-Dlog4j2.level=WARN",
-            "-cp",
-            found.classpath,
-            *command,
-        ]
+        path = folder / "server.properties"
+        path.unlink(missing_ok=True)
+        with open(path, "x", opener=_owner_only) as file:
+            file.write(text)
 
     def _format(self, found: BrokerTools, folder: Path) -> None:
         if (folder / "data" / "meta.properties").exists():
             return
         # The A: in one of 64 ids a "-" would come first, and be taken for an option.
-        cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
+        cluster = self._cluster_id or "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         properties = str(folder / "server.properties")
-        tool = self._java(found, 128, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties)
-        run = subprocess.run(tool, capture_output=True, text=True, timeout=120)  # noqa: S603  our own command
+        users = self._security.format_options() if self._security is not None else []
+        tool = java_command(found, 128, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties, *users)
+        run = subprocess.run(tool, capture_output=True, text=True, timeout=120, umask=0o077)  # noqa: S603  our own command
         if run.returncode:
             raise BrokerError(f"Kafka could not format {folder / 'data'}:\n{run.stdout}{run.stderr}")
 
@@ -195,7 +205,7 @@ class LocalBroker:
         assert self.log_file is not None
         remove = [f"--remove={folder}"] if self._kept is None else []
         guard = [sys.executable, "-I", "-S", broker_guard.__file__, *remove, str(os.getpid()), "10"]
-        kafka = self._java(found, self._heap_mb, "kafka.Kafka", str(folder / "server.properties"))
+        kafka = java_command(found, self._heap_mb, "kafka.Kafka", str(folder / "server.properties"))
         with self.log_file.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603  our own command
                 guard + kafka,
@@ -203,6 +213,7 @@ class LocalBroker:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
+                umask=0o077,
                 # A terminal's Ctrl-C must reach us, not the broker: clients stop first.
                 start_new_session=True,
             )
@@ -231,6 +242,26 @@ class LocalBroker:
             pass
         finally:  # also Ctrl-C while waiting
             self._kill_group()
+
+
+def java_command(found: BrokerTools, heap_mb: int, *command: str) -> list[str]:
+    """A Java command line with Kafka's classes."""
+    return [
+        str(found.java),
+        f"-Xmx{heap_mb}m",
+        "-XX:+UseSerialGC",
+        "-XX:-UsePerfData",
+        "-XX:+ExitOnOutOfMemoryError",
+        "-Djava.awt.headless=true",
+        "-Dlog4j2.level=WARN",
+        "-cp",
+        found.classpath,
+        *command,
+    ]
+
+
+def _owner_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)  # it may hold passwords
 
 
 def free_port() -> int:

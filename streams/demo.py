@@ -158,7 +158,7 @@ async def _feed(settings: Settings, plant: Plant, progress: Progress, task: Task
     def on_block(summary: FeedSummary) -> None:
         progress.update(task, completed=logs.position, total=logs.size, note=f"{summary.events:,} events")
 
-    return await feed(logs, plant, bootstrap=settings.bootstrap, topic=settings.topic("events"), on_block=on_block)
+    return await feed(logs, plant, settings=settings, on_block=on_block)
 
 
 async def _remove_topics(settings: Settings, console: Console) -> None:

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from streams.settings import Settings, cache_folder, unknown_variables
+from streams.settings import Settings, SettingsError, cache_folder, unknown_variables
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
@@ -41,6 +41,8 @@ def examine(settings: Settings, plant: Path | None) -> Iterator[Check]:
         ("python", python),
         ("packages", packages),
         ("settings", variables),
+        ("access", lambda: access(settings)),
+        ("kernels", kernel_cache),
         ("java", java),
         ("zones", zones),
         ("plant", lambda: plant_file(plant)),
@@ -81,6 +83,33 @@ def variables() -> Iterator[Check]:
         yield Check("settings", "warn", f"no such setting: {', '.join(unknown)}", "see docs/operating.md for the names")
     else:
         yield Check("settings", "ok", "every TAKTWIN_ variable is known")
+
+
+def access(settings: Settings) -> Iterator[Check]:
+    """What the settings leave open on the way to Kafka and to the health pages."""
+    remote = [s for s in settings.bootstrap.split(",") if not s.startswith(("127.", "localhost:", "[::1]:"))]
+    found = f"Kafka by {settings.security_protocol}" + (f", {settings.sasl_mechanism}" if settings.uses_sasl else "")
+    if not settings.ssl_check_hostname:
+        advice = "unset TAKTWIN_SSL_CHECK_HOSTNAME, and use the name that is in the broker's certificate"
+        yield Check("access", "warn", f"{found}, but its certificate may be for any host", advice)
+    elif remote and not settings.uses_tls:
+        advice = "TAKTWIN_SECURITY_PROTOCOL=SASL_SSL or SSL, where the network is not yours alone"
+        yield Check("access", "warn", f"{found}: readable on the way to {', '.join(remote)}", advice)
+    else:
+        yield Check("access", "ok", found)
+    if settings.health_port >= 0 and settings.health_host not in ("127.0.0.1", "localhost", "::1"):
+        advice = "right in a container; elsewhere unset TAKTWIN_HEALTH_HOST"
+        yield Check("access", "warn", f"the health pages answer on {settings.health_host}", advice)
+
+
+def kernel_cache() -> Iterator[Check]:
+    from kernels import cache
+
+    if cache.usable():
+        yield Check("kernels", "ok", f"compiled kernels are kept in {cache.config.CACHE_DIR}")
+    else:
+        advice = "a folder of this account that nobody else can write: TAKTWIN_CACHE names its parent"
+        yield Check("kernels", "warn", f"{cache.config.CACHE_DIR} is not used; every start compiles anew", advice)
 
 
 def java() -> Iterator[Check]:
@@ -152,6 +181,8 @@ def audit_root(root: Path) -> Iterator[Check]:
 
 def broker(settings: Settings) -> Iterator[Check]:
     host, _, port = settings.bootstrap.split(",")[0].rpartition(":")
+    from streams.security import AccessError
+
     advice = "start a local one with `twin broker`, or name yours with --bootstrap or TAKTWIN_BOOTSTRAP"
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=3):
@@ -161,6 +192,8 @@ def broker(settings: Settings) -> Iterator[Check]:
         return
     try:
         yield from asyncio.run(asyncio.wait_for(_cluster(settings), _BROKER_LIMIT_S))
+    except (AccessError, SettingsError) as error:
+        yield Check("broker", "fail", str(error), "the section Security of docs/operating.md has the settings")
     except Exception as error:
         # Whatever the client raises: a port that is open but does not speak Kafka, a listener that points elsewhere.
         found = f"{settings.bootstrap}: the port is open, but Kafka does not answer ({type(error).__name__}: {error})"
@@ -172,10 +205,13 @@ async def _cluster(settings: Settings) -> list[Check]:
     from aiokafka.admin import AIOKafkaAdminClient
 
     from streams import topics
+    from streams.security import check_access, connection
     from streams.watch import partitions
 
+    await check_access(settings)
+
     async with contextlib.AsyncExitStack() as stack:
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
+        admin = AIOKafkaAdminClient(**connection(settings))
         stack.push_async_callback(admin.close)
         await admin.start()
         wanted = {topic.name: topic for topic in topics.desired(settings)}
@@ -187,7 +223,7 @@ async def _cluster(settings: Settings) -> list[Check]:
         events = settings.topic(topics.EVENTS)
         count = sum(p.topic == events for p in found)
         checks.append(Check("topics", "ok", f"all {len(wanted)} are there; {events} has {count} partitions"))
-        consumer = AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(**connection(settings), enable_auto_commit=False)
         stack.push_async_callback(consumer.stop)
         await consumer.start()
         return checks + await _clock(consumer, [p for p in found if p.topic == settings.topic(topics.LINES)])

@@ -13,6 +13,8 @@ INTERNAL: Final = 70  # an unexpected error: nothing is committed, a restart rep
 FENCED: Final = 71  # six commits fenced in a row: two workers with one instance id
 WATCHDOG: Final = 72  # partitions assigned, but no state for them
 STATE: Final = 73  # group, snapshots and audit root do not fit together: a person must decide
+STORAGE: Final = 74  # the disk took nothing for too long: nothing is committed, a restart replays from the snapshot
+REFUSED: Final = 77  # Kafka does not let us in, or is not who it should be: a person must mend the settings
 HARD_STOP: Final = 75  # a stop did not finish within its limit, most likely because the broker is away
 
 

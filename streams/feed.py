@@ -14,6 +14,9 @@ import numpy.typing as npt
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
+from streams.security import check_access, connection
+from streams.settings import Settings
+from streams.topics import EVENTS
 from twin.events.block import EventBlock, Rejected
 from twin.plant.model import Plant
 from twin.sources.blocks import take
@@ -188,26 +191,27 @@ async def feed(
     logs: Iterable[Batch],
     plant: Plant,
     *,
-    bootstrap: str,
-    topic: str,
+    settings: Settings,
     speed: float | None = None,
     arrow: bool = False,
     on_block: Callable[[FeedSummary], None] | None = None,
 ) -> FeedSummary:
     """Send every event of `logs` (`twin.sources.open_logs`, which ends each line with a heartbeat).
 
-    `speed` is a multiple of event time; None is as fast as it goes. Raises FeedError, what the logs raise, and
-    KafkaError where the broker refuses or is away; what was acknowledged until then stays sent.
+    `speed` is a multiple of event time; None is as fast as it goes. Raises FeedError, what the logs raise, AccessError,
+    and KafkaError where the broker refuses a record or is away; what was acknowledged until then stays sent.
     """
+    topic = settings.topic(EVENTS)
     loop = asyncio.get_running_loop()
     begun = loop.time()
+    await check_access(settings)
     async with AIOKafkaProducer(
-        bootstrap_servers=bootstrap, enable_idempotence=True, acks="all", max_batch_size=BATCH_BYTES
+        **connection(settings), enable_idempotence=True, acks="all", max_batch_size=BATCH_BYTES
     ) as producer:
         # Not `partitions_for`, which tries for 40 s to find a topic that is not there.
         partitions = (await producer.client.fetch_all_metadata()).partitions_for_topic(topic)
         if not partitions:
-            raise FeedError(f"topic {topic} is missing at {bootstrap}: run `twin topics apply`")
+            raise FeedError(f"topic {topic} is missing at {settings.bootstrap}: run `twin topics apply`")
         feeder = Feeder(producer, topic, set(partitions), plant, arrow)
         pace = None if speed is None else Pace(speed, loop.time())
         # Read in a thread: parsing the next piece and sending the last one overlap.

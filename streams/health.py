@@ -1,4 +1,4 @@
-"""/alive and /ready on 127.0.0.1, as JSON. By hand: two fixed answers need no web framework and no second port."""
+"""/alive and /ready, as JSON. By hand: two fixed answers need no web framework and no second port."""
 
 import asyncio
 import logging
@@ -9,7 +9,6 @@ import msgspec
 
 log = logging.getLogger(__name__)
 
-HOST: Final = "127.0.0.1"
 _READ_LIMIT_S: Final = 5.0
 _MOST_REQUEST_BYTES: Final = 8192
 
@@ -17,7 +16,8 @@ _MOST_REQUEST_BYTES: Final = 8192
 class HealthServer:
     """`report` gives (ready, body); it is called per request, in the worker's loop."""
 
-    def __init__(self, port: int, report: Callable[[], tuple[bool, dict[str, Any]]]) -> None:
+    def __init__(self, port: int, report: Callable[[], tuple[bool, dict[str, Any]]], host: str = "127.0.0.1") -> None:
+        self._host = host
         self.port = port
         self._report = report
         self._server: asyncio.Server | None = None
@@ -26,9 +26,9 @@ class HealthServer:
         """Listen; port 0 takes a free one, a negative port none at all. Raises OSError where the port is taken."""
         if self.port < 0:
             return
-        self._server = await asyncio.start_server(self._answer, HOST, self.port, limit=_MOST_REQUEST_BYTES)
+        self._server = await asyncio.start_server(self._answer, self._host, self.port, limit=_MOST_REQUEST_BYTES)
         self.port = self._server.sockets[0].getsockname()[1]
-        log.info("health on http://%s:%d/ready", HOST, self.port)
+        log.info("health on http://%s:%d/ready", self._host, self.port)
 
     async def stop(self) -> None:
         if self._server is not None:

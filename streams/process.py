@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 from aiokafka.structs import ConsumerRecord
 
-from streams.checkpoint import PartitionState
+from streams import poison
+from streams.store import PartitionState
 from twin.audit.rows import events_with_origin, rejected_table, with_origin
 from twin.events.block import INTEGER_COLUMNS, EventBlock, Rejected
 from twin.plant.model import Plant
@@ -59,13 +60,17 @@ class Processor:
         self._line_of_key = {line.id.encode(): index for index, line in enumerate(plant.lines)}
 
     def fold(self, state: PartitionState, run: Sequence[ConsumerRecord]) -> Folded:
-        """Fold the records that are due. Refused ones become rows; any other exception is a fault of ours."""
+        """Fold the records that are due, or as many of them as memory bears in one go (see `Folded.records`).
+
+        Refused ones become rows; any other exception is a fault of ours.
+        """
         due = [record for record in run if record.offset >= state.next]
         partition = state.tp.partition
         offsets = [record.offset for record in due]
         # A null value (a tombstone) means nothing on this topic: it is refused as empty.
         values = [record.value or b"" for record in due]
-        block, rejected = self._decoder.decode(values, offsets, _encodings(due))
+        block, rejected, taken = self._decoder.decode_some(values, offsets, _encodings(due))
+        del due[taken:], offsets[taken:]
         block, misplaced = self._misplaced(block, due)
         rejected += misplaced
         results = state.twin.fold(block)
@@ -87,6 +92,15 @@ class Processor:
             state.take(name, table)
         state.next = offsets[-1] + 1
         return Folded(len(due), len(block), results.duplicates, results.late, tables, rejected)
+
+    def set_aside(self, state: PartitionState, record: ConsumerRecord, detail: str) -> Folded:
+        """Refuse a record unseen: the fold has failed on it before (`streams.poison`)."""
+        index = self._line_of_key.get(record.key)
+        line = None if index is None else self._plant.lines[index].id
+        rejected = [Rejected(poison.REASON, detail, record.offset, record.value or b"", line)]
+        state.take("rejected", rejected_table(rejected, self._topic, state.tp.partition))
+        state.next = record.offset + 1
+        return Folded(1, 0, 0, 0, [], rejected)
 
     def _misplaced(self, block: EventBlock, due: Sequence[ConsumerRecord]) -> tuple[EventBlock, list[Rejected]]:
         """Refuse events whose record is keyed by another line: that line's partition would hold a second state of it.

@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
 from streams import topics
+from streams.security import connection
 from streams.settings import Settings
 from twin.events.block import Rejected
 from twin.results import IDENTITY
@@ -80,7 +81,7 @@ class Publisher:
         """Connect. Raises KafkaError, or PublishError when a topic is missing."""
         settings = self._settings
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=settings.bootstrap,
+            **connection(settings),
             enable_idempotence=True,
             max_batch_size=MOST_BATCH_BYTES,
             max_request_size=4 * MOST_BATCH_BYTES,

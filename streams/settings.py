@@ -5,17 +5,49 @@ import os
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
 ENV_PREFIX: Final = "TAKTWIN_"
+MAX_STORAGE_LIMIT_S: Final = 900.0
+PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_SASL_ONLY: Final = ("sasl_user", "sasl_password", "sasl_password_file")
+_TLS_ONLY: Final = ("ssl_ca_file", "ssl_cert_file", "ssl_key_file", "ssl_key_password", "ssl_key_password_file")
 _TOPIC_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
 class SettingsError(ValueError):
     """A setting that cannot be used: names the variable, the value and what is expected."""
+
+
+class Secret:
+    """Text that is never shown: printed, formatted or logged it is three stars. `reveal` is the only way to it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __str__(self) -> str:
+        return "***" if self._text else ""
+
+    def __repr__(self) -> str:
+        return repr(str(self))
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
 
 
 def _setting(default: Any, doc: str) -> Any:
@@ -27,6 +59,17 @@ class Settings:
     """What a worker and its tools need to know. `TAKTWIN_` + the name in capitals sets a field; an argument wins."""
 
     bootstrap: str = _setting("127.0.0.1:9092", "Kafka servers, host:port, comma between")
+    security_protocol: str = _setting("PLAINTEXT", "to Kafka: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    sasl_mechanism: str = _setting("SCRAM-SHA-512", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    sasl_user: str = _setting("", "user name at Kafka")
+    sasl_password: Secret = _setting(Secret(), "its password; better in a file")  # noqa: RUF009  Secret is immutable
+    sasl_password_file: str = _setting("", "file that holds the password")
+    ssl_ca_file: str = _setting("", "PEM file of the authorities to trust; empty: those of the system")
+    ssl_cert_file: str = _setting("", "PEM file of our own certificate, where Kafka asks for one")
+    ssl_key_file: str = _setting("", "PEM file of its key; empty: in the same file")
+    ssl_key_password: Secret = _setting(Secret(), "password of the key; better in a file")  # noqa: RUF009  Secret is immutable
+    ssl_key_password_file: str = _setting("", "file that holds the password of the key")
+    ssl_check_hostname: bool = _setting(True, "false: accept a certificate of another host; said loudly at every start")
     prefix: str = _setting("twin", "first part of every topic's name")
     group: str = _setting("", "consumer group; empty: the prefix")
     partitions: int = _setting(4, "partitions of the events topic: the most workers that can share the load")
@@ -46,11 +89,20 @@ class Settings:
     fetch_bytes: int = _setting(1 << 20, "most bytes fetched per partition and request")
     fetch_wait_ms: int = _setting(100, "how long the broker may wait for more data")
     view_interval_s: float = _setting(0.25, "time between provisional views of changed lines; 0: none")
+    storage_limit_s: float = _setting(
+        300.0, "how long a disk that is full or gone is waited for, with the records held back; 0: not at all"
+    )
     stop_limit_s: float = _setting(8.0, "a stop that takes longer is ended hard")
-    health_port: int = _setting(8087, "port of /alive and /ready on 127.0.0.1; 0: any free one; -1: none")
+    health_host: str = _setting(
+        "127.0.0.1", "address of /alive and /ready; 0.0.0.0 in a container that is asked from outside"
+    )
+    health_port: int = _setting(8087, "their port; 0: any free one; -1: none")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
 
     def __post_init__(self) -> None:
+        for name in SECRETS:
+            if not isinstance(getattr(self, name), Secret):
+                raise TypeError(f"{name} takes a Secret")  # plain text would be shown by repr
         problems = list(_problems(self))
         if problems:
             raise SettingsError("\n".join(problems))
@@ -66,6 +118,30 @@ class Settings:
                 values[name] = _parse(variable(name), text, kind)
         values.update({name: value for name, value in overrides.items() if value is not None})
         return cls(**values)
+
+    @property
+    def uses_tls(self) -> bool:
+        return self.security_protocol.endswith("SSL")
+
+    @property
+    def uses_sasl(self) -> bool:
+        return self.security_protocol.startswith("SASL")
+
+    def secret(self, name: str) -> str:
+        """`sasl_password` or `ssl_key_password`, from its file where one is named. Raises SettingsError."""
+        path = getattr(self, f"{name}_file")
+        if not path:
+            own: Secret = getattr(self, name)
+            return own.reveal()
+        try:
+            # Not the whole white space: a password may end with a blank, but a file ends with a newline.
+            text = Path(path).read_text().rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not text"
+            raise SettingsError(f"{variable(name)}_FILE: {path} cannot be read ({reason})") from None
+        if not text:
+            raise SettingsError(f"{variable(name)}_FILE: {path} is empty; write the password into it")
+        return text
 
     @property
     def group_id(self) -> str:
@@ -86,9 +162,33 @@ def variable(name: str) -> str:
     return ENV_PREFIX + name.upper()
 
 
+SECRETS: Final = tuple(f.name for f in dataclasses.fields(Settings) if isinstance(f.default, Secret))
+
+
+def origins(environ: Mapping[str, str] | None = None, **overrides: Any) -> dict[str, str]:
+    """Where `Settings.from_env` takes each setting from: argument, environment, file (a secret's) or default."""
+    environ = os.environ if environ is None else environ
+    found = {}
+    for f in dataclasses.fields(Settings):
+        if overrides.get(f.name) is not None:
+            found[f.name] = "argument"
+        elif variable(f.name) in environ:
+            found[f.name] = "environment"
+        elif f.name in SECRETS and environ.get(f"{variable(f.name)}_FILE"):
+            found[f.name] = "file"
+        else:
+            found[f.name] = "default"
+    return found
+
+
 def table() -> list[tuple[str, str, str]]:
     """(variable, default, meaning) of every setting, for the documentation and `twin doctor`."""
-    return [(variable(f.name), str(f.default), f.metadata["doc"]) for f in dataclasses.fields(Settings)]
+    return [(variable(f.name), text(f.default), f.metadata["doc"]) for f in dataclasses.fields(Settings)]
+
+
+def text(value: object) -> str:
+    """A value as the environment would have it; a secret is its mask."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 # Read elsewhere in this module, not fields of Settings.
@@ -104,7 +204,10 @@ def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
 
 def process_environment(settings: Settings) -> dict[str, str]:
     """The environment of a process of ours that is to have exactly these settings."""
-    own = {variable(f.name): str(getattr(settings, f.name)) for f in dataclasses.fields(Settings)}
+    own = {}
+    for f in dataclasses.fields(Settings):
+        value = getattr(settings, f.name)
+        own[variable(f.name)] = value.reveal() if isinstance(value, Secret) else str(value)
     return {**os.environ, **own}
 
 
@@ -134,13 +237,21 @@ def java_candidates(environ: Mapping[str, str] | None = None) -> list[Path]:
 def _parse(name: str, text: str, kind: Any) -> Any:
     if isinstance(kind, types.UnionType):
         kind = next(k for k in typing.get_args(kind) if k is not type(None))
+    if kind is Secret:
+        return Secret(text)
+    if kind is bool:
+        # bool("false") is True: for a check that must not be off by accident, nothing but these words will do.
+        known = {"true": True, "1": True, "false": False, "0": False}
+        if text.strip().lower() not in known:
+            raise SettingsError(f"{name}: {text!r} is not true or false; set one or unset it")
+        return known[text.strip().lower()]
     try:
         return kind(text.strip())
     except ValueError:
         raise SettingsError(f"{name}: {text!r} is not a {kind.__name__}; set one or unset it") from None
 
 
-def _problems(s: Settings) -> typing.Iterator[str]:
+def _problems(s: Settings) -> Iterator[str]:
     def bad(name: str, expected: str) -> str:
         return f"{variable(name)}: {getattr(s, name)!r} must be {expected}"
 
@@ -156,6 +267,9 @@ def _problems(s: Settings) -> typing.Iterator[str]:
             yield bad(name, "above 0")
     if s.fetch_wait_ms < 1:
         yield bad("fetch_wait_ms", "at least 1")
+    # Longer, and the group would take a worker that folds nothing for dead.
+    if not 0 <= s.storage_limit_s <= MAX_STORAGE_LIMIT_S:
+        yield bad("storage_limit_s", f"from 0 to {MAX_STORAGE_LIMIT_S}")
     if s.view_interval_s < 0:
         yield bad("view_interval_s", "0 or above")
     if s.heartbeat_interval_s * 3 > s.session_timeout_s:
@@ -166,5 +280,34 @@ def _problems(s: Settings) -> typing.Iterator[str]:
         yield bad("health_port", "a port, 0 or -1")
     if s.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         yield bad("log_level", "DEBUG, INFO, WARNING or ERROR")
+    if not s.health_host.strip() or re.search(r"[\s/]", s.health_host):
+        yield bad("health_host", "an address, such as 127.0.0.1")
+    yield from _access_problems(s, bad)
     if not s.state and "://" in s.audit:
         yield bad("state", "a folder that every worker sees, because the audit root is not one")
+
+
+def _access_problems(s: Settings, bad: Callable[[str, str], str]) -> Iterator[str]:
+    """What is wrong with TLS and SASL. A setting without effect is refused: somebody believes that it protects him."""
+    if s.security_protocol not in PROTOCOLS:
+        yield bad("security_protocol", "one of " + ", ".join(PROTOCOLS))
+        return
+    if s.sasl_mechanism not in MECHANISMS:
+        yield bad("sasl_mechanism", "one of " + ", ".join(MECHANISMS))
+    unused = [] if s.uses_sasl else [name for name in _SASL_ONLY if getattr(s, name)]
+    if not s.uses_tls:
+        unused += [name for name in _TLS_ONLY if getattr(s, name)]
+        unused += [] if s.ssl_check_hostname else ["ssl_check_hostname"]
+    for name in unused:
+        yield bad(name, f"unset, because TAKTWIN_SECURITY_PROTOCOL is {s.security_protocol} and makes no use of it")
+    if s.uses_sasl and not s.sasl_user:
+        yield bad("sasl_user", f"a user name, because TAKTWIN_SECURITY_PROTOCOL is {s.security_protocol}")
+    if s.uses_sasl and not (s.sasl_password or s.sasl_password_file):
+        yield bad("sasl_password_file", "the file of the password (or set TAKTWIN_SASL_PASSWORD)")
+    for name in SECRETS:
+        if getattr(s, name) and getattr(s, f"{name}_file"):
+            yield f"{variable(name)} and {variable(name)}_FILE are both set; unset one"
+    if not s.ssl_cert_file:
+        for name in ("ssl_key_file", "ssl_key_password", "ssl_key_password_file"):
+            if getattr(s, name):
+                yield bad(name, "unset, or TAKTWIN_SSL_CERT_FILE set as well")

@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,11 +22,15 @@ import msgspec
 from twin.audit.writer import Manifest
 
 MAGIC: Final = b"TWINSNAP"
-VERSION: Final = 1
+VERSION: Final = 2
+# Version 1 had no number of partitions in its head.
+READABLE: Final = (1, 2)
 _FIXED: Final = struct.Struct("<8sHIQ")
 _SHA_BYTES: Final = 32
+_ANY_OFFSET: Final = (1 << 63) - 1
 _NAME: Final = re.compile(r"p(\d{5,10})-(\d{20})-([0-9a-f]{16})", re.ASCII)
 _SUFFIX: Final = ".snapshot"
+_TEMPORARY: Final = re.compile(r"p(\d{5,10})-(\d{20})-.*\.tmp", re.ASCII)
 
 
 class SnapshotError(RuntimeError):
@@ -41,6 +46,7 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str  # hash of the plant model the state belongs to
     chain: str  # SHA-256 of the partition's last audit file
     manifests: tuple[Manifest, ...] = ()  # staged with this snapshot or before it, and not yet published
+    partitions: int = 0  # of the topic when it was written; 0: unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +66,10 @@ def decode(data: bytes, name: str) -> Snapshot:
     if len(data) < _FIXED.size + _SHA_BYTES or not data.startswith(MAGIC):
         raise SnapshotError(f"{name}: not a snapshot, or cut off within its first bytes")
     _, version, head_size, state_size = _FIXED.unpack_from(data)
-    if version != VERSION:
+    if version not in READABLE:
         age = "newer" if version > VERSION else "older"
         raise SnapshotError(
-            f"{name}: written by {age} software (format {version}, this one reads {VERSION}); "
+            f"{name}: written by {age} software (format {version}, this one reads {READABLE[0]} to {VERSION}); "
             "start the version that wrote it, or replay the events into a new audit root"
         )
     if len(data) != _FIXED.size + head_size + state_size + _SHA_BYTES:
@@ -73,7 +79,7 @@ def decode(data: bytes, name: str) -> Snapshot:
     at = _FIXED.size + head_size
     try:
         head = msgspec.json.decode(data[_FIXED.size : at], type=Head)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise SnapshotError(f"{name}: head cannot be read: {error}") from error
     return Snapshot(head, data[at:-_SHA_BYTES])
 
@@ -128,33 +134,53 @@ class SnapshotStore:
 
     def ids(self, partition: int) -> list[str]:
         """Ids of a partition by rising offset."""
-        try:
-            names = [path.name.removesuffix(_SUFFIX) for path in self.folder.iterdir() if path.suffix == _SUFFIX]
-        except FileNotFoundError:
-            return []
-        return sorted(name for name in names if (m := _NAME.fullmatch(name)) and int(m[1]) == partition)
+        return sorted(name for name in self._names() if (m := _NAME.fullmatch(name)) and int(m[1]) == partition)
 
-    def newest_valid(self, partition: int, highest_offset: int) -> Snapshot | None:
-        """The newest snapshot at or below an offset that can be read; None: there is none."""
+    def newest_first(self, partition: int, highest_offset: int) -> Iterator[tuple[str, Snapshot]]:
+        """(id, snapshot) of those at or below an offset that can be read."""
         for identity in reversed(self.ids(partition)):
             if offset_of(identity) <= highest_offset:
                 with contextlib.suppress(SnapshotError):
-                    return self.load(identity)
-        return None
+                    yield identity, self.load(identity)
+
+    def of_another(self, partition: int) -> Snapshot | None:
+        """A readable snapshot of any other partition; None: there is none."""
+        others = {int(match[1]) for name in self._names() if (match := _NAME.fullmatch(name))} - {partition}
+        return next((found for other in sorted(others) for _, found in self.newest_first(other, _ANY_OFFSET)), None)
 
     def collect(self, partition: int, committed: str, keep: int) -> list[str]:
         """Delete snapshots below the committed one but for the newest `keep`. Returns the deleted ids.
 
-        Only below it: the committed offset never goes back, so no owner, present or future, can need those.
+        Only below it: the committed offset never goes back, so no owner, present or future, can need those. The same
+        holds for the half-written files of killed writers.
         """
         older = [i for i in self.ids(partition) if offset_of(i) < offset_of(committed)]
         deleted = older[: max(0, len(older) - keep)]
         for identity in deleted:
             self._path(identity).unlink(missing_ok=True)
+        self.remove_temporary(partition, offset_of(committed))
         return deleted
+
+    def remove_temporary(self, partition: int, next_offset: int) -> None:
+        """Delete half-written files up to an offset; above may be those of an owner at work."""
+        for path in self.folder.glob("*.tmp"):
+            match = _TEMPORARY.fullmatch(path.name)
+            if match is not None and int(match[1]) == partition and int(match[2]) <= next_offset:
+                path.unlink(missing_ok=True)
+
+    def _names(self) -> list[str]:
+        try:
+            return [path.name.removesuffix(_SUFFIX) for path in self.folder.iterdir() if path.suffix == _SUFFIX]
+        except FileNotFoundError:
+            return []
 
     def _path(self, identity: str) -> Path:
         return self.folder / f"{identity}{_SUFFIX}"
+
+
+def is_id(text: str) -> bool:
+    """Whether a commit's metadata can only be ours."""
+    return _NAME.fullmatch(text) is not None
 
 
 def offset_of(identity: str) -> int:

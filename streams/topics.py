@@ -11,6 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from streams import clock
+from streams.security import AccessError, check_access, connection
 from streams.settings import Settings
 
 EVENTS: Final = "events"
@@ -108,14 +109,15 @@ def _grow(topic: Topic, now: Existing) -> Change:
 
 @asynccontextmanager
 async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A started admin client. Raises TopicsError when no broker answers."""
-    client = AIOKafkaAdminClient(
-        bootstrap_servers=settings.bootstrap, request_timeout_ms=int(settings.request_timeout_s * 1000)
-    )
+    """A started admin client. Raises TopicsError when no broker answers, AccessError when it refuses."""
+    client = AIOKafkaAdminClient(**connection(settings), request_timeout_ms=int(settings.request_timeout_s * 1000))
     try:
+        await check_access(settings)
         await client.start()
-    except KafkaError as error:
+    except (KafkaError, AccessError) as error:
         await client.close()
+        if isinstance(error, AccessError):
+            raise
         raise TopicsError(f"Kafka at {settings.bootstrap} does not answer ({error}); is it running?") from error
     try:
         yield client

@@ -65,6 +65,7 @@ class Assigned:
     metadata: str
     log_start: int
     log_end: int
+    partitions: int = 0  # of the topic; 0: unknown
 
 
 # Installs the state of every assigned partition for this token and returns the offsets to seek to; None: the token was
@@ -178,11 +179,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         committed = await consumer._coordinator.fetch_committed_offsets(partitions)
         starts = await consumer.beginning_offsets(partitions)
         ends = await consumer.end_offsets(partitions)
+        numbers = {tp.topic: len(consumer.partitions_for_topic(tp.topic) or ()) for tp in partitions}
         found = {}
         for tp in partitions:
             entry = committed.get(tp)
             offset, metadata = (entry.offset, entry.metadata or "") if entry is not None else (None, "")
-            found[ensure_TP(tp)] = Assigned(offset, metadata, starts[tp], ends[tp])
+            found[ensure_TP(tp)] = Assigned(offset, metadata, starts[tp], ends[tp], numbers[tp.topic])
         return found
 
     async def commit_fenced(self, offsets: Mapping[TP, tuple[int, str]], token: Token, limit_s: float) -> Committed:

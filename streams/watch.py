@@ -16,6 +16,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from streams.security import check_access, connection
 from streams.settings import Settings
 
 OFFSETS_EVERY_S: Final = 1.0
@@ -185,15 +186,17 @@ class Watcher:
 
 @contextlib.asynccontextmanager
 async def watching(settings: Settings) -> AsyncIterator[Watcher]:
-    """A Watcher on the settings' Kafka; closes its connections at the end. Raises KafkaError where nothing answers."""
+    """A Watcher on the settings' Kafka; closes its connections at the end.
+
+    Raises KafkaError where nothing answers, AccessError where it refuses.
+    """
+    await check_access(settings)
     topic = settings.topic("lines")
     async with contextlib.AsyncExitStack() as stack:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
-        )
+        consumer = AIOKafkaConsumer(**connection(settings), enable_auto_commit=False, auto_offset_reset="earliest")
         stack.push_async_callback(consumer.stop)
         await consumer.start()
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
+        admin = AIOKafkaAdminClient(**connection(settings))
         stack.push_async_callback(admin.close)
         await admin.start()
         views = await partitions(admin, topic)

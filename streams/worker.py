@@ -11,18 +11,23 @@ from typing import IO, Any, Final
 import msgspec
 from aiokafka import codec
 from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 import twin.plant
-from streams import clock, exits, logs
+from streams import clock, exits, logs, umask
 from streams.app import TwinApp
 from streams.app import run as run_app
-from streams.checkpoint import Checkpointer, FencedError, PartitionState, PartitionStore, StateError, Twin
+from streams.checkpoint import Checkpointer, FencedError
 from streams.health import HealthServer
-from streams.process import Place, Processor, place
+from streams.patience import GivenUpError, Patience, StorageError
+from streams.poison import Notes
+from streams.process import Folded, Place, Processor, place
 from streams.publish import Publisher, PublishError
+from streams.security import AccessError, check_access
 from streams.settings import Settings, SettingsError, unknown_variables
 from streams.snapshots import SnapshotError, SnapshotStore
+from streams.store import PartitionState, PartitionStore, StateError, Twin
 from streams.topics import EVENTS
 from streams.transport import Assigned, Run, Token
 from twin.audit import AuditError
@@ -40,6 +45,7 @@ def run(settings: Settings, twin_type: type[Twin] | None = None) -> int:
     Raises PlantError and SettingsError before anything is started. Once it runs, a fault ends the process itself
     (`streams.exits`). `twin_type` stands in for `twin.line.PartitionTwin` in tests.
     """
+    umask.tighten()
     logs.configure(settings.log_level)
     for name in unknown_variables():
         log.warning("%s is set but means nothing; see docs/operating.md for the settings", name)
@@ -90,6 +96,7 @@ class TwinWorker:
         self._events = settings.topic(EVENTS)
         self._processor = Processor(plant, self._events)
         self._publisher = Publisher(settings)
+        self._patience = Patience(settings.storage_limit_s)
         store = PartitionStore(
             plant=plant,
             twin=twin_type,
@@ -97,15 +104,17 @@ class TwinWorker:
             audit=Path(settings.audit),
             keep=settings.snapshots,
             code_version=code_version(),
+            patience=self._patience,
         )
         store.warm()
         self.checkpoints = Checkpointer(store, self._publisher)
-        self._health = HealthServer(settings.health_port, self.report)
-        self.counts = dict.fromkeys(("records", "events", "rejected", "duplicates", "late"), 0)
+        self._health = HealthServer(settings.health_port, self.report, settings.health_host)
+        self.counts = dict.fromkeys(("records", "events", "rejected", "set_aside", "duplicates", "late"), 0)
         self.runs = {kind.value: 0 for kind in Place} | {"stateless": 0}
         self._due = asyncio.Event()
         self._reseeking: asyncio.Task[None] | None = None
         self._views: dict[str, bytes] = {}
+        self._notes: dict[TP, tuple[PartitionState, Notes]] = {}
 
     @property
     def tasks(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
@@ -116,7 +125,10 @@ class TwinWorker:
         if not codec.has_lz4():
             log.warning("the package cramjam is missing: events compressed with lz4, snappy or zstd cannot be read")
         try:
+            await check_access(self.settings)
             await self._publisher.start()
+        except AccessError as error:
+            exits.end_now(exits.REFUSED, str(error))
         except (KafkaError, PublishError) as error:
             exits.end_now(exits.NO_KAFKA, f"Kafka at {self.settings.bootstrap}: {error}")
         await self._health.start()
@@ -132,12 +144,16 @@ class TwinWorker:
         try:
             return await self.checkpoints.install(assigned, token, self.app.twin_consumer)
         except (StateError, SnapshotError, AuditError) as error:
-            exits.end_now(exits.STATE, str(error))
+            # A disk that is full or broken is no reason for a person to decide about the state.
+            of_disk = isinstance(error.__cause__, OSError)
+            exits.end_now(exits.INTERNAL if of_disk else exits.STATE, str(error))
         except Exception as error:
             exits.end_now(exits.INTERNAL, f"loading the state: {error!r}", error)
 
     def release(self) -> None:
         self.checkpoints.release()
+        self._notes.clear()
+        self._patience.give_up()
 
     async def on_run(self, tp: TP, run: Run) -> None:
         """Fold one run, or say why not."""
@@ -155,18 +171,57 @@ class TwinWorker:
             log.warning("%s: due %d, but records begin at %d: reading again", tp, state.next, run[0].offset)
             self._reseek()
             return
-        self._fold(state, run)
+        for part in state.parts(run):
+            while part and part[-1].offset >= state.next:
+                self._fold(state, part)
+                await self._hold_back(state)
+                if self.checkpoints.states.get(tp) is not state:  # lost while waiting
+                    return
+            await self._compare(state)
+            if self.checkpoints.states.get(tp) is not state:  # lost while comparing
+                return
+
+    async def _hold_back(self, state: PartitionState) -> None:
+        """Wait while the disk or the broker is slower than the fold; what they have not taken yet is in memory."""
         if state.bytes >= 2 * self.settings.checkpoint_bytes:
-            await self.checkpoint()  # the disk is slower than the fold: wait for it
+            await self.checkpoint()
         elif state.bytes >= self.settings.checkpoint_bytes:
             self._due.set()
         await self._publisher.room()
         # A stream with messages in it never waits by itself; health, views and the timer want their turn.
         await asyncio.sleep(0)
 
-    def _fold(self, state: PartitionState, run: Run) -> None:
+    async def _compare(self, state: PartitionState) -> None:
+        if state.catching_up is not None:
+            try:
+                await self.checkpoints.compare(state)
+            except (StateError, AuditError) as error:
+                exits.end_now(exits.STATE, str(error))
+
+    def _fold(self, state: PartitionState, run: Sequence[ConsumerRecord]) -> None:
         # No await in here: a checkpoint sees the state, the rows and the records to publish of the same offset.
-        folded = self._processor.fold(state, run)
+        notes = self._notes_of(state)
+        for piece in notes.pieces([record for record in run if record.offset >= state.next]):
+            if piece.aside is not None:
+                folded = self._processor.set_aside(state, piece.records[0], piece.aside)
+                self.counts["set_aside"] += 1
+            else:
+                with notes.folding(piece):
+                    folded = self._processor.fold(state, piece.records)
+            self._send(state, folded)
+            if folded.records < len(piece.records):  # too much for one go
+                break
+        notes.folded()
+
+    def _notes_of(self, state: PartitionState) -> Notes:
+        """Read with the first run of a state, not when it is loaded: a start with nothing to fold proves nothing."""
+        known = self._notes.get(state.tp)
+        if known is None or known[0] is not state:
+            folder = self.settings.state_folder / self.settings.group_id
+            known = self._notes[state.tp] = state, Notes(folder, state.tp, state.next)
+        return known[1]
+
+    def _send(self, state: PartitionState, folded: Folded) -> None:
         self._publisher.results(folded.tables)
         self._publisher.rejected(folded.rejected, state.tp.topic, state.tp.partition)
         for name, number in (
@@ -195,8 +250,14 @@ class TwinWorker:
             await self.checkpoints.checkpoint(self.app.twin_consumer)
         except FencedError as error:
             exits.end_now(exits.FENCED, str(error))
+        except GivenUpError as error:
+            log.warning("a checkpoint is left out, the next owner replays: %s", error)
+        except StorageError as error:
+            exits.end_now(exits.STORAGE, f"checkpoint: {error}")
         except Exception as error:
             exits.end_now(exits.INTERNAL, f"checkpoint: {error}", error)
+        for state, notes in self._notes.values():
+            notes.passed(state.committed[0])
 
     async def checkpoint_now_and_then(self) -> None:
         while not self.app.should_stop:
@@ -246,11 +307,13 @@ class TwinWorker:
             member = consumer.token()[0] >= 0
         except Exception:  # before the consumer runs, or while it changes hands: not ready, and no reason to fail
             assigned, ends, member = set(), {}, False
-        ready = member and not self.app.rebalancing and assigned <= set(states)
+        waiting = self._patience.waiting
+        ready = member and not self.app.rebalancing and assigned <= set(states) and waiting is None
         partitions = {
             str(tp.partition): {
                 "next": state.next,
                 "committed": state.committed[0],
+                "deleted_by_retention": state.deleted,
                 "lag": max(ends[tp] - state.next, 0) if ends.get(tp) is not None else None,
             }
             for tp, state in sorted(states.items(), key=lambda item: item[0].partition)
@@ -261,5 +324,11 @@ class TwinWorker:
             "partitions": partitions,
             "commits": commits,
             "runs": self.runs,
+            "storage": None if waiting is None else {"waiting_s": round(waiting[0], 1), "error": waiting[1]},
+            "suspected": {
+                str(tp.partition): [(s.first, s.last, s.failures) for s in notes.suspects]
+                for tp, (_, notes) in self._notes.items()
+                if notes.suspects
+            },
             **self.counts,
         }

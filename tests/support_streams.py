@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -37,6 +38,8 @@ PLANT = 'site = "test"\n[[area]]\nid = "a"\n' + "".join(
 _ALERTS = pa.schema([f for f in ALERTS if f.name not in ORIGIN])
 _PRIME = (1 << 61) - 1
 _FAULT_AT_SEQ = int(os.environ.get("FAKE_FAULT_AT_SEQ", "-1"))
+_FAULT_LINE = os.environ.get("FAKE_FAULT_LINE")  # of this line only
+_FAULT_KILLS = "FAKE_FAULT_KILLS" in os.environ  # as a crash in machine code: no exception, no last word
 
 
 @dataclass
@@ -74,9 +77,11 @@ class FakeTwin:
     def fold(self, block: EventBlock) -> FakeResults:
         alerts = []
         for index, ts, seq in zip(block.line.tolist(), block.ts.tolist(), block.seq.tolist(), strict=True):
-            if seq == _FAULT_AT_SEQ:
-                raise RuntimeError("fault on purpose")
             line = self.plant.lines[index].id
+            if seq == _FAULT_AT_SEQ and _FAULT_LINE in (None, line):
+                if _FAULT_KILLS:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                raise RuntimeError("fault on purpose")
             entry = self.lines.setdefault(line, [0, 0])
             entry[0] += 1
             entry[1] = (entry[1] * 1_000_003 + seq) % _PRIME
@@ -263,7 +268,25 @@ def wait_for(condition: Any, limit_s: float = 30.0, explain: Any = str) -> None:
         time.sleep(0.1)
 
 
+def harm_the_disk() -> None:
+    """As the environment says: no new audit file while FAKE_DISK_FULL exists, every fsync FAKE_FSYNC_S slow."""
+    full, slow_s = os.environ.get("FAKE_DISK_FULL"), float(os.environ.get("FAKE_FSYNC_S", "0"))
+    opened, synced = os.open, os.fsync
+
+    def open_(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if full and flags & os.O_CREAT and ".staging" in str(path) and os.path.exists(full):  # noqa: PTH110  Path may use os.open
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return opened(path, flags, *more, **named)
+
+    def fsync(descriptor: int) -> None:
+        time.sleep(slow_s)
+        synced(descriptor)
+
+    os.open, os.fsync = open_, fsync
+
+
 if __name__ == "__main__":
+    harm_the_disk()
     from streams.worker import run
 
     sys.exit(run(Settings.from_env(os.environ), FakeTwin))

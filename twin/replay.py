@@ -9,7 +9,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from twin.audit import AuditError, layout, read
+from twin.audit import AuditError, layout, models, read
 from twin.audit.rows import events_with_origin, rejected_table, with_origin
 from twin.audit.writer import AuditWriter
 from twin.events.block import EventBlock, Rejected
@@ -87,6 +87,7 @@ class _Replay:
 
     def __init__(self, plant: Plant, root: Path) -> None:
         self.report = ReplayReport()
+        models.store(root, plant)
         self._plant = plant
         self._twin = PartitionTwin(plant, PARTITION)
         self._writer = AuditWriter(
@@ -149,7 +150,7 @@ def _make_way(root: Path, force: bool) -> None:
         raise AuditError(
             f"{root}: is not empty, and a replay never mixes with other rows; name a new folder, or force it"
         )
-    known = {*SETS, layout.STAGING}
+    known = {*SETS, layout.STAGING, models.FOLDER}
     strange = sorted(path.name for path in root.iterdir() if path.name not in known)
     topics = sorted({topic for listing in read.ls(root).values() for topic in listing.topics} - {TOPIC})
     if strange or topics:
@@ -158,4 +159,6 @@ def _make_way(root: Path, force: bool) -> None:
     for set_name in SETS:
         for file in layout.published(root, set_name):
             file.path.unlink()
+    for digest in models.stored(root):
+        (root / models.model_name(digest)).unlink()
     AuditWriter(root, PARTITION, topic=TOPIC, plant_hash="", policies="", code_version="").discard_foreign(None)

@@ -13,7 +13,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `twin` with `argv` (default: the process's own) and return the exit code."""
     from streams.cli.errors import INTERRUPTED, USAGE, explain
     from streams.cli.parser import build
+    from streams.umask import tighten
 
+    tighten()
     parser = build()
     args = parser.parse_args(argv)
     if args.version:

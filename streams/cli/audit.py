@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from streams.cli import proof
 from streams.cli.parser import add_json, command, group
 
 if TYPE_CHECKING:
@@ -22,10 +23,14 @@ def add(commands: "Commands") -> None:
         query,
         help="run one SQL statement over the sets, with DuckDB",
         example='twin audit query audit "SELECT line, count(*) FROM kpis GROUP BY line"',
-        more="Each set (events, states, kpis, bottlenecks, alerts, rejected) is a view. Nothing can be changed.",
+        more="Each set (events, states, kpis, bottlenecks, alerts, rejected) is a view. Nothing can be changed.\n"
+        "Where rows were revised, a view shows the newest; SET_revisions shows all of them.",
     )
     _add_root(parser)
     parser.add_argument("sql", metavar="SQL", help="one SELECT")
+    parser.add_argument(
+        "--as-of", metavar="TIME", type=proof.instant, help="what was believed at this event time (RFC 3339)"
+    )
     add_json(parser)
 
     parser = command(
@@ -42,6 +47,8 @@ def add(commands: "Commands") -> None:
         "--against", metavar="FOLDER", help="compare with another audit root; exit code 1 if they differ"
     )
     add_json(parser)
+
+    proof.add(audit)
 
 
 def _add_root(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +87,7 @@ def query(args: argparse.Namespace) -> int:
     from streams.cli.output import as_json, columns
     from twin.audit.query import query as run_query
 
-    table = _readable_times(run_query(args.root, args.sql))
+    table = _readable_times(run_query(args.root, args.sql, as_of_ns=args.as_of))
     if args.json:
         as_json([{key: _plain(value) for key, value in row.items()} for row in table.to_pylist()])
         return 0

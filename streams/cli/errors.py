@@ -20,6 +20,7 @@ EXIT_CODES: Final = {
     exits.WATCHDOG: "worker: partitions were assigned, but no state could be loaded for them",
     exits.STATE: "worker: group, snapshots and audit root do not fit together; a person must decide",
     exits.HARD_STOP: "worker: the stop did not finish within its limit",
+    exits.REFUSED: "Kafka refused the user or the certificate, or shows a certificate that is not trusted",
     INTERRUPTED: "interrupted (Ctrl-C or SIGTERM), after a clean end",
 }
 
@@ -30,6 +31,7 @@ _KNOWN: Final = (
     ("twin.sources", "SourceError", USAGE),
     ("twin.audit", "AuditError", USAGE),
     ("streams.settings", "SettingsError", USAGE),
+    ("streams.security", "AccessError", exits.REFUSED),
     ("streams.broker_tools", "BrokerError", PROBLEM),
     ("streams.demo", "DemoError", PROBLEM),
     ("streams.feed", "FeedError", PROBLEM),

@@ -62,8 +62,7 @@ def run(args: argparse.Namespace) -> int:
             feed(
                 logs,
                 plant,
-                bootstrap=settings.bootstrap,
-                topic=settings.topic("events"),
+                settings=settings,
                 speed=args.speed,
                 arrow=args.arrow,
                 on_block=lambda summary: update(summary.events),

@@ -18,6 +18,7 @@ Run = Callable[[argparse.Namespace], int]
 MODULES: Final = (
     "demo",
     "doctor",
+    "config",
     "broker",
     "topics",
     "worker",

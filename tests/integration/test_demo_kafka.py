@@ -1,5 +1,6 @@
 """The demo as a user starts it: its result, and that nothing of it is left, however it ends."""
 
+import contextlib
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from streams.demo import LOGS, PLANT
@@ -55,6 +57,15 @@ class Demo:
                 if marked:
                     found.add(int(folder.name))
         return found
+
+    def listening(self) -> set[tuple[str, int]]:
+        """(address, port) of every socket on which this demo waits for somebody."""
+        found = set()
+        for pid in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                sockets = psutil.Process(pid).net_connections("tcp")
+                found |= {(s.laddr.ip, s.laddr.port) for s in sockets if s.status == psutil.CONN_LISTEN}
+        return {(ip.removeprefix("::ffff:"), port) for ip, port in found}
 
     def wait_gone(self, limit_s: float) -> set[int]:
         """The processes that are still there after `limit_s`."""
@@ -116,6 +127,11 @@ def test_an_interrupt_leaves_nothing(
 def test_even_kill_9_leaves_no_process(demos: list[Demo], tmp_path: Path) -> None:
     demos.append(demo := Demo(tmp_path / "audit", "--stay"))
     demo.wait_for(7)
+    end = time.monotonic() + 60
+    while len(listening := demo.listening()) < 4 and time.monotonic() < end:  # Kafka's two, the workers' health
+        time.sleep(0.1)
+    assert len(listening) >= 4
+    assert {address for address, _ in listening} == {"127.0.0.1"}
     demo.process.kill()
     demo.process.wait()
     assert demo.wait_gone(15) == set()

@@ -133,4 +133,4 @@ async def _two_workers(settings: Settings, folder: Path, case: Case, arrow: bool
 
 
 async def _feed(settings: Settings, batches: Sequence[Batch], case: Case, arrow: bool) -> None:
-    await feed(batches, load(case.plant), bootstrap=settings.bootstrap, topic=settings.topic("events"), arrow=arrow)
+    await feed(batches, load(case.plant), settings=settings, arrow=arrow)

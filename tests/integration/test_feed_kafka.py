@@ -72,7 +72,7 @@ async def settings(broker: LocalBroker, prefix: str) -> Settings:
 @pytest.mark.parametrize("arrow", [False, True])
 async def test_what_was_sent_can_be_read_back(settings: Settings, arrow: bool) -> None:
     log = Log()
-    summary = await feed(log, PLANT, bootstrap=settings.bootstrap, topic=settings.topic("events"), arrow=arrow)
+    summary = await feed(log, PLANT, settings=settings, arrow=arrow)
     assert summary.events == N_EVENTS
     decoder = Decoder(PLANT)
     seen: dict[int, int] = {}
@@ -92,7 +92,7 @@ async def test_what_was_sent_can_be_read_back(settings: Settings, arrow: bool) -
 
 async def test_refused_input_is_sent_as_it_stood_in_the_log(settings: Settings) -> None:
     log = Log([Rejected("not_json", "", 0, b"{broken", "line-3"), Rejected("unknown_line", "", 1, b"\xff\xfe")])
-    await feed(log, PLANT, bootstrap=settings.bootstrap, topic=settings.topic("events"))
+    await feed(log, PLANT, settings=settings)
     values = [value for records in (await read_all(settings)).values() for _, value, _ in records]
     assert values.count(b"{broken") == 1
     assert values.count(b"\xff\xfe") == 1
@@ -101,13 +101,13 @@ async def test_refused_input_is_sent_as_it_stood_in_the_log(settings: Settings) 
 
 async def test_a_missing_topic_is_said_before_anything_is_read(broker: LocalBroker) -> None:
     with pytest.raises(FeedError, match="twin topics apply"):
-        await asyncio.wait_for(feed([], PLANT, bootstrap=broker.bootstrap, topic="no-such-topic"), 30)
+        await asyncio.wait_for(feed([], PLANT, settings=Settings(bootstrap=broker.bootstrap, prefix="no-such")), 30)
 
 
 async def test_lag_counts_what_no_group_has_committed(settings: Settings) -> None:
     async with watching(settings) as watcher:
         assert all(committed == end == 0 for committed, end in (await watcher.offsets()).values())
-        await feed(Log(), PLANT, bootstrap=settings.bootstrap, topic=settings.topic("events"))
+        await feed(Log(), PLANT, settings=settings)
         offsets = await watcher.offsets()
         assert len(offsets) == settings.partitions
         assert sum(end - committed for committed, end in offsets.values()) == N_EVENTS

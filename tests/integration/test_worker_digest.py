@@ -33,7 +33,7 @@ async def settings(broker: LocalBroker, prefix: str, tmp_path: Path) -> Settings
 
 async def _feed(settings: Settings, arrow: bool) -> None:
     plant = load(PLANT)
-    await feed(open_logs(LOGS, plant), plant, bootstrap=settings.bootstrap, topic=settings.topic("events"), arrow=arrow)
+    await feed(open_logs(LOGS, plant), plant, settings=settings, arrow=arrow)
 
 
 @pytest.fixture(scope="session")

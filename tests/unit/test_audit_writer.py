@@ -109,12 +109,24 @@ def test_nothing_is_visible_before_publish_and_publish_may_be_repeated(tmp_path:
         assert layout.staged(tmp_path, 3) == []
 
 
-def test_an_interval_without_rows_writes_nothing(tmp_path: Path) -> None:
+def test_an_interval_without_rows_leaves_a_file_that_says_so(tmp_path: Path) -> None:
     audit = writer(tmp_path / "new", chain="abc")
     audit.add("events", SETS["events"].empty_table())
     manifest = audit.stage(5, 9)
     audit.publish(manifest)
-    assert manifest == Manifest(3, 5, 9, "abc", ())
+    assert [(file.set, file.rows) for file in manifest.files] == [("rejected", 0)]
+    assert manifest.chain == audit.chain == manifest.files[0].sha256
+    (file,) = layout.published(tmp_path / "new", "rejected")
+    assert (file.date, file.first_offset, file.next_offset) == ("1970-01-01", 5, 9)
+    with read.open_file(file) as parquet:
+        assert read.footer(parquet)["previous_sha256"] == "abc"
+    assert read.open_set(tmp_path / "new", "rejected").to_table().num_rows == 0
+    assert digest.digest(tmp_path / "new") == digest.digest(tmp_path)
+
+
+def test_an_interval_without_offsets_writes_nothing(tmp_path: Path) -> None:
+    audit = writer(tmp_path / "new", chain="abc")
+    assert audit.stage(9, 9) == Manifest(3, 9, 9, "abc", ())
     assert not (tmp_path / "new").exists()
 
 

@@ -2,102 +2,21 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow.dataset as ds
 import pytest
-from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
-from streams.checkpoint import MOST_FENCED, Checkpointer, FencedError, PartitionState, PartitionStore, StateError
-from streams.process import Processor
-from streams.snapshots import SnapshotStore
-from streams.transport import Assigned, Committed, Token
-from tests.support_streams import LINES, PLANT, FakeTwin, event
-from twin.audit import AuditError
+from streams.checkpoint import MOST_FENCED, Checkpointer, FencedError
+from streams.store import PartitionStore, StateError
+from streams.transport import Committed
+from tests.support_checkpoint import TP0, World
+from tests.support_streams import PLANT, FakeTwin
 from twin.line.snapshot import SnapshotError as LineSnapshotError
 from twin.plant import loads
 from twin.plant.model import Plant
-
-TOPIC = "twin.events"
-TP0 = TP(TOPIC, 0)
-
-
-class Group:
-    """A consumer group: its committed offsets and the answers it gives."""
-
-    def __init__(self) -> None:
-        self.now: Token = (1, "a")
-        self.offsets: dict[TP, tuple[int, str]] = {}
-        self.answers: list[Committed] = []
-        self.end = 10_000
-
-    def token(self) -> Token:
-        return self.now
-
-    async def commit_fenced(
-        self, offsets: Mapping[TP, tuple[int, str]], token: Token, limit_s: float = 5.0
-    ) -> Committed:
-        answer = self.answers.pop(0) if self.answers else Committed.OK
-        if token != self.now:
-            answer = Committed.FENCED
-        if answer is Committed.OK:
-            self.offsets.update(offsets)
-        return answer
-
-    def assigned(self, tp: TP = TP0, start: int = 0) -> dict[TP, Assigned]:
-        offset, metadata = self.offsets.get(tp, (None, ""))
-        return {tp: Assigned(offset, metadata, start, self.end)}
-
-
-class Outputs:
-    acknowledged = True
-    flushed = 0
-
-    async def flush(self, limit_s: float) -> bool:
-        self.flushed += 1
-        return self.acknowledged
-
-
-class World:
-    """Audit root, snapshots, group; workers come and go."""
-
-    def __init__(self, folder: Path, plant_text: str = PLANT) -> None:
-        self.audit = folder / "audit"
-        self.snapshots = SnapshotStore(folder / "state")
-        self.plant: Plant = loads(plant_text, "plant.toml")
-        self.group = Group()
-        self.outputs = Outputs()
-
-    def store(self, keep: int = 3) -> PartitionStore:
-        return PartitionStore(
-            plant=self.plant, twin=FakeTwin, snapshots=self.snapshots, audit=self.audit, keep=keep, code_version="1"
-        )
-
-    async def worker(self) -> Checkpointer:
-        checkpointer = Checkpointer(self.store(), self.outputs)
-        await checkpointer.install(self.group.assigned(), self.group.now, self.group)
-        return checkpointer
-
-    def feed(self, state: PartitionState, number: int) -> None:
-        first = state.next
-        records = [
-            ConsumerRecord(TOPIC, 0, o, 0, 0, None, event(LINES[o % 8], o), None, 0, 1, ())
-            for o in range(first, first + number)
-        ]
-        Processor(self.plant, TOPIC).fold(state, records)
-
-    def audited(self) -> list[int]:
-        folder = self.audit / "events"
-        if not folder.exists():
-            return []
-        return sorted(ds.dataset(folder, partitioning="hive").to_table()["source_offset"].to_pylist())
-
-    def staged(self) -> list[Path]:
-        folder = self.audit / ".staging"
-        return sorted(folder.iterdir()) if folder.exists() else []
 
 
 @pytest.fixture
@@ -184,10 +103,11 @@ async def test_a_commit_put_off_and_then_lost_is_replayed(world: World) -> None:
     await worker.checkpoint(world.group)
     world.group.now = (2, "b")
     second = await world.worker()
-    assert second.states[TP0].next == 0
-    world.feed(second.states[TP0], 30)
-    await second.checkpoint(world.group)
+    assert second.states[TP0].next == 30  # the snapshot that nobody committed: its files close the gap
+    assert world.audited() == []  # but only a commit makes them visible
+    assert await second.checkpoint(world.group) is Committed.OK
     assert world.audited() == list(range(30))
+    assert world.group.offsets[TP0][0] == 30
     assert world.staged() == []
 
 
@@ -220,7 +140,8 @@ async def test_a_crash_between_the_steps(world: World, monkeypatch: pytest.Monke
     assert world.audited() == []
     world.group.now = (2, "b")
     second = await world.worker()
-    assert second.states[TP0].next == (40 if cut_off_after == "commit" else 0)
+    assert second.states[TP0].next == 40
+    assert world.audited() == (list(range(40)) if cut_off_after == "commit" else [])
     world.feed(second.states[TP0], 40)
     await second.checkpoint(world.group)
     assert world.audited() == list(range(second.states[TP0].next))
@@ -265,44 +186,6 @@ async def test_old_snapshots_go_the_committed_one_stays(world: World) -> None:
     assert kept[-1] == world.group.offsets[TP0][1]
 
 
-async def test_a_lost_snapshot_is_no_reason_to_count_twice(world: World) -> None:
-    worker = await world.worker()
-    world.feed(worker.states[TP0], 10)
-    await worker.checkpoint(world.group)
-    (world.snapshots.folder / f"{world.group.offsets[TP0][1]}.snapshot").unlink()
-    with pytest.raises(StateError, match="already published"):
-        await world.worker()
-
-
-async def test_an_offset_set_back_is_no_reason_to_count_twice(world: World) -> None:
-    worker = await world.worker()
-    world.feed(worker.states[TP0], 10)
-    await worker.checkpoint(world.group)
-    world.group.offsets[TP0] = (3, "")
-    with pytest.raises(StateError, match=r"the group stands at 3.*already published"):
-        await world.worker()
-    world.group.offsets.clear()
-    with pytest.raises(StateError, match="the group stands at None"):
-        await world.worker()
-
-
-async def test_with_a_new_audit_root_an_offset_set_back_replays(world: World) -> None:
-    worker = await world.worker()
-    for _ in range(2):
-        world.feed(worker.states[TP0], 10)
-        await worker.checkpoint(world.group)
-    world.audit = world.audit.with_name("audit2")
-    world.group.offsets[TP0] = (15, "")
-    with pytest.raises(
-        AuditError, match="neither staged nor published"
-    ):  # the snapshot at 10 names files of the old root
-        await world.worker()
-    for identity in world.snapshots.ids(0):
-        (world.snapshots.folder / f"{identity}.snapshot").unlink()
-    second = await world.worker()
-    assert second.states[TP0].next == 0
-
-
 async def test_a_topic_made_anew_is_refused(world: World) -> None:
     worker = await world.worker()
     world.feed(worker.states[TP0], 10)
@@ -339,6 +222,15 @@ async def test_retention_is_reported(world: World, caplog: pytest.LogCaptureFixt
     worker = Checkpointer(world.store(), world.outputs)
     await worker.install(world.group.assigned(start=5), (1, "a"), world.group)
     assert "offsets 0 to 4 were deleted by retention" in caplog.text
+    assert worker.states[TP0].deleted == 5
+    assert worker.states[TP0].next == 5
+    assert await worker.checkpoint(world.group) is Committed.OK
+    row = ds.dataset(world.audit / "rejected", partitioning="hive").to_table().to_pylist()[0]
+    assert (row["reason"], row["source_offset"]) == ("deleted_by_retention", 4)
+    assert "offsets 0 to 4" in row["detail"]
+    again = Checkpointer(world.store(), world.outputs)
+    await again.install(world.group.assigned(start=5), world.group.now, world.group)
+    assert again.states[TP0].deleted == 0  # said once
 
 
 async def test_checkpoints_wait_for_each_other(world: World) -> None:

@@ -19,6 +19,7 @@ from twin import plant as plants
 COMMANDS = {
     "demo",
     "doctor",
+    "config show",
     "broker",
     "topics plan",
     "topics apply",
@@ -32,6 +33,9 @@ COMMANDS = {
     "audit ls",
     "audit query",
     "audit digest",
+    "audit verify",
+    "audit recompute",
+    "audit export",
 }
 HEAVY = ("numba", "numpy", "pyarrow", "faust", "aiokafka", "msgspec", "rich", "asyncio", "duckdb")
 

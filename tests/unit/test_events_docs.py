@@ -79,5 +79,5 @@ def test_every_reason_is_explained() -> None:
         "not_json", "not_arrow", "bad_utf8", "too_large", "wrong_type", "missing_field", "unknown_field_value",
         "unknown_line", "unknown_station", "unknown_type", "unknown_state", "unknown_counter", "unknown_buffer",
         "impossible_value", "bad_time", "late", "jump_unconfirmed", "stale_epoch", "wrong_line_key",
-        "nothing_to_correct", "line_overfull",
+        "nothing_to_correct", "line_overfull", "internal_error",
     }  # fmt: skip

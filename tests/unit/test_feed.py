@@ -10,6 +10,7 @@ from kernels.codes import COUNT, NONE
 from streams import feed as feeding
 from streams.cli.feed import speed
 from streams.feed import ARROW_HEADERS, Feeder, Pace, by_line, send_paced
+from streams.settings import Settings
 from twin.events.block import DTYPES, EventBlock, Rejected
 from twin.plant.model import Line, Plant, Station
 from twin.wire.decode import Decoder
@@ -184,9 +185,10 @@ async def test_feeding_sends_what_the_logs_hold_and_nothing_else(monkeypatch: py
 
     monkeypatch.setattr(producer, "client", Metadata(), raising=False)
     monkeypatch.setattr(feeding, "AIOKafkaProducer", Connected)
+    monkeypatch.setattr(feeding, "check_access", lambda _settings: asyncio.sleep(0))
     seen: list[int] = []
     log = [(counts(LINES[:9], TIMES[:9]), [Rejected("not_json", "", 0, b"{")]), (counts(LINES[9:], TIMES[9:]), [])]
-    sent = await feeding.feed(log, PLANT, bootstrap="b:1", topic="t", on_block=lambda s: seen.append(s.events))
+    sent = await feeding.feed(log, PLANT, settings=Settings(), on_block=lambda s: seen.append(s.events))
     assert (sent.events, sent.records, seen) == (len(LINES), len(LINES) + 1, [9, len(LINES)])
 
 

@@ -48,6 +48,11 @@ async def test_only_this_machine_and_only_when_asked_for() -> None:
     assert server._server is not None
     assert {s.getsockname()[0] for s in server._server.sockets} == {"127.0.0.1"}
     await server.stop()
+    told = HealthServer(0, lambda: (True, {}), "0.0.0.0")  # noqa: S104  what a container needs
+    await told.start()
+    assert told._server is not None
+    assert {s.getsockname()[0] for s in told._server.sockets} == {"0.0.0.0"}  # noqa: S104  as above
+    await told.stop()
     none = HealthServer(-1, lambda: (True, {}))
     await none.start()
     assert none._server is None

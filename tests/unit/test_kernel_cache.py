@@ -56,6 +56,17 @@ def test_without_a_place_to_write_kernels_work_uncached(tmp_path: Path) -> None:
     assert int(answer) > 0
 
 
+def test_a_folder_that_others_can_write_is_not_used(tmp_path: Path) -> None:
+    shared = tmp_path / f"numba-{sources_hash(ROOT / 'kernels')}"
+    for mode in (0o777, 0o770, 0o1777):
+        shared.mkdir(exist_ok=True)
+        shared.chmod(mode)
+        assert _shown(TAKTWIN_CACHE=str(tmp_path))[0] == "False"
+    shared.rmdir()
+    assert _shown(TAKTWIN_CACHE=str(tmp_path))[0] == "True"
+    assert shared.stat().st_mode & 0o777 == 0o700
+
+
 def test_processes_that_start_together_share_it(tmp_path: Path) -> None:
     use = "from tests.generators import deterministic_line_log as f; print(f([5, 7], [1], 99)[0].sum())"
     processes = [_start(use, TAKTWIN_CACHE=str(tmp_path)) for _ in range(3)]

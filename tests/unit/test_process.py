@@ -8,8 +8,8 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.checkpoint import PartitionState
 from streams.process import Place, Processor, place
+from streams.store import PartitionState
 from tests.support_streams import LINES, PLANT, FakeTwin, event
 from twin.audit.rows import check_rows
 from twin.plant import loads

@@ -1,7 +1,7 @@
 """Replay with a small twin in place of the real one: what is written, in which order, under which names."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from twin.audit import AuditError, layout
 from twin.audit.digest import digest
 from twin.audit.read import ls, open_set
 from twin.events.block import DTYPES, EventBlock, Rejected
+from twin.plant.build import model_hash
 from twin.plant.model import Line, Plant, Station
 from twin.replay import replay
 from twin.results import ALERTS, ORIGIN
@@ -25,14 +26,15 @@ from twin.wire.encode import json_records
 
 NS = 1_000_000_000
 START_NS = 1_750_075_200 * NS
-PLANT = Plant(
+_UNNAMED = Plant(
     site="s",
     lines=(
         Line("L1", "a", "flow", (Station("S1"), Station("S2"))),
         Line("L2", "a", "flow", (Station("S1"),), policy="tpm"),
     ),
-    hash="0123456789abcdef",
+    hash="",
 )
+PLANT = replace(_UNNAMED, hash=model_hash(_UNNAMED))
 
 
 def counts(first: int, count: int, line: int = 0) -> EventBlock:

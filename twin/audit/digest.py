@@ -33,7 +33,7 @@ from twin.audit.read import damaged, open_file
 from twin.results import ORIGIN, SETS
 
 _BATCH_ROWS: Final = 65_536
-_HASH_BYTES: Final = 32
+HASH_BYTES: Final = 32
 _NAN: Final = struct.unpack("<q", struct.pack("<d", float("nan")))[0] & 0x7FF8_0000_0000_0000
 
 Cells = npt.NDArray[np.uint8]
@@ -67,8 +67,8 @@ def digest_tables(set_name: str, tables: Iterable[pa.Table | pa.RecordBatch]) ->
     hashes = bytearray()  # grows in place and is sorted in place: 32 bytes per row are all that is kept
     for table in tables:
         for batch in table.to_batches(_BATCH_ROWS) if isinstance(table, pa.Table) else [table]:
-            hashes += _row_hashes(set_name, batch)
-    rows = np.frombuffer(hashes, f"S{_HASH_BYTES}")
+            hashes += row_hashes(set_name, batch, names)
+    rows = np.frombuffer(hashes, f"S{HASH_BYTES}")
     rows.sort()
     head = "\n".join([set_name, *(f"{name} {_kind(SETS[set_name].field(name).type)}" for name in names), ""])
     total = hashlib.sha256(head.encode())
@@ -100,12 +100,11 @@ def _kind(kind: pa.DataType) -> str:
     return "text" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else "binary"
 
 
-def _row_hashes(set_name: str, batch: pa.RecordBatch) -> bytes:
-    """SHA-256 of every row, one behind the other."""
+def row_hashes(set_name: str, batch: pa.RecordBatch, names: list[str], salt: bytes = b"") -> bytes:
+    """SHA-256 of `salt` and the cells of these columns, row by row, one behind the other. Raises AuditError."""
     rows = batch.num_rows
     if not rows:
         return b""
-    names = columns_of(set_name)
     nulls = np.zeros((rows, len(names)), np.uint8)
     parts: list[Cells] = [nulls]
     for index, name in enumerate(names):
@@ -125,6 +124,8 @@ def _row_hashes(set_name: str, batch: pa.RecordBatch) -> bytes:
     data = np.concatenate(parts, axis=1).data.cast("B")
     width = len(data) // rows
     sha256 = hashlib.sha256
+    if salt:
+        return b"".join([sha256(salt + data[start : start + width]).digest() for start in range(0, len(data), width)])
     return b"".join([sha256(data[start : start + width]).digest() for start in range(0, len(data), width)])
 
 
@@ -151,6 +152,6 @@ def _text_cells(column: Any) -> Cells:
         column = column.dictionary_encode()
     values = column.dictionary.cast(pa.binary()).to_pylist()
     known = b"".join([hashlib.sha256(value or b"").digest() for value in values])
-    table = np.frombuffer(known + bytes(_HASH_BYTES), np.uint8).reshape(-1, _HASH_BYTES)
+    table = np.frombuffer(known + bytes(HASH_BYTES), np.uint8).reshape(-1, HASH_BYTES)
     codes = pc.fill_null(column.indices.cast(pa.int64()), len(values)).to_numpy(zero_copy_only=False)
     return cast(Cells, table[codes])

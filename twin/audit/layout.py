@@ -114,6 +114,21 @@ def _date_of(folder: str) -> str | None:
     return None
 
 
+def strange(root: Path) -> list[Path]:
+    """Files in the folders of sets that no twin wrote there: other readers of those folders would take them for ours.
+
+    Names that begin with a dot or an underscore are hidden from such readers, so they are left out.
+    """
+    found = []
+    for set_name in SETS:
+        known = {file.path for file in published(root, set_name)}
+        for folder, folders, names in os.walk(root / set_name):
+            folders[:] = [name for name in folders if name[0] not in "._"]
+            paths = [Path(folder) / name for name in names if name[0] not in "._"]
+            found += [path for path in paths if path not in known]
+    return sorted(found)
+
+
 def staged(root: Path, partition: int) -> list[str]:
     """Staged paths of one partition, relative to the root."""
     try:
@@ -136,6 +151,15 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """A new file with these bytes, fsynced; the caller renames it and syncs the folder. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def make_folder(path: Path) -> None:

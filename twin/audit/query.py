@@ -1,17 +1,23 @@
 """SQL over the published rows, through DuckDB (extra `query`). Reads only."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pyarrow as pa
 
 from twin.audit import AuditError
-from twin.audit.layout import existing_root, published
-from twin.results import SETS
+from twin.audit.layout import PublishedFile, existing_root, published
+from twin.audit.read import open_file
+from twin.results import IDENTITY, SETS, TIME_COLUMN
 
 
-def query(root: Path | str, sql: str) -> pa.Table:
+def query(root: Path | str, sql: str, *, as_of_ns: int | None = None) -> pa.Table:
     """Run one SELECT over the views events, states, kpis, bottlenecks, alerts and rejected.
+
+    Of a row of results that was revised, the views show the newest revision, and nothing where it was retracted; all
+    of them are in the views states_revisions, kpis_revisions, bottlenecks_revisions and alerts_revisions. `as_of_ns`
+    goes back to what was believed when the lines stood at that event time.
 
     Every view has `date` from the folder, by which DuckDB skips files. The statement can neither write nor reach files
     outside `root`, the network or extensions. Raises AuditError.
@@ -31,7 +37,8 @@ def query(root: Path | str, sql: str) -> pa.Table:
     with duckdb.connect(":memory:", config=settings) as connection:
         connection.execute("SET TimeZone = 'UTC'")  # days are those of the folders, wherever this runs
         for set_name in SETS:
-            connection.execute(_view(base, set_name))
+            for statement in _views(base, set_name, as_of_ns):
+                connection.execute(statement)
         # From here on: no file outside the root, and no way back.
         connection.execute(f"SET allowed_directories = [{_text(f'{base}/')}]")
         connection.execute("SET enable_external_access = false")
@@ -47,13 +54,54 @@ def query(root: Path | str, sql: str) -> pa.Table:
             raise AuditError(f"query over {base}: {error}") from error
 
 
-def _view(root: Path, set_name: str) -> str:
+def _views(root: Path, set_name: str, as_of_ns: int | None) -> Iterator[str]:
+    """The statements that make a set's views: the rows as they lie in the files, and those that count."""
+    files = published(root, set_name)
+    if set_name not in IDENTITY:
+        yield f"CREATE VIEW {set_name} AS {_rows(files, set_name)}{_until(set_name, as_of_ns)}"
+        return
+    yield f"CREATE VIEW {set_name}_revisions AS {_rows(files, set_name)}"
+    known = _until(set_name, as_of_ns)
+    if not any(map(_has_revisions, files)):
+        yield f"CREATE VIEW {set_name} AS SELECT * FROM {set_name}_revisions{known}"  # noqa: S608 -- our own names
+        return
+    if as_of_ns is not None:
+        known += f" AND (revised IS NULL OR epoch_ns(revised) <= {as_of_ns})"
+    identity = ", ".join(f'"{name}"' for name in IDENTITY[set_name])
+    # A row may become certain again after its retraction and before the next revision: then it stands. Retracted is
+    # asked only of the newest: an older revision must not come back where the newest says that nothing is.
+    yield (
+        f"CREATE VIEW {set_name} AS SELECT * EXCLUDE (newest_) FROM (SELECT *, row_number() OVER "  # noqa: S608 -- our own names
+        f"(PARTITION BY {identity} ORDER BY revision DESC, retracted) AS newest_ FROM {set_name}_revisions{known}) "
+        "WHERE newest_ = 1 AND NOT retracted"
+    )
+
+
+def _until(set_name: str, as_of_ns: int | None) -> str:
+    if as_of_ns is None:
+        return ""
+    column = f'"{TIME_COLUMN[set_name]}"'
+    return f" WHERE ({column} IS NULL OR epoch_ns({column}) <= {as_of_ns})"
+
+
+def _has_revisions(file: PublishedFile) -> bool:
+    """From the footer: without revisions a view need not look for the newest of each row."""
+    with open_file(file) as parquet:
+        index = parquet.schema_arrow.get_field_index("revision")
+        for group in range(parquet.metadata.num_row_groups):
+            statistics: Any = parquet.metadata.row_group(group).column(index).statistics if index >= 0 else None
+            if statistics is None or not statistics.has_min_max or statistics.max > 0:
+                return True
+    return False
+
+
+def _rows(files: Sequence[PublishedFile], set_name: str) -> str:
     """A set without files is an empty view with the set's columns, so that a query need not know what there is yet."""
-    files = ", ".join(_text(str(file.path)) for file in published(root, set_name))
-    if files:
-        return f"CREATE VIEW {set_name} AS SELECT * FROM read_parquet([{files}], hive_partitioning = true)"  # noqa: S608 -- names from `layout`, quoted
+    names = ", ".join(_text(str(file.path)) for file in files)
+    if names:
+        return f"SELECT * FROM read_parquet([{names}], hive_partitioning = true)"  # noqa: S608 -- names from `layout`, quoted
     columns = [f'NULL::{_sql_type(field.type)} AS "{field.name}"' for field in SETS[set_name]]
-    return f"CREATE VIEW {set_name} AS SELECT {', '.join(columns)}, NULL::DATE AS date WHERE false"
+    return f"SELECT * FROM (SELECT {', '.join(columns)}, NULL::DATE AS date WHERE false)"  # noqa: S608 -- our own names
 
 
 def _text(value: str) -> str:

@@ -63,7 +63,7 @@ def open_file(file: PublishedFile) -> pq.ParquetFile:
     """A published file whose pages are checked against their checksums when read. Raises AuditError."""
     try:
         return pq.ParquetFile(file.path, page_checksum_verification=True)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise damaged(file, error) from error
 
 

@@ -18,8 +18,9 @@ _DAY_NS: Final = 86_400_000_000_000
 # A refused time may be any time at all. Rows of one interval spread over more dates than this go to date=1970-01-01
 # together: otherwise one broken clock could make a folder and a file per row.
 MAX_REJECTED_DATES: Final = 31
+NO_DATE: Final = "1970-01-01"
 # Events and rejected rows keep the order of arrival, from which a recomputation reads them again.
-_ORDER: Final = {
+ORDER: Final = {
     "events": ("source_offset", INDEX),
     "states": ("line", "station", "end", "start", "revision"),
     "kpis": ("line", "station", "window", "end", "start", "revision"),
@@ -127,7 +128,7 @@ def _check_sums(table: pa.Table) -> None:
         )
 
 
-def _sort_key(column: "pa.ChunkedArray[Any]") -> I64:
+def sort_key(column: "pa.ChunkedArray[Any]") -> I64:
     """int64[rows] in the column's order; null comes first."""
     if not pa.types.is_dictionary(column.type):
         return integers(column)
@@ -149,9 +150,11 @@ def _days(set_name: str, table: pa.Table) -> I64:
 
 def by_date(set_name: str, tables: Sequence[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
     """One sorted table per UTC date, dates rising. Rows equal in every sort key keep the order in which they came."""
+    if not tables:
+        return
     table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
     days = _days(set_name, table)
-    keys = [days, *(_sort_key(table.column(name)) for name in _ORDER[set_name])]
+    keys = [days, *(sort_key(table.column(name)) for name in ORDER[set_name])]
     order = np.lexsort(keys[::-1])
     if np.any(np.diff(order) < 0):
         table = table.take(pa.array(order, pa.int64()))

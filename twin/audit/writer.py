@@ -5,6 +5,7 @@ import errno
 import hashlib
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -13,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from twin.audit import AuditError, layout
-from twin.audit.rows import by_date, check_rows
-from twin.results import NAME, SCHEMA_VERSION, SETS
+from twin.audit.rows import NO_DATE, by_date, check_rows
+from twin.results import NAME, REJECTED, SCHEMA_VERSION, SETS
 
 ROW_GROUP_ROWS: Final = 131_072
 # The hash before the first file of a partition.
@@ -140,14 +141,11 @@ class AuditWriter:
         files: list[StagedFile] = []
         chain = self.chain
         try:
-            if self._tables:
-                layout.make_folder(self.root / layout.STAGING)
-            for set_name in SETS:
-                if set_name not in self._tables:
-                    continue
-                for date, table in by_date(set_name, self._tables[set_name]):
-                    files.append(self._write(set_name, date, table, (first_offset, next_offset), chain))
-                    chain = files[-1].sha256
+            for set_name, date, table in self._sorted(first_offset < next_offset):
+                if not files:
+                    layout.make_folder(self.root / layout.STAGING)
+                files.append(self._write(set_name, date, table, (first_offset, next_offset), chain))
+                chain = files[-1].sha256
             if files:
                 layout.sync_folder(self.root / layout.STAGING)
         except (OSError, AuditError) as error:
@@ -160,6 +158,16 @@ class AuditWriter:
         self.chain = chain
         self._tables, self._rows, self._bytes = {}, 0, 0
         return Manifest(self.partition, first_offset, next_offset, chain, tuple(files))
+
+    def _sorted(self, moved: bool) -> Iterator[tuple[str, str, pa.Table]]:
+        """What an interval's files hold, in the order of the chain."""
+        if not self._tables and moved:
+            # Records without a single event: a file without a row says that they were read. If it did not, nobody
+            # could tell an interval without rows from one whose files were taken away.
+            yield "rejected", NO_DATE, REJECTED.empty_table()
+        for set_name in SETS:
+            for date, table in by_date(set_name, self._tables.get(set_name, [])):
+                yield set_name, date, table
 
     def _write(self, set_name: str, date: str, table: pa.Table, offsets: tuple[int, int], previous: str) -> StagedFile:
         name = layout.final_name(set_name, date, self.partition, *offsets)
@@ -214,6 +222,10 @@ class AuditWriter:
         except OSError as error:
             raise _write_error(error, self.root) from error
 
+    def check(self, manifest: Manifest) -> bool:
+        """True when a file waits to be published, and all are as they were staged. Raises AuditError."""
+        return any([self._check(file) is not None for file in manifest.files])  # noqa: C419  every file is to be checked
+
     def _check(self, file: StagedFile) -> tuple[Path, Path] | None:
         """What to rename to what; None when it is done already."""
         if not layout.is_final(file.path) or not layout.is_staged(file.staged):
@@ -236,9 +248,10 @@ class AuditWriter:
             )
         if source.stat().st_size != file.bytes:
             raise AuditError(
-                f"{source}: {source.stat().st_size} bytes, but {file.bytes} were staged; the file is damaged: set the "
-                "group's offset back before this interval and replay it"
+                f"{source}: {source.stat().st_size} bytes, but {file.bytes} were staged: the file is damaged"
             )
+        if layout.sha256_of(source) != file.sha256:
+            raise AuditError(f"{source}: its SHA-256 is not {file.sha256}, as it was staged: the file is damaged")
         return source, target
 
     def discard_foreign(self, keep: Manifest | None) -> None:

@@ -22,6 +22,9 @@ MAX_ARROW_DECODED_BYTES: Final = 64 << 20  # the same with its buffers decompres
 MAX_EVENTS_PER_RECORD: Final = 65_536
 MAX_NESTING: Final = 128  # of brackets in a JSON record
 MAX_ARROW_COLUMNS: Final = 256
+MAX_ARROW_MESSAGES: Final = 4_096  # batches and dictionaries in one record
+# What is decoded in one go, however many records come together: a record that compresses well is small on the way.
+MAX_DECODED_BYTES: Final = 64 << 20
 
 START_END: Final = ("start", "end")  # in the order of their codes: START, END
 

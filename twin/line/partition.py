@@ -189,6 +189,13 @@ class PartitionTwin:
         saved = snap.decode(data)
         if saved.plant != plant.hash:
             raise snap.SnapshotError(f"belongs to plant model {saved.plant}, this one is {plant.hash}")
+        try:
+            return cls._restored(plant, partition, saved)
+        except (KeyError, IndexError, ValueError, OverflowError) as fault:
+            raise snap.SnapshotError(f"its parts do not fit together ({fault!r})") from fault
+
+    @classmethod
+    def _restored(cls, plant: Plant, partition: int, saved: snap.Snapshot) -> "PartitionTwin":
         twin = cls(plant, partition)
         engine, admission = twin.engine, twin._admission
         engine.widen(saved.closings)

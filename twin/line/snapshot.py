@@ -182,4 +182,8 @@ def decode(data: bytes) -> Snapshot:
     found = unsqueeze(data, _Version).version
     if found != VERSION:
         raise SnapshotError(f"has version {found}, this code reads {VERSION}; run the version that wrote it")
-    return unsqueeze(data, Snapshot)
+    snapshot = unsqueeze(data, Snapshot)
+    # Room for closings is made before they are read; each takes at least its own row.
+    if snapshot.closings > max(CLOSINGS, 2 * len(snapshot.arrays.get("closings", b""))):
+        raise SnapshotError(f"claims room for {snapshot.closings} closings and holds fewer")
+    return snapshot

@@ -28,7 +28,7 @@ from twin.wire.lookup import Lookup
 
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-_LONG_AGO = -(2**62)
+_LONG_AGO = -(2**60)  # further back, and what lies between it and a late year is no int64
 
 
 class CsvLog:

@@ -128,8 +128,12 @@ class TableReader:
         return b"\n".join(lines)
 
     def _header(self, line: str) -> list[str]:
-        names = next(csv.reader([line], delimiter=self._mapping.delimiter, quotechar=self._mapping.quote), [])
-        return [name.strip() for name in names]
+        # As in the rows: a carriage return that ends no line is a space.
+        reader = csv.reader([line.replace("\r", " ")], delimiter=self._mapping.delimiter, quotechar=self._mapping.quote)
+        try:
+            return [name.strip() for name in next(reader, [])]
+        except csv.Error as error:
+            raise SourceError(f"{self._name}:1: the header cannot be read ({error}); restore the file") from None
 
     def _check(self) -> None:
         for name in self._wanted:

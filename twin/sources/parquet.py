@@ -96,7 +96,7 @@ def _ranged(path: Path) -> _File:
                 raise SourceError(f"{path}: has no {_PARTITION} and {_OFFSET}; name files of the set events")
             partitions = _limits(parquet, _PARTITION)
             offsets = _limits(parquet, _OFFSET)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: cannot be read ({error}); restore it from a copy") from error
     return _File(partitions[0], offsets[0], offsets[1], str(path), path, path.stat().st_size)
 
@@ -129,7 +129,7 @@ def _read(path: Path) -> pa.Table:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
             return parquet.read()
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: cannot be read ({error}); restore it from a copy") from error
 
 

@@ -33,7 +33,7 @@ UNAVAILABLE = "UNAVAILABLE"
 _LEVELS = {"NORMAL": 0, "WARNING": 1, "FAULT": 2}
 _CONDITION_FIELDS = 6
 _MESSAGE_FIELDS = 3
-_LONG_AGO = -(2**62)
+_LONG_AGO = -(2**60)  # further back, and what lies between it and a late year is no int64
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kernels.codes import NONE
 from twin.events.block import Rejected
@@ -22,14 +23,15 @@ from twin.events.declare import (
 )
 from twin.wire import explain
 from twin.wire.canonical import canonical_json
-from twin.wire.framing import UnreadableError, check
+from twin.wire.framing import Frame, UnreadableError, check
 from twin.wire.lookup import I32, I64, Lookup, Words, by_pair
-from twin.wire.part import Part, Refusal
+from twin.wire.part import EVENT_BYTES, Part, Refusal
 from twin.wire.rows import INVALID, Rows, finish
 
 Layout = dict[str, int]  # field -> column
 Texts = list[str | None]
 _SMALL: Final = 256
+_SMALL_BYTES: Final = 4 << 20
 _UNIT_NS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _MAX_LAYOUTS: Final = 1024
 
@@ -71,7 +73,7 @@ def layout(schema: pa.Schema) -> Layout:
 
 
 class Opened(NamedTuple):
-    """One record: the key and the layout of its schema, its batches with rows, and how much they take."""
+    """One record: the key and the layout of its schema, its batches with rows, and how much they take at most."""
 
     key: bytes
     layout: Layout
@@ -87,15 +89,16 @@ class ArrowReader:
 
     def read(self, value: bytes) -> Opened:
         """Open one record. Raises `UnreadableError`."""
-        key, decoded_bytes = check(value)
+        frame = check(value)
         try:
-            return self._read(key, decoded_bytes, value)
+            return self._read(frame, value)
         except UnreadableError:
             raise
         except Exception as fault:  # whatever Arrow raises for hostile bytes, the record is not readable
             raise UnreadableError("not_arrow", f"not an Arrow IPC stream: {str(fault)[:200]}") from fault
 
-    def _read(self, key: bytes, decoded_bytes: int, value: bytes) -> Opened:
+    def _read(self, frame: Frame, value: bytes) -> Opened:
+        key = frame.schema
         options = pa.ipc.IpcReadOptions(use_threads=False)
         reader = pa.ipc.open_stream(value, options=options)
         found = self._layouts.get(key)
@@ -105,7 +108,7 @@ class ArrowReader:
                 self._layouts.clear()
             self._layouts[key] = found
         batches: list[pa.RecordBatch] = []
-        rows = 0
+        rows = unfolded = 0
         for batch in reader:
             rows += batch.num_rows
             if rows > MAX_EVENTS_PER_RECORD:
@@ -114,7 +117,43 @@ class ArrowReader:
             batch.validate(full=True)
             if batch.num_rows:
                 batches.append(batch)
-        return Opened(key, found, batches, decoded_bytes)
+                unfolded += _unfolded_bytes(batch, found, frame.dictionary_bytes)
+            if unfolded > MAX_ARROW_DECODED_BYTES:
+                detail = f"over {MAX_ARROW_DECODED_BYTES} bytes with every text written out: send several records"
+                raise UnreadableError("too_large", detail)
+        return Opened(key, found, batches, frame.decoded_bytes + unfolded)
+
+
+def _unfolded_bytes(batch: pa.RecordBatch, columns: Layout, dictionary_bytes: int) -> int:
+    """How long the texts of a batch are at most when each row has its own: many rows may name one long text."""
+    rows = batch.num_rows
+    kinds = batch.schema.types
+    views = [i for i in columns.values() if pa.types.is_string_view(getattr(kinds[i], "value_type", kinds[i]))]
+    if not views and rows * dictionary_bytes <= _SMALL_BYTES:  # no text is longer than all together
+        return rows * dictionary_bytes
+    total = 0
+    for i in columns.values():
+        column: Any = batch.column(i)
+        if pa.types.is_dictionary(column.type):
+            lengths = _lengths(column.dictionary)
+            total += int(lengths.sum()) if i in views else 0
+            total += int(np.append(lengths, 0)[_codes(column.indices)].sum())
+        elif i in views:
+            total += int(_lengths(column).sum())
+    return total
+
+
+def _lengths(texts: "pa.Array[Any]") -> I64:
+    """Bytes of each text. Views are read as the format has them: Arrow's kernels do not take them yet."""
+    if pa.types.is_string_view(texts.type):
+        views = texts.buffers()[1]
+        if views is None:
+            return np.zeros(len(texts), np.int64)
+        # A view is four int32, the first of them its length.
+        first = np.frombuffer(memoryview(views), np.int32)[4 * texts.offset :: 4][: len(texts)]
+        return np.where(np.asarray(texts.is_valid()), first, 0).astype(np.int64)
+    lengths: Any = pc.binary_length(cast("pa.StringArray", texts))  # or large_string
+    return np.asarray(lengths.fill_null(0)).astype(np.int64)
 
 
 class ArrowRun:
@@ -130,14 +169,14 @@ class ArrowRun:
         self._parts: list[Part] = []
         self._refused: list[Refusal] = []
 
-    def add(self, record: int, value: bytes) -> None:
-        """Open record number `record` of the run."""
+    def add(self, record: int, value: bytes) -> int:
+        """Open record number `record` of the run. Returns about how many bytes it takes once decoded."""
         try:
             opened = self._reader.read(value)
         except UnreadableError as fault:
             rejected = Rejected(fault.reason, fault.detail, self._offsets[record], value)
             self._refused.append((record, 0, rejected))
-            return
+            return len(value)
         _, together, records = self._groups.setdefault(opened.key, (opened.layout, [], []))
         together += opened.batches
         records += [record] * len(opened.batches)
@@ -145,6 +184,7 @@ class ArrowRun:
         self._pending += opened.decoded_bytes
         if self._pending > MAX_ARROW_DECODED_BYTES:
             self._flush()
+        return opened.decoded_bytes + EVENT_BYTES * sum(batch.num_rows for batch in opened.batches)
 
     def _flush(self) -> None:
         for columns, batches, records in self._groups.values():

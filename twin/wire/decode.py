@@ -1,5 +1,6 @@
 """From the bytes on the wire to event columns. No bytes whatever raise: what is not an event is `Rejected`."""
 
+import sys
 from collections.abc import Sequence
 from typing import Final
 
@@ -8,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from twin.events.block import EventBlock, Rejected
+from twin.events.declare import MAX_DECODED_BYTES
 from twin.plant.model import Plant
 from twin.wire.arrow import ArrowReader, ArrowRun, layout, part
 from twin.wire.framing import CONTINUATION, UnreadableError
@@ -36,23 +38,40 @@ class Decoder:
         `offsets` and `encodings` (the `content-type` header, or None) go with `values` one by one. An event's
         offset is that of its record.
         """
+        block, rejected, _ = self.decode_some(values, offsets, encodings, most_bytes=sys.maxsize)
+        return block, rejected
+
+    def decode_some(
+        self,
+        values: Sequence[bytes],
+        offsets: Sequence[int],
+        encodings: Sequence[str | None] | None = None,
+        most_bytes: int = MAX_DECODED_BYTES,
+    ) -> tuple[EventBlock, list[Rejected], int]:
+        """As `decode`, but only so many records that about `most_bytes` hold them: at least one, and how many."""
         words = Words()
         arrow = [i for i, value in enumerate(values) if value[:4] == CONTINUATION]
         if encodings is not None:
             arrow += [i for i, kind in enumerate(encodings) if kind and _says_arrow(kind, values[i])]
         json_run = JsonRun(self._lookup, words)
         if not arrow:
-            json_run.add(range(len(values)), values, offsets)
-            return join([json_run.part(values, offsets)], offsets, words)
+            taken = json_run.add(range(len(values)), values, offsets, most_bytes)
+            return *join([json_run.part(values, offsets)], offsets, words), taken
         chosen = set(arrow)
-        json_run.add([i for i in range(len(values)) if i not in chosen], values, offsets)
         arrow_run = ArrowRun(self._lookup, words, self._reader, offsets)
-        for i in sorted(chosen):
-            arrow_run.add(i, values[i])
+        decoded_bytes = taken = 0
+        for i, value in enumerate(values):
+            if decoded_bytes + json_run.decoded_bytes > most_bytes:
+                break
+            if i in chosen:
+                decoded_bytes += arrow_run.add(i, value)
+            else:
+                json_run.add((i,), values, offsets, sys.maxsize)
+            taken += 1
         parts = arrow_run.parts()
-        if len(chosen) < len(values):
+        if json_run.decoded_bytes:
             parts.append(json_run.part(values, offsets))
-        return join(parts, offsets, words)
+        return *join(parts, offsets, words), taken
 
     def decode_table(
         self, table: pa.Table, offsets: Sequence[int] | npt.NDArray[np.int64]

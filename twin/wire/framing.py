@@ -2,13 +2,15 @@
 
 Arrow's reader takes a stream that ends between two messages for complete, and allocates whatever size a compressed
 buffer claims to have. Both are looked at here: the messages must reach the end-of-stream marker exactly, and the
-sizes claimed must stay within the limit. The layout is that of Message.fbs and Schema.fbs (Arrow columnar format 1.x).
+sizes claimed must stay within the limit. Every batch but the first counts the dictionaries it shares with those before
+it, and a delta all that it extends: both are copied when they are read. The layout is that of Message.fbs and
+Schema.fbs (Arrow columnar format 1.x).
 """
 
 from struct import Struct, error
-from typing import Final
+from typing import Final, NamedTuple
 
-from twin.events.declare import MAX_ARROW_BYTES, MAX_ARROW_DECODED_BYTES
+from twin.events.declare import MAX_ARROW_BYTES, MAX_ARROW_DECODED_BYTES, MAX_ARROW_MESSAGES
 
 CONTINUATION: Final = b"\xff\xff\xff\xff"
 _SCHEMA, _DICTIONARY, _RECORD_BATCH = 1, 2, 3
@@ -26,17 +28,20 @@ class UnreadableError(Exception):
         self.detail = detail
 
 
+class Frame(NamedTuple):
+    """The schema message, which tells streams of one form apart from others, and sizes once decompressed."""
+
+    schema: bytes
+    decoded_bytes: int  # of all messages but the schema
+    dictionary_bytes: int  # of all dictionaries
+
+
 def _broken(what: str) -> UnreadableError:
     return UnreadableError("not_arrow", f"not an Arrow IPC stream: {what}")
 
 
-def check(value: bytes) -> tuple[bytes, int]:
-    """Walk the messages; return the schema message and the bytes of all others once decompressed.
-
-    The schema message tells streams of one form apart from others.
-
-    Raises `UnreadableError` when the frame is broken or too large.
-    """
+def check(value: bytes) -> Frame:
+    """Walk the messages. Raises `UnreadableError` when the frame is broken or too large."""
     if len(value) > MAX_ARROW_BYTES:
         detail = f"{len(value)} bytes in one Arrow record, at most {MAX_ARROW_BYTES} are taken: send several"
         raise UnreadableError("too_large", detail)
@@ -46,9 +51,10 @@ def check(value: bytes) -> tuple[bytes, int]:
         raise _broken("message metadata points outside of the record") from None
 
 
-def _walk(value: bytes) -> tuple[bytes, int]:
+def _walk(value: bytes) -> Frame:
     schema = b""
-    decoded = at = 0
+    decoded = at = messages = batches = 0
+    dictionaries: dict[int, int] = {}
     while True:
         if value[at : at + 4] != CONTINUATION:
             if at >= len(value):
@@ -61,7 +67,7 @@ def _walk(value: bytes) -> tuple[bytes, int]:
                 raise _broken(f"{len(value) - start} bytes after the end of the stream")
             if not schema:
                 raise _broken("no schema")
-            return schema, decoded
+            return Frame(schema, decoded, sum(dictionaries.values()))
         body = start + size
         if size < 0 or body > len(value):
             raise _broken("cut off inside a message")
@@ -73,7 +79,19 @@ def _walk(value: bytes) -> tuple[bytes, int]:
         if kind == _SCHEMA:
             schema = value[at:body]
         else:
-            decoded += _decoded_bytes(value, kind, header, body, length)
+            messages += 1
+            if messages > MAX_ARROW_MESSAGES:
+                detail = f"over {MAX_ARROW_MESSAGES} batches and dictionaries in one record: write larger batches"
+                raise UnreadableError("too_large", detail)
+            size = _decoded_bytes(value, kind, header, body, length)
+            if kind == _DICTIONARY:
+                number, extends = _dictionary(value, header)
+                size += dictionaries.get(number, 0) if extends else 0
+                dictionaries[number] = size
+            else:
+                size += sum(dictionaries.values()) if batches else 0
+                batches += 1
+            decoded += size
             if decoded > MAX_ARROW_DECODED_BYTES:
                 detail = f"over {MAX_ARROW_DECODED_BYTES} bytes when decompressed: send several records"
                 raise UnreadableError("too_large", detail)
@@ -103,6 +121,12 @@ def _slots(value: bytes, table: int) -> tuple[int, int, int, int]:
     else:
         a, b, c, d = _SLOTS.unpack_from(value, vtable + 4)
     return a and table + a, b and table + b, c and table + c, d and table + d
+
+
+def _dictionary(value: bytes, header: int) -> tuple[int, bool]:
+    """The number of a dictionary, and whether it extends the one before it (a delta)."""
+    number, _, extends, _ = _slots(value, header)
+    return _I64.unpack_from(value, number)[0] if number else 0, bool(extends and value[extends])
 
 
 def _decoded_bytes(value: bytes, kind: int, header: int, body: int, length: int) -> int:

@@ -22,7 +22,7 @@ from twin.events.declare import (
 )
 from twin.wire import explain
 from twin.wire.lookup import I64, Lookup, Words
-from twin.wire.part import Part, Refusal
+from twin.wire.part import EVENT_BYTES, Part, Refusal
 from twin.wire.rows import INVALID, Rows, finish
 from twin.wire.time import parse_rfc3339
 
@@ -50,12 +50,17 @@ class JsonRun:
         self._first: dict[int, int] = {}  # record that is an array -> row of its first event
         self._raw: dict[int, tuple[int, bytes]] = {}  # row -> element of an array read piece by piece
         self._refused: list[Refusal] = []
+        self.decoded_bytes = 0  # about what it all takes in memory
 
-    def add(self, records: Sequence[int], values: Sequence[bytes], offsets: Sequence[int]) -> None:
-        """Decode `values[i]` for i in `records`."""
+    def add(self, records: Sequence[int], values: Sequence[bytes], offsets: Sequence[int], most_bytes: int) -> int:
+        """Decode `values[i]` for i in `records` until all that was added takes `most_bytes`. Returns how many were."""
         decode, events, record = _RECORD.decode, self._events, self._record
-        for i in records:
+        size = self.decoded_bytes
+        for done, i in enumerate(records):
+            if size > most_bytes:
+                return done
             value = values[i]
+            size += len(value) + EVENT_BYTES
             try:
                 # msgspec does not look into texts it skips; a record is UTF-8 as a whole or not at all.
                 if not value.isascii():
@@ -67,31 +72,34 @@ class JsonRun:
                 found = None
             if type(found) is list and len(found) <= MAX_EVENTS_PER_RECORD:
                 self._first[i] = len(events)
+                size += EVENT_BYTES * len(found)
                 events += found
                 record += [i] * len(found)
             elif found is None or type(found) is list:
-                self._slow(i, value, offsets[i])
+                size += EVENT_BYTES * self._slow(i, value, offsets[i])
             else:
                 events.append(found)
                 record.append(i)
+        self.decoded_bytes = size
+        return len(records)
 
-    def _slow(self, i: int, value: bytes, offset: int) -> None:
-        """A record that is not sound as a whole: refuse it, or the elements that are not."""
+    def _slow(self, i: int, value: bytes, offset: int) -> int:
+        """A record that is not sound as a whole: refuse it, or the elements that are not. Returns how many it has."""
         if len(value) > MAX_RECORD_BYTES:
             self._refuse(i, 0, Rejected("too_large", _too_long(value), offset, value))
-            return
+            return 1
         if _too_deep(value, 0):
             detail = f"nested deeper than {MAX_NESTING} levels"
             self._refuse(i, 0, Rejected("too_large", detail, offset, value))
-            return
+            return 1
         pieces = _pieces(value)
         if pieces is None:
             self._refuse(i, 0, explain.json_event(value, offset, self._lookup))
-            return
+            return 1
         if len(pieces) > MAX_EVENTS_PER_RECORD:
             detail = f"{len(pieces)} events in one record, at most {MAX_EVENTS_PER_RECORD} are taken: send several"
             self._refuse(i, 0, Rejected("too_large", detail, offset, value))
-            return
+            return 1
         for element, piece in enumerate(pieces):
             try:
                 event = _EVENT.decode(piece)
@@ -101,6 +109,7 @@ class JsonRun:
             self._raw[len(self._events)] = (element, piece)
             self._events.append(event)
             self._record.append(i)
+        return len(pieces)
 
     def _refuse(self, record: int, element: int, rejected: Rejected) -> None:
         self._refused.append((record, element, rejected))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -9,6 +10,8 @@ from twin.events.block import DTYPES, EventBlock, Rejected
 from twin.wire.lookup import I64, Words
 from twin.wire.rows import Bools, Columns
 
+# About what an event or a refusal takes in memory beside its texts.
+EVENT_BYTES: Final = 512
 # Record of the run, element within the record, and the refusal: sorted by the first two, they stand as they came.
 Refusal = tuple[int, int, Rejected]
 

@@ -1,0 +1,170 @@
+"""`twin audit verify`, `recompute` and `export`: the proof, and a copy of it for somebody else."""
+
+import argparse
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from streams.cli.parser import add_json, command
+
+if TYPE_CHECKING:
+    from streams.cli.parser import Commands
+    from twin.audit.report import Report
+
+_TAIL: Final = re.compile(r"(\d{1,10}):([0-9a-f]{64})")
+
+
+def add(audit: "Commands") -> None:
+    parser = command(
+        audit,
+        "verify",
+        verify,
+        help="check that an audit root or export is as it was written",
+        example="twin audit verify audit",
+        more="Chain of hashes, page checksums, footers, offsets without a gap, sums, order, plant models, snapshots.\n"
+        "Prints the end of each partition's chain: note it elsewhere, and give it to a later check as --tail.",
+    )
+    _add_root(parser)
+    parser.add_argument(
+        "--tail",
+        metavar="PARTITION:SHA256",
+        action="append",
+        type=_tail,
+        default=[],
+        help="an end that was noted: the chain must still hold it (may be repeated)",
+    )
+    parser.add_argument(
+        "--state", metavar="FOLDER", help="state folder of the workers, if it is not _state in the root"
+    )
+    _add_all(parser)
+
+    parser = command(
+        audit,
+        "recompute",
+        recompute,
+        help="compute every row again from the stored events and compare",
+        example="twin audit recompute audit",
+        more="Cell by cell, floats bit by bit. Nothing but the audit root (or export) is read.",
+    )
+    _add_root(parser)
+    parser.add_argument("--line", metavar="LINE", help="only the rows of this line")
+    _add_all(parser)
+
+    parser = command(
+        audit,
+        "export",
+        export,
+        help="write a self-contained proof for one line and period",
+        example="twin audit export audit --line press-1 --from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z "
+        "--out press-1.zip",
+        more="It is an audit root by itself: verify and recompute take it, anywhere. It holds whole files, so also\n"
+        "what they say of other lines of the same partition.",
+    )
+    parser.add_argument("root", metavar="FOLDER", help="audit root")
+    parser.add_argument("--line", metavar="LINE", required=True, help="line id")
+    parser.add_argument("--from", dest="start", metavar="TIME", type=instant, required=True, help="RFC 3339, included")
+    parser.add_argument("--to", dest="end", metavar="TIME", type=instant, required=True, help="RFC 3339, not included")
+    parser.add_argument("--out", metavar="FILE", required=True, help="a new .zip file, or else a new folder")
+    add_json(parser)
+
+
+def _add_root(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("root", metavar="FOLDER", help="audit root, exported folder or exported .zip file")
+
+
+def _add_all(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--all", action="store_true", help="list every difference, not only the first")
+    add_json(parser)
+
+
+def instant(text: str) -> int:
+    """An instant as ns since 1970, for argparse."""
+    from twin.wire.time import parse_rfc3339
+
+    try:
+        return parse_rfc3339(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
+
+
+def _tail(text: str) -> tuple[int, str]:
+    match = _TAIL.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text}: write PARTITION:SHA256, as verify prints it")
+    return int(match[1]), match[2]
+
+
+def verify(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from streams.anchors import anchors
+    from twin.audit.bundle import opened
+    from twin.audit.verify import verify as run
+
+    with opened(args.root) as place:
+        found, damaged = anchors(Path(args.state) if args.state else place.root / "_state")
+        report = run(
+            place.root,
+            anchors=[*place.anchors, *found],
+            tails=dict(args.tail),
+            starts=place.starts,
+            every=args.all,
+        )
+    report.checked["snapshots"] += len(damaged)
+    report.differences += damaged
+    return _told(report, args)
+
+
+def recompute(args: argparse.Namespace) -> int:
+    from twin.audit.bundle import opened
+    from twin.audit.recompute import recompute as run
+
+    with opened(args.root) as place:
+        report = run(place.root, line=args.line, every=args.all)
+    return _told(report, args)
+
+
+def export(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    import msgspec
+
+    from streams.cli import output
+    from twin.audit.export import export as run
+
+    made = run(args.root, args.line, args.start, args.end, Path(args.out))
+    if args.json:
+        output.as_json({"files": made.files, "bytes": made.bytes, "manifest": msgspec.to_builtins(made.manifest)})
+        return 0
+    output.line(f"{args.out}: {made.files:,} files, {made.bytes:,} bytes")
+    for one in made.manifest.partitions:
+        output.line(f"partition {one.partition}: offsets {one.first_offset} to {one.next_offset}, ends with {one.head}")
+    return 0
+
+
+def _told(report: "Report", args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from streams.cli import output
+    from streams.cli.errors import OK, PROBLEM
+
+    shown = report.differences if args.all else report.differences[:1]
+    if args.json:
+        result: dict[str, Any] = {"sound": report.sound, "checked": dict(report.checked), "notes": report.notes}
+        result["heads"] = [asdict(head) for head in report.heads]
+        result["differences"] = [asdict(one) for one in shown]
+        output.as_json(result)
+        return OK if report.sound else PROBLEM
+    for what, number in sorted(report.checked.items()):
+        output.line(f"{number:>15,}  {what}")
+    for head in report.heads:
+        by = f"named by {head.proven_by}" if head.proven_by else "named by nothing else"
+        output.line(f"partition {head.partition} ends at offset {head.next_offset}: {head.sha256} ({by})")
+    for text in report.notes:
+        output.line(f"note: {text}")
+    for one in shown:
+        output.line(f"DIFFERENCE: {one}")
+    if report.sound:
+        output.line("sound")
+    elif not args.all:
+        output.line("stopped at the first difference; --all lists every one")
+    return OK if report.sound else PROBLEM

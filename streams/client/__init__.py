@@ -1,0 +1,181 @@
+"""For other services: lines, key figures and alerts as asynchronous iterators of typed records, repeats removed.
+
+    async with Client(bootstrap="kafka:9092") as client:
+        async for kpi in client.kpis(line="press-1"):
+            print(kpi.window, kpi.end_ns, kpi.oee)
+
+docs/client.md explains the records, revisions, and how far back repeats are known.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import msgspec
+
+from streams import topics
+from streams.client.reader import ClientError, Reader, Records
+from streams.client.recent import Recent
+from streams.client.records import Alert, Bottleneck, Head, Kpi, Line, Nanoseconds, Refused, Row, decoder, refused
+from streams.publish import record_id
+from streams.security import AccessError, check_access
+from streams.settings import Secret, Settings
+from twin.results import IDENTITY
+
+__all__ = [
+    "AccessError",
+    "Alert",
+    "Bottleneck",
+    "Client",
+    "ClientError",
+    "Kpi",
+    "Line",
+    "Nanoseconds",
+    "Refused",
+    "Secret",
+    "Settings",
+]
+
+log = logging.getLogger(__name__)
+
+WINDOW: Final = 50_000
+R = TypeVar("R", bound=Row)
+T = TypeVar("T")
+_HEAD: Final = decoder(Head)
+
+
+class Client:
+    """Reads the twin's topics; changes nothing, and belongs to no group.
+
+    settings: where Kafka is and how to get in; default: the environment (`TAKTWIN_...`) with `overrides`, such as
+    bootstrap and prefix. window: ids remembered per partition and iterator, to know repeats by.
+
+    Each iterator has a connection of its own; leaving the client ends them all. None ends by itself: while Kafka is
+    away it waits. Raises AccessError and KafkaError on entering where Kafka cannot be reached.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, window: int = WINDOW, **overrides: Any) -> None:
+        if settings is not None and overrides:
+            raise ClientError(f"settings and {', '.join(overrides)}: give one or the other")
+        if window < 1:
+            raise ClientError(f"window: {window} must be at least 1")
+        self._settings = settings or Settings.from_env(**overrides)
+        self._window = window
+        self._readers: set[Reader] = set()
+        self._entered = False
+
+    async def __aenter__(self) -> Self:
+        await check_access(self._settings)
+        self._entered = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._entered = False
+        for reader in list(self._readers):
+            await self._close(reader)
+
+    def kpis(self, line: str | None = None, *, start: str | int = "now", latest: bool = False) -> AsyncIterator[Kpi]:
+        """Rows of key figures, of one line or all. start: `beginning`, `now` or ns since 1970 UTC (of publishing).
+
+        latest: leave out a row where a higher revision of it is known already, or comes in the same fetch.
+        """
+        return self._rows(topics.KPIS, "kpis", Kpi, line, start, latest)
+
+    def bottlenecks(
+        self, line: str | None = None, *, start: str | int = "now", latest: bool = False
+    ) -> AsyncIterator[Bottleneck]:
+        """Shares of the critical path, as `kpis`."""
+        return self._rows(topics.KPIS, "bottlenecks", Bottleneck, line, start, latest)
+
+    def alerts(
+        self, line: str | None = None, *, start: str | int = "now", latest: bool = False
+    ) -> AsyncIterator[Alert]:
+        """Alerts raised and cleared, as `kpis`."""
+        return self._rows(topics.ALERTS, "alerts", Alert, line, start, latest)
+
+    async def lines(self, line: str | None = None) -> AsyncIterator[Line]:
+        """The provisional view of each line as it is, then every change of it."""
+        decode = decoder(Line).decode
+        newest: dict[bytes, bytes] = {}  # bounded by the number of lines
+        async for _, records in self._read(topics.LINES, "beginning", whole=False):
+            for record in records:
+                if not _is_of(record, line) or record.value is None or newest.get(record.key) == record.value:
+                    continue
+                newest[record.key] = record.value
+                if (view := _read_as(lambda r: decode(r.value), record)) is not None:
+                    yield view
+
+    async def refused(self, *, start: str | int = "now") -> AsyncIterator[Refused]:
+        """Refused input with its reason."""
+        recent = self._recent()
+        async for place, records in self._read(topics.REJECTED, start):
+            for record in records:
+                one = _read_as(refused, record)
+                if one is not None and recent[place.partition].is_news(int(one.id, 16)):
+                    yield one
+
+    async def _rows(
+        self, topic: str, set_name: str, kind: type[R], line: str | None, start: str | int, latest: bool
+    ) -> AsyncIterator[R]:
+        decode: Callable[[bytes], R] = decoder(kind).decode
+        recent = self._recent()
+        async for place, records in self._read(topic, start):
+            for record in _news(recent[place.partition], records, set_name, line, latest):
+                if (row := _read_as(lambda r: decode(r.value), record)) is not None:
+                    yield row
+
+    def _recent(self) -> defaultdict[int, Recent]:
+        return defaultdict(lambda: Recent(self._window))
+
+    async def _read(self, name: str, start: str | int, *, whole: bool = True) -> AsyncIterator[tuple[Any, Records]]:
+        if not self._entered:
+            raise ClientError("the client is not open: use it inside `async with Client(...) as client`")
+        reader = Reader(self._settings, self._settings.topic(name), start, whole=whole)
+        self._readers.add(reader)
+        try:
+            await reader.open()
+            async for chunk in reader.chunks():
+                yield chunk
+        finally:
+            await self._close(reader)
+
+    async def _close(self, reader: Reader) -> None:
+        if reader in self._readers:
+            self._readers.discard(reader)
+            await reader.close()
+
+
+def _is_of(record: Any, line: str | None) -> bool:
+    return line is None or record.key == line.encode()
+
+
+def _news(recent: Recent, records: Records, set_name: str, line: str | None, latest: bool) -> Records:
+    """The records of one fetch that were not seen before. In the order in which they came."""
+    found: dict[int, Any] = {}
+    for record in records:
+        if not _is_of(record, line):
+            continue
+        head = _read_as(lambda r: _HEAD.decode(r.value or b""), record)
+        if head is None or head.set != set_name:
+            continue
+        if latest:
+            key = int(record_id(set_name, *(getattr(head, name) for name in IDENTITY[set_name])), 16)
+            if recent.is_news(key, head.revision):
+                found.pop(key, None)  # a revision replaces the row and takes its own place in the order
+                found[key] = record
+        elif recent.is_news(key := int(head.id, 16)):
+            found[key] = record
+    return list(found.values())
+
+
+def _read_as(read: Callable[[Any], T], record: Any) -> T | None:
+    """None, and a warning, for what the twin has not written: it must not stop its readers for ever."""
+    try:
+        return read(record)
+    except (msgspec.MsgspecError, KeyError, ValueError) as error:
+        log.warning("%s/%d at %d is not a record of the twin: %s", record.topic, record.partition, record.offset, error)
+        return None

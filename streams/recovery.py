@@ -1,0 +1,142 @@
+"""What replaces a snapshot that is lost or damaged: an older one, and a replay that has to agree with the audit.
+
+A state is a function of the log before its offset, whoever wrote it. So any older snapshot, or none, leads to the same
+state again; only the rows that are published already must not be published twice. They are made again all the same,
+interval by interval as the files say, and compared with the files by digest: so the state that goes on from there is
+known to be the one that wrote them, and an interval that is not whole cannot pass unnoticed.
+
+Rejected: to believe the published offsets without the comparison. It costs a read of what is replayed anyway, and is
+the difference between "it should be the same" and "it is".
+"""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from twin.audit import AuditError, layout
+from twin.audit.digest import digest_tables
+from twin.audit.layout import PublishedFile
+from twin.audit.read import footer, open_file
+from twin.audit.writer import GENESIS
+from twin.results import SETS
+
+_RANK = {set_name: rank for rank, set_name in enumerate(SETS)}
+
+
+class DisagreementError(Exception):
+    """A replay made other rows than are published: says of which offsets and set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Offsets [first, next) of one partition and their published files, in the order of the chain; none: no rows."""
+
+    first: int
+    next: int
+    files: tuple[PublishedFile, ...] = ()
+
+
+def intervals(audit: Path, partition: int) -> list[Interval]:
+    """The published intervals of a partition by rising offset, the gaps between them (no rows) included."""
+    files: dict[tuple[int, int], list[PublishedFile]] = {}
+    for set_name in SETS:
+        for file in layout.published(audit, set_name):
+            if file.partition == partition:
+                files.setdefault((file.first_offset, file.next_offset), []).append(file)
+    found: list[Interval] = []
+    end = 0
+    for (first, following), mine in sorted(files.items()):
+        if first > end:
+            found.append(Interval(end, first))
+        found.append(Interval(first, following, tuple(sorted(mine, key=lambda file: (_RANK[file.set], file.date)))))
+        end = following
+    return found
+
+
+def from_offset(published: list[Interval], offset: int) -> list[Interval] | None:
+    """Those that begin at `offset` or later; None when one reaches over it, so that it cannot be compared."""
+    if any(one.first < offset < one.next for one in published):
+        return None
+    return [one for one in published if one.first >= offset]
+
+
+def last_sha256(published: list[Interval]) -> str:
+    """Where the chain goes on behind the published intervals."""
+    files = [file for one in published for file in one.files]
+    return layout.sha256_of(files[-1].path) if files else GENESIS
+
+
+def finish(audit: Path, partition: int, last: Interval) -> None:
+    """Publish what is left of an interval that a worker was just publishing when it died.
+
+    The snapshot that named its files is lost, but each file names the hash of the one before it. Raises AuditError,
+    OSError.
+    """
+    known = {layout.sha256_of(file.path) for file in last.files}
+    ends = known - {_previous(file.path) for file in last.files}
+    moved = True
+    while moved:
+        moved = False
+        for name in layout.staged(audit, partition):
+            path = audit / name
+            _, first, following, set_name, *date, _attempt = path.stem.split("-")
+            if (int(first), int(following)) != (last.first, last.next) or _previous(path) not in ends:
+                continue
+            target = audit / layout.final_name(set_name, "-".join(date), partition, last.first, last.next)
+            if not target.exists():
+                ends = {layout.sha256_of(path)}
+                layout.make_folder(target.parent)
+                path.replace(target)
+                layout.sync_folder(target.parent)
+                moved = True
+
+
+def _previous(path: Path) -> str | None:
+    """SHA-256 of the file before this one, as its footer says; None: no footer can be read."""
+    with contextlib.suppress(OSError, pa.ArrowException):
+        return footer(pq.ParquetFile(path)).get("previous_sha256")
+    return None
+
+
+class CatchUp:
+    """The way from an older snapshot to the end of what is published. `boundary` is the next offset to compare at."""
+
+    def __init__(self, where: str, due: list[Interval]) -> None:
+        self._where = where
+        self._due = due
+
+    @property
+    def boundary(self) -> int:
+        return self._due[0].next
+
+    @property
+    def end(self) -> int:
+        return self._due[-1].next
+
+    def compare(self, rows: list[tuple[str, pa.Table]]) -> bool:
+        """Compare the rows replayed up to `boundary` with what is published. True: that was the last interval.
+
+        Raises DisagreementError, AuditError.
+        """
+        interval = self._due.pop(0)
+        for set_name in SETS:
+            files = [file for file in interval.files if file.set == set_name]
+            made = digest_tables(set_name, [table for name, table in rows if name == set_name])
+            there = digest_tables(set_name, [_read(file) for file in files])
+            if made != there:
+                raise DisagreementError(
+                    f"{self._where}: offsets {interval.first} to {interval.next} give {made.rows} rows of {set_name} "
+                    f"when they are replayed, {there.rows} are published ({len(files)} files), and they differ"
+                )
+        return not self._due
+
+
+def _read(file: PublishedFile) -> pa.Table:
+    try:
+        with open_file(file) as parquet:
+            return parquet.read()
+    except (OSError, pa.ArrowException) as error:
+        raise AuditError(f"{file.path}: cannot be read ({error}); restore it from a copy") from error

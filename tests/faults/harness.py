@@ -1,0 +1,190 @@
+"""Runs one plan and says whether the audit is what an undisturbed run would have made."""
+
+import asyncio
+import collections
+import contextlib
+import itertools
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from streams.settings import Settings
+from streams.snapshots import SnapshotStore
+from streams.topics import ensure
+from tests.faults.inputs import Input
+from tests.faults.plan import Fault, Plan
+from tests.faults.site import Brokers, Crew, committed, feed
+from twin.audit import layout
+from twin.audit.digest import digest
+from twin.results import SETS
+
+RATE_HZ = 3_000.0
+_SETTLE_LIMIT_S = 90.0
+_KEEP = 5
+
+
+@dataclass
+class Outcome:
+    """problem: empty when all is well."""
+
+    seed: int
+    problem: str = ""
+    seconds: float = 0.0
+    fired: int = 0
+    starts: int = 0
+    exits: dict[int, int] = field(default_factory=dict)
+    staged: int = 0
+    snapshots: int = 0
+
+
+async def run(plan: Plan, brokers: Brokers, given: Input, folder: Path, *, rate_hz: float = RATE_HZ) -> Outcome:
+    """Feed the log, let happen what the plan says, wait until all is committed, stop, compare."""
+    begin = time.monotonic()
+    await asyncio.to_thread(folder.mkdir, parents=True)
+    settings = _settings(plan, brokers, given, folder)
+    await brokers.whole()
+    await ensure(settings)
+    outcome = Outcome(plan.seed)
+    crew = Crew(settings, folder, plan.static)
+    try:
+        await _disturbed(plan, brokers, given, settings, crew, outcome, rate_hz)
+        _compare(settings, given, outcome)
+    except Exception as error:
+        outcome.problem = outcome.problem or f"{type(error).__name__}: {error}"
+    finally:
+        crew.kill()
+        outcome.seconds = time.monotonic() - begin
+        outcome.starts = sum(len(slot.exits) for slot in crew.slots)
+        outcome.exits = dict(collections.Counter(code for slot in crew.slots for code in slot.exits))
+    return outcome
+
+
+def _settings(plan: Plan, brokers: Brokers, given: Input, folder: Path) -> Settings:
+    return Settings(
+        bootstrap=brokers.kafka.bootstrap,
+        prefix=f"plan-{plan.seed}-{time.time_ns() // 1_000_000}",
+        replication=plan.brokers,
+        plant=str(given.plant),
+        audit=str(folder / "audit"),
+        session_timeout_s=plan.session_s,
+        heartbeat_interval_s=0.5,
+        rebalance_timeout_s=5.0,
+        request_timeout_s=10.0,
+        checkpoint_interval_s=0.4,
+        snapshots=_KEEP,
+        poll_records=500,
+        view_interval_s=1.0,
+        stop_limit_s=6.0,
+    )
+
+
+async def _disturbed(
+    plan: Plan, brokers: Brokers, given: Input, settings: Settings, crew: Crew, outcome: Outcome, rate_hz: float
+) -> None:
+    for who in range(plan.workers):
+        crew.add([fault for fault in plan.faults if fault.inside and fault.who == who])
+    outside = sorted((fault for fault in plan.faults if not fault.inside), key=lambda fault: fault.fed)
+    doing: list[asyncio.Task[None]] = []
+
+    def fed(number: int) -> None:
+        while outside and outside[0].fed <= number:
+            doing.append(asyncio.create_task(_do(outside.pop(0), brokers, settings, crew)))
+
+    async def all_of_it() -> None:
+        # Otherwise half of the log would be there before a worker is, and be folded in one go.
+        with contextlib.suppress(RuntimeError):
+            await crew.whole(limit_s=15.0)
+        ends = await feed(settings.bootstrap, settings.topic("events"), given.records, rate_hz, fed)
+        if sum(ends.values()) != len(given.records):
+            raise RuntimeError(f"the feeder sent {len(given.records)} events, the topic holds {ends}")
+        await asyncio.gather(*doing)
+        await brokers.whole()
+        crew.calm()
+        await _settled(settings, ends)
+        await crew.whole()
+
+    supervising = asyncio.create_task(crew.supervise())
+    feeding = asyncio.create_task(all_of_it())
+    try:
+        for _ in range(3):
+            done, _pending = await asyncio.wait({supervising, feeding}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            supervising.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await supervising
+            outcome.fired = crew.fired() + sum(not fault.inside for fault in plan.faults)
+            if await crew.end():
+                return
+            # A worker that did not end well may have left its last files unpublished: the next one does that.
+            supervising = asyncio.create_task(crew.supervise())
+            feeding = asyncio.create_task(crew.whole())
+        raise RuntimeError("no orderly end in three attempts")
+    finally:
+        for task in (supervising, feeding, *doing):
+            task.cancel()
+        await asyncio.gather(supervising, feeding, *doing, return_exceptions=True)
+
+
+async def _do(fault: Fault, brokers: Brokers, settings: Settings, crew: Crew) -> None:
+    if fault.what in ("leader", "broker-kill", "broker-stop"):
+        await brokers.hurt(fault, settings.topic("events"))
+        return
+    if fault.what == "add":
+        crew.add()
+        return
+    if fault.what == "remove":
+        crew.remove(fault.who)
+        return
+    slot = crew.slots[fault.who]
+    if fault.what == "stop" and slot.process is not None:
+        slot.signal(signal.SIGSTOP)
+        crew.sleep(slot, slot.process.pid, fault.for_s)
+    elif fault.what in ("kill", "term"):
+        slot.signal(signal.SIGKILL if fault.what == "kill" else signal.SIGTERM)
+
+
+async def _settled(settings: Settings, ends: dict[int, int]) -> None:
+    limit = time.monotonic() + _SETTLE_LIMIT_S
+    at: dict[int, int] = {}
+    while time.monotonic() < limit:
+        at = await committed(settings)
+        if all(at.get(partition) == end for partition, end in ends.items()):
+            return
+        await asyncio.sleep(0.2)
+    raise RuntimeError(f"not settled in {_SETTLE_LIMIT_S} s: committed {at}, ends {ends}")
+
+
+def _compare(settings: Settings, given: Input, outcome: Outcome) -> None:
+    root = Path(settings.audit)
+    found = digest(root)
+    different = [name for name in SETS if found[name] != given.undisturbed[name]]
+    if different:
+        told = ", ".join(f"{n}: {found[n].rows} rows for {given.undisturbed[n].rows}" for n in different)
+        outcome.problem = f"another digest: {told}"
+        return
+    overlaps = overlapping(root)
+    if overlaps:
+        outcome.problem = f"published ranges overlap: {overlaps[:3]}"
+    store = SnapshotStore(settings.state_folder / settings.group_id)
+    outcome.staged = sum(len(layout.staged(root, partition)) for partition in range(settings.partitions))
+    outcome.snapshots = sum(1 for _ in store.folder.iterdir())
+    # What was saved above the committed offset and never committed is passed by and collected later.
+    if outcome.snapshots > settings.partitions * (2 * _KEEP + 2):
+        outcome.problem = f"{outcome.snapshots} files in the snapshot folder"
+
+
+def overlapping(root: Path) -> list[str]:
+    """Published intervals of a partition that share offsets without being the same: rows that are there twice."""
+    ranges: dict[int, set[tuple[int, int]]] = collections.defaultdict(set)
+    for set_name in SETS:
+        for file in layout.published(root, set_name):
+            ranges[file.partition].add((file.first_offset, file.next_offset))
+    found = []
+    for partition, mine in ranges.items():
+        ordered = sorted(mine)
+        for (_, end), (first, next_) in itertools.pairwise(ordered):
+            if first < end:
+                found.append(f"partition {partition}: [{first}, {next_}) begins before {end}")
+    return found

@@ -1,0 +1,204 @@
+"""Dies at every operation of the checkpoints in turn, starts again, and compares: the protocol without Kafka.
+
+    python -m tests.faults.steps FOLDER [--what kill] [--brief] [--twice SEED]
+
+What a worker does between two records (load, fold, stage, commit, publish) runs in forked children of this process, so
+that a death costs milliseconds. The commit is a file that only the children's unpatched calls write. Prints JSON: how
+many operations there are, and at which of them the end differed.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aiokafka.structs import ConsumerRecord
+from faust.types import TP
+
+from streams.process import Processor
+from streams.snapshots import SnapshotStore
+from streams.store import PartitionState, PartitionStore
+from streams.transport import Assigned
+from tests import support_generated
+from tests.faults.plan import Fault
+from tests.faults.sabotage import Saboteur, patch
+from twin.audit.digest import SetDigest, digest
+from twin.line import PartitionTwin
+from twin.plant import load
+from twin.plant.model import Plant
+
+TOPIC = "twin.events"
+TP0 = TP(TOPIC, 0)
+_DIED = 70
+
+
+class Life:
+    """One partition's files in a folder, and what one process does with them."""
+
+    def __init__(self, folder: Path, plant: Plant, records: Sequence[Any], checkpoints: int) -> None:
+        self._size = -(-len(records) // checkpoints)
+        self.folder = folder
+        self.audit = folder / "audit"
+        self._commit = folder / "commit.json"
+        self._plant = plant
+        self._records = records
+        self._processor = Processor(plant, TOPIC)
+        self._store = PartitionStore(
+            plant=plant,
+            twin=PartitionTwin,
+            snapshots=SnapshotStore(self.audit / "_state" / "group"),
+            audit=self.audit,
+            keep=1,
+            code_version="test",
+        )
+
+    def run(self, saboteur: Saboteur | None) -> None:
+        """From the commit to the end of the log."""
+        committed, metadata = (
+            json.loads(self._commit.read_text()) if self._commit.exists() else (None, "")  # as a broker would say
+        )
+        state = self._store.load(TP0, Assigned(committed, metadata, 0, len(self._records), 1))
+        while True:
+            end = min((state.next // self._size + 1) * self._size, len(self._records))
+            self._fold(state, end)
+            self._checkpoint(state, saboteur)
+            if state.next == len(self._records):
+                return
+
+    def _fold(self, state: PartitionState, end: int) -> None:
+        for part in state.parts(self._records[state.next : end]):
+            if part:
+                self._processor.fold(state, part)
+            replay = state.catching_up
+            if replay is not None and state.next >= replay.boundary:
+                state.first = replay.boundary
+                rows, state.rows = state.rows, []
+                if replay.compare(rows):
+                    state.catching_up = None
+
+    def _checkpoint(self, state: PartitionState, saboteur: Saboteur | None) -> None:
+        """The steps of `streams.checkpoint.Checkpointer`, one after the other."""
+        cut = state.cut()
+        if cut is not None:
+            manifest, identity = self._store.stage(cut)
+            state.saved = (cut.next, identity)
+            state.manifests += (manifest,)
+        if state.saved == state.committed:
+            return
+        if saboteur is not None:
+            saboteur.hit("commit.before", "")
+        temporary = self.folder / "commit.tmp"
+        temporary.write_text(json.dumps(state.saved))
+        temporary.rename(self._commit)
+        if saboteur is not None:
+            saboteur.hit("commit.after", "")
+        state.committed = state.saved
+        manifests, state.manifests = state.manifests, ()
+        self._store.publish(state, manifests, state.committed)
+
+
+def child(life: Life, faults: Sequence[Fault], trace: Path | None = None) -> int:
+    """Run one life in a forked process. Returns how it ended: 0, 70 after an error, or minus a signal."""
+    pid = os.fork()
+    if pid == 0:
+        code = _DIED
+        try:
+            saboteur = Saboteur(faults, None)
+            patch(saboteur)
+            life.run(saboteur)
+            if trace is not None:
+                trace.write_text(json.dumps(saboteur.trace))
+            code = 0
+        except Exception as error:
+            sys.stderr.write(f"{faults}: {error!r}\n")
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--what", default="kill", choices=("kill", "enospc", "eio", "short", "cut", "flip"))
+    parser.add_argument("--brief", action="store_true", help="of the many writes of a file only the first and the last")
+    parser.add_argument("--checkpoints", type=int, default=3)
+    parser.add_argument("--twice", type=int, metavar="SEED", help="the restarted one dies as well, somewhere")
+    asked = parser.parse_args()
+    found = everywhere(asked.folder, asked.what, asked.brief, asked.twice, asked.checkpoints)
+    print(json.dumps(found))  # noqa: T201  the command's output
+    return 1 if found["wrong"] else 0
+
+
+def everywhere(folder: Path, what: str, brief: bool, twice: int | None, checkpoints: int) -> dict[str, Any]:
+    plant, records = _given(folder)
+    PartitionTwin(plant, 0).view(None)  # compile once, for all children
+    whole = Life(folder / "whole", plant, records, checkpoints)
+    assert child(whole, (), folder / "trace.json") == 0
+    expected = digest(whole.audit)
+    assert expected["kpis"].rows > 0
+    trace = json.loads((folder / "trace.json").read_text())
+    chance = random.Random(twice)  # noqa: S311  repeatable
+    wrong, died = [], 0
+    hit = _operations(trace, what, brief)
+    for at in hit:
+        work = folder / f"at-{at}"
+        life = Life(work, plant, records, checkpoints)
+        work.mkdir()
+        ends = [child(life, [Fault(what, step="any", nth=at)])]
+        if twice is not None:
+            ends.append(child(life, [Fault("kill", step="any", nth=chance.randint(1, len(trace)))]))
+        died += ends[0] != 0
+        if child(life, ()) != 0 or not _same(work, expected):
+            wrong.append({"operation": at, "step": trace[at - 1], "ends": ends})
+        else:
+            shutil.rmtree(work)
+    return {
+        "what": what,
+        "operations": len(trace),
+        "hit": len(hit),
+        "steps": Counter(trace),
+        "died": died,
+        "wrong": wrong,
+    }
+
+
+def _operations(trace: list[str], what: str, brief: bool) -> list[int]:
+    """Numbers (from 1) of the operations at which the fault can happen."""
+    possible = {"short": ("stage.write", "snapshot.write"), "cut": ("stage.fsync", "snapshot.fsync")}
+    possible["flip"] = possible["cut"]
+    numbers = []
+    for index, step in enumerate(trace):
+        between = step == "stage.write" == trace[index - 1] == trace[index + 1]
+        if step in possible.get(what, (step,)) and not (brief and between):
+            numbers.append(index + 1)
+    return numbers
+
+
+def _given(folder: Path) -> tuple[Plant, list[Any]]:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "plant.toml"
+    file.write_text(support_generated.plant_text(2, 2))
+    plant = load(file)
+    values = support_generated.values(2, 2, 120, seed=5)
+    values.insert(40, ("line-0", b"{"))  # a row in every set
+    return plant, [
+        ConsumerRecord(TOPIC, 0, offset, 0, 0, line.encode(), value, None, 0, 1, ())
+        for offset, (line, value) in enumerate(values)
+    ]
+
+
+def _same(work: Path, expected: dict[str, SetDigest]) -> bool:
+    audit = work / "audit"
+    left = [path for path in audit.rglob("*") if path.suffix == ".tmp" or ".staging/" in str(path)]
+    return digest(audit) == expected and not left
+
+
+if __name__ == "__main__":
+    sys.exit(main())

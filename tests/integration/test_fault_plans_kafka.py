@@ -1,0 +1,142 @@
+"""A share of the fault plans (`make faults` runs them all), and deaths at every operation of the checkpoints."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streams.broker import BrokerError, LocalBroker
+from streams.cluster import LocalCluster
+from tests.faults.harness import run
+from tests.faults.inputs import Inputs
+from tests.faults.plan import STEPS, Fault, Plan, draw
+from tests.faults.site import ROOT, Brokers
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    return Inputs(tmp_path_factory.mktemp("inputs"), events=8_000)
+
+
+@pytest.fixture(scope="module")
+def hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
+    """A broker that plans may kill."""
+    own = LocalBroker(tmp_path_factory.mktemp("hurt") / "kafka")
+    try:
+        own.start()
+    except BrokerError as error:
+        pytest.skip(f"no local Kafka: {error}")
+    yield own
+    own.stop()
+
+
+def test_a_seed_gives_the_same_plan_and_all_kinds_come() -> None:
+    plans = [draw(seed) for seed in range(200)]
+    assert plans == [draw(seed) for seed in range(200)]
+    assert msgspec.json.decode(msgspec.json.encode(plans), type=list[Plan]) == plans
+    kinds = {fault.what for plan in plans for fault in plan.faults}
+    assert kinds == {
+        *("kill", "term", "stop", "enospc", "eio", "short", "cut", "flip", "add", "remove"),
+        *("broker-kill", "broker-stop", "leader"),
+    }
+    assert {fault.step for plan in plans for fault in plan.faults} - {""} == set(STEPS)
+    assert {plan.workers for plan in plans} == {2, 3}
+    assert {plan.static for plan in plans} == {True, False}
+
+
+# Each has several faults in one go, so that two plans show as much as they can in half a minute.
+SHORT = (
+    Plan(
+        seed=-1,
+        workers=2,
+        static=False,
+        session_s=3.0,
+        brokers=1,
+        log=0,
+        faults=(
+            Fault("flip", 0, step="snapshot.fsync", nth=3),
+            Fault("kill", 0, step="commit.after", nth=3),
+            Fault("enospc", 1, step="stage.write", nth=40),
+            Fault("stop", 1, fed=4_000, for_s=5.0),
+        ),
+    ),
+    Plan(
+        seed=-2,
+        workers=2,
+        static=True,
+        session_s=4.0,
+        brokers=1,
+        log=1,
+        faults=(
+            Fault("kill", 0, step="publish.rename", nth=9),
+            Fault("flip", 1, step="stage.fsync", nth=7),
+            Fault("broker-kill", fed=5_000),
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize("plan", SHORT, ids=["slept-and-damaged", "killed-with-broker"])
+async def test_short_plans(plan: Plan, hurt: LocalBroker, inputs: Inputs, tmp_path: Path) -> None:
+    given = await asyncio.to_thread(inputs.get, plan.log)
+    outcome = await run(plan, Brokers(hurt), given, tmp_path / "plan")
+    assert outcome.problem == "", outcome
+    assert outcome.fired >= len(plan.faults) - 1, outcome
+
+
+@pytest.mark.slow
+async def test_a_cluster_that_moves_its_leaders_and_loses_a_broker(inputs: Inputs, tmp_path: Path) -> None:
+    faults = (
+        Fault("leader", fed=1_500),
+        Fault("broker-kill", 1, fed=4_000, for_s=3.0),
+        Fault("kill", 0, step="commit.before", nth=4),
+    )
+    plan = Plan(-3, 2, False, 3.0, 3, 2, faults)
+    given = await asyncio.to_thread(inputs.get, plan.log)
+    cluster = LocalCluster(tmp_path / "cluster")
+    try:
+        await asyncio.to_thread(cluster.start)
+        outcome = await run(plan, Brokers(cluster), given, tmp_path / "plan")
+    finally:
+        await asyncio.to_thread(cluster.stop)
+    assert outcome.problem == "", outcome
+    assert outcome.fired == len(faults), outcome
+
+
+def steps(folder: Path, *options: str) -> dict[str, object]:
+    """In a process of its own: one that forks must not have threads."""
+    done = subprocess.run(  # noqa: S603  own command
+        [sys.executable, "-m", "tests.faults.steps", str(folder), *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=1_500,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    return dict(json.loads(done.stdout))
+
+
+def test_killed_at_operations_of_a_checkpoint(tmp_path: Path) -> None:
+    found = steps(tmp_path / "steps", "--brief", "--checkpoints", "1")
+    assert found["died"] == found["hit"]
+    assert {"stage.fsync", "snapshot.rename", "commit.before", "commit.after", "publish.rename"} <= set(found["steps"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["kill", "enospc", "eio", "short", "cut", "flip"])
+def test_every_fault_at_every_operation(tmp_path: Path, what: str) -> None:
+    found = steps(tmp_path / "steps", "--what", what, "--brief")
+    # A bit that turns goes unnoticed where the file is replaced by the next one.
+    assert found["died"] == found["hit"] or what == "flip"
+
+
+@pytest.mark.slow
+def test_killed_and_killed_again(tmp_path: Path) -> None:
+    steps(tmp_path / "steps", "--brief", "--twice", "7")

@@ -1,0 +1,88 @@
+"""The audit's disk is full, gone or slow: the records wait, nothing is lost, and it is said."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streams import exits
+from streams.broker import LocalBroker
+from streams.settings import Settings
+from streams.topics import ensure
+from tests.support_streams import Worker, check, own_settings, produce, wait_for, workers
+
+pytestmark = pytest.mark.kafka
+
+EVENTS = 3000 * 8
+
+
+@pytest.fixture
+async def settings(broker: LocalBroker, prefix: str, tmp_path: Path) -> Settings:
+    own = replace(
+        own_settings(broker, prefix, tmp_path),
+        instance="w0",
+        session_timeout_s=10.0,
+        # About a thousand events: the fold must stop long before the log's end.
+        checkpoint_bytes=100_000,
+        poll_records=200,
+    )
+    await ensure(own)
+    await produce(own, 0, 3000)
+    return own
+
+
+async def test_a_full_disk_holds_the_records_back(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = tmp_path / "full"
+    full.touch()
+    monkeypatch.setenv("FAKE_DISK_FULL", str(full))
+    with workers() as started:
+        worker = Worker(settings, tmp_path / "w.log")
+        started.append(worker)
+        await asyncio.to_thread(wait_for, lambda: worker.report().get("storage"), 40, worker.log)
+        await asyncio.sleep(2.0)
+        first = worker.report()
+        await asyncio.sleep(1.0)
+        second = worker.report()
+        assert not second["ready"]
+        assert "ENOSPC" in second["storage"]["error"]
+        assert second["storage"]["waiting_s"] > first["storage"]["waiting_s"] > 1.5
+        assert 0 < first["events"] == second["events"] < EVENTS / 2  # folding has stopped, and not at the end
+        full.unlink()
+        await check(settings)
+        assert worker.report()["storage"] is None
+        assert "the disk takes data again" in worker.log_file.read_text()
+        assert await asyncio.to_thread(worker.end) == exits.OK, worker.log()
+
+
+async def test_a_disk_that_stays_full_ends_the_worker(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = tmp_path / "full"
+    full.touch()
+    monkeypatch.setenv("FAKE_DISK_FULL", str(full))
+    with workers() as started:
+        worker = Worker(replace(settings, storage_limit_s=2.0), tmp_path / "w.log")
+        started.append(worker)
+        assert await asyncio.to_thread(worker.process.wait, 40) == exits.STORAGE, worker.log()
+        assert "the disk refused for" in worker.log()
+        # Told to stop while it waits: it does, within its limit, and what it had not saved is replayed.
+        second = Worker(replace(settings, stop_limit_s=4.0), tmp_path / "second.log")
+        started.append(second)
+        await asyncio.to_thread(wait_for, lambda: second.report().get("storage"), 40, second.log)
+        assert await asyncio.to_thread(second.end) in (exits.OK, exits.HARD_STOP), second.log()
+        full.unlink()
+        started.append(Worker(settings, tmp_path / "third.log"))
+        await check(settings)
+
+
+async def test_a_slow_disk_is_waited_for(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_FSYNC_S", "0.2")
+    with workers() as started:
+        worker = Worker(settings, tmp_path / "w.log")
+        started.append(worker)
+        await check(settings)
+        assert worker.report()["storage"] is None
+        assert await asyncio.to_thread(worker.end) == exits.OK, worker.log()

@@ -1,0 +1,175 @@
+"""One published file by itself: its pages, its footer, and every row that must be true without knowing any other."""
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from twin.audit import AuditError
+from twin.audit.layout import PublishedFile
+from twin.audit.read import footer, open_file
+from twin.audit.report import Report
+from twin.audit.rows import ORDER, integers, sort_key
+from twin.results import CLASS_COLUMNS, INDEX, ORIGIN, SCHEMA_VERSION, SETS, TIME_COLUMN
+
+_DAY_NS: Final = 86_400_000_000_000
+_TOPIC, _PARTITION, _OFFSET = ORIGIN[:3]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the chain needs to know of a file."""
+
+    name: str  # relative to the root
+    sha256: str
+    footer: dict[str, str]
+
+
+class FileCheck:
+    """Checks files one by one into a report."""
+
+    def __init__(self, root: Path, report: Report) -> None:
+        self._root = root
+        self._report = report
+        self.unreadable: set[Path] = set()
+
+    def check(self, file: PublishedFile, sha256: str) -> Checked:
+        """Everything that shows in the file alone."""
+        name = file.path.relative_to(self._root).as_posix()
+        report = self._report
+        report.checked["files"] += 1
+        report.checked["bytes"] += file.path.stat().st_size
+        try:
+            parquet = open_file(file)
+        except AuditError as error:
+            self.unreadable.add(file.path)
+            report.differs(name, f"is no Parquet file any more ({error.__cause__})")
+            return Checked(name, sha256, {})
+        with parquet:
+            keys = footer(parquet)
+            report.checked["footers"] += 1
+            self.unreadable.add(file.path)
+            if self._footer(name, file, keys, parquet.schema_arrow):
+                table = self._pages(name, parquet)
+                if table is not None:
+                    self.unreadable.remove(file.path)
+                    self._rows(name, file, keys, table)
+        return Checked(name, sha256, keys)
+
+    def _footer(self, name: str, file: PublishedFile, keys: dict[str, str], schema: pa.Schema) -> bool:
+        """Whether the rows are worth reading."""
+        version = keys.get("schema_version")
+        if version != str(SCHEMA_VERSION):
+            self._report.differs(
+                name,
+                f"has schema version {version}, this code checks {SCHEMA_VERSION}; use the version that wrote it"
+                if version
+                else "has no taktwin footer: no twin wrote it",
+            )
+            return False
+        expected = {
+            "set": file.set,
+            "partition": str(file.partition),
+            "first_offset": str(file.first_offset),
+            "next_offset": str(file.next_offset),
+        }
+        for key, value in expected.items():
+            if keys.get(key) != value:
+                self._report.differs(
+                    name, f"its footer says {key} {keys.get(key)}, its name {value}: it was renamed or moved"
+                )
+        if not schema.equals(SETS[file.set]):
+            self._report.differs(name, f"its columns are not those of the set {file.set}")
+            return False
+        return True
+
+    def _pages(self, name: str, parquet: pq.ParquetFile) -> pa.Table | None:
+        """All rows, every page compared with its checksum."""
+        metadata = parquet.metadata
+        try:
+            table = parquet.read()
+        except (OSError, pa.ArrowException, ValueError) as error:
+            self._report.differs(name, f"{_damaged_part(parquet)}: {str(error).splitlines()[0]}")
+            return None
+        self._report.checked["rows"] += table.num_rows
+        self._report.checked["column chunks"] += metadata.num_row_groups * metadata.num_columns
+        if table.num_rows != metadata.num_rows:
+            self._report.differs(name, f"holds {table.num_rows} rows, its footer says {metadata.num_rows}")
+        return table
+
+    def _rows(self, name: str, file: PublishedFile, keys: dict[str, str], table: pa.Table) -> None:
+        self._nulls(name, table)
+        offset = integers(table.column(_OFFSET))
+        self._first(
+            name,
+            (offset < file.first_offset) | (offset >= file.next_offset),
+            lambda row: f"came from offset {offset[row]}, outside those of the file",
+        )
+        partition = integers(table.column(_PARTITION))
+        self._first(name, partition != file.partition, lambda row: f"is of partition {partition[row]}")
+        self._same(name, table, _TOPIC, keys.get("topic"))
+        if "model" in table.column_names:
+            self._same(name, table, "model", keys.get("model"))
+        days = integers(table.column(TIME_COLUMN[file.set])) // _DAY_NS
+        own = (datetime.date.fromisoformat(file.date) - datetime.date(1970, 1, 1)).days
+        # Refused rows of too many dates, or of none, are together in the first folder.
+        if file.set != "rejected" or own:
+            self._first(
+                name, days != own, lambda row: f"is of {np.datetime64(int(days[row]), 'D')}, in the folder of another"
+            )
+        self._order(name, file, table)
+        if file.set == "kpis":
+            self._classes(name, table)
+
+    def _nulls(self, name: str, table: pa.Table) -> None:
+        for field in table.schema:
+            if not field.nullable and table.column(field.name).null_count:
+                row = int(np.flatnonzero(np.asarray(table.column(field.name).is_null()))[0])
+                self._report.differs(name, f"column {field.name} is null", row)
+
+    def _order(self, name: str, file: PublishedFile, table: pa.Table) -> None:
+        keys = [sort_key(table.column(column)) for column in ORDER[file.set]]
+        self._report.checked["rows in order"] += table.num_rows
+        order = np.lexsort(keys[::-1])
+        self._first(name, np.concatenate([[False], np.diff(order) < 0]), lambda _: "is not in the order of the file")
+        if file.set == "events":
+            twice = np.concatenate([[False], np.all([np.diff(key) == 0 for key in keys], axis=0)])
+            self._first(name, twice, lambda _: f"has the {_OFFSET} and {INDEX} of the row before")
+
+    def _same(self, name: str, table: pa.Table, column: str, expected: str | None) -> None:
+        values: Any = table.column(column).cast(pa.string()).to_numpy()
+        self._first(name, values != expected, lambda row: f"{column} {values[row]}, but the footer says {expected}")
+
+    def _classes(self, name: str, table: pa.Table) -> None:
+        length = integers(table.column("end")) - integers(table.column("start"))
+        total = np.zeros(table.num_rows, np.int64)
+        for column in CLASS_COLUMNS:
+            total += integers(table.column(column))
+        self._report.checked["class sums"] += table.num_rows
+        self._first(
+            name,
+            total != length,
+            lambda row: f"time classes sum to {total[row]} ns, the interval is {length[row]} ns long",
+        )
+
+    def _first(self, name: str, wrong: Any, what: Any) -> None:
+        """Report the first row that is wrong, and how many more there are."""
+        rows = np.flatnonzero(wrong)
+        if rows.size:
+            more = f" ({rows.size - 1:,} more such rows)" if rows.size > 1 else ""
+            self._report.differs(name, f"{what(int(rows[0]))}{more}", int(rows[0]))
+
+
+def _damaged_part(parquet: pq.ParquetFile) -> str:
+    """Which row group and column cannot be read: one at a time."""
+    for group in range(parquet.metadata.num_row_groups):
+        for column in parquet.schema_arrow.names:
+            try:
+                parquet.read_row_group(group, [column])
+            except (OSError, pa.ArrowException, ValueError):
+                return f"row group {group}, column {column} is damaged"
+    return "is damaged"

@@ -1,0 +1,145 @@
+"""The plant models an audit root was made with, stored in it: without them nobody could compute its rows again.
+
+    ROOT/_models/{hash}.json
+
+The file is the canonical text of which the hash is the SHA-256 (its first 16 digits): `sha256sum` alone shows that it
+was not changed. The plant's own TOML would say more to a person, but one model has many texts.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import threading
+import types
+import typing
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from twin.audit import AuditError, layout
+from twin.plant.build import canonical_text, model_hash
+from twin.plant.model import Plant
+
+FOLDER: Final = "_models"  # the underscore hides it from readers of data sets
+# Far above any plant; a file that claims to be a model is not read whole before that is known.
+MAX_MODEL_BYTES: Final = 64 << 20
+HASH_DIGITS: Final = 16
+
+_NAME: Final = re.compile(rf"{FOLDER}/([0-9a-f]{{{HASH_DIGITS}}})\.json", re.ASCII)
+
+
+def model_name(digest: str) -> str:
+    """Path of a model relative to the root."""
+    return f"{FOLDER}/{digest}.json"
+
+
+def is_model(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
+
+
+def store(root: Path | str, plant: Plant) -> None:
+    """Make the root hold the model, durably and under its hash, before any file names it. Raises AuditError.
+
+    May be called by several workers at once: they write the same bytes.
+    """
+    data = canonical_text(plant).encode()
+    digest = _digest(data)
+    if digest != plant.hash:
+        raise AuditError(f"plant {plant.source or plant.site}: hash {plant.hash} is not its model's ({digest})")
+    path = layout.root_path(root) / model_name(digest)
+    if path.exists():
+        load(root, digest)
+        return
+    temporary = path.with_name(f".{digest}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        layout.make_folder(path.parent)
+        temporary.unlink(missing_ok=True)  # of a process with our number that was killed right here
+        layout.write_durably(temporary, data)
+        temporary.replace(path)
+        layout.sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise AuditError(
+            f"{path}: cannot be written ({error.strerror}); make room or give this user the right to write there"
+        ) from error
+
+
+def stored(root: Path) -> list[str]:
+    """Hashes of the models a root holds."""
+    try:
+        names = [f"{FOLDER}/{path.name}" for path in (root / FOLDER).iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted(match[1] for match in map(_NAME.fullmatch, names) if match is not None)
+
+
+def load(root: Path | str, digest: str) -> Plant:
+    """The stored model of a hash. Raises AuditError: missing, changed, or of another version of the model's form."""
+    name = model_name(digest)
+    path = layout.root_path(root) / name
+    if not is_model(name):
+        raise AuditError(f"{digest!r}: is not the hash of a plant model")
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_MODEL_BYTES + 1)
+    except FileNotFoundError:
+        raise AuditError(
+            f"{path}: the plant model is missing; files written with it cannot be computed again: restore it, or load "
+            "the plant file of then and let a replay into a new folder write it"
+        ) from None
+    except OSError as error:
+        raise AuditError(f"{path}: cannot be read ({error.strerror})") from error
+    if _digest(data) != digest:
+        raise AuditError(
+            f"{path}: its SHA-256 begins with {_digest(data)}, not with its name: the model was changed; restore it"
+        )
+    try:
+        form = json.loads(data)
+        plant = msgspec.convert(_whole(Plant, form, "plant"), Plant)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise AuditError(f"{path}: {error}; use the version of taktwin that wrote it") from error
+    if canonical_text(plant).encode() != data:
+        raise AuditError(f"{path}: means another model to this version; use the version of taktwin that wrote it")
+    return dataclasses.replace(plant, hash=model_hash(plant))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _whole(kind: Any, value: Any, where: str) -> Any:
+    """`value` with the empty fields that the canonical text leaves out: none of them is a default of the model."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        return None if value is None else _whole(next(p for p in parts if p is not types.NoneType), value, where)
+    if origin is tuple and len(parts) == 2 and parts[1] is Ellipsis and isinstance(value, list):
+        return [_whole(parts[0], one, f"{where}[{i}]") for i, one in enumerate(value)]
+    if not dataclasses.is_dataclass(kind) or not isinstance(value, dict):
+        return value
+    hints = _hints(typing.cast(type, kind))
+    if unknown := sorted(set(value) - set(hints) - {"form"}):
+        raise ValueError(f"{where}: unknown field {unknown[0]}")
+    return {
+        name: _whole(hint, value[name], f"{where}.{name}") if name in value else _empty(hint, f"{where}.{name}")
+        for name, hint in hints.items()
+    }
+
+
+def _empty(kind: Any, where: str) -> Any:
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if types.NoneType in parts:
+        return None
+    if origin in (tuple, dict):
+        return origin()
+    if kind is str:
+        return ""
+    raise ValueError(f"{where}: is missing")

@@ -1,0 +1,235 @@
+"""Do the rows follow from the events? The stored events are folded again and every row of results is compared.
+
+Partition by partition and interval by interval: what the twin concludes from the events up to an offset does not depend
+on how they were cut, so the rows of each interval must be found again in its own files. That keeps memory at one
+interval's rows, and a difference in its place.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from twin.audit import AuditError, layout, models
+from twin.audit.compare import Stored, cell, hashes_of, mismatches, unmatched
+from twin.audit.intervals import Interval, intervals
+from twin.audit.layout import PublishedFile
+from twin.audit.read import footer, open_file
+from twin.audit.report import EnoughError, Report
+from twin.audit.rows import integers
+from twin.line import PartitionTwin
+from twin.line.admission import FOLD_REASONS
+from twin.plant.model import Plant
+from twin.replay import TOPIC as REPLAY
+from twin.replay import code_version
+from twin.results import INDEX, ORIGIN, SETS
+from twin.wire.decode import ARROW, Decoder
+
+_OFFSET: Final = ORIGIN[2]
+# Folded at a time; the rows do not depend on it.
+FOLD_EVENTS: Final = 65_536
+# Refusals that cannot be decided from the record alone: its key, the failure of a fold, or the lack of it decided them.
+NOT_FROM_RECORD: Final = frozenset({"wrong_line_key", "internal_error", "deleted_by_retention"})
+
+
+def recompute(root: Path | str, *, line: str | None = None, every: bool = False) -> Report:
+    """Compute every row of results again, or those of one line. Stops at the first difference unless `every`.
+
+    Raises AuditError where there is no root. A root that `verify` finds unsound may end with an error of the same kind.
+    """
+    base = layout.existing_root(root)
+    report = Report(every)
+    with contextlib.suppress(EnoughError):
+        for partition, found in intervals(base).items():
+            _Partition(base, partition, line, report).run(found)
+    if not report.checked["intervals"]:
+        report.notes.append("no file is published here: there is nothing to compute")
+    return report
+
+
+class _Partition:
+    """One partition from its first event on."""
+
+    def __init__(self, root: Path, partition: int, line: str | None, report: Report) -> None:
+        self._root = root
+        self._partition = partition
+        self._line = line
+        self._report = report
+        self._plant: Plant | None = None
+        self._versions: set[str] = set()
+        self._offsets = np.empty(0, np.int64)  # of the interval's events
+        self._holes = 0
+
+    def run(self, found: list[Interval]) -> None:
+        for interval in found:
+            self._report.checked["intervals"] += 1
+            plant = self._begin(interval)
+            if plant is None:
+                return
+            try:
+                computed = self._fold(interval, plant)
+            except EnoughError:
+                raise
+            except Exception as error:  # events that no twin wrote may break any of its rules
+                name = interval.files[0].path.relative_to(self._root).as_posix()
+                self._report.differs(name, f"the events of its interval cannot be folded: {error!r}")
+                return
+            for set_name in SETS:
+                if set_name != "events":
+                    self._compare(set_name, interval, computed.get(set_name, []))
+        if self._holes:
+            self._report.notes.append(
+                f"partition {self._partition}: {self._holes:,} offsets have neither event nor refusal: records without "
+                "an event, what Kafka itself writes into a topic, or a record that was taken out and changed no row"
+            )
+
+    def _begin(self, interval: Interval) -> Plant | None:
+        """The interval's plant model; another one than before begins with a fresh twin, as the worker does."""
+        with open_file(interval.files[0]) as parquet:
+            keys = footer(parquet)
+        self._note_version(keys)
+        self._topic = keys.get("topic", "")
+        digest = keys.get("model", "")
+        if self._plant is None or self._plant.hash != digest:
+            try:
+                self._plant = models.load(self._root, digest)
+            except AuditError as error:
+                self._report.differs(
+                    models.model_name(digest), str(error).removeprefix(f"{self._root / models.model_name(digest)}: ")
+                )
+                return None
+            if self._line is not None and self._line not in {one.id for one in self._plant.lines}:
+                self._report.notes.append(f"partition {self._partition}: model {digest} has no line {self._line}")
+            self._twin = PartitionTwin(self._plant, self._partition)
+            self._decoder = Decoder(self._plant)
+            self._report.checked["fresh starts"] += 1
+        return self._plant
+
+    def _note_version(self, keys: Mapping[str, str]) -> None:
+        version = keys.get("code_version", "unknown")
+        if version != code_version() and version not in self._versions:
+            self._versions.add(version)
+            self._report.notes.append(
+                f"partition {self._partition}: written by version {version}, computed with {code_version()}: a "
+                "difference may be one of the versions"
+            )
+
+    def _fold(self, interval: Interval, plant: Plant) -> dict[str, list[pa.Table]]:
+        """The rows that follow from the interval's events, by set."""
+        computed: dict[str, list[pa.Table]] = {}
+        stored = self._stored("events", interval)
+        self._offsets = np.empty(0, np.int64)
+        if not stored:
+            return computed
+        events = pa.concat_tables([one.table for one in stored]).unify_dictionaries()
+        file = np.repeat(np.arange(len(stored)), [one.table.num_rows for one in stored])
+        row = np.concatenate([one.rows for one in stored])
+        offset, index = integers(events.column(_OFFSET)), integers(events.column(INDEX))
+        self._offsets = offset
+        order = np.lexsort((index, offset))
+        self._dense(stored, file[order], row[order], offset[order], index[order])
+        for begin in range(0, len(order), FOLD_EVENTS):
+            rows = order[begin : begin + FOLD_EVENTS]
+            block, refused = self._decoder.decode_table(events.take(rows), offset[rows])
+            if refused:
+                k = int(rows[np.searchsorted(offset[rows], refused[0].offset)])
+                self._report.differs(
+                    stored[file[k]].name, f"is no event of model {plant.hash}: {refused[0].detail}", int(row[k])
+                )
+            for set_name, table in self._twin.fold(block).tables.items():
+                computed.setdefault(set_name, []).append(table)
+            self._report.checked["events folded"] += len(block)
+        return computed
+
+    def _dense(
+        self,
+        stored: Sequence[Stored],
+        file: "np.typing.NDArray[np.int64]",
+        row: "np.typing.NDArray[np.int64]",
+        offset: "np.typing.NDArray[np.int64]",
+        index: "np.typing.NDArray[np.int64]",
+    ) -> None:
+        """The events of a record are numbered without a gap: one that was taken out of its middle shows."""
+        if self._line is not None:
+            return  # a record may hold several lines
+        begins = np.concatenate([[True], np.diff(offset) != 0])
+        expected = np.where(begins, 0, np.concatenate([[0], index[:-1] + 1]))
+        for k in np.flatnonzero(index != expected)[:1].tolist():
+            self._report.differs(
+                stored[file[k]].name,
+                f"has place {index[k]} in the record of offset {offset[k]}, place {expected[k]} is missing or taken",
+                int(row[k]),
+            )
+
+    def _stored(self, set_name: str, interval: Interval) -> list[Stored]:
+        """The interval's rows of a set as they were written, of the line that is asked for."""
+        found = []
+        for file in interval.of(set_name):
+            table = self._read(file)
+            rows = np.arange(table.num_rows)
+            if self._line is not None:
+                rows = np.flatnonzero(
+                    np.asarray(pc.equal(table.column("line"), pa.scalar(self._line)).fill_null(False))
+                )
+                table = table.take(rows)
+            found.append(Stored(file.path.relative_to(self._root).as_posix(), table, rows))
+        return found
+
+    def _read(self, file: PublishedFile) -> pa.Table:
+        name = file.path.relative_to(self._root).as_posix()
+        self._report.checked["files"] += 1
+        try:
+            with open_file(file) as parquet:
+                table = parquet.read()
+        except (AuditError, OSError, pa.ArrowException) as error:
+            self._report.differs(name, f"is not readable as published ({str(error).splitlines()[0]})")
+            return SETS[file.set].empty_table()
+        if not table.schema.equals(SETS[file.set]):
+            self._report.differs(name, f"its columns are not those of the set {file.set}")
+            return SETS[file.set].empty_table()
+        return table
+
+    def _compare(self, set_name: str, interval: Interval, computed: list[pa.Table]) -> None:
+        stored = self._stored(set_name, interval)
+        columns = [name for name in SETS[set_name].names if name not in ORIGIN]
+        schema = pa.schema([SETS[set_name].field(name) for name in columns])
+        again = pa.concat_tables([schema.empty_table(), *computed]).unify_dictionaries()
+        if self._line is not None:
+            again = again.filter(pc.equal(again.column("line"), pa.scalar(self._line)))
+        written = pa.concat_tables([schema.empty_table(), *(one.table.select(columns) for one in stored)])
+        extra, lost = unmatched(hashes_of(set_name, written), hashes_of(set_name, again))
+        if set_name == "rejected":
+            extra = [index for index in extra if not self._refused_by_itself(written, index)]
+            if self._line is None:
+                known = np.concatenate([self._offsets, *(integers(one.table.column(_OFFSET)) for one in stored)])
+                self._holes += interval.next_offset - interval.first_offset - len(np.unique(known))
+        self._report.checked[f"{set_name} rows compared"] += written.num_rows
+        for one in mismatches(set_name, stored, extra, again, lost):
+            name = one.file or (stored[0].name if stored else self._interval_name(set_name, interval))
+            self._report.differs(name, one.what, one.row)
+
+    def _interval_name(self, set_name: str, interval: Interval) -> str:
+        return f"{set_name} of partition {self._partition}, offsets {interval.first_offset} to {interval.next_offset}"
+
+    def _refused_by_itself(self, table: pa.Table, row: int) -> bool:
+        """Whether a refusal that no fold made stands: decoded again, or not decidable from what is stored."""
+        reason, value = cell(table, "reason", row), cell(table, "value", row)
+        if any(reason == found for found in self._reasons(value)):
+            self._report.checked["refusals decoded again"] += 1
+            return True
+        # A log has rules of its own, by which a row of it is no event; they are not part of the audit.
+        own_rules = self._topic == REPLAY and reason not in FOLD_REASONS
+        if reason in NOT_FROM_RECORD or own_rules:
+            self._report.checked["refusals not recomputable"] += 1
+            return True
+        return False
+
+    def _reasons(self, value: bytes) -> Iterator[str]:
+        """As it came, and as a header may have declared it."""
+        for kind in (None, ARROW):
+            _, refused = self._decoder.decode([value], [0], [kind])
+            yield from (one.reason for one in refused)

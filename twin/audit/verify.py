@@ -1,0 +1,226 @@
+"""Is an audit root as it was written? Chain, checksums, footers, offsets, sums: everything but the computation itself.
+
+That the rows follow from the events is another question, which `twin.audit.recompute` answers.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from twin.audit import AuditError, layout, models
+from twin.audit.filecheck import Checked, FileCheck
+from twin.audit.identity import check_identities
+from twin.audit.intervals import Interval, intervals
+from twin.audit.read import footer
+from twin.audit.report import EnoughError, Head, Report
+from twin.audit.writer import GENESIS, StagedFile
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """What something outside the files says of a partition's chain: a worker's snapshot."""
+
+    partition: int
+    next_offset: int
+    chain: str  # SHA-256 of the partition's last file at that offset
+    where: str
+    files: tuple[StagedFile, ...] = ()  # staged with it, and perhaps not yet published
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where the chain of a partition begins: a whole audit root at offset 0, an export perhaps later."""
+
+    first_offset: int = 0
+    previous_sha256: str = GENESIS
+
+
+def verify(
+    root: Path | str,
+    *,
+    anchors: Sequence[Anchor] = (),
+    tails: Mapping[int, str] | None = None,
+    starts: Mapping[int, Start] | None = None,
+    every: bool = False,
+) -> Report:
+    """Check a root; stops at the first difference unless `every`. Raises AuditError where there is no root.
+
+    `tails`: partition -> SHA-256 of a file that its chain must hold, as an earlier check printed it.
+    Memory: the largest file's rows, and 64 hex digits per file.
+    """
+    base = layout.existing_root(root)
+    report = Report(every)
+    with contextlib.suppress(EnoughError):
+        _Verification(base, report, starts or {}).run(anchors, tails or {})
+    return report
+
+
+class _Verification:
+    def __init__(self, root: Path, report: Report, starts: Mapping[int, Start]) -> None:
+        self._root = root
+        self._report = report
+        self._starts = starts
+        self._files = FileCheck(root, report)
+        self._models: set[str] = set()
+
+    def run(self, anchors: Sequence[Anchor], tails: Mapping[int, str]) -> None:
+        for path in layout.strange(self._root):
+            self._report.differs(
+                path.relative_to(self._root).as_posix(),
+                "no twin gives a file such a name, but other readers of this folder read it; move it out of the root",
+            )
+        for digest in models.stored(self._root):
+            self._model(digest)
+        found = intervals(self._root)
+        if not found:
+            self._report.notes.append("no file is published here: there is nothing to check")
+        for partition in sorted({*found, *tails, *(anchor.partition for anchor in anchors)}):
+            mine = [anchor for anchor in anchors if anchor.partition == partition]
+            self._partition(partition, found.get(partition, []), mine, tails.get(partition))
+        check_identities(self._root, self._readable(found), self._report)
+
+    def _readable(self, found: Mapping[int, list[Interval]]) -> dict[int, list[Interval]]:
+        readable = {}
+        for partition, group in found.items():
+            sound = [
+                replace(one, files=tuple(file for file in one.files if file.path not in self._files.unreadable))
+                for one in group
+            ]
+            readable[partition] = [one for one in sound if one.files]
+        return readable
+
+    def _partition(self, partition: int, found: list[Interval], anchors: list[Anchor], tail: str | None) -> None:
+        start = self._starts.get(partition, Start())
+        due, last = start.first_offset, Checked("", start.previous_sha256, {})
+        seen: dict[str, str] = {}  # SHA-256 -> file
+        ends: dict[int, str] = {due: last.sha256}  # offset -> SHA-256 of the last file up to it
+        for interval in found:
+            self._report.checked["intervals"] += 1
+            self._continues(interval, due, last)
+            for file in interval.files:
+                now = self._files.check(file, layout.sha256_of(file.path))
+                self._link(last, now, seen)
+                self._model_of(now)
+                seen[now.sha256] = now.name
+                last = now
+            due = max(due, interval.next_offset)
+            ends[due] = last.sha256
+        head = Head(partition, due, last.sha256)
+        self._report.heads.append(head)
+        self._anchored(head, anchors, ends)
+        if tail is not None:
+            self._report.checked["noted chain ends"] += 1
+            if tail not in seen:
+                self._report.differs(
+                    f"partition {partition}",
+                    f"no file has the SHA-256 {tail} that was noted: files were changed or taken away since",
+                )
+            elif tail == head.sha256:
+                head.proven_by = "the end that was noted"
+        if not head.proven_by:
+            self._report.notes.append(
+                f"partition {partition}: nothing outside the files names the chain's end at offset {due}; that no "
+                "later file was taken away, and that the last one is whole, cannot be proven"
+            )
+
+    def _continues(self, interval: Interval, due: int, last: Checked) -> None:
+        """Every offset is in exactly one interval."""
+        self._report.checked["offsets"] += interval.next_offset - interval.first_offset
+        name = interval.files[0].path.relative_to(self._root).as_posix()
+        if interval.first_offset > due:
+            after = f"after {last.name} " if last.name else ""
+            self._report.differs(
+                name,
+                f"begins at offset {interval.first_offset}: the files of offsets {due} to {interval.first_offset} "
+                f"of partition {interval.partition} are missing {after}".rstrip(),
+            )
+        elif interval.first_offset < due:
+            self._report.differs(
+                name,
+                f"begins at offset {interval.first_offset}, but {last.name or 'the start'} already reaches to {due}: "
+                "two histories are mixed, or a file was renamed",
+            )
+
+    def _link(self, last: Checked, now: Checked, seen: Mapping[str, str]) -> None:
+        self._report.checked["links of the chain"] += 1
+        named = now.footer.get("previous_sha256")
+        if named is None or named == last.sha256:
+            return
+        if named in seen:
+            self._report.differs(
+                now.name,
+                f"its chain says that it follows {seen[named]}, but {last.name} stands between: it was slipped in, "
+                "renamed or is of another history",
+            )
+        elif last.name and named:
+            self._report.differs(
+                last.name,
+                f"has SHA-256 {last.sha256}, but the next file ({now.name}) was written after one with {named}: it was "
+                "changed or replaced, or a file between the two was taken away",
+            )
+        else:
+            what = f"after a file with SHA-256 {named}" if named else "as the first of its partition"
+            self._report.differs(
+                now.name,
+                f"was written {what}, "
+                + (f"but stands after {last.name}" if last.name else "but nothing stands before it: it is missing"),
+            )
+
+    def _model_of(self, now: Checked) -> None:
+        if now.footer and now.footer.get("model", "") not in self._models:
+            self._model(now.footer.get("model", ""))
+
+    def _model(self, digest: str) -> None:
+        self._models.add(digest)
+        self._report.checked["plant models"] += 1
+        try:
+            models.load(self._root, digest)
+        except AuditError as error:
+            self._report.differs(
+                models.model_name(digest), str(error).removeprefix(f"{self._root / models.model_name(digest)}: ")
+            )
+
+    def _anchored(self, head: Head, anchors: list[Anchor], ends: Mapping[int, str]) -> None:
+        """Compare with the snapshots. Of one that was never committed nothing may follow but its staged files."""
+        at_end = [anchor for anchor in anchors if anchor.next_offset == head.next_offset]
+        for anchor in anchors:
+            self._report.checked["snapshots"] += 1
+            if anchor.next_offset > head.next_offset:
+                self._beyond(head, anchor)
+            elif anchor.chain == ends.get(anchor.next_offset) and anchor.next_offset == head.next_offset:
+                head.proven_by = anchor.where
+        if at_end and not head.proven_by:
+            self._report.differs(
+                f"partition {head.partition}",
+                f"{at_end[-1].where} names {at_end[-1].chain} as the last file at offset {head.next_offset}, but the "
+                f"last file has SHA-256 {head.sha256}: it was changed, or another of that interval was taken away",
+            )
+
+    def _beyond(self, head: Head, anchor: Anchor) -> None:
+        missing = [file for file in anchor.files if not self._is_there(file)]
+        if missing or not anchor.files:
+            name = missing[0].path if missing else f"partition {head.partition}"
+            self._report.differs(
+                name,
+                f"is missing: the published files end at offset {head.next_offset}, {anchor.where} stands at "
+                f"{anchor.next_offset} and what it names is neither published nor staged",
+            )
+            return
+        self._report.notes.append(
+            f"partition {head.partition}: {anchor.where} stands at {anchor.next_offset}, and its files are staged: "
+            "a worker publishes them when their offset is committed"
+        )
+        staged = self._root / anchor.files[0].staged
+        if staged.is_file() and footer(pq.ParquetFile(staged)).get("previous_sha256") == head.sha256:
+            head.proven_by = anchor.where
+
+    def _is_there(self, file: StagedFile) -> bool:
+        if not layout.is_final(file.path) or not layout.is_staged(file.staged):
+            return False
+        for path in (self._root / file.path, self._root / file.staged):
+            if path.is_file() and layout.sha256_of(path) == file.sha256:
+                return True
+        return False
