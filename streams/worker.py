@@ -37,6 +37,7 @@ from twin.replay import code_version
 log = logging.getLogger(__name__)
 
 _WATCH_INTERVAL_S: Final = 1.0
+_LAST_VIEWS_LIMIT_S: Final = 1.0
 
 
 def run(settings: Settings, twin_type: type[Twin] | None = None) -> int:
@@ -136,6 +137,8 @@ class TwinWorker:
     async def stop(self) -> None:
         self._publish_views()  # otherwise what came in the last moments would not be shown until the next start
         self.release()  # a run or a view that still comes finds no state, so nothing to publish
+        with contextlib.suppress(PublishError):  # provisional: worth a moment, not the stop
+            await self._publisher.flush(_LAST_VIEWS_LIMIT_S)
         await self._health.stop()
         await self._publisher.stop()
 

@@ -128,15 +128,16 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--what", default="kill", choices=("kill", "enospc", "eio", "short", "cut", "flip"))
     parser.add_argument("--brief", action="store_true", help="of the many writes of a file only the first and the last")
+    parser.add_argument("--every", type=int, default=1, help="only every nth of them")
     parser.add_argument("--checkpoints", type=int, default=3)
     parser.add_argument("--twice", type=int, metavar="SEED", help="the restarted one dies as well, somewhere")
     asked = parser.parse_args()
-    found = everywhere(asked.folder, asked.what, asked.brief, asked.twice, asked.checkpoints)
+    found = everywhere(asked.folder, asked.what, asked.brief, asked.twice, asked.checkpoints, asked.every)
     print(json.dumps(found))  # noqa: T201  the command's output
     return 1 if found["wrong"] else 0
 
 
-def everywhere(folder: Path, what: str, brief: bool, twice: int | None, checkpoints: int) -> dict[str, Any]:
+def everywhere(folder: Path, what: str, brief: bool, twice: int | None, checkpoints: int, every: int) -> dict[str, Any]:
     plant, records = _given(folder)
     PartitionTwin(plant, 0).view(None)  # compile once, for all children
     whole = Life(folder / "whole", plant, records, checkpoints)
@@ -146,7 +147,7 @@ def everywhere(folder: Path, what: str, brief: bool, twice: int | None, checkpoi
     trace = json.loads((folder / "trace.json").read_text())
     chance = random.Random(twice)  # noqa: S311  repeatable
     wrong, died = [], 0
-    hit = _operations(trace, what, brief)
+    hit = _operations(trace, what, brief)[::every]
     for at in hit:
         work = folder / f"at-{at}"
         life = Life(work, plant, records, checkpoints)

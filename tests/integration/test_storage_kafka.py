@@ -57,6 +57,7 @@ async def test_a_full_disk_holds_the_records_back(
         assert await asyncio.to_thread(worker.end) == exits.OK, worker.log()
 
 
+@pytest.mark.slow
 async def test_a_disk_that_stays_full_ends_the_worker(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,7 +80,7 @@ async def test_a_disk_that_stays_full_ends_the_worker(
 
 
 async def test_a_slow_disk_is_waited_for(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKE_FSYNC_S", "0.2")
+    monkeypatch.setenv("FAKE_FSYNC_S", "0.03")
     with workers() as started:
         worker = Worker(settings, tmp_path / "w.log")
         started.append(worker)
