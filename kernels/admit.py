@@ -3,16 +3,23 @@
 import numpy as np
 import numpy.typing as npt
 
-from kernels.jit import kernel
+from kernels.codes import CORRECTION, COUNT, PARTS
+from kernels.jit import bare, hot
 from kernels.layout import (
     ADMITTED,
     DUPLICATE,
+    E_A,
+    E_B,
+    E_C,
+    E_CODE,
     E_EPOCH,
     E_LINE,
     E_SEQ,
     E_STATION,
     E_TS,
+    E_TYPE,
     HELD,
+    IMPOSSIBLE,
     L_ADMITTED,
     L_BUCKET,
     L_BUCKET_BEFORE,
@@ -33,8 +40,10 @@ from kernels.layout import (
     Q_MAX,
     Q_WORDS,
     REVISES,
+    SC_MAX_PARTS,
     STALE_EPOCH,
     UNCONFIRMED,
+    UNCORRECTED,
 )
 
 I64 = npt.NDArray[np.int64]
@@ -48,7 +57,7 @@ MAX_WAITING = 1 << 20
 MAX_HELD = 1024
 
 
-@kernel
+@hot
 def mark_seq(row: I64, epoch: int, seq: int) -> int:
     """Note a sequence number in a sliding window of the last 1,024; ADMITTED, DUPLICATE, LATE or STALE_EPOCH.
 
@@ -57,7 +66,8 @@ def mark_seq(row: I64, epoch: int, seq: int) -> int:
     if epoch < row[Q_EPOCH]:
         return STALE_EPOCH
     if epoch > row[Q_EPOCH]:
-        row[:] = 0
+        for w in range(row.size):
+            row[w] = 0
         row[Q_EPOCH] = epoch
     newest = row[Q_MAX] - 1
     if row[Q_MAX] == 0:
@@ -92,7 +102,7 @@ def mark_seq(row: I64, epoch: int, seq: int) -> int:
     return ADMITTED
 
 
-@kernel
+@bare
 def _ones(word: int) -> int:
     n = 0
     for i in range(64):
@@ -100,14 +110,14 @@ def _ones(word: int) -> int:
     return n
 
 
-@kernel
+@bare
 def admit(
     events: I64,
     held: int,
     lines: I64,
     line_config: I64,
+    station_config: I64,
     seqs: I64,
-    n_stations: int,
     verdict: I8,
     held_head: I64,
     held_next: I64,
@@ -116,8 +126,9 @@ def admit(
     """Give every event a verdict, in order of arrival.
 
     The first `held` rows are events that earlier calls held back. `held_head` (one per line, -1) and `held_next`
-    (one per event) are scratch: the held events of a line in order of arrival. `due` (one per event) gets the
-    publishing tick at which an event that REVISES is folded in. Returns the number still held.
+    (one per event) are scratch: the held events of a line in order of arrival. `due` (one per event) gets, for an
+    event that REVISES and for a correction, the publishing tick at which it takes effect: the first one behind the
+    line's newest event, so that they take effect in the order of their arrival. Returns the number still held.
     """
     n = events.shape[0]
     still = 0
@@ -129,10 +140,14 @@ def admit(
         line = events[i, E_LINE]
         ts = events[i, E_TS]
         row = lines[line]
+        refused = _impossible(events[i], line_config, station_config)
+        if refused != ADMITTED:
+            verdict[i] = refused
+            continue
         if events[i, E_SEQ] != NO_SEQ:
             slot = events[i, E_STATION]
             if slot < 0:
-                slot = n_stations + line
+                slot = station_config.shape[0] + line
             seen = mark_seq(seqs[slot], events[i, E_EPOCH], events[i, E_SEQ])
             if seen != ADMITTED:
                 verdict[i] = seen
@@ -152,7 +167,7 @@ def admit(
                 still -= 1
                 j = held_next[j]
             held_head[line] = -1
-            verdict[i] = _take(row, ts, line_config[line, LC_LATENESS_NS])
+            verdict[i] = _take(row, ts, line_config[line], events[i, E_TYPE], due, i)
             continue
         confirms = False
         j = held_head[line]
@@ -172,7 +187,7 @@ def admit(
         j = held_head[line]
         while j >= 0:
             if events[j, E_TS] - ts <= jump:
-                verdict[j] = _take(row, events[j, E_TS], line_config[line, LC_LATENESS_NS])
+                verdict[j] = _take(row, events[j, E_TS], line_config[line], events[j, E_TYPE], due, j)
             else:
                 verdict[j] = UNCONFIRMED
             still -= 1
@@ -181,11 +196,26 @@ def admit(
         if ts < row[L_NEWEST] - line_config[line, LC_LATENESS_NS]:
             verdict[i] = _late(row, line_config[line], ts, due, i)
         else:
-            verdict[i] = _take(row, ts, line_config[line, LC_LATENESS_NS])
+            verdict[i] = _take(row, ts, line_config[line], events[i, E_TYPE], due, i)
     return still
 
 
-@kernel
+@hot
+def _impossible(event: I64, line_config: I64, station_config: I64) -> int:
+    """What no station can have made in one go, and corrections of lines that keep nothing to correct."""
+    if event[E_TYPE] == COUNT and event[E_CODE] == PARTS:
+        most = station_config[event[E_STATION], SC_MAX_PARTS]
+        # One by one: the sum of three int64 may wrap.
+        if event[E_A] > most or event[E_B] > most or event[E_C] > most:
+            return IMPOSSIBLE
+        if event[E_A] + event[E_B] + event[E_C] > most:
+            return IMPOSSIBLE
+    elif event[E_TYPE] == CORRECTION and line_config[event[E_LINE], LC_REVISE_NS] == 0:
+        return UNCORRECTED
+    return ADMITTED
+
+
+@bare
 def _late(row: I64, config: I64, ts: int, due: I64, i: int) -> int:
     """Refused, or folded in at the line's next publishing tick: what is late together is then revised together."""
     row[L_LATE] += 1
@@ -193,19 +223,24 @@ def _late(row: I64, config: I64, ts: int, due: I64, i: int) -> int:
     # Before the line's first event there is no state to begin from.
     if config[LC_REVISE_NS] == 0 or ts < watermark - config[LC_REVISE_NS] or ts < row[L_OLDEST]:
         return LATE
-    due[i] = (watermark // config[LC_PUBLISH_NS] + 1) * config[LC_PUBLISH_NS]
+    due[i] = _tick_after(row[L_NEWEST], config)
     return REVISES
 
 
-@kernel
-def _take(row: I64, ts: int, lateness: int) -> int:
+@hot
+def _tick_after(ts: int, config: I64) -> int:
+    return int((ts // config[LC_PUBLISH_NS] + 1) * config[LC_PUBLISH_NS])
+
+
+@hot
+def _take(row: I64, ts: int, config: I64, kind: int, due: I64, i: int) -> int:
     """Admit, unless too many wait already.
 
     What waits was admitted while the newest ts was at most the lateness behind that of now: it lies in the current
     bucket of that width or in the one before. An event that begins a new bucket is always taken, so a line that moves
     on is never stuck.
     """
-    width = max(lateness, 1)
+    width = max(config[LC_LATENESS_NS], 1)
     newest = max(ts, row[L_NEWEST])
     if row[L_ADMITTED] == 0:
         row[L_NEWEST] = newest = ts
@@ -221,10 +256,12 @@ def _take(row: I64, ts: int, lateness: int) -> int:
     row[L_OLDEST] = min(row[L_OLDEST], ts)
     row[L_ADMITTED] += 1
     row[L_BUCKET] += 1
+    if kind == CORRECTION:
+        due[i] = _tick_after(newest, config)
     return ADMITTED
 
 
-@kernel
+@bare
 def _append(head: I64, following: I64, line: int, i: int) -> int:
     """Put i behind the held events of a line. Returns the oldest, taken out, where there are too many; else -1."""
     following[i] = -1

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from kernels import layout as at
 from kernels.admit import MAX_WAITING, admit
-from kernels.codes import CORRECTION, COUNT, PARTS
+from kernels.codes import CORRECTION
 from twin.events.block import INTEGER_COLUMNS, EventBlock
 from twin.line.engine import Engine
 from twin.line.rows import own
@@ -34,7 +34,7 @@ FOLD_REASONS: Final = frozenset(reason for reason, _ in _REASONS.values())
 
 @dataclass(slots=True)
 class Late:
-    """A late event that revises the line's rows at its publishing tick `due`."""
+    """A late event, or a correction, that revises the line's rows at its publishing tick `due`."""
 
     due: int
     row: I64
@@ -45,9 +45,10 @@ class Late:
 class Admitted:
     """What became of the events of one block."""
 
-    events: I64
+    rows: I64
+    admitted: I64  # places in `rows`
     revising: list[Late] = field(default_factory=list)
-    corrections: dict[int, bytes] = field(default_factory=dict)  # by arrival: JSON of those among the events
+    corrections: list[Late] = field(default_factory=list)  # late or not, in order of arrival
     rejected: list[pa.Table] = field(default_factory=list)
     duplicates: int = 0
     late: int = 0
@@ -66,9 +67,8 @@ class Admission:
 
     def admit(self, new: I64, block: EventBlock) -> Admitted:
         """`new`: the block's rows (twin.line.events)."""
-        new, block, refused = self._possible(new, block)
         held = len(self.held)
-        events = np.concatenate([self.held, new])
+        events = np.concatenate([self.held, new]) if held else new
         verdict = np.zeros(len(events), np.int8)
         due = np.zeros(len(events), np.int64)
         admit(
@@ -76,22 +76,24 @@ class Admission:
             held,
             self._engine.state.lines,
             self._engine.numbers.lines,
+            self._engine.numbers.stations,
             self.sequences,
-            len(self._plant.stations),
             verdict,
             np.full(len(self._plant.lines), -1, np.int64),
             np.full(len(events), -1, np.int64),
             due,
         )
+        tally = np.bincount(verdict, minlength=at.UNCORRECTED + 1)
         result = Admitted(
-            events[verdict == at.ADMITTED],
-            rejected=refused,
-            duplicates=int((verdict == at.DUPLICATE).sum()),
-            late=int((verdict == at.LATE).sum()),
+            events,
+            np.flatnonzero(verdict == at.ADMITTED),
+            duplicates=int(tally[at.DUPLICATE]),
+            late=int(tally[at.LATE]),
         )
-        corrections = events[:, at.E_TYPE] == CORRECTION
-        plain = (verdict == at.ADMITTED) & ~corrections
-        told = np.flatnonzero(~plain & (verdict != at.DUPLICATE))
+        told = np.flatnonzero(
+            ((verdict != at.ADMITTED) & (verdict != at.DUPLICATE))
+            | ((events[:, at.E_TYPE] == CORRECTION) & (verdict == at.ADMITTED))
+        )
         if told.size or held:
             self._tell(result, events, verdict, due, told, block)
         return result
@@ -109,28 +111,12 @@ class Admission:
             result.rejected.append(self.rejected(events[refused], verdict[refused], theirs))
         for k in np.flatnonzero(verdict == at.REVISES).tolist():
             result.revising.append(Late(int(due[k]), events[k].copy(), values[k]))
-        for k in np.flatnonzero((verdict == at.ADMITTED) & (events[:, at.E_TYPE] == CORRECTION)).tolist():
-            result.corrections[int(events[k, at.E_ARRIVAL])] = values[k]
+        takes_effect = np.isin(verdict, (at.ADMITTED, at.REVISES)) & (events[:, at.E_TYPE] == CORRECTION)
+        for k in np.flatnonzero(takes_effect).tolist():
+            result.corrections.append(Late(int(due[k]), events[k].copy(), values[k]))
         kept = np.flatnonzero(verdict == at.HELD)
         self.held = events[kept]
         self.held_values = [values[k] for k in kept.tolist()]
-
-    def _possible(self, new: I64, block: EventBlock) -> tuple[I64, EventBlock, list[pa.Table]]:
-        """Without what no station can have made in one go, and corrections of lines that keep nothing to correct."""
-        numbers = self._engine.numbers
-        limit = numbers.stations[new[:, at.E_STATION], at.SC_MAX_PARTS]
-        # Each is cut first: the sum of three int64 may wrap.
-        parts = sum(np.minimum(new[:, column], limit + 1) for column in (at.E_A, at.E_B, at.E_C))
-        verdict = np.full(len(new), at.ADMITTED, np.int8)
-        verdict[(new[:, at.E_TYPE] == COUNT) & (new[:, at.E_CODE] == PARTS) & (parts > limit)] = at.IMPOSSIBLE
-        forgets = numbers.lines[new[:, at.E_LINE], at.LC_REVISE_NS] == 0
-        verdict[(new[:, at.E_TYPE] == CORRECTION) & forgets] = at.UNCORRECTED
-        bad = np.flatnonzero(verdict != at.ADMITTED)
-        if not bad.size:
-            return new, block, []
-        good = np.flatnonzero(verdict == at.ADMITTED)
-        refused = self.rejected(new[bad], verdict[bad], json_records(_pick(block, bad), self._plant))
-        return new[good], _pick(block, good), [refused]
 
     def rejected(self, rows: I64, verdict: Verdicts, values: Sequence[bytes]) -> pa.Table:
         """Rows of the set `rejected` without their origin."""

@@ -132,13 +132,16 @@ class Engine:
             tables["alerts"] = alarmed
         return tables
 
-    def save_line(self, line: int) -> bytes:
-        """All that one line is, but for what admission knows of it. Equal states give equal bytes."""
+    def save_line(self, line: int, passed: int) -> bytes:
+        """All that one line is, but for what admission knows of it. Equal states give equal bytes.
+
+        `passed`: the instant up to which its time has passed.
+        """
         memory = {line: self.memory.get(line, LineMemory())}
         mine = compacted(self.state, self.numbers, [line], [], memory, self.texts.all)
         mine.state.lines[line, list(at.ADMISSION)] = 0
         width = snap.closings_width(mine.state, [line])
-        arrays = snap.pack_arrays(mine.state, self.numbers, self.plant, [line], width)
+        arrays = snap.pack_arrays(mine.state, self.numbers, self.plant, [line], width, [passed])
         return snap.squeeze(_SavedLine(width, arrays, mine.texts, mine.memory[line]))
 
     def load_line(self, line: int, data: bytes) -> None:

@@ -29,5 +29,4 @@ class SavedHistory(msgspec.Struct, array_like=True):
     bases: list[tuple[int, bytes]]
     events: bytes
     late: list[tuple[int, bytes, bytes]]  # due, row, JSON
-    corrections: list[tuple[int, bytes]]  # due, JSON
-    told: dict[int, bytes]  # corrections that are not folded yet, by arrival
+    corrections: list[tuple[int, bytes, bytes]]  # likewise

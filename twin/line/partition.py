@@ -14,7 +14,7 @@ from twin.line import snapshot as snap
 from twin.line.admission import Admission, Admitted
 from twin.line.compact import compacted
 from twin.line.engine import Engine
-from twin.line.events import Preparation, in_order
+from twin.line.events import Preparation, Waiting
 from twin.line.memory import LineMemory
 from twin.line.revision import Revisions
 from twin.line.view import LineView, line_view
@@ -52,7 +52,7 @@ class PartitionTwin:
         self._admission = Admission(self.engine)
         self._revisions = Revisions(self.engine, self._admission)
         self._preparation = Preparation(plant, self.engine.texts)
-        self._waiting: list[I64] = []
+        self._waiting = Waiting()
         self._arrival = 0
         self._texts_needed = 0  # when they were last looked through
 
@@ -63,12 +63,13 @@ class PartitionTwin:
         admitted = self._admission.admit(new, block)
         pieces: Pieces = {"rejected": admitted.rejected} if admitted.rejected else {}
         results = Results(duplicates=admitted.duplicates, late=admitted.late, revising=len(admitted.revising))
-        if len(admitted.events):
-            self._waiting.append(admitted.events)
+        self._waiting.add(admitted.rows, admitted.admitted)
         watermarks = self.engine.watermarks
-        events = in_order(self._due(watermarks))
+        events = self._waiting.take_due(watermarks)
         results.events = len(events)
-        self._advance(events, np.unique(admitted.events[:, at.E_LINE]), watermarks, admitted, pieces)
+        heard = np.zeros(len(watermarks), np.bool_)
+        heard[admitted.rows[admitted.admitted, at.E_LINE]] = True
+        self._advance(events, np.flatnonzero(heard), watermarks, admitted, pieces)
         results.tables = {name: _joined(tables) for name, tables in pieces.items()}
         if len(self.engine.texts.all) > max(_FEW_TEXTS, 2 * self._texts_needed):
             self._forget_texts()
@@ -83,26 +84,6 @@ class PartitionTwin:
                 _add(pieces, tables)
             events, lines = events[~kept], lines[~keeping[lines]]
         _add(pieces, self.engine.run(events, lines, watermarks[lines]))
-
-    def _due(self, watermark: I64) -> I64:
-        """Take the waiting events that lie before their line's watermark.
-
-        They wait in the pieces they came in: a piece is looked at only when its oldest event may be due. Copying all
-        that waits with every block took a fifth of the time.
-        """
-        due = [np.empty((0, at.N_E), np.int64)]
-        waiting = []
-        highest = int(watermark.max())
-        for piece in self._waiting:
-            if int(piece[:, at.E_TS].min()) >= highest:
-                waiting.append(piece)
-                continue
-            ready = piece[:, at.E_TS] < watermark[piece[:, at.E_LINE]]
-            due.append(piece[ready])
-            if not ready.all():
-                waiting.append(piece[~ready])
-        self._waiting = waiting
-        return np.concatenate(due)
 
     def view(self, now_ns: int | None = None) -> list[LineView]:
         """The provisional view of every line that was seen. The first call also compiles the kernels.
@@ -147,21 +128,20 @@ class PartitionTwin:
         engine = self.engine
         lines = np.flatnonzero(engine.state.lines[:, at.L_SEEN]).tolist()
         kept = self._revisions.event_arrays()
-        arrays = [self._admission.held, *self._waiting, *kept]
+        arrays = [self._admission.held, self._waiting.rows(), *kept]
         mine = compacted(engine.state, engine.numbers, lines, arrays, engine.memory, engine.texts.all)
         engine.state, engine.memory = mine.state, mine.memory
         engine.texts.replace(mine.texts)
         self._admission.held = mine.events[0]
-        self._waiting = mine.events[1 : 1 + len(self._waiting)]
-        self._revisions.set_event_arrays(mine.events[1 + len(self._waiting) :])
+        self._waiting.replace(mine.events[1])
+        self._revisions.set_event_arrays(mine.events[2:])
         self._texts_needed = len(mine.texts)
 
     def snapshot(self) -> bytes:
         """The whole state; equal states give equal bytes."""
         engine, sequences = self.engine, self._admission.sequences
         lines = np.flatnonzero(engine.state.lines[:, at.L_ADMITTED]).tolist()
-        waiting = np.concatenate([np.empty((0, at.N_E), np.int64), *self._waiting])
-        arrays = [self._admission.held, waiting, *self._revisions.event_arrays()]
+        arrays = [self._admission.held, self._waiting.rows(), *self._revisions.event_arrays()]
         mine = compacted(engine.state, engine.numbers, lines, arrays, engine.memory, engine.texts.all)
         heard = np.flatnonzero(sequences[:, at.Q_MAX])
         width = snap.closings_width(mine.state, lines)
@@ -170,7 +150,9 @@ class PartitionTwin:
                 version=snap.VERSION,
                 plant=self.plant.hash,
                 lines=lines,
-                arrays=snap.pack_arrays(mine.state, engine.numbers, self.plant, lines, width),
+                arrays=snap.pack_arrays(
+                    mine.state, engine.numbers, self.plant, lines, width, engine.watermarks[lines].tolist()
+                ),
                 closings=width,
                 texts=mine.texts,
                 arrival=self._arrival,
@@ -205,7 +187,7 @@ class PartitionTwin:
         twin._arrival = saved.arrival
         admission.held = np.frombuffer(saved.held, np.int64).reshape(-1, at.N_E).copy()
         admission.held_values = saved.held_values
-        twin._waiting = [np.frombuffer(saved.waiting, np.int64).reshape(-1, at.N_E).copy()] if saved.waiting else []
+        twin._waiting.replace(np.frombuffer(saved.waiting, np.int64).reshape(-1, at.N_E).copy())
         heard = np.frombuffer(saved.sequences["rows"], np.int64)
         admission.sequences[heard] = np.frombuffer(saved.sequences["values"], np.int64).reshape(-1, at.N_Q)
         twin._revisions.load(saved.histories)

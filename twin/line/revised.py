@@ -53,7 +53,7 @@ def stamped(tables: Tables, revisions: dict[str, int]) -> Tables:
 
 
 def _stamped(table: pa.Table, revisions: dict[str, int]) -> pa.Table:
-    numbers = [revisions.get(line, 0) for line in table.column("line").to_pylist()]
+    numbers = [revisions.get(str(line), 0) for line in table.column("line").to_pylist()]
     at = table.schema.get_field_index("revision")
     return table.set_column(at, table.schema.field(at), pa.array(numbers, pa.int32()))
 

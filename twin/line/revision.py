@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels import layout as at
-from kernels.codes import CORRECTION
 from twin.line.admission import Admission, Admitted, Late
 from twin.line.correction import Correction, apply_all, parse
 from twin.line.engine import Engine, Tables
@@ -49,8 +48,7 @@ class History:
     bases: list[Base]
     pieces: list[I64] = field(default_factory=list)  # folded events from the first base on, in order
     late: list[Late] = field(default_factory=list)
-    corrections: list[tuple[int, bytes]] = field(default_factory=list)  # due, JSON
-    told: dict[int, bytes] = field(default_factory=dict)  # corrections that are not folded yet, by arrival
+    corrections: list[Late] = field(default_factory=list)
 
     def events(self) -> I64:
         if len(self.pieces) != 1:
@@ -59,7 +57,7 @@ class History:
 
     def due(self) -> int:
         """The first tick at which there is something to revise."""
-        return min((*(one.due for one in self.late), *(due for due, _ in self.corrections)), default=_NEVER)
+        return min((one.due for one in (*self.late, *self.corrections)), default=_NEVER)
 
 
 class Revisions:
@@ -77,9 +75,8 @@ class Revisions:
         """Note what is late and what corrects, before the block's events are folded."""
         for late in admitted.revising:
             self._history(int(late.row[at.E_LINE])).late.append(late)
-        for row in admitted.events[admitted.events[:, at.E_TYPE] == CORRECTION]:
-            arrival = int(row[at.E_ARRIVAL])
-            self._history(int(row[at.E_LINE])).told[arrival] = admitted.corrections[arrival]
+        for correction in admitted.corrections:
+            self._history(int(correction.row[at.E_LINE])).corrections.append(correction)
 
     def advance(self, events: I64, lines: I64, until: I64) -> Iterator[Tables]:
         """Fold the events of the lines that keep a history and let their time pass, with the revisions that fall due.
@@ -99,7 +96,7 @@ class Revisions:
             if self._next_cut(line, history, mine) <= limit:
                 yield from self._stepwise(line, history, mine, limit, revise=True)
                 continue
-            self._keep(line, history, mine)
+            history.pieces.append(mine)
             plain_events.append(mine)
             plain_lines.append(line)
             plain_until.append(limit)
@@ -111,20 +108,12 @@ class Revisions:
         """The line's history; it begins before the line's first event is folded."""
         history = self.histories.get(line)
         if history is None:
-            history = self.histories[line] = History([Base(0, self._engine.save_line(line))])
+            history = self.histories[line] = History([Base(0, self._engine.save_line(line, 0))])
         return history
 
     def _next_cut(self, line: int, history: History, coming: I64) -> int:
         """The next instant at which a base is made or something is revised."""
-        cut = min(history.due(), self._boundary(line, history, coming))
-        corrections = coming[coming[:, at.E_TYPE] == CORRECTION]
-        if len(corrections):
-            cut = min(cut, self._tick_after(line, int(corrections[0, at.E_TS])))
-        return cut
-
-    def _tick_after(self, line: int, ts: int) -> int:
-        every = int(self._lines[line, at.LC_PUBLISH_NS])
-        return (ts // every + 1) * every
+        return min(history.due(), self._boundary(line, history, coming))
 
     def _boundary(self, line: int, history: History, coming: I64) -> int:
         """Where the next base is due: on a grid, behind the first event since the last base; sooner if events crowd."""
@@ -159,20 +148,13 @@ class Revisions:
         return stamped(tables, {self._engine.plant.lines[k].id: int(numbers[k]) for k in lines if numbers[k]})
 
     def _fold(self, line: int, history: History, events: I64, until: int) -> Tables:
-        self._keep(line, history, events)
+        history.pieces.append(events)
         return self._engine.run(events, np.array([line]), np.array([until]))
 
-    def _keep(self, line: int, history: History, events: I64) -> None:
-        history.pieces.append(events)
-        for row in events[events[:, at.E_TYPE] == CORRECTION]:
-            value = history.told.pop(int(row[at.E_ARRIVAL]), None)
-            if value is not None:  # None: folded again
-                history.corrections.append((self._tick_after(line, int(row[at.E_TS])), value))
-
     def _new_base(self, line: int, history: History, ts: int) -> None:
-        """A late event may be as old as `revise` when it comes, and is folded in one tick later."""
-        history.bases.append(Base(ts, self._engine.save_line(line)))
-        oldest = ts - int(self._lines[line, at.LC_REVISE_NS] + self._lines[line, at.LC_PUBLISH_NS])
+        """A late event, as old as `revise` when it comes, waits for the tick behind the line's newest event."""
+        history.bases.append(Base(ts, self._engine.save_line(line, ts)))
+        oldest = ts - int(self._lines[line, [at.LC_REVISE_NS, at.LC_LATENESS_NS, at.LC_PUBLISH_NS]].sum())
         events = history.events()
         times = events[:, at.E_TS]
         kept = history.bases
@@ -186,10 +168,11 @@ class Revisions:
     def _revise(self, line: int, history: History, tick: int) -> Iterator[Tables]:
         """Fold again from before the oldest change up to `tick`; the rows that differ."""
         late = [one for one in history.late if one.due <= tick]
-        corrections = [parse(value) for due, value in history.corrections if due <= tick]
+        # The last word counts.
+        told = sorted((one for one in history.corrections if one.due <= tick), key=_arrival)
+        corrections = [parse(one.value) for one in told]
         history.late = [one for one in history.late if one.due > tick]
-        history.corrections = [one for one in history.corrections if one[0] > tick]
-        corrections += [parse(one.value) for one in late if one.row[at.E_TYPE] == CORRECTION]
+        history.corrections = [one for one in history.corrections if one.due > tick]
         oldest = history.bases[0].ts
         in_time = [one for one in late if one.row[at.E_TS] >= oldest]
         was = history.events()
@@ -252,8 +235,7 @@ class Revisions:
                 [(base.ts, base.state) for base in history.bases],
                 arrays[2 * k].tobytes(),
                 [(one.due, row.tobytes(), one.value) for one, row in late],
-                history.corrections,
-                dict(sorted(history.told.items())),
+                [(one.due, one.row.tobytes(), one.value) for one in sorted(history.corrections, key=_arrival)],
             )
         return saved
 
@@ -262,7 +244,14 @@ class Revisions:
             self.histories[line] = History(
                 [Base(ts, state) for ts, state in one.bases],
                 [np.frombuffer(one.events, np.int64).reshape(-1, at.N_E).copy()],
-                [Late(due, np.frombuffer(row, np.int64).copy(), value) for due, row, value in one.late],
-                one.corrections,
-                one.told,
+                [_late(*late) for late in one.late],
+                [_late(*correction) for correction in one.corrections],
             )
+
+
+def _late(due: int, row: bytes, value: bytes) -> Late:
+    return Late(due, np.frombuffer(row, np.int64).copy(), value)
+
+
+def _arrival(one: Late) -> int:
+    return int(one.row[at.E_ARRIVAL])

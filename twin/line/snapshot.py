@@ -77,17 +77,22 @@ def _part(name: str, array: "np.typing.NDArray[np.int64]", where: slice) -> "np.
     return array[:, where] if name == "vectors" else array[where]
 
 
-def pack_arrays(x: State, n: Numbers, plant: Plant, lines: Sequence[int], width: int) -> dict[str, bytes]:
-    """Rows of these lines, array by array; what no later row can need is zero (see `_needed_cuts`)."""
+def pack_arrays(
+    x: State, n: Numbers, plant: Plant, lines: Sequence[int], width: int, passed: Sequence[int]
+) -> dict[str, bytes]:
+    """Rows of these lines, array by array; what no later row can need is zero (see `_needed_cuts`).
+
+    `passed`: the instant up to which the time of each line has passed.
+    """
     pieces: dict[str, list[bytes]] = {name: [] for name in State._fields}
-    for line in lines:
+    for line, until in zip(lines, passed, strict=True):
         for name, where in spans(n, plant, line).items():
             part = _part(name, getattr(x, name), where)
             if name in ("closings", "deltas"):
                 part = part[:, :width].copy()
                 part[:, int(x.lines[line, at.L_CLOSINGS]) :] = 0
             elif name == "rings":
-                part = np.where(_needed_cuts(x, n, line)[:, None], part, 0)
+                part = np.where(_needed_cuts(x, n, line, until)[:, None], part, 0)
             elif name == "ticks":
                 part = np.where(_needed_ticks(x, n, line)[:, None], part, 0)
             pieces[name].append(np.ascontiguousarray(part).tobytes())
@@ -112,7 +117,7 @@ def _needed_ticks(x: State, n: Numbers, line: int) -> "np.typing.NDArray[np.bool
     return needed
 
 
-def _needed_cuts(x: State, n: Numbers, line: int) -> "np.typing.NDArray[np.bool_]":
+def _needed_cuts(x: State, n: Numbers, line: int, passed: int) -> "np.typing.NDArray[np.bool_]":
     """Of the line's ring rows, those that a later row of results or the view reads.
 
     A silence is left out in one piece or in several, as the log was cut; older slots hold what was passed then.
@@ -123,7 +128,8 @@ def _needed_cuts(x: State, n: Numbers, line: int) -> "np.typing.NDArray[np.bool_
     needed = []
     for w in range(first, first + int(row[at.LC_WINDOWS])):
         length, step, slots = (int(n.windows[w, k]) for k in (at.WC_LENGTH, at.WC_STEP, at.WC_SLOTS))
-        since = int(state[at.L_EMIT_TICK]) if silent else int(min(state[at.L_EMIT_TICK], state[at.L_LAST]))
+        # Where the line has been silent, the view of its next event, at `passed` or later, is the first to look back.
+        since = min(int(state[at.L_EMIT_TICK]), passed if silent else int(state[at.L_LAST]))
         following = int(x.steps[w])
         cuts = np.arange(max((since - length) // step * step, following - slots * step), following, step)
         mine = np.zeros(slots, np.bool_)
