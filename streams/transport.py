@@ -25,8 +25,13 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from streams import exits
+
 # Else Faust's talk of starting and stopping would be logged as ours.
 _FAUST_LOG: Final = logging.getLogger("faust.transport")
+
+# Of the time that Faust waits for a seek.
+SEEK_SHARE: Final = 0.9
 
 # Generation and member id. The generation alone is not enough: a static member that is replaced keeps it.
 Token = tuple[int, str]
@@ -255,10 +260,26 @@ class Consumer(driver.Consumer):
         return await self._thread.commit_fenced(offsets, token, limit_s)
 
     async def perform_seek(self) -> None:
-        """Called by Faust once or more per rebalance, also while it stops and beside a running checkpoint."""
+        """Called by Faust once or more per rebalance, also while it stops and beside a running checkpoint.
+
+        Ends the process when it takes too long: Faust waits for it as long as for a request, then takes the timeout for
+        its own stop, ends the task that handles rebalances and says nothing. The worker would keep its partitions for
+        ever without doing anything.
+        """
+        limit_s = SEEK_SHARE * self.config.request_timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._load_and_seek()
+        except TimeoutError:
+            exits.end_now(
+                exits.WATCHDOG,
+                f"no state for the partitions within {limit_s:.0f} s: Kafka or the disk does not answer",
+            )
+
+    async def _load_and_seek(self) -> None:
         async with self._seek_lock:
             token = self.token()
-            assigned = await asyncio.wait_for(self._thread.assigned(), self.config.request_timeout_s)
+            assigned = await self._thread.assigned()
             if token != self.token():
                 return  # a newer rebalance began meanwhile; its own perform_seek follows
             positions = await self.config.on_seek(assigned, token)

@@ -114,13 +114,14 @@ class TwinWorker:
         self.runs = {kind.value: 0 for kind in Place} | {"stateless": 0}
         self._due = asyncio.Event()
         self._reseeking: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._views: dict[str, bytes] = {}
         self._notes: dict[TP, tuple[PartitionState, Notes]] = {}
 
     @property
     def tasks(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
         """What runs beside the agent."""
-        return self.checkpoint_now_and_then, self.send_views, self.watch
+        return self.checkpoint_now_and_then, self.send_views
 
     async def start(self) -> None:
         if not codec.has_lz4():
@@ -133,6 +134,8 @@ class TwinWorker:
         except (KafkaError, PublishError) as error:
             exits.end_now(exits.NO_KAFKA, f"Kafka at {self.settings.bootstrap}: {error}")
         await self._health.start()
+        # Not one of `tasks`: Faust starts those after the first seek, and it may be that one which never ends.
+        self._watching = asyncio.create_task(self.watch())
 
     async def stop(self) -> None:
         self._publish_views()  # otherwise what came in the last moments would not be shown until the next start
@@ -287,12 +290,15 @@ class TwinWorker:
                     self._publisher.view(view.line, value)
 
     async def watch(self) -> None:
-        """End a worker that holds partitions without a state: Faust goes on as if a seek that timed out had worked."""
+        """End a worker that holds partitions without a state: Faust may lose a rebalance without a word."""
         limit_s = 2 * self.settings.request_timeout_s
         since_s: float | None = None
         while not self.app.should_stop:
             await asyncio.sleep(_WATCH_INTERVAL_S)
-            idle = self.app.consumer.assignment() - set(self.checkpoints.states)
+            try:
+                idle = self.app.consumer.assignment() - set(self.checkpoints.states)
+            except Exception:  # before the consumer runs, or while it changes hands
+                idle = set()
             if not idle:
                 since_s = None
             elif since_s is None:

@@ -108,7 +108,7 @@ class Records:
         _must(sorted(refusals) == sorted(together), "refused alone and together differ")
 
     def _pending(self) -> int:
-        return sum(map(len, self._twin._waiting)) + len(self._twin._admission.held)
+        return len(self._twin._waiting.rows()) + len(self._twin._admission.held)
 
     def _again(self) -> None:
         saved = self._twin.snapshot()

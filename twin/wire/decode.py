@@ -85,8 +85,12 @@ class Decoder:
             raise ValueError(f"{len(offsets)} offsets for {table.num_rows} rows")
         try:
             columns = layout(table.schema)
+            # A damaged Parquet file may give indices beyond its dictionary, whatever its page checksums say.
+            table.validate(full=True)
         except UnreadableError as fault:
             raise ValueError(f"not an events table: {fault.detail}") from fault
+        except pa.ArrowException as fault:
+            raise ValueError(f"damaged: {fault}") from fault
         words = Words()
         chunks = {name: [c for c in table.column(i).chunks if len(c)] for name, i in columns.items()}
         record = np.arange(table.num_rows, dtype=np.int64)
