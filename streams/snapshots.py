@@ -49,6 +49,11 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     partitions: int = 0  # of the topic when it was written; 0: unknown
 
 
+# Made here, not at the first use: msgspec learns a type when it first decodes it, and threads that do so at the same
+# time (the partitions of a worker, loading) crash the process.
+_HEAD: Final = msgspec.json.Decoder(Head)
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     head: Head
@@ -78,7 +83,7 @@ def decode(data: bytes, name: str) -> Snapshot:
         raise SnapshotError(f"{name}: checksum does not match: the file is damaged")
     at = _FIXED.size + head_size
     try:
-        head = msgspec.json.decode(data[_FIXED.size : at], type=Head)
+        head = _HEAD.decode(data[_FIXED.size : at])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise SnapshotError(f"{name}: head cannot be read: {error}") from error
     return Snapshot(head, data[at:-_SHA_BYTES])

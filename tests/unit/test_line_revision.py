@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -218,4 +219,4 @@ def test_an_older_snapshot_is_refused_by_its_version() -> None:
     with pytest.raises(SnapshotError, match="has version 1, this code reads 2"):
         decode(squeeze(saved))
     with pytest.raises(SnapshotError):
-        unsqueeze(b"", dict)
+        unsqueeze(b"", msgspec.msgpack.Decoder(dict))

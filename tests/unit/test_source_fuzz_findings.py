@@ -1,5 +1,7 @@
 """What fuzzing found in the readers of logs: an error of their own, never one of the libraries below."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,3 +38,31 @@ def test_an_index_beyond_its_dictionary_is_refused() -> None:
     table = pa.table({"type": ["heartbeat"] * 2, "ts": [1, 2], "line": names})
     with pytest.raises(ValueError, match="damaged"):
         Decoder(plant()).decode_table(table, [0, 1])
+
+
+FLIPS = """
+import sys
+from pathlib import Path
+from tests.support_sources import plant
+from twin.sources import SourceError, open_log
+
+path, model = Path(sys.argv[1]), plant()
+whole = path.read_bytes()
+begin = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+for at in range(begin, len(whole) - 8):
+    for bit in range(8):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1:])
+        try:
+            open_log(path, model)
+        except SourceError:
+            pass
+"""
+
+
+def test_no_damaged_footer_ends_the_process(tmp_path: Path) -> None:
+    """Arrow aborts when it is asked for statistics that do not fit their column: in a process of its own."""
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"source_partition": [1], "source_offset": [5]}), path, store_schema=False)
+    command = [sys.executable, "-c", FLIPS, str(path)]
+    ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)  # noqa: S603  own script
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pyarrow as pa
 
 from twin.audit import AuditError
 from twin.audit.layout import PublishedFile, existing_root, published
-from twin.audit.read import open_file
+from twin.audit.read import damaged, open_file
+from twin.columns import value_range
 from twin.results import IDENTITY, SETS, TIME_COLUMN
 
 
@@ -85,14 +86,15 @@ def _until(set_name: str, as_of_ns: int | None) -> str:
 
 
 def _has_revisions(file: PublishedFile) -> bool:
-    """From the footer: without revisions a view need not look for the newest of each row."""
+    """Without revisions a view need not look for the newest of each row."""
     with open_file(file) as parquet:
-        index = parquet.schema_arrow.get_field_index("revision")
-        for group in range(parquet.metadata.num_row_groups):
-            statistics: Any = parquet.metadata.row_group(group).column(index).statistics if index >= 0 else None
-            if statistics is None or not statistics.has_min_max or statistics.max > 0:
-                return True
-    return False
+        if "revision" not in parquet.schema_arrow.names:
+            return True
+        try:
+            limits = value_range(parquet, "revision")
+        except (OSError, pa.ArrowException) as error:
+            raise damaged(file, error) from error
+        return limits is not None and limits[1] > 0
 
 
 def _rows(files: Sequence[PublishedFile], set_name: str) -> str:

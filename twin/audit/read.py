@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from twin.audit import AuditError
 from twin.audit.layout import PublishedFile, check_set, existing_root, published
+from twin.columns import value_range
 from twin.results import SETS, TIME_COLUMN
 
 _DATE: Final = pa.field("date", pa.date32())
@@ -82,7 +83,10 @@ def footer(parquet: pq.ParquetFile) -> dict[str, str]:
 
 
 def ls(root: Path | str) -> dict[str, SetListing]:
-    """Every set's listing, from footers alone (no page is read). Staged files are not counted. Raises AuditError."""
+    """Every set's listing, from footers and times; no other page is read. Staged files are not counted.
+
+    Raises AuditError.
+    """
     base = existing_root(root)
     return {set_name: _list(set_name, published(base, set_name)) for set_name in SETS}
 
@@ -99,7 +103,10 @@ def _list(set_name: str, files: list[PublishedFile]) -> SetListing:
             keys = footer(parquet)
             if "model" not in keys or "topic" not in keys:
                 raise AuditError(f"{file.path}: no taktwin footer, so no twin wrote it; move it out of the audit root")
-            times += _times(parquet, TIME_COLUMN[set_name])
+            try:
+                times += value_range(parquet, TIME_COLUMN[set_name]) or ()
+            except (OSError, pa.ArrowException) as error:
+                raise damaged(file, error) from error
         models.add(keys["model"])
         topics.add(keys["topic"])
         ranges.setdefault(file.partition, set()).add((file.first_offset, file.next_offset))
@@ -113,17 +120,6 @@ def _list(set_name: str, files: list[PublishedFile]) -> SetListing:
         models=tuple(sorted(models)),
         topics=tuple(sorted(topics)),
     )
-
-
-def _times(parquet: pq.ParquetFile, column: str) -> list[int]:
-    """Least and greatest value of each row group's time column, ns."""
-    index = parquet.schema_arrow.get_field_index(column)  # no nested columns: leaf and field count alike
-    found = []
-    for group in range(parquet.metadata.num_row_groups):
-        statistics: Any = parquet.metadata.row_group(group).column(index).statistics
-        if statistics is not None and statistics.has_min_max:
-            found += [int(statistics.min_raw), int(statistics.max_raw)]
-    return found
 
 
 def _joined(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

@@ -36,6 +36,9 @@ class _SavedLine(msgspec.Struct, array_like=True):
     memory: LineMemory
 
 
+_SAVED_LINE: Final = msgspec.msgpack.Decoder(_SavedLine)
+
+
 class Engine:
     """Folds what admission let through. Rows depend on the order of each line's events, never on the calls."""
 
@@ -146,7 +149,7 @@ class Engine:
 
     def load_line(self, line: int, data: bytes) -> None:
         """Set a line back to what `save_line` gave; what admission knows of it stays."""
-        saved = snap.unsqueeze(data, _SavedLine)
+        saved = snap.unsqueeze(data, _SAVED_LINE)
         self.widen(saved.closings)
         row = self.state.lines[line]
         known = row[list(at.ADMISSION)]

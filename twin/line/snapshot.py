@@ -167,14 +167,19 @@ def squeeze(value: Any) -> bytes:
     return len(raw).to_bytes(8, "big") + bytes(packed)
 
 
-def unsqueeze(data: bytes, kind: type[T]) -> T:
+# As in `streams.snapshots`: a type that threads decode at once must be known to msgspec before.
+_VERSION_DECODER: Final = msgspec.msgpack.Decoder(_Version)
+_DECODER: Final = msgspec.msgpack.Decoder(Snapshot)
+
+
+def unsqueeze(data: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T:
     """Raises SnapshotError."""
     size = int.from_bytes(data[:8], "big")
     if len(data) < 8 or size > MAX_BYTES:
         raise SnapshotError(f"claims {size} bytes unpacked, the limit is {MAX_BYTES}")
     try:
         raw: Any = pa.decompress(data[8:], size, codec="zstd", asbytes=True)
-        return msgspec.msgpack.decode(raw, type=kind)
+        return decoder.decode(raw)
     except (pa.ArrowException, OSError, msgspec.MsgspecError, ValueError) as fault:
         raise SnapshotError(f"does not unpack: {fault}") from fault
 
@@ -185,10 +190,10 @@ def encode(snapshot: Snapshot) -> bytes:
 
 def decode(data: bytes) -> Snapshot:
     # First the version alone: a later one may have other fields.
-    found = unsqueeze(data, _Version).version
+    found = unsqueeze(data, _VERSION_DECODER).version
     if found != VERSION:
         raise SnapshotError(f"has version {found}, this code reads {VERSION}; run the version that wrote it")
-    snapshot = unsqueeze(data, Snapshot)
+    snapshot = unsqueeze(data, _DECODER)
     # Room for closings is made before they are read; each takes at least its own row.
     if snapshot.closings > max(CLOSINGS, 2 * len(snapshot.arrays.get("closings", b""))):
         raise SnapshotError(f"claims room for {snapshot.closings} closings and holds fewer")

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from twin.columns import value_range
 from twin.plant.model import Plant
 from twin.results import INDEX, ORIGIN
 from twin.sources.blocks import empty, slices
@@ -88,29 +89,17 @@ def _files(path: Path) -> list[Path]:
 
 
 def _ranged(path: Path) -> _File:
-    """A file with the range of its offsets, from the statistics of its footer."""
+    """A file with the range of its offsets."""
     try:
         with pq.ParquetFile(path) as parquet:
             names = parquet.schema_arrow.names
             if _PARTITION not in names or _OFFSET not in names:
                 raise SourceError(f"{path}: has no {_PARTITION} and {_OFFSET}; name files of the set events")
-            partitions = _limits(parquet, _PARTITION)
-            offsets = _limits(parquet, _OFFSET)
+            partitions = value_range(parquet, _PARTITION) or (0, 0)
+            offsets = value_range(parquet, _OFFSET) or (0, 0)
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: cannot be read ({error}); restore it from a copy") from error
     return _File(partitions[0], offsets[0], offsets[1], str(path), path, path.stat().st_size)
-
-
-def _limits(parquet: pq.ParquetFile, column: str) -> tuple[int, int]:
-    index = parquet.schema_arrow.names.index(column)
-    found: list[int] = []
-    for i in range(parquet.metadata.num_row_groups):
-        statistics: Any = parquet.metadata.row_group(i).column(index).statistics
-        if statistics is None or not statistics.has_min_max:
-            values = _integers(parquet.read([column]), column)
-            return (int(values.min()), int(values.max())) if len(values) else (0, 0)
-        found += [int(statistics.min), int(statistics.max)]
-    return min(found, default=0), max(found, default=0)
 
 
 def _overlapping(files: Sequence[_File]) -> Iterator[list[_File]]:
