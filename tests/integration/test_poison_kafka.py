@@ -23,6 +23,7 @@ from tests.support_streams import (
     produce,
     read_all,
     settled,
+    wait_for,
     workers,
 )
 from twin.plant import loads
@@ -57,7 +58,9 @@ async def test_one_record_is_set_aside_and_no_other(
         worker = Worker(own, tmp_path / "last.log")
         started.append(worker)
         log = await settled(own)
-        assert (worker.report()["set_aside"], worker.report()["suspected"]) == (1, {})
+        # The note goes after the commit that `settled` has seen.
+        await asyncio.to_thread(wait_for, lambda: worker.report()["suspected"] == {}, 10, worker.log)
+        assert worker.report()["set_aside"] == 1
         assert "is set aside in `rejected`" in worker.log()
         assert await asyncio.to_thread(worker.end) == exits.OK, worker.log()
     (partition, bad), = [
@@ -86,4 +89,5 @@ async def test_one_record_is_set_aside_and_no_other(
     (sent,) = [r for records in (await read_all(own, "events.rejected")).values() for r in records]
     assert (sent.value, dict(sent.headers)["reason"]) == (bad.value, b"internal_error")
     assert dict(sent.headers)["detail"].decode() == row["detail"]
-    assert not list((own.state_folder / own.group_id).glob("note-*"))
+    # Of another partition one may be left, whose worker was killed just behind a commit; its next run takes it away.
+    assert not (own.state_folder / own.group_id / f"note-p{partition:05d}.json").exists()
