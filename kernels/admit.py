@@ -129,6 +129,8 @@ def admit(
     (one per event) are scratch: the held events of a line in order of arrival. `due` (one per event) gets, for an
     event that REVISES and for a correction, the publishing tick at which it takes effect: the first one behind the
     line's newest event, so that they take effect in the order of their arrival. Returns the number still held.
+
+    A line's first event is held like a jump: one from a clock that is far ahead would make all that follows late.
     """
     n = events.shape[0]
     still = 0
@@ -160,7 +162,8 @@ def admit(
             verdict[i] = _late(row, line_config[line], ts, due, i)
             continue
         jump = line_config[line, LC_MAX_JUMP_NS]
-        if row[L_ADMITTED] == 0 or ts - row[L_NEWEST] <= jump:
+        first = row[L_ADMITTED] == 0
+        if not first and ts - row[L_NEWEST] <= jump:
             j = held_head[line]
             while j >= 0:
                 verdict[j] = UNCONFIRMED
@@ -173,7 +176,9 @@ def admit(
         j = held_head[line]
         while j >= 0:
             distance = ts - events[j, E_TS]
-            if distance != 0 and -jump <= distance <= jump:
+            # All stations of a line may begin in one instant, with more events than can be held.
+            another = distance != 0 or (first and events[i, E_STATION] != events[j, E_STATION])
+            if another and -jump <= distance <= jump:
                 confirms = True
             j = held_next[j]
         if not confirms:
@@ -186,7 +191,8 @@ def admit(
             continue
         j = held_head[line]
         while j >= 0:
-            if events[j, E_TS] - ts <= jump:
+            distance = events[j, E_TS] - ts
+            if distance <= jump and not (first and distance < -jump):
                 verdict[j] = _take(row, events[j, E_TS], line_config[line], events[j, E_TYPE], due, j)
             else:
                 verdict[j] = UNCONFIRMED

@@ -62,8 +62,8 @@ def batch_means(values_ns: I64, elapsed_ns: I64) -> tuple[F64, F64, int]:
     weighs what it lasted; its variance is the ratio estimator's (Cochran 1977, 6.13),
     n / (n - 1) * sum((x - share * e)^2) / sum(e)^2, which for panes of one length is the usual batch means
     (Law 2015, 9.5.3). Panes without elapsed time are left out. The share is NaN without any pane, the half width
-    with fewer than two. Neighbouring panes are taken as independent: they must be long against a part's way
-    through the line.
+    with fewer than two; it is good to 1e-15 of the whole, times the quantile. Neighbouring panes are taken as
+    independent: they must be long against a part's way through the line.
     """
     panes, stations = values_ns.shape
     share = np.full(stations, np.nan)

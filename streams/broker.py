@@ -192,8 +192,7 @@ class LocalBroker:
     def _format(self, found: BrokerTools, folder: Path) -> None:
         if (folder / "data" / "meta.properties").exists():
             return
-        # The A: in one of 64 ids a "-" would come first, and be taken for an option.
-        cluster = self._cluster_id or "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
+        cluster = self._cluster_id or new_cluster_id()
         properties = str(folder / "server.properties")
         users = self._security.format_options() if self._security is not None else []
         tool = java_command(found, 128, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties, *users)
@@ -258,6 +257,11 @@ def java_command(found: BrokerTools, heap_mb: int, *command: str) -> list[str]:
         found.classpath,
         *command,
     ]
+
+
+def new_cluster_id() -> str:
+    # The A: in one of 64 ids a "-" would come first, and be taken for an option.
+    return "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
 
 
 def _owner_only(path: str, flags: int) -> int:

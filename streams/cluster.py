@@ -1,15 +1,13 @@
 """A local Kafka of three nodes on 127.0.0.1, for tests of what a single one cannot show: leaders that move."""
 
-import base64
 import json
 import subprocess
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from streams.broker import HOST, BrokerError, LocalBroker, free_port, java_command, tools
+from streams.broker import HOST, BrokerError, LocalBroker, free_port, java_command, new_cluster_id, tools
 
 NODES: Final = 3
 _TOOL_LIMIT_S: Final = 60.0
@@ -23,8 +21,7 @@ class LocalCluster:
 
     def __init__(self, folder: Path, *, heap_mb: int = 320) -> None:
         self._folder = folder
-        # The A: a leading "-" would be taken for an option.
-        cluster_id = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
+        cluster_id = new_cluster_id()
         controllers = [free_port() for _ in range(NODES)]
         voters = ",".join(f"{node}@{HOST}:{port}" for node, port in enumerate(controllers, 1))
         self.nodes: list[LocalBroker] = []

@@ -16,7 +16,6 @@ JSON, then a newline and its SHA-256. It is removed once the committed offset ha
 import contextlib
 import hashlib
 import logging
-import os
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ import msgspec
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
-from streams import exits
+from streams import exits, files
 
 log = logging.getLogger(__name__)
 
@@ -229,20 +228,7 @@ class Notes:
 
     def _write(self) -> None:
         """Without the note the next start only knows less, so a disk that takes none is no reason to end."""
-        temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(encode(self.note))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path)
-            descriptor = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            files.replace(self._path, encode(self.note))
         except OSError as error:
             log.warning("%s: cannot be written (%s); a record that fails may take longer to find", self._path, error)
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)

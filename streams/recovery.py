@@ -10,7 +10,6 @@ the difference between "it should be the same" and "it is".
 """
 
 import contextlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,49 +17,34 @@ import pyarrow.parquet as pq
 
 from twin.audit import AuditError, layout
 from twin.audit.digest import digest_tables
+from twin.audit.intervals import Interval, listed
 from twin.audit.layout import PublishedFile
-from twin.audit.read import footer, open_file
+from twin.audit.read import UNREADABLE, footer, open_file
 from twin.audit.writer import GENESIS
 from twin.results import SETS
-
-_RANK = {set_name: rank for rank, set_name in enumerate(SETS)}
 
 
 class DisagreementError(Exception):
     """A replay made other rows than are published: says of which offsets and set."""
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Offsets [first, next) of one partition and their published files, in the order of the chain; none: no rows."""
-
-    first: int
-    next: int
-    files: tuple[PublishedFile, ...] = ()
-
-
 def intervals(audit: Path, partition: int) -> list[Interval]:
     """The published intervals of a partition by rising offset, the gaps between them (no rows) included."""
-    files: dict[tuple[int, int], list[PublishedFile]] = {}
-    for set_name in SETS:
-        for file in layout.published(audit, set_name):
-            if file.partition == partition:
-                files.setdefault((file.first_offset, file.next_offset), []).append(file)
     found: list[Interval] = []
     end = 0
-    for (first, following), mine in sorted(files.items()):
-        if first > end:
-            found.append(Interval(end, first))
-        found.append(Interval(first, following, tuple(sorted(mine, key=lambda file: (_RANK[file.set], file.date)))))
-        end = following
+    for one in listed(audit).get(partition, []):
+        if one.first_offset > end:
+            found.append(Interval(partition, end, one.first_offset))
+        found.append(one)
+        end = one.next_offset
     return found
 
 
 def from_offset(published: list[Interval], offset: int) -> list[Interval] | None:
     """Those that begin at `offset` or later; None when one reaches over it, so that it cannot be compared."""
-    if any(one.first < offset < one.next for one in published):
+    if any(one.first_offset < offset < one.next_offset for one in published):
         return None
-    return [one for one in published if one.first >= offset]
+    return [one for one in published if one.first_offset >= offset]
 
 
 def last_sha256(published: list[Interval]) -> str:
@@ -83,9 +67,9 @@ def finish(audit: Path, partition: int, last: Interval) -> None:
         for name in layout.staged(audit, partition):
             path = audit / name
             _, first, following, set_name, *date, _attempt = path.stem.split("-")
-            if (int(first), int(following)) != (last.first, last.next) or _previous(path) not in ends:
+            if (int(first), int(following)) != (last.first_offset, last.next_offset) or _previous(path) not in ends:
                 continue
-            target = audit / layout.final_name(set_name, "-".join(date), partition, last.first, last.next)
+            target = audit / layout.final_name(set_name, "-".join(date), partition, last.first_offset, last.next_offset)
             if not target.exists():
                 ends = {layout.sha256_of(path)}
                 layout.make_folder(target.parent)
@@ -96,7 +80,7 @@ def finish(audit: Path, partition: int, last: Interval) -> None:
 
 def _previous(path: Path) -> str | None:
     """SHA-256 of the file before this one, as its footer says; None: no footer can be read."""
-    with contextlib.suppress(OSError, pa.ArrowException):
+    with contextlib.suppress(*UNREADABLE):
         return footer(pq.ParquetFile(path)).get("previous_sha256")
     return None
 
@@ -110,11 +94,11 @@ class CatchUp:
 
     @property
     def boundary(self) -> int:
-        return self._due[0].next
+        return self._due[0].next_offset
 
     @property
     def end(self) -> int:
-        return self._due[-1].next
+        return self._due[-1].next_offset
 
     def compare(self, rows: list[tuple[str, pa.Table]]) -> bool:
         """Compare the rows replayed up to `boundary` with what is published. True: that was the last interval.
@@ -123,13 +107,14 @@ class CatchUp:
         """
         interval = self._due.pop(0)
         for set_name in SETS:
-            files = [file for file in interval.files if file.set == set_name]
+            files = interval.of(set_name)
             made = digest_tables(set_name, [table for name, table in rows if name == set_name])
             there = digest_tables(set_name, [_read(file) for file in files])
             if made != there:
                 raise DisagreementError(
-                    f"{self._where}: offsets {interval.first} to {interval.next} give {made.rows} rows of {set_name} "
-                    f"when they are replayed, {there.rows} are published ({len(files)} files), and they differ"
+                    f"{self._where}: offsets {interval.first_offset} to {interval.next_offset} give {made.rows} rows "
+                    f"of {set_name} when they are replayed, {there.rows} are published ({len(files)} files), and they "
+                    "differ"
                 )
         return not self._due
 
@@ -138,5 +123,5 @@ def _read(file: PublishedFile) -> pa.Table:
     try:
         with open_file(file) as parquet:
             return parquet.read()
-    except (OSError, pa.ArrowException) as error:
+    except UNREADABLE as error:
         raise AuditError(f"{file.path}: cannot be read ({error}); restore it from a copy") from error

@@ -9,7 +9,6 @@ partition and does not know it yet can write what it likes: it never touches a f
 
 import contextlib
 import hashlib
-import os
 import re
 import struct
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from streams import files
 from twin.audit.writer import Manifest
 
 MAGIC: Final = b"TWINSNAP"
@@ -101,22 +101,9 @@ class SnapshotStore:
         digest = hashlib.sha256(data).hexdigest()[:16]
         identity = f"p{snapshot.head.partition:05d}-{snapshot.head.next_offset:020d}-{digest}"
         path = self._path(identity)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            descriptor = os.open(self.folder, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            files.replace(path, data)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
             raise SnapshotError(f"{path}: cannot be written ({error.strerror}); make room or fix the folder") from error
         return identity
 

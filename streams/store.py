@@ -15,6 +15,7 @@ from streams.patience import Patience
 from streams.snapshots import Head, Snapshot, SnapshotError, SnapshotStore, is_id
 from streams.transport import Assigned
 from twin.audit import AuditError, layout, models
+from twin.audit.intervals import Interval
 from twin.audit.rows import rejected_table
 from twin.audit.writer import GENESIS, AuditWriter, Manifest
 from twin.events.block import EventBlock, Rejected
@@ -221,7 +222,7 @@ class PartitionStore:
         """
         committed = assigned.committed
         published = recovery.intervals(self._audit, tp.partition)
-        end = published[-1].next if published else 0
+        end = published[-1].next_offset if published else 0
         known = self.snapshots.ids(tp.partition)
         ours = bool(known) if committed is None else is_id(assigned.metadata) and end <= committed
         self._check_neighbours(where, tp, assigned)
@@ -273,7 +274,7 @@ class PartitionStore:
         return state
 
     def _replaying(
-        self, where: str, tp: TP, snapshot: Snapshot | None, published: list[recovery.Interval], assigned: Assigned
+        self, where: str, tp: TP, snapshot: Snapshot | None, published: list[Interval], assigned: Assigned
     ) -> PartitionState | None:
         """A state before the end of what is published; None when what follows cannot be replayed and compared."""
         at = snapshot.head.next_offset if snapshot else 0

@@ -149,9 +149,13 @@ async def ensure(settings: Settings) -> list[Change]:
         return changes
 
 
+async def partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
+    """Of all topics: asked for one by name, a broker may create it."""
+    return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+
+
 async def _existing(admin: AIOKafkaAdminClient, names: set[str]) -> dict[str, Existing]:
-    # All topics, not these by name: a broker may create a topic because somebody asked for it.
-    partitions = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics() if t["topic"] in names}
+    partitions = {name: n for name, n in (await partition_counts(admin)).items() if name in names}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in sorted(partitions)]
     found = {}
     for answer in await admin.describe_configs(resources) if resources else []:

@@ -53,22 +53,27 @@ class Admission:
         self.admitted.append(e)
         self.newest = e.ts if self.newest is None else max(self.newest, e.ts)
 
+    def confirms(self, e: Ev, h: Ev) -> bool:
+        another = e.ts != h.ts or (self.newest is None and e.station != h.station)
+        return another and abs(e.ts - h.ts) <= self.line.max_jump_ns
+
     def offer(self, e: Ev) -> None:
         verdict = self.number(e) if e.seq >= 0 else None
         if verdict == "duplicate":
             self.duplicates += 1
         elif verdict is not None:
             self.rejected.append((verdict, e.ts))
-        elif self.newest is None or e.ts <= self.newest + self.line.max_jump_ns:
-            if self.newest is not None and e.ts < self.newest - self.line.lateness_ns:
+        elif self.newest is not None and e.ts <= self.newest + self.line.max_jump_ns:
+            if e.ts < self.newest - self.line.lateness_ns:
                 self.rejected.append(("late", e.ts))
                 return
             self.rejected += [("jump_unconfirmed", h.ts) for h in self.held]
             self.held = []
             self.take(e)
-        elif any(0 < abs(e.ts - h.ts) <= self.line.max_jump_ns for h in self.held):
+        elif any(self.confirms(e, h) for h in self.held):
+            lowest = e.ts - self.line.max_jump_ns if self.newest is None else 0
             for h in self.held:
-                if h.ts - e.ts <= self.line.max_jump_ns:
+                if lowest <= h.ts <= e.ts + self.line.max_jump_ns:
                     self.take(h)
                 else:
                     self.rejected.append(("jump_unconfirmed", h.ts))

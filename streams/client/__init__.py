@@ -164,7 +164,8 @@ def _news(recent: Recent, records: Records, set_name: str, line: str | None, lat
             continue
         if latest:
             key = int(record_id(set_name, *(getattr(head, name) for name in IDENTITY[set_name])), 16)
-            if recent.is_news(key, head.revision):
+            # Of equal revisions the one that stands counts, whichever comes first.
+            if recent.is_news(key, 2 * head.revision + (not head.retracted)):
                 found.pop(key, None)  # a revision replaces the row and takes its own place in the order
                 found[key] = record
         elif recent.is_news(key := int(head.id, 16)):

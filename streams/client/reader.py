@@ -10,7 +10,7 @@ from aiokafka.structs import ConsumerRecord
 
 from streams.security import connection
 from streams.settings import Settings
-from streams.topics import admin_client
+from streams.topics import admin_client, partition_counts
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +51,7 @@ class Reader:
     async def open(self) -> None:
         """Raises ClientError where the topic is missing, and what `admin_client` raises."""
         async with admin_client(self._settings) as admin:
-            # All topics, not this by name: a broker may create a topic because somebody asked for it.
-            topics = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+            topics = await partition_counts(admin)
         if not topics.get(self._topic):
             raise ClientError(
                 f"topic {self._topic} is missing at {self._settings.bootstrap}: is the prefix right, and were the "

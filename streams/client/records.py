@@ -6,14 +6,15 @@ A field this version does not know is left out, so that a newer twin can be read
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 from aiokafka.structs import ConsumerRecord
 
-_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", re.ASCII)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+from twin.wire.time import parse_rfc3339
+
+# Of the forms of RFC 3339 the one that the twin writes.
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
 
 
 class Nanoseconds(int):
@@ -22,11 +23,9 @@ class Nanoseconds(int):
 
 def parse_time(text: str) -> Nanoseconds:
     """Of RFC 3339 in UTC, as the twin writes it. Raises ValueError."""
-    match = _TIME.fullmatch(text)
-    if match is None:
+    if _TIME.fullmatch(text) is None:
         raise ValueError(f"{text!r} is not a time such as 2024-05-06T07:08:09.123456789Z")
-    since = datetime.fromisoformat(f"{match[1]}+00:00") - _EPOCH
-    return Nanoseconds((since.days * 86_400 + since.seconds) * 1_000_000_000 + int((match[2] or "").ljust(9, "0")))
+    return Nanoseconds(parse_rfc3339(text))
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,6 +174,7 @@ class Head(msgspec.Struct, frozen=True):
     line: str
     model: str
     revision: int
+    retracted: bool
     station: str | None = None
     window: str | None = None
     start: str | None = None

@@ -84,7 +84,7 @@ def test_an_event_of_an_old_epoch_is_rejected() -> None:
 
 @pytest.mark.parametrize("ahead", [JUMP + 1, 10**6 * S])
 def test_a_single_jump_ahead_is_rejected_and_moves_nothing(ahead: int) -> None:
-    twin, results = folded([beat(0), beat(ahead), beat(S)])
+    twin, results = folded([beat(-S), beat(0), beat(ahead), beat(S)])
     assert reasons(results) == [("jump_unconfirmed", ahead)]
     assert int(twin.engine.state.lines[0, L_NEWEST]) == T + S
     assert results.late == 0
@@ -100,29 +100,45 @@ def test_a_jump_of_exactly_the_limit_is_no_jump() -> None:
 
 
 def test_another_event_nearby_confirms_a_jump() -> None:
-    twin, results = folded([beat(0), beat(1_000 * S), beat(1_001 * S, 1)])
+    twin, results = folded([beat(-S), beat(0), beat(1_000 * S), beat(1_001 * S, 1)])
     assert reasons(results) == []
     assert int(twin.engine.state.lines[0, L_NEWEST]) == T + 1_001 * S
-    assert results.events == 1  # that of T; the others wait for their lateness
+    assert results.events == 2  # up to T; the others wait for their lateness
 
 
 def test_the_same_instant_confirms_nothing() -> None:
     """A clock that stands still far ahead gives one time over and over."""
-    twin, results = folded([beat(0), beat(1_000 * S), beat(1_000 * S, 1), beat(S)])
+    twin, results = folded([beat(-S), beat(0), beat(1_000 * S), beat(1_000 * S, 1), beat(S)])
     assert reasons(results) == [("jump_unconfirmed", 1_000 * S)] * 2
     assert int(twin.engine.state.lines[0, L_NEWEST]) == T + S
 
 
 def test_a_jump_far_beyond_the_confirmed_one_stays_out() -> None:
-    twin, results = folded([beat(0), beat(10**6 * S), beat(1_000 * S), beat(1_001 * S)])
+    twin, results = folded([beat(-S), beat(0), beat(10**6 * S), beat(1_000 * S), beat(1_001 * S)])
     assert reasons(results) == [("jump_unconfirmed", 10**6 * S)]
     assert int(twin.engine.state.lines[0, L_NEWEST]) == T + 1_001 * S
 
 
-def test_the_first_event_of_a_line_is_believed() -> None:
-    twin, results = folded([beat(10**9 * S)])
-    assert reasons(results) == []
-    assert int(twin.engine.state.lines[0, L_NEWEST]) == T + 10**9 * S
+@pytest.mark.parametrize(
+    ("events", "newest", "refused"),
+    [
+        ([beat(0)], None, []),
+        ([beat(0), beat(0)], None, []),
+        ([beat(0), beat(0, 1)], 0, []),  # all stations of a line may begin at once
+        ([beat(0), beat(JUMP)], JUMP, []),
+        ([beat(0), beat(-LATENESS)], 0, []),
+        ([beat(0), beat(JUMP + 1)], None, []),
+        ([beat(10**9 * S), beat(0), beat(S)], S, [10**9 * S]),  # a clock that was not set yet, ahead
+        ([beat(-(10**9) * S), beat(0), beat(S)], S, [-(10**9) * S]),  # or behind
+        ([beat(10**9 * S), beat(10**9 * S), beat(0), beat(0, 1)], 0, [10**9 * S] * 2),
+    ],
+)
+def test_the_first_event_of_a_line_needs_another(events: list[Ev], newest: int | None, refused: list[int]) -> None:
+    """Were it believed, one clock of the year 2099 would make all that follows late."""
+    twin, results = folded(events)
+    assert reasons(results) == [("jump_unconfirmed", ts) for ts in refused]
+    assert int(twin.engine.state.lines[0, L_NEWEST]) == (0 if newest is None else T + newest)
+    assert results.late == 0
 
 
 @pytest.mark.parametrize("then", [beat(1_001 * S), beat(S)], ids=["confirmed", "refuted"])
@@ -145,7 +161,15 @@ def test_lines_do_not_confirm_each_other() -> None:
         lateness_ns=LATENESS,
         max_jump_ns=JUMP,
     )
-    events = [beat(0), beat(0, 1, line=1), beat(1_000 * S), beat(1_001 * S, 1, line=1), beat(S)]
+    events = [
+        beat(-S),
+        beat(0),
+        beat(-S, 1, line=1),
+        beat(0, 1, line=1),
+        beat(1_000 * S),
+        beat(1_001 * S, 1, line=1),
+        beat(S),
+    ]
     twin = PartitionTwin(both, 0)
     results = twin.fold(block(events))
     assert reasons(results) == [("jump_unconfirmed", 1_000 * S)]

@@ -151,6 +151,22 @@ def test_all_revisions_once_or_the_latest_only(revised: list[Any], caplog: pytes
     assert offsets(latest, True) == []
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_equal_revisions_the_row_that_stands_counts(order: tuple[int, int]) -> None:
+    """A row may be retracted and made again by one revision."""
+    written = list(
+        json_rows(
+            *rows("kpis", {"line": "l1", "revision": 3, "retracted": True}, {"line": "l1", "revision": 3, "good": 7})
+        )
+    )
+    records: list[Any] = [Record(k, *written[k]) for k in order]
+    recent, one_by_one = Recent(100), Recent(100)
+    assert [record.offset for record in _news(recent, records, "kpis", "l1", True)] == [1]
+    assert _news(recent, records, "kpis", "l1", True) == []
+    given = [record.offset for one in records for record in _news(one_by_one, [one], "kpis", "l1", True)]
+    assert given == ([0, 1] if order == (0, 1) else [1])
+
+
 def test_the_identity_of_a_row_is_in_the_head_that_is_decoded_first() -> None:
     from streams.client.records import Head
 

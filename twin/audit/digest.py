@@ -29,7 +29,7 @@ import pyarrow.compute as pc
 
 from twin.audit import AuditError
 from twin.audit.layout import check_set, existing_root, published
-from twin.audit.read import damaged, open_file
+from twin.audit.read import UNREADABLE, damaged, open_file
 from twin.results import ORIGIN, SETS
 
 _BATCH_ROWS: Final = 65_536
@@ -84,7 +84,7 @@ def _batches(root: Path, set_name: str) -> Iterator[pa.RecordBatch]:
                 raise AuditError(f"{file.path}: no column {', '.join(missing)}; use the version that wrote this file")
             try:
                 yield from parquet.iter_batches(_BATCH_ROWS, columns=names)
-            except (OSError, pa.ArrowException) as error:
+            except UNREADABLE as error:
                 raise damaged(file, error) from error
 
 

@@ -24,12 +24,11 @@ from twin.audit import AuditError, layout, models
 from twin.audit.bundle import FORMAT, MANIFEST, ExportedFile, ExportedPartition, Manifest
 from twin.audit.intervals import Interval, intervals
 from twin.audit.layout import PublishedFile
-from twin.audit.read import damaged, footer, open_file
-from twin.audit.rows import integers
+from twin.audit.read import UNREADABLE, damaged, footer_of, open_file
+from twin.audit.rows import DAY_NS, integers
 from twin.replay import code_version
 from twin.results import TIME_COLUMN
 
-_DAY_NS: Final = 86_400_000_000_000
 # The same files give the same ZIP file, byte by byte.
 _ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
 
@@ -108,13 +107,13 @@ def _part(group: list[Interval], line: str, start_ns: int, end_ns: int) -> _Part
 def _says(file: PublishedFile, line: str, start_ns: int, end_ns: int) -> bool:
     """Whether a file has a row of the line in the period. A row's time is the end of its interval."""
     day = int(np.datetime64(file.date, "ns").astype(np.int64))
-    if file.set == "rejected" or day > end_ns or day + _DAY_NS <= start_ns:
+    if file.set == "rejected" or day > end_ns or day + DAY_NS <= start_ns:
         return False
     column = TIME_COLUMN[file.set]
     try:
         with open_file(file) as parquet:
             table = parquet.read(["line", column])
-    except (OSError, pa.ArrowException) as error:
+    except UNREADABLE as error:
         raise damaged(file, error) from error
     times = integers(table.column(column))
     # The row that ends with the period belongs to it, the event at that instant does not.
@@ -124,8 +123,7 @@ def _says(file: PublishedFile, line: str, start_ns: int, end_ns: int) -> bool:
 
 
 def _keys(file: PublishedFile) -> dict[str, str]:
-    with open_file(file) as parquet:
-        keys = footer(parquet)
+    keys = footer_of(file)
     if missing := {"model", "topic", "previous_sha256"} - keys.keys():
         raise AuditError(f"{file.path}: no {missing.pop()} in its footer; `twin audit verify` says what happened to it")
     return keys

@@ -3,7 +3,7 @@
 import datetime
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +13,9 @@ from twin.audit import AuditError
 from twin.audit.layout import PublishedFile
 from twin.audit.read import footer, open_file
 from twin.audit.report import Report
-from twin.audit.rows import ORDER, integers, sort_key
-from twin.results import CLASS_COLUMNS, INDEX, ORIGIN, SCHEMA_VERSION, SETS, TIME_COLUMN
+from twin.audit.rows import ORDER, class_sums, days_of, integers, sort_key
+from twin.results import INDEX, ORIGIN, SCHEMA_VERSION, SETS
 
-_DAY_NS: Final = 86_400_000_000_000
 _TOPIC, _PARTITION, _OFFSET = ORIGIN[:3]
 
 
@@ -114,7 +113,7 @@ class FileCheck:
         self._same(name, table, _TOPIC, keys.get("topic"))
         if "model" in table.column_names:
             self._same(name, table, "model", keys.get("model"))
-        days = integers(table.column(TIME_COLUMN[file.set])) // _DAY_NS
+        days = days_of(file.set, table)
         own = (datetime.date.fromisoformat(file.date) - datetime.date(1970, 1, 1)).days
         # Refused rows of too many dates, or of none, are together in the first folder.
         if file.set != "rejected" or own:
@@ -145,10 +144,7 @@ class FileCheck:
         self._first(name, values != expected, lambda row: f"{column} {values[row]}, but the footer says {expected}")
 
     def _classes(self, name: str, table: pa.Table) -> None:
-        length = integers(table.column("end")) - integers(table.column("start"))
-        total = np.zeros(table.num_rows, np.int64)
-        for column in CLASS_COLUMNS:
-            total += integers(table.column(column))
+        total, length = class_sums(table)
         self._report.checked["class sums"] += table.num_rows
         self._first(
             name,

@@ -11,7 +11,7 @@ import pyarrow as pa
 from twin.audit.digest import HASH_BYTES, row_hashes
 from twin.audit.intervals import Interval
 from twin.audit.layout import PublishedFile
-from twin.audit.read import footer, open_file
+from twin.audit.read import footer_of, open_file
 from twin.audit.report import Report
 from twin.audit.rows import integers
 from twin.results import IDENTITY
@@ -41,16 +41,11 @@ def _epochs(found: Mapping[int, list[Interval]]) -> dict[tuple[int, int], int]:
     for partition, group in found.items():
         epoch, model = 0, None
         for interval in group:
-            now = _model(interval.files[0])
+            now = footer_of(interval.files[0]).get("model", "")
             epoch += model is not None and now != model
             model = now
             epochs[partition, interval.first_offset] = epoch
     return epochs
-
-
-def _model(file: PublishedFile) -> str:
-    with open_file(file) as parquet:
-        return footer(parquet).get("model", "")
 
 
 def _check(

@@ -18,7 +18,7 @@ class Interval:
     partition: int
     first_offset: int
     next_offset: int
-    files: tuple[PublishedFile, ...]
+    files: tuple[PublishedFile, ...] = ()
 
     def of(self, set_name: str) -> list[PublishedFile]:
         return [file for file in self.files if file.set == set_name]
@@ -30,15 +30,17 @@ def intervals(root: Path) -> dict[int, list[Interval]]:
     An interval that a worker is just publishing may be there in part. The root is listed twice, and what was not
     complete the first time is left out: it is not wrong, it is not there yet.
     """
-    before = _listed(root)
+    before = listed(root)
     settled = {}
-    for partition, now in _listed(root).items():
+    for partition, now in listed(root).items():
         known = set(before.get(partition, ()))
         settled[partition] = [one for one in now if one in known]
     return settled
 
 
-def _listed(root: Path) -> dict[int, list[Interval]]:
+def listed(root: Path) -> dict[int, list[Interval]]:
+    """As `intervals`, with those that are there in part."""
+
     def where(file: PublishedFile) -> tuple[int, int, int]:
         return file.partition, file.first_offset, file.next_offset
 

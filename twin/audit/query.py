@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from twin.audit import AuditError
 from twin.audit.layout import PublishedFile, existing_root, published
-from twin.audit.read import damaged, open_file
+from twin.audit.read import UNREADABLE, damaged, open_file
 from twin.columns import value_range
 from twin.results import IDENTITY, SETS, TIME_COLUMN
 
@@ -92,7 +92,7 @@ def _has_revisions(file: PublishedFile) -> bool:
             return True
         try:
             limits = value_range(parquet, "revision")
-        except (OSError, pa.ArrowException) as error:
+        except UNREADABLE as error:
             raise damaged(file, error) from error
         return limits is not None and limits[1] > 0
 

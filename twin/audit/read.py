@@ -16,6 +16,8 @@ from twin.audit.layout import PublishedFile, check_set, existing_root, published
 from twin.columns import value_range
 from twin.results import SETS, TIME_COLUMN
 
+# What pyarrow raises over a damaged file; texts that are not UTF-8 are found only when they are looked at.
+UNREADABLE: Final = (OSError, pa.ArrowException, UnicodeDecodeError)
 _DATE: Final = pa.field("date", pa.date32())
 
 
@@ -64,7 +66,7 @@ def open_file(file: PublishedFile) -> pq.ParquetFile:
     """A published file whose pages are checked against their checksums when read. Raises AuditError."""
     try:
         return pq.ParquetFile(file.path, page_checksum_verification=True)
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise damaged(file, error) from error
 
 
@@ -76,10 +78,21 @@ def damaged(file: PublishedFile, error: Exception) -> AuditError:
 
 
 def footer(parquet: pq.ParquetFile) -> dict[str, str]:
-    """The `taktwin.*` keys of a file's footer, without that prefix."""
+    """The `taktwin.*` keys of a file's footer, without that prefix. What is not UTF-8 there agrees with nothing."""
+    broken = "backslashreplace"
     pairs = cast("dict[bytes, bytes]", parquet.metadata.metadata or {})
     prefix = b"taktwin."
-    return {key[len(prefix) :].decode(): value.decode() for key, value in pairs.items() if key.startswith(prefix)}
+    return {
+        key[len(prefix) :].decode(errors=broken): value.decode(errors=broken)
+        for key, value in pairs.items()
+        if key.startswith(prefix)
+    }
+
+
+def footer_of(file: PublishedFile) -> dict[str, str]:
+    """As `footer`, of a published file. Raises AuditError."""
+    with open_file(file) as parquet:
+        return footer(parquet)
 
 
 def ls(root: Path | str) -> dict[str, SetListing]:
@@ -105,7 +118,7 @@ def _list(set_name: str, files: list[PublishedFile]) -> SetListing:
                 raise AuditError(f"{file.path}: no taktwin footer, so no twin wrote it; move it out of the audit root")
             try:
                 times += value_range(parquet, TIME_COLUMN[set_name]) or ()
-            except (OSError, pa.ArrowException) as error:
+            except UNREADABLE as error:
                 raise damaged(file, error) from error
         models.add(keys["model"])
         topics.add(keys["topic"])

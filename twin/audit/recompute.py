@@ -18,7 +18,7 @@ from twin.audit import AuditError, layout, models
 from twin.audit.compare import Stored, cell, hashes_of, mismatches, unmatched
 from twin.audit.intervals import Interval, intervals
 from twin.audit.layout import PublishedFile
-from twin.audit.read import footer, open_file
+from twin.audit.read import UNREADABLE, footer_of, open_file
 from twin.audit.report import EnoughError, Report
 from twin.audit.rows import integers
 from twin.line import PartitionTwin
@@ -89,8 +89,7 @@ class _Partition:
 
     def _begin(self, interval: Interval) -> Plant | None:
         """The interval's plant model; another one than before begins with a fresh twin, as the worker does."""
-        with open_file(interval.files[0]) as parquet:
-            keys = footer(parquet)
+        keys = footer_of(interval.files[0])
         self._note_version(keys)
         self._topic = keys.get("topic", "")
         digest = keys.get("model", "")
@@ -185,7 +184,7 @@ class _Partition:
         try:
             with open_file(file) as parquet:
                 table = parquet.read()
-        except (AuditError, OSError, pa.ArrowException) as error:
+        except (AuditError, *UNREADABLE) as error:
             self._report.differs(name, f"is not readable as published ({str(error).splitlines()[0]})")
             return SETS[file.set].empty_table()
         if not table.schema.equals(SETS[file.set]):

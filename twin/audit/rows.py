@@ -14,7 +14,7 @@ from twin.events.block import Rejected
 from twin.results import CLASS_COLUMNS, EVENTS, INDEX, NAME, ORIGIN, REJECTED, SETS, TIME_COLUMN
 
 I64 = npt.NDArray[np.int64]
-_DAY_NS: Final = 86_400_000_000_000
+DAY_NS: Final = 86_400_000_000_000
 # A refused time may be any time at all. Rows of one interval spread over more dates than this go to date=1970-01-01
 # together: otherwise one broken clock could make a folder and a file per row.
 MAX_REJECTED_DATES: Final = 31
@@ -110,12 +110,17 @@ def integers(column: "pa.ChunkedArray[Any]") -> I64:
     return cast(I64, column.to_numpy().astype(np.int64, copy=False))
 
 
-def _check_sums(table: pa.Table) -> None:
-    """The time classes of every row must sum to the length of its interval, to the nanosecond."""
+def class_sums(table: pa.Table) -> tuple[I64, I64]:
+    """Of each row of kpis the sum of its time classes and the length of its interval, ns: they must be equal."""
     length = integers(table.column("end")) - integers(table.column("start"))
     total = np.zeros(table.num_rows, np.int64)
     for name in CLASS_COLUMNS:
         total += integers(table.column(name))
+    return total, length
+
+
+def _check_sums(table: pa.Table) -> None:
+    total, length = class_sums(table)
     wrong = np.flatnonzero(total != length)
     if wrong.size:
         row = int(wrong[0])
@@ -140,9 +145,14 @@ def sort_key(column: "pa.ChunkedArray[Any]") -> I64:
     return np.append(ranks, 0)[codes]
 
 
-def _days(set_name: str, table: pa.Table) -> I64:
+def days_of(set_name: str, table: pa.Table) -> I64:
     """Days since 1970 (UTC) of every row; 0 for a refused record without a time that could be read."""
-    days = integers(table.column(TIME_COLUMN[set_name])) // _DAY_NS
+    return integers(table.column(TIME_COLUMN[set_name])) // DAY_NS
+
+
+def _folders(set_name: str, table: pa.Table) -> I64:
+    """The day each row is foldered by."""
+    days = days_of(set_name, table)
     if set_name == "rejected" and len(np.unique(days)) > MAX_REJECTED_DATES:
         days = np.zeros_like(days)
     return days
@@ -153,7 +163,7 @@ def by_date(set_name: str, tables: Sequence[pa.Table]) -> Iterator[tuple[str, pa
     if not tables:
         return
     table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-    days = _days(set_name, table)
+    days = _folders(set_name, table)
     keys = [days, *(sort_key(table.column(name)) for name in ORDER[set_name])]
     order = np.lexsort(keys[::-1])
     if np.any(np.diff(order) < 0):

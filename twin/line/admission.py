@@ -24,7 +24,10 @@ _REASONS: Final = {
     at.LATE: ("late", "older than what the line still keeps (newest event less `lateness`, less `revise`)"),
     at.IMPOSSIBLE: ("impossible_value", "more parts than the station can make in a year, or over 1,000,000,000"),
     at.STALE_EPOCH: ("stale_epoch", "of an epoch before the station's newest one"),
-    at.UNCONFIRMED: ("jump_unconfirmed", "ahead of the line by more than max_jump, and nothing confirmed it"),
+    at.UNCONFIRMED: (
+        "jump_unconfirmed",
+        "ahead of the line by more than max_jump, or before its first event, and nothing confirmed it",
+    ),
     at.OVERFULL: ("line_overfull", f"{MAX_WAITING} events of the line wait for its time to move on; it does not"),
     at.UNCORRECTED: ("nothing_to_correct", "no such event of the station is kept; give the line a `revise` time"),
 }

@@ -140,7 +140,8 @@ class PartitionTwin:
     def snapshot(self) -> bytes:
         """The whole state; equal states give equal bytes."""
         engine, sequences = self.engine, self._admission.sequences
-        lines = np.flatnonzero(engine.state.lines[:, at.L_ADMITTED]).tolist()
+        # Repeats and late numbers are counted before the first event is admitted, too.
+        lines = np.flatnonzero(engine.state.lines.any(axis=1)).tolist()
         arrays = [self._admission.held, self._waiting.rows(), *self._revisions.event_arrays()]
         mine = compacted(engine.state, engine.numbers, lines, arrays, engine.memory, engine.texts.all)
         heard = np.flatnonzero(sequences[:, at.Q_MAX])

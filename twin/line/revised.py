@@ -21,7 +21,8 @@ def changes(stood: Sequence[Tables], stand: Sequence[Tables], revision: int, ts:
     found = {}
     for set_name in IDENTITY:
         old, new = _joined(stood, set_name), _joined(stand, set_name)
-        known = Counter(_keys(old, set_name)[1])
+        identities_before, rows_before = _keys(old, set_name)
+        known = Counter(rows_before)
         identities, rows = _keys(new, set_name)
         changed = []
         for k, row in enumerate(rows):
@@ -30,7 +31,7 @@ def changes(stood: Sequence[Tables], stand: Sequence[Tables], revision: int, ts:
             else:
                 changed.append(k)
         there = set(identities)
-        gone = [k for k, identity in enumerate(_keys(old, set_name)[0]) if identity not in there]
+        gone = [k for k, identity in enumerate(identities_before) if identity not in there]
         parts = []
         if new is not None and changed:
             parts.append(_marked(new.take(changed), revision, ts, retracted=False))

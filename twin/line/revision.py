@@ -46,14 +46,23 @@ class Base:
 @dataclass(slots=True)
 class History:
     bases: list[Base]
-    pieces: list[I64] = field(default_factory=list)  # folded events from the first base on, in order
+    before: I64  # folded events from the first base up to the last, in order
+    since: list[I64] = field(default_factory=list)  # and from the last base on
     late: list[Late] = field(default_factory=list)
     corrections: list[Late] = field(default_factory=list)
 
     def events(self) -> I64:
-        if len(self.pieces) != 1:
-            self.pieces = [np.concatenate([np.empty((0, at.N_E), np.int64), *self.pieces])]
-        return self.pieces[0]
+        """All folded events that are kept."""
+        return np.concatenate([self.before, *self.since])
+
+    def add(self, events: I64) -> None:
+        if len(events):
+            self.since.append(events)
+
+    def keep(self, events: I64) -> None:
+        """These and no others, in their order."""
+        before, since = _split(events, self.bases[-1].ts)
+        self.before, self.since = before, [since] if len(since) else []
 
     def due(self) -> int:
         """The first tick at which there is something to revise."""
@@ -96,7 +105,7 @@ class Revisions:
             if self._next_cut(line, history, mine) <= limit:
                 yield from self._stepwise(line, history, mine, limit, revise=True)
                 continue
-            history.pieces.append(mine)
+            history.add(mine)
             plain_events.append(mine)
             plain_lines.append(line)
             plain_until.append(limit)
@@ -108,7 +117,8 @@ class Revisions:
         """The line's history; it begins before the line's first event is folded."""
         history = self.histories.get(line)
         if history is None:
-            history = self.histories[line] = History([Base(0, self._engine.save_line(line, 0))])
+            nothing = np.empty((0, at.N_E), np.int64)
+            history = self.histories[line] = History([Base(0, self._engine.save_line(line, 0))], nothing)
         return history
 
     def _next_cut(self, line: int, history: History, coming: I64) -> int:
@@ -117,9 +127,7 @@ class Revisions:
 
     def _boundary(self, line: int, history: History, coming: I64) -> int:
         """Where the next base is due: on a grid, behind the first event since the last base; sooner if events crowd."""
-        last = history.bases[-1].ts
-        since = [piece[np.searchsorted(piece[:, at.E_TS], last) :] for piece in history.pieces]
-        since = [piece for piece in (*since, coming) if len(piece)]
+        since = [*history.since, coming] if len(coming) else history.since
         if not since:
             return _NEVER
         step = max(int(self._lines[line, at.LC_REVISE_NS]) // _BASES, int(self._lines[line, at.LC_PUBLISH_NS]))
@@ -148,22 +156,22 @@ class Revisions:
         return stamped(tables, {self._engine.plant.lines[k].id: int(numbers[k]) for k in lines if numbers[k]})
 
     def _fold(self, line: int, history: History, events: I64, until: int) -> Tables:
-        history.pieces.append(events)
+        history.add(events)
         return self._engine.run(events, np.array([line]), np.array([until]))
 
     def _new_base(self, line: int, history: History, ts: int) -> None:
         """A late event, as old as `revise` when it comes, waits for the tick behind the line's newest event."""
-        history.bases.append(Base(ts, self._engine.save_line(line, ts)))
-        oldest = ts - int(self._lines[line, [at.LC_REVISE_NS, at.LC_LATENESS_NS, at.LC_PUBLISH_NS]].sum())
         events = history.events()
         times = events[:, at.E_TS]
+        history.bases.append(Base(ts, self._engine.save_line(line, ts)))
+        oldest = ts - int(self._lines[line, [at.LC_REVISE_NS, at.LC_LATENESS_NS, at.LC_PUBLISH_NS]].sum())
         kept = history.bases
         while len(kept) > 1 and (
             kept[1].ts <= oldest or len(times) - int(np.searchsorted(times, kept[0].ts)) > MAX_KEPT
         ):
             kept = kept[1:]
         history.bases = kept
-        history.pieces = [events[np.searchsorted(times, kept[0].ts) :].copy()]
+        history.keep(_split(events, kept[0].ts)[1].copy())
 
     def _revise(self, line: int, history: History, tick: int) -> Iterator[Tables]:
         """Fold again from before the oldest change up to `tick`; the rows that differ."""
@@ -184,20 +192,16 @@ class Revisions:
             return
         k = max(k for k, base in enumerate(history.bases) if base.ts <= changed.min())
         base = history.bases[k]
-        before, after = self._split(was, base.ts)
+        before, after = _split(was, base.ts)
         self._engine.load_line(line, base.state)
         stood = self._engine.run(after, np.array([line]), np.array([tick]))
         self._engine.load_line(line, base.state)
         history.bases = history.bases[: k + 1]
-        history.pieces = [before]
-        _, again = self._split(now.rows, base.ts)
+        history.keep(before)
+        _, again = _split(now.rows, base.ts)
         stands = list(self._stepwise(line, history, again, tick, revise=False))
         self._engine.state.lines[line, at.L_REVISION] += 1
         yield changes([stood], stands, int(self._engine.state.lines[line, at.L_REVISION]), tick)
-
-    def _split(self, rows: I64, ts: int) -> tuple[I64, I64]:
-        n = int(np.searchsorted(rows[:, at.E_TS], ts))
-        return rows[:n], rows[n:]
 
     def _refused(self, line: int, late: list[Late], unmatched: list[Correction]) -> Tables:
         if not late and not unmatched:
@@ -221,7 +225,7 @@ class Revisions:
     def set_event_arrays(self, arrays: list[I64]) -> None:
         for k, line in enumerate(sorted(self.histories)):
             history = self.histories[line]
-            history.pieces = [arrays[2 * k]]
+            history.keep(arrays[2 * k])
             for one, row in zip(history.late, arrays[2 * k + 1], strict=True):
                 one.row = row
 
@@ -241,12 +245,17 @@ class Revisions:
 
     def load(self, saved: dict[int, SavedHistory]) -> None:
         for line, one in saved.items():
-            self.histories[line] = History(
-                [Base(ts, state) for ts, state in one.bases],
-                [np.frombuffer(one.events, np.int64).reshape(-1, at.N_E).copy()],
-                [_late(*late) for late in one.late],
-                [_late(*correction) for correction in one.corrections],
-            )
+            events = np.frombuffer(one.events, np.int64).reshape(-1, at.N_E).copy()
+            history = self.histories[line] = History([Base(ts, state) for ts, state in one.bases], events)
+            history.keep(events)
+            history.late = [_late(*late) for late in one.late]
+            history.corrections = [_late(*correction) for correction in one.corrections]
+
+
+def _split(rows: I64, ts: int) -> tuple[I64, I64]:
+    """Rows before ts, and those at or after it."""
+    n = int(np.searchsorted(rows[:, at.E_TS], ts))
+    return rows[:n], rows[n:]
 
 
 def _late(due: int, row: bytes, value: bytes) -> Late:

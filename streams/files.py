@@ -1,0 +1,27 @@
+"""Small files that are replaced as a whole."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from twin.audit.layout import sync_folder
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write beside, fsync, rename, fsync the folder: after a crash the old file is there or the new one, whole.
+
+    Raises OSError; what is half-written is taken away.
+    """
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
