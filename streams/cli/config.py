@@ -1,14 +1,13 @@
 """`twin config`: what a worker started here would use, and where each value comes from."""
 
 import argparse
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from streams.cli.parser import add_bootstrap, add_json, command, group
+from streams.cli.parser import add_json, command, group
+from streams.cli.worker import add_settings, given
 
 if TYPE_CHECKING:
     from streams.cli.parser import Commands
-
-_ARGUMENTS: Final = ("plant", "audit", "bootstrap", "health_port")
 
 
 def add(commands: "Commands") -> None:
@@ -22,10 +21,7 @@ def add(commands: "Commands") -> None:
         more="Takes the arguments of `twin worker`, and so shows what they would change.\n"
         "TAKTWIN_ variables that set nothing are named at the end: most likely they are misspelt.",
     )
-    parser.add_argument("--plant", metavar="FILE", help="plant file")
-    parser.add_argument("--audit", metavar="FOLDER", help="audit root")
-    add_bootstrap(parser)
-    parser.add_argument("--health-port", type=int, metavar="N", help="port of /alive and /ready; 0: any; -1: none")
+    add_settings(parser)
     add_json(parser)
 
 
@@ -33,7 +29,7 @@ def show(args: argparse.Namespace) -> int:
     from streams.cli import output
     from streams.settings import text, unknown_variables
 
-    rows = _rows({name: getattr(args, name) for name in _ARGUMENTS})
+    rows = _rows(given(args))
     unknown = unknown_variables()
     if args.json:
         output.as_json({"settings": rows, "unknown": unknown})

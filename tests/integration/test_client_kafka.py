@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +20,7 @@ from aiokafka.admin import NewPartitions
 
 import streams.client.reader
 from streams import clock
-from streams.broker import BrokerError, LocalBroker
+from streams.broker import LocalBroker
 from streams.client import Client, ClientError, Line
 from streams.settings import Settings, process_environment
 from streams.topics import admin_client, ensure
@@ -177,17 +177,6 @@ async def test_a_topic_that_is_missing_is_said(broker: LocalBroker) -> None:
     async with Client(bootstrap=broker.bootstrap, prefix="nobody") as client:
         with pytest.raises(ClientError, match="twin topics apply"):
             await anext(client.kpis())
-
-
-@pytest.fixture
-def own_broker(tmp_path: Path) -> Iterator[LocalBroker]:
-    own = LocalBroker(tmp_path / "kafka")
-    try:
-        own.start()
-    except BrokerError as error:
-        pytest.skip(f"no local Kafka: {error}")
-    yield own
-    own.stop()
 
 
 @pytest.mark.slow

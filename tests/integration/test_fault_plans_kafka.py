@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streams.broker import BrokerError, LocalBroker
+from streams.broker import LocalBroker
 from streams.cluster import LocalCluster
 from tests.faults.harness import run
 from tests.faults.inputs import Inputs
@@ -28,13 +28,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
 @pytest.fixture(scope="module")
 def hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
     """A broker that plans may kill."""
-    own = LocalBroker(tmp_path_factory.mktemp("hurt") / "kafka")
-    try:
-        own.start()
-    except BrokerError as error:
-        pytest.skip(f"no local Kafka: {error}")
-    yield own
-    own.stop()
+    with LocalBroker(tmp_path_factory.mktemp("hurt") / "kafka") as own:
+        yield own
 
 
 def test_a_seed_gives_the_same_plan_and_all_kinds_come() -> None:

@@ -4,31 +4,18 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from streams import exits
-from streams.broker import BrokerError, LocalBroker, free_port
+from streams.broker import LocalBroker, free_port
 from streams.settings import Settings
 from streams.topics import ensure
 from tests.support_streams import Worker, check, own_settings, produce, workers
 
 pytestmark = pytest.mark.kafka
-
-
-@pytest.fixture
-def own_broker(tmp_path: Path) -> Iterator[LocalBroker]:
-    """A broker that a test may kill."""
-    own = LocalBroker(tmp_path / "kafka")
-    try:
-        own.start()
-    except BrokerError as error:
-        pytest.skip(f"no local Kafka: {error}")
-    yield own
-    own.stop()
 
 
 @pytest.mark.parametrize("session_s", [3.0, 25.0])

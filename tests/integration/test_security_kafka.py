@@ -14,7 +14,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from streams import exits
-from streams.broker import BrokerError, LocalBroker, free_port
+from streams.broker import LocalBroker, free_port
 from streams.broker_security import BrokerSecurity
 from streams.cli import main
 from streams.security import AccessError, check_access
@@ -43,13 +43,8 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     security = BrokerSecurity(
         protocol="SASL_SSL", port=free_port(), users={USER: PASSWORD}, keystore=authority.keystore("127.0.0.1")
     )
-    broker = LocalBroker(folder / "kafka", security=security)
-    try:
-        broker.start()
-    except BrokerError as error:
-        pytest.skip(f"no local Kafka: {error}")
-    yield Secured(broker, authority, folder)
-    broker.stop()
+    with LocalBroker(folder / "kafka", security=security) as broker:
+        yield Secured(broker, authority, folder)
 
 
 @pytest.fixture
