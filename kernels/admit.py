@@ -53,8 +53,9 @@ SEQ_WINDOW = Q_WORDS * 64
 NO_SEQ = -1
 # Events of one line that may wait for its watermark; more, from a line that does not advance, are refused.
 MAX_WAITING = 1 << 20
-# Suspect jumps of one line that are held; of more the oldest is refused.
-MAX_HELD = 1024
+# Suspect events of one line that are held; of more the oldest is refused. Room for what all stations of the largest
+# line may say in the instant in which it begins.
+MAX_HELD = 4096
 
 
 @hot
@@ -176,9 +177,7 @@ def admit(
         j = held_head[line]
         while j >= 0:
             distance = ts - events[j, E_TS]
-            # All stations of a line may begin in one instant, with more events than can be held.
-            another = distance != 0 or (first and events[i, E_STATION] != events[j, E_STATION])
-            if another and -jump <= distance <= jump:
+            if distance != 0 and -jump <= distance <= jump:
                 confirms = True
             j = held_next[j]
         if not confirms:

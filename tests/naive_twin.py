@@ -53,10 +53,6 @@ class Admission:
         self.admitted.append(e)
         self.newest = e.ts if self.newest is None else max(self.newest, e.ts)
 
-    def confirms(self, e: Ev, h: Ev) -> bool:
-        another = e.ts != h.ts or (self.newest is None and e.station != h.station)
-        return another and abs(e.ts - h.ts) <= self.line.max_jump_ns
-
     def offer(self, e: Ev) -> None:
         verdict = self.number(e) if e.seq >= 0 else None
         if verdict == "duplicate":
@@ -70,7 +66,7 @@ class Admission:
             self.rejected += [("jump_unconfirmed", h.ts) for h in self.held]
             self.held = []
             self.take(e)
-        elif any(self.confirms(e, h) for h in self.held):
+        elif any(0 < abs(e.ts - h.ts) <= self.line.max_jump_ns for h in self.held):
             lowest = e.ts - self.line.max_jump_ns if self.newest is None else 0
             for h in self.held:
                 if lowest <= h.ts <= e.ts + self.line.max_jump_ns:

@@ -17,6 +17,7 @@ from tests.faults.plan import Fault, Plan
 from tests.faults.site import Brokers, Crew, committed, feed
 from twin.audit import layout
 from twin.audit.digest import digest
+from twin.audit.intervals import listed
 from twin.results import SETS
 
 RATE_HZ = 3_000.0
@@ -146,14 +147,17 @@ async def _do(fault: Fault, brokers: Brokers, settings: Settings, crew: Crew) ->
 
 
 async def _settled(settings: Settings, ends: dict[int, int]) -> None:
+    """All committed and all published: a commit whose files were found damaged stands while they are made again."""
     limit = time.monotonic() + _SETTLE_LIMIT_S
     at: dict[int, int] = {}
+    there: dict[int, int] = {}
     while time.monotonic() < limit:
         at = await committed(settings)
-        if all(at.get(partition) == end for partition, end in ends.items()):
+        there = {number: mine[-1].next_offset for number, mine in listed(Path(settings.audit)).items() if mine}
+        if all(at.get(number) == there.get(number, 0) == end for number, end in ends.items()):
             return
         await asyncio.sleep(0.2)
-    raise RuntimeError(f"not settled in {_SETTLE_LIMIT_S} s: committed {at}, ends {ends}")
+    raise RuntimeError(f"not settled in {_SETTLE_LIMIT_S} s: committed {at}, published {there}, ends {ends}")
 
 
 def _compare(settings: Settings, given: Input, outcome: Outcome) -> None:

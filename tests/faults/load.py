@@ -7,11 +7,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.bench import inputs
 from streams.broker import LocalBroker, free_port
 from streams.feed import feed
 from streams.settings import Settings
 from streams.topics import ensure
-from tests.bench import inputs
 from tests.faults.site import committed
 from twin.plant import load
 from twin.plant.model import Plant

@@ -124,13 +124,14 @@ def test_a_jump_far_beyond_the_confirmed_one_stays_out() -> None:
     [
         ([beat(0)], None, []),
         ([beat(0), beat(0)], None, []),
-        ([beat(0), beat(0, 1)], 0, []),  # all stations of a line may begin at once
+        ([beat(0), beat(0, 1)], None, []),
+        ([beat(0), beat(0, 1), beat(1)], 1, []),  # all stations of a line may begin at once
         ([beat(0), beat(JUMP)], JUMP, []),
         ([beat(0), beat(-LATENESS)], 0, []),
         ([beat(0), beat(JUMP + 1)], None, []),
         ([beat(10**9 * S), beat(0), beat(S)], S, [10**9 * S]),  # a clock that was not set yet, ahead
         ([beat(-(10**9) * S), beat(0), beat(S)], S, [-(10**9) * S]),  # or behind
-        ([beat(10**9 * S), beat(10**9 * S), beat(0), beat(0, 1)], 0, [10**9 * S] * 2),
+        ([beat(10**9 * S), beat(10**9 * S), beat(0), beat(1)], 1, [10**9 * S] * 2),
     ],
 )
 def test_the_first_event_of_a_line_needs_another(events: list[Ev], newest: int | None, refused: list[int]) -> None:

@@ -177,21 +177,21 @@ def same_instant(number: int, ts: int = T) -> EventBlock:
 
 def test_a_line_that_never_moves_on_is_bounded_and_moves_on() -> None:
     twin = PartitionTwin(plant(None), 0)
-    first = [twin.fold(block([heartbeat(T)])), twin.fold(same_instant(MAX_WAITING - 1))]
+    first = [twin.fold(block([heartbeat(T), heartbeat(T + 1)])), twin.fold(same_instant(MAX_WAITING - 2))]
     assert [(one.events, one.tables) for one in first] == [(0, {})] * 2
     more = twin.fold(same_instant(10, T + S))
     assert dicts([more], "rejected")[0]["reason"] == "line_overfull"
     assert more.tables["rejected"].num_rows == 10
     last = twin.fold(block([count(60, 5), heartbeat(T + 200 * S)]))
     assert last.events == MAX_WAITING + 1
-    assert [value for minute, value, _, _ in minutes([last], "good")][:2] == [MAX_WAITING - 1, 5]
+    assert [value for minute, value, _, _ in minutes([last], "good")][:2] == [MAX_WAITING - 2, 5]
 
 
 def test_jumps_that_nothing_confirms_are_bounded() -> None:
     model = plant(None, max_jump_ns=60 * S)
     twin = PartitionTwin(model, 0)
     jumps = [heartbeat(T + k * 1_000 * S) for k in range(1, MAX_HELD + 6)]
-    results = [twin.fold(block([state(0, "run"), heartbeat(T), *jumps]))]
+    results = [twin.fold(block([state(0, "run"), heartbeat(T + 1), *jumps]))]
     refused = dicts(results, "rejected")
     assert [(row["reason"], row["ts"]) for row in refused] == [
         ("jump_unconfirmed", T + k * 1_000 * S) for k in range(1, 6)

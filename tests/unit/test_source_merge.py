@@ -78,12 +78,15 @@ def test_a_clock_that_ran_wild_does_not_set_the_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("times", "newest"),
     [
-        ([0, 10_000], 0),  # a jump nobody confirms
-        ([0, 10_000, 10_000], 0),  # the same instant is no confirmation
-        ([0, 10_000, 10_001], 10_001),
-        ([0, 10_001, 10_000], 10_001),
-        ([0, 10_000, 90_000, 10_001], 10_001),
+        ([0, 1, 10_000], 1),  # a jump nobody confirms
+        ([0, 1, 10_000, 10_000], 1),  # the same instant is no confirmation
+        ([0, 1, 10_000, 10_001], 10_001),
+        ([0, 1, 10_001, 10_000], 10_001),
+        ([0, 1, 10_000, 90_000, 10_001], 10_001),
         ([0, 10_000, 1, 10_001], 1),
+        ([90_000, 0, 1], 1),  # a first event nobody confirms
+        ([90_000, 0], 0),  # two: the end of the log confirms the last
+        ([5], 5),
         ([0, 3600, 7200], 7200),
     ],
 )

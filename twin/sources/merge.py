@@ -120,7 +120,6 @@ class Logs:
         ends = []
         for index in np.flatnonzero(self._closing).tolist():
             line, newest = self._plant.lines[index], self._newest[index].value
-            assert newest is not None, "the line has been seen"
             wait = line.lateness_ns + max(station.minor_stop_ns for station in line.stations) + 1
             slot = len(self._plant.stations) + index
             ends.append((newest + wait, index, int(self._next_seq[slot]) if self._numbering[index] else -1))
@@ -131,38 +130,47 @@ class Logs:
 
 
 class Newest:
-    """A line's newest time as the twin sees it: a jump ahead counts once later events confirm it.
+    """A line's newest time as the twin sees it: a jump ahead, or a first event, counts once later events confirm it.
 
     Otherwise the heartbeat at the end of a log would itself confirm a clock that once ran wild.
     """
 
     def __init__(self, line: Line) -> None:
-        self.value: int | None = None
+        self._value: int | None = None
         self._lateness = line.lateness_ns
         self._jump = line.max_jump_ns
         self._held: list[int] = []
 
     def add(self, ts: I64) -> None:
         """The line's next events, in order of arrival."""
-        first = int(ts[0]) if self.value is None else self.value
-        before = np.maximum.accumulate(np.concatenate([[first], ts]))
+        begun = 0
+        while self._value is None and begun < len(ts):
+            self._add(int(ts[begun]))
+            begun += 1
+        ts = ts[begun:]
+        if self._value is None or not len(ts):
+            return
+        before = np.maximum.accumulate(np.concatenate([[self._value], ts]))
         if not self._held and not (ts - before[:-1] > self._jump).any():
-            self.value = int(before[-1])
+            self._value = int(before[-1])
             return
         for time in ts.tolist():
             self._add(time)
 
+    @property
+    def value(self) -> int:
+        """Of a line whose first event nothing has confirmed: that event, so that its log's end confirms it."""
+        return self._held[-1] if self._value is None else self._value
+
     def _add(self, ts: int) -> None:
         # As kernels.admit decides it.
-        if self.value is None:
-            self.value = ts
-        elif ts < self.value - self._lateness:
+        if self._value is not None and ts < self._value - self._lateness:
             return
-        elif ts - self.value <= self._jump:
+        if self._value is not None and ts - self._value <= self._jump:
             self._held = []
-            self.value = max(self.value, ts)
+            self._value = max(self._value, ts)
         elif any(ts != held and abs(ts - held) <= self._jump for held in self._held):
-            self.value = max([ts, *(held for held in self._held if held - ts <= self._jump)])
+            self._value = max([ts, *(held for held in self._held if held - ts <= self._jump)])
             self._held = []
         else:
             self._held.append(ts)
