@@ -3,7 +3,7 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test lint format unit integration faults soak bench audit-deps docs clean
+.PHONY: help demo test lint format unit integration faults soak bench peers audit-deps docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -48,6 +48,17 @@ fuzz: $(READY) ## hostile input for ten minutes (SECONDS, SEED)
 
 bench: $(READY) ## the benchmarks: figures, not a pass or fail
 	@$(BIN)/python -m tests.bench.main
+
+PEERS_READY := .cache/bench-venv/.ready
+
+# An environment of its own: what the product is measured beside is none of its dependencies.
+$(PEERS_READY): pyproject.toml uv.lock | $(READY)
+	@UV_PROJECT_ENVIRONMENT=.cache/bench-venv UV_PYTHON=$(BIN)/python UV_PYTHON_DOWNLOADS=never \
+		$$(uv --version >/dev/null 2>&1 && echo uv || echo .cache/uv/bin/uv) sync --quiet --locked --only-group bench
+	@touch $@
+
+peers: $(READY) $(PEERS_READY) ## what else could do this work, measured beside it: ARGS="NAME ... --events N --json FILE"
+	@$(BIN)/python -m tests.bench.peers.main $(ARGS)
 
 audit-deps: $(READY) ## known vulnerabilities of the locked dependencies; needs the network
 	@./.ci/audit-deps $(ARGS)

@@ -28,6 +28,7 @@ from kernels.layout import (
     L_LATE,
     L_NEWEST,
     L_OLDEST,
+    L_REVISING,
     LATE,
     LC_LATENESS_NS,
     LC_MAX_JUMP_NS,
@@ -37,6 +38,7 @@ from kernels.layout import (
     Q_BITS,
     Q_EPOCH,
     Q_GAPS,
+    Q_LEAP,
     Q_MAX,
     Q_WORDS,
     REVISES,
@@ -53,6 +55,11 @@ SEQ_WINDOW = Q_WORDS * 64
 NO_SEQ = -1
 # Events of one line that may wait for its watermark; more, from a line that does not advance, are refused.
 MAX_WAITING = 1 << 20
+# Late events and corrections of one line that may wait for its next publishing tick.
+MAX_REVISING = 1 << 18
+# A number that leaps further ahead is believed when another one near it follows: one broken number would otherwise make
+# all that the station sends later too old.
+MAX_LEAP = 1 << 20
 # Suspect events of one line that are held; of more the oldest is refused. Room for what all stations of the largest
 # line may say in the instant in which it begins.
 MAX_HELD = 4096
@@ -62,7 +69,8 @@ MAX_HELD = 4096
 def mark_seq(row: I64, epoch: int, seq: int) -> int:
     """Note a sequence number in a sliding window of the last 1,024; ADMITTED, DUPLICATE, LATE or STALE_EPOCH.
 
-    A number further back than the window is LATE: whether it was seen can no longer be told.
+    A number further back than the window is LATE: whether it was seen can no longer be told. One that leaps ahead by
+    more than MAX_LEAP is ADMITTED, and moves the window only when another one near it follows.
     """
     if epoch < row[Q_EPOCH]:
         return STALE_EPOCH
@@ -85,6 +93,23 @@ def mark_seq(row: I64, epoch: int, seq: int) -> int:
             return DUPLICATE
         row[word] |= bit
         return ADMITTED
+    if seq - newest > MAX_LEAP:
+        leap = row[Q_LEAP] - 1
+        if seq == leap:
+            return DUPLICATE
+        near = row[Q_LEAP] > 0 and abs(seq - leap) < SEQ_WINDOW
+        row[Q_LEAP] = 0 if near else seq + 1
+        if near:
+            _move(row, min(seq, leap), newest)
+            _move(row, max(seq, leap), min(seq, leap))
+        return ADMITTED
+    _move(row, seq, newest)
+    return ADMITTED
+
+
+@hot
+def _move(row: I64, seq: int, newest: int) -> None:
+    """Move the window up to `seq`, which lies ahead of the newest number, and mark it."""
     if seq - newest > SEQ_WINDOW:
         for w in range(Q_WORDS):
             row[Q_GAPS] += 64 - _ones(row[Q_BITS + w])
@@ -100,7 +125,6 @@ def mark_seq(row: I64, epoch: int, seq: int) -> int:
             row[word] &= ~bit
     row[Q_BITS + (seq >> 6) % Q_WORDS] |= np.int64(1) << np.int64(seq & 63)
     row[Q_MAX] = seq + 1
-    return ADMITTED
 
 
 @bare
@@ -147,24 +171,15 @@ def admit(
         if refused != ADMITTED:
             verdict[i] = refused
             continue
-        if events[i, E_SEQ] != NO_SEQ:
-            slot = events[i, E_STATION]
-            if slot < 0:
-                slot = station_config.shape[0] + line
-            seen = mark_seq(seqs[slot], events[i, E_EPOCH], events[i, E_SEQ])
-            if seen != ADMITTED:
-                verdict[i] = seen
-                if seen == DUPLICATE:
-                    row[L_DUPLICATES] += 1
-                else:
-                    row[L_LATE] += 1
-                continue
-        if row[L_ADMITTED] > 0 and ts < row[L_NEWEST] - line_config[line, LC_LATENESS_NS]:
-            verdict[i] = _late(row, line_config[line], ts, due, i)
-            continue
         jump = line_config[line, LC_MAX_JUMP_NS]
         first = row[L_ADMITTED] == 0
         if not first and ts - row[L_NEWEST] <= jump:
+            verdict[i] = _number(events[i], row, station_config, seqs)
+            if verdict[i] != ADMITTED:
+                continue
+            if ts < row[L_NEWEST] - line_config[line, LC_LATENESS_NS]:
+                verdict[i] = _late(row, line_config[line], ts, due, i)
+                continue
             j = held_head[line]
             while j >= 0:
                 verdict[j] = UNCONFIRMED
@@ -192,17 +207,38 @@ def admit(
         while j >= 0:
             distance = events[j, E_TS] - ts
             if distance <= jump and not (first and distance < -jump):
-                verdict[j] = _take(row, events[j, E_TS], line_config[line], events[j, E_TYPE], due, j)
+                verdict[j] = _number(events[j], row, station_config, seqs)
+                if verdict[j] == ADMITTED:
+                    verdict[j] = _take(row, events[j, E_TS], line_config[line], events[j, E_TYPE], due, j)
             else:
                 verdict[j] = UNCONFIRMED
             still -= 1
             j = held_next[j]
         held_head[line] = -1
+        verdict[i] = _number(events[i], row, station_config, seqs)
+        if verdict[i] != ADMITTED:
+            continue
         if ts < row[L_NEWEST] - line_config[line, LC_LATENESS_NS]:
             verdict[i] = _late(row, line_config[line], ts, due, i)
         else:
             verdict[i] = _take(row, ts, line_config[line], events[i, E_TYPE], due, i)
     return still
+
+
+@hot
+def _number(event: I64, line: I64, station_config: I64, seqs: I64) -> int:
+    """ADMITTED, or what the event's number says against it. A suspect event's is noted only once it is confirmed."""
+    if event[E_SEQ] == NO_SEQ:
+        return ADMITTED
+    slot = event[E_STATION]
+    if slot < 0:
+        slot = station_config.shape[0] + event[E_LINE]
+    seen = mark_seq(seqs[slot], event[E_EPOCH], event[E_SEQ])
+    if seen == DUPLICATE:
+        line[L_DUPLICATES] += 1
+    elif seen != ADMITTED:
+        line[L_LATE] += 1
+    return int(seen)
 
 
 @hot
@@ -228,6 +264,9 @@ def _late(row: I64, config: I64, ts: int, due: I64, i: int) -> int:
     # Before the line's first event there is no state to begin from.
     if config[LC_REVISE_NS] == 0 or ts < watermark - config[LC_REVISE_NS] or ts < row[L_OLDEST]:
         return LATE
+    if row[L_REVISING] >= MAX_REVISING:
+        return OVERFULL
+    row[L_REVISING] += 1
     due[i] = _tick_after(row[L_NEWEST], config)
     return REVISES
 
@@ -247,6 +286,8 @@ def _take(row: I64, ts: int, config: I64, kind: int, due: I64, i: int) -> int:
     """
     width = max(config[LC_LATENESS_NS], 1)
     newest = max(ts, row[L_NEWEST])
+    if kind == CORRECTION and row[L_REVISING] >= MAX_REVISING:
+        return OVERFULL
     if row[L_ADMITTED] == 0:
         row[L_NEWEST] = newest = ts
         row[L_OLDEST] = ts
@@ -262,6 +303,7 @@ def _take(row: I64, ts: int, config: I64, kind: int, due: I64, i: int) -> int:
     row[L_ADMITTED] += 1
     row[L_BUCKET] += 1
     if kind == CORRECTION:
+        row[L_REVISING] += 1
         due[i] = _tick_after(newest, config)
     return ADMITTED
 

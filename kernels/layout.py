@@ -82,7 +82,8 @@ L_REVISION: Final = 34  # revisions of the line so far
 L_BUCKET_TS: Final = 35  # newest ts when the bucket below began
 L_BUCKET: Final = 36  # events admitted since then
 L_BUCKET_BEFORE: Final = 37  # and in the bucket before, while its events may still wait
-N_L: Final = 38
+L_REVISING: Final = 38  # late events and corrections that wait for their publishing tick
+N_L: Final = 39
 # Columns that admission owns: a fold that is done again leaves them as they are.
 ADMISSION: Final = (
     L_NEWEST,
@@ -94,6 +95,7 @@ ADMISSION: Final = (
     L_BUCKET_TS,
     L_BUCKET,
     L_BUCKET_BEFORE,
+    L_REVISING,
 )
 
 # S: one station.
@@ -127,7 +129,8 @@ CYCLE_READY: Final = 4  # parts are there, the station has not started
 Q_EPOCH: Final = 0
 Q_MAX: Final = 1  # newest seq + 1; 0: none yet
 Q_GAPS: Final = 2  # numbers that left the window unseen
-Q_BITS: Final = 3
+Q_LEAP: Final = 3  # 1 + a number far ahead of all others that is not believed yet; 0: none
+Q_BITS: Final = 4
 Q_WORDS: Final = 16  # 16 x 64 numbers behind the newest are remembered
 N_Q: Final = Q_BITS + Q_WORDS
 

@@ -11,7 +11,7 @@ from aiokafka.structs import ConsumerRecord
 
 from streams import poison
 from streams.store import PartitionState
-from twin.audit.rows import events_with_origin, rejected_table, with_origin
+from twin.audit.rows import events_with_origin, refused_with_origin, rejected_table, with_origin
 from twin.events.block import INTEGER_COLUMNS, EventBlock, Rejected
 from twin.plant.model import Plant
 from twin.wire.decode import Decoder
@@ -25,7 +25,7 @@ class Place(Enum):
 
     DUE = "due"
     OLD = "old"  # folded before: an earlier seek went back further than needed
-    HOLE = "hole"  # the log has nothing in between (transaction markers, compaction, retention): natural
+    HOLE = "hole"  # the log has nothing in between: markers of a transaction, or retention was quicker than we
     LOST = "lost"  # a run went missing between fetch and here: go back, never skip
 
 
@@ -86,8 +86,8 @@ class Processor:
         if rejected:
             state.take("rejected", rejected_table(rejected, *origin))
         if late is not None and late.num_rows:
-            state.take("rejected", with_origin(late, *origin, offsets[-1]))
-            rejected += _as_rejected(late, offsets[-1])
+            state.take("rejected", refused_with_origin(late, *origin))
+            rejected += _as_rejected(late)
         for name, table in tables:
             state.take(name, table)
         state.next = offsets[-1] + 1
@@ -141,10 +141,10 @@ def _without(block: EventBlock, rows: "np.typing.NDArray[np.int64]") -> EventBlo
     return EventBlock(**kept, words=block.words)
 
 
-def _as_rejected(table: pa.Table, offset: int) -> list[Rejected]:
+def _as_rejected(table: pa.Table) -> list[Rejected]:
     times = table.column("ts").cast(pa.int64()).to_pylist()
-    rows = table.select(["reason", "detail", "line", "value"]).to_pylist()
+    rows = table.select(["reason", "detail", "source_offset", "value", "line"]).to_pylist()
     return [
-        Rejected(row["reason"], row["detail"] or "", offset, row["value"], row["line"], ts)
+        Rejected(row["reason"], row["detail"] or "", row["source_offset"], row["value"], row["line"], ts)
         for row, ts in zip(rows, times, strict=True)
     ]

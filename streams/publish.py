@@ -8,6 +8,7 @@ import asyncio
 import functools
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -15,7 +16,6 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 from aiokafka import AIOKafkaProducer, codec
-from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
 from streams import topics
@@ -59,7 +59,9 @@ def json_rows(set_name: str, table: pa.Table) -> Iterator[tuple[str, bytes]]:
         columns[name] = (pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ") if is_time else column).to_pylist()
     for values in zip(*columns.values(), strict=True):
         row = dict(zip(columns, values, strict=True))
-        identity = record_id(set_name, *(row[name] for name in (*IDENTITY[set_name], "revision")))
+        # One revision may take a row back and let it stand again; the two must not pass for the same.
+        taken_back = ["retracted"] if row["retracted"] else []
+        identity = record_id(set_name, *(row[name] for name in (*IDENTITY[set_name], "revision")), *taken_back)
         yield row["line"], msgspec.json.encode({"id": identity, "set": set_name, **row})
 
 
@@ -120,10 +122,13 @@ class Publisher:
     def rejected(self, rejected: Iterable[Rejected], topic: str, partition: int) -> None:
         """Refused records: the bytes as they came, and in the headers why and from where."""
         own = self._settings.topic(topics.REJECTED)
-        for index, one in enumerate(rejected):
+        alike: Counter[tuple[int, str, str, bytes]] = Counter()  # a record may hold the same refused event twice
+        for one in rejected:
             value = one.value[:MOST_REJECTED_BYTES]
+            what = one.offset, one.reason, one.detail, hashlib.sha1(one.value, usedforsecurity=False).digest()
+            alike[what] += 1
             headers: Headers = [
-                ("id", record_id("rejected", topic, partition, one.offset, one.reason, one.detail, index).encode()),
+                ("id", record_id("rejected", topic, partition, *what, alike[what]).encode()),
                 ("reason", one.reason.encode()),
                 ("detail", one.detail.encode("utf-8", "replace")[:4096]),
                 ("source_topic", topic.encode()),
@@ -203,7 +208,7 @@ class Publisher:
             (topic, partition), builder, done = await self._ready.get()
             try:
                 sent = await self._producer.send_batch(builder, topic, partition=partition)
-            except KafkaError as error:
+            except Exception as error:  # whatever has ended the producer: a sender that ends with it would say nothing
                 done.set_exception(error)
             else:
                 sent.add_done_callback(functools.partial(_pass_on, done))

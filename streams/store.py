@@ -16,7 +16,7 @@ from streams.snapshots import Head, Snapshot, SnapshotError, SnapshotStore, is_i
 from streams.transport import Assigned
 from twin.audit import AuditError, layout, models
 from twin.audit.intervals import Interval
-from twin.audit.rows import rejected_table
+from twin.audit.rows import check_rows, rejected_table
 from twin.audit.writer import GENESIS, AuditWriter, Manifest
 from twin.events.block import EventBlock, Rejected
 from twin.line import snapshot as line_snapshot
@@ -70,6 +70,7 @@ class PartitionState:
     def take(self, set_name: str, table: pa.Table) -> None:
         """Keep rows for the audit. The writer itself is used by the checkpoint's thread only."""
         if table.num_rows:
+            check_rows(set_name, table)  # here a fault still belongs to the record that was folded
             self.rows.append((set_name, table))
             self.bytes += table.nbytes
 
@@ -148,20 +149,11 @@ class PartitionStore:
                 "deleted and made anew. Use a new group, state folder and audit root for a new topic"
             )
         if state.next < assigned.log_start:
-            self._step_over(where, state, assigned)
+            step_over(state, assigned.log_start)
         state.partitions = assigned.partitions
         if not state.manifests:
             discard_staged(self._audit, tp.partition, state.first)
         return state
-
-    def _step_over(self, where: str, state: PartitionState, assigned: Assigned) -> None:
-        """Offsets that retention has taken: said in the log, counted for /ready, and in the audit for good."""
-        state.deleted = assigned.log_start - state.next
-        detail = f"offsets {state.next} to {assigned.log_start - 1} were deleted by retention before they were read"
-        log.error("%s: %s; keep the topic longer than a worker may be away", where, detail)
-        lost = [Rejected(DELETED, detail, assigned.log_start - 1, b"", None)]
-        state.take("rejected", rejected_table(lost, state.tp.topic, state.tp.partition))
-        state.next = assigned.log_start
 
     def _named(self, where: str, tp: TP, assigned: Assigned) -> Snapshot | None:
         """The snapshot the commit names; None, said loudly, when there is none to be used."""
@@ -224,6 +216,12 @@ class PartitionStore:
         published = recovery.intervals(self._audit, tp.partition)
         end = published[-1].next_offset if published else 0
         known = self.snapshots.ids(tp.partition)
+        if committed and is_id(assigned.metadata) and not published and not known:
+            raise StateError(
+                f"{where}: the group stands at {committed}, but neither {self._audit} nor {self.snapshots.folder} "
+                "holds anything of this partition: is this the right audit root, and is it mounted? To begin anew, "
+                "take a new group"
+            )
         ours = bool(known) if committed is None else is_id(assigned.metadata) and end <= committed
         self._check_neighbours(where, tp, assigned)
         if ours and published:
@@ -343,6 +341,16 @@ class PartitionStore:
         next_offset, identity = committed
         self.snapshots.collect(state.tp.partition, identity, self._keep)
         discard_staged(self._audit, state.tp.partition, next_offset)
+
+
+def step_over(state: PartitionState, log_start: int) -> None:
+    """Offsets that retention has taken: said in the log, counted for /ready, and in the audit for good."""
+    topic, partition = state.tp
+    detail = f"offsets {state.next} to {log_start - 1} were deleted by retention before they were read"
+    log.error("%s/%d: %s; keep the topic longer than a worker may be away", topic, partition, detail)
+    state.take("rejected", rejected_table([Rejected(DELETED, detail, log_start - 1, b"", None)], topic, partition))
+    state.deleted += log_start - state.next
+    state.next = log_start
 
 
 def discard_staged(audit: Path, partition: int, next_offset: int) -> None:

@@ -192,6 +192,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             found[ensure_TP(tp)] = Assigned(offset, metadata, starts[tp], ends[tp], numbers[tp.topic])
         return found
 
+    async def log_start(self, tp: TP) -> int:
+        return await self.call_thread(self._log_start, tp)  # type: ignore[no-any-return]  # as above
+
+    async def _log_start(self, tp: TP) -> int:
+        where = TopicPartition(tp.topic, tp.partition)
+        return int((await self._ensure_consumer().beginning_offsets([where]))[where])
+
     async def commit_fenced(self, offsets: Mapping[TP, tuple[int, str]], token: Token, limit_s: float) -> Committed:
         return await self.call_thread(self._commit_fenced, offsets, token, limit_s)  # type: ignore[no-any-return]  # Any
 
@@ -258,6 +265,10 @@ class Consumer(driver.Consumer):
     ) -> Committed:
         """Commit {partition: (offset, metadata)} once, or not at all."""
         return await self._thread.commit_fenced(offsets, token, limit_s)
+
+    async def log_start(self, tp: TP) -> int:
+        """The first offset that the broker still has. Raises KafkaError."""
+        return await self._thread.log_start(tp)
 
     async def perform_seek(self) -> None:
         """Called by Faust once or more per rebalance, also while it stops and beside a running checkpoint.

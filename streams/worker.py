@@ -27,7 +27,7 @@ from streams.publish import Publisher, PublishError
 from streams.security import AccessError, check_access
 from streams.settings import Settings, SettingsError, unknown_variables
 from streams.snapshots import SnapshotError, SnapshotStore
-from streams.store import PartitionState, PartitionStore, StateError, Twin
+from streams.store import PartitionState, PartitionStore, StateError, Twin, step_over
 from streams.topics import EVENTS
 from streams.transport import Assigned, Run, Token
 from twin.audit import AuditError
@@ -177,6 +177,8 @@ class TwinWorker:
             log.warning("%s: due %d, but records begin at %d: reading again", tp, state.next, run[0].offset)
             self._reseek()
             return
+        if kind is Place.HOLE and not await self._step_over_deleted(state):
+            return
         for part in state.parts(run):
             while part and part[-1].offset >= state.next:
                 self._fold(state, part)
@@ -186,6 +188,22 @@ class TwinWorker:
             await self._compare(state)
             if self.checkpoints.states.get(tp) is not state:  # lost while comparing
                 return
+
+    async def _step_over_deleted(self, state: PartitionState) -> bool:
+        """Before the first run behind a hole: aiokafka goes on at the log's start when its position was deleted, and
+        says so to nobody. False: the run is not to be folded.
+        """
+        try:
+            start = await self.app.twin_consumer.log_start(state.tp)
+        except KafkaError as error:
+            log.warning("%s: where the log begins is not known (%s): reading again", state.tp, error)
+            self._reseek()
+            return False
+        if self.checkpoints.states.get(state.tp) is not state:
+            return False
+        if start > state.next:
+            step_over(state, start)
+        return True
 
     async def _hold_back(self, state: PartitionState) -> None:
         """Wait while the disk or the broker is slower than the fold; what they have not taken yet is in memory."""
@@ -211,10 +229,11 @@ class TwinWorker:
             if piece.aside is not None:
                 folded = self._processor.set_aside(state, piece.records[0], piece.aside)
                 self.counts["set_aside"] += 1
+                self._send(state, folded)
             else:
                 with notes.folding(piece):
                     folded = self._processor.fold(state, piece.records)
-            self._send(state, folded)
+                    self._send(state, folded)
             if folded.records < len(piece.records):  # too much for one go
                 break
         notes.folded()

@@ -12,6 +12,7 @@ from twin.plant.model import Line
 
 CalendarAt = Callable[[int], tuple[int, str | None, str]]  # class or -1, shift, day
 SEQ_WINDOW = 1_024
+MAX_LEAP = 1 << 20
 
 
 @dataclass
@@ -20,6 +21,7 @@ class Numbered:
     first: int
     newest: int
     seen: set[int]
+    leap: int | None = None
 
 
 class Admission:
@@ -45,21 +47,34 @@ class Admission:
             return "late"
         if e.seq in known.seen or e.seq < known.first:
             return "duplicate"
+        if e.seq > known.newest + MAX_LEAP:
+            if e.seq == known.leap:
+                return "duplicate"
+            if known.leap is None or abs(e.seq - known.leap) >= SEQ_WINDOW:
+                known.leap = e.seq
+                return None
+            known.seen.add(known.leap)
+            known.newest, known.leap = known.leap, None
         known.seen.add(e.seq)
         known.newest = max(known.newest, e.seq)
         return None
+
+    def numbered(self, e: Ev) -> bool:
+        verdict = self.number(e) if e.seq >= 0 else None
+        if verdict == "duplicate":
+            self.duplicates += 1
+        elif verdict is not None:
+            self.rejected.append((verdict, e.ts))
+        return verdict is None
 
     def take(self, e: Ev) -> None:
         self.admitted.append(e)
         self.newest = e.ts if self.newest is None else max(self.newest, e.ts)
 
     def offer(self, e: Ev) -> None:
-        verdict = self.number(e) if e.seq >= 0 else None
-        if verdict == "duplicate":
-            self.duplicates += 1
-        elif verdict is not None:
-            self.rejected.append((verdict, e.ts))
-        elif self.newest is not None and e.ts <= self.newest + self.line.max_jump_ns:
+        if self.newest is not None and e.ts <= self.newest + self.line.max_jump_ns:
+            if not self.numbered(e):
+                return
             if e.ts < self.newest - self.line.lateness_ns:
                 self.rejected.append(("late", e.ts))
                 return
@@ -70,11 +85,14 @@ class Admission:
             lowest = e.ts - self.line.max_jump_ns if self.newest is None else 0
             for h in self.held:
                 if lowest <= h.ts <= e.ts + self.line.max_jump_ns:
-                    self.take(h)
+                    if self.numbered(h):
+                        self.take(h)
                 else:
                     self.rejected.append(("jump_unconfirmed", h.ts))
             self.held = []
-            if e.ts < self.newest - self.line.lateness_ns:
+            if not self.numbered(e):
+                return
+            if self.newest is not None and e.ts < self.newest - self.line.lateness_ns:
                 self.rejected.append(("late", e.ts))
             else:
                 self.take(e)

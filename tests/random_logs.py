@@ -106,7 +106,7 @@ _TOPICS: Final = (
     ("order", "cycle", "cycle", "cycle"),
     ("counter", "order"),
 )
-_SEQS: Final = ("next", "next", "next", "none", "same", "gap", "old", "restart", "back")
+_SEQS: Final = ("next", "next", "next", "none", "same", "gap", "old", "restart", "back", "leap", "broken")
 
 
 @st.composite
@@ -139,12 +139,14 @@ def logs(draw: st.DrawFn, links: bool, cycles: bool, lines: int = 1, size: int =
         epoch, seq = seqs.get((line, station), (0, 0))
         if numbered == "restart":
             epoch, seq = epoch + 1, 0
-        elif numbered in ("next", "gap"):
-            seq += 1 if numbered == "next" else 400 + value
-        if numbered in ("next", "gap", "restart"):
+        elif numbered in ("next", "gap", "leap"):
+            seq += {"next": 1, "gap": 400 + value, "leap": 1_048_570 + 2 * value}[numbered]
+        if numbered in ("next", "gap", "leap", "restart"):
             seqs[line, station] = epoch, seq
         if numbered == "old":
             seq = max(0, seq - 300 * value)
+        if numbered == "broken":
+            seq += 10**12 + 600 * value
         if numbered == "back":
             epoch = max(0, epoch - 1)
         events.append(event if numbered == "none" else event._replace(epoch=epoch, seq=seq))

@@ -1,21 +1,38 @@
-"""The range of an integer column of a Parquet file, from its values.
+"""Questions about whole columns."""
 
-Not from the statistics of the footer, which would be quicker: over damaged ones Arrow 26 ends the process (an exception
-of C++ that nobody catches, found by fuzzing).
-"""
-
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 
 def value_range(parquet: pq.ParquetFile, column: str) -> tuple[int, int] | None:
-    """Least and greatest value, times in ns; None: there is none. Raises OSError, pa.ArrowException."""
+    """Least and greatest value, times in ns; None: there is none. Raises OSError, pa.ArrowException.
+
+    Not from the statistics of the footer, which would be quicker: over damaged ones Arrow 26 ends the process (an
+    exception of C++ that nobody catches, found by fuzzing).
+    """
     found: list[int] = []
     for group in range(parquet.num_row_groups):
         values: Any = parquet.read_row_group(group, columns=[column]).column(0).cast(pa.int64())
         limits: Any = pc.min_max(values)
         found += [v for v in (limits["min"].as_py(), limits["max"].as_py()) if v is not None]
     return (min(found), max(found)) if found else None
+
+
+def in_order(keys: Sequence[npt.NDArray[np.int64]]) -> bool:
+    """Whether rows rise or stay by these keys of one length, the first the most important."""
+    tied: npt.NDArray[np.intp] | None = None
+    for key in keys:
+        before, after = (key[:-1], key[1:]) if tied is None else (key[tied], key[tied + 1])
+        if (after < before).any():
+            return False
+        same = np.flatnonzero(after == before)
+        tied = same if tied is None else tied[same]
+        if not tied.size:
+            break
+    return True

@@ -10,7 +10,7 @@ from typing import Final
 import pyarrow as pa
 
 from twin.audit import AuditError, layout, models, read
-from twin.audit.rows import events_with_origin, rejected_table, with_origin
+from twin.audit.rows import events_with_origin, refused_with_origin, rejected_table, with_origin
 from twin.audit.writer import AuditWriter
 from twin.events.block import EventBlock, Rejected
 from twin.line import PartitionTwin
@@ -122,7 +122,10 @@ class _Replay:
         self._add("events", events_with_origin(events, TOPIC, PARTITION, block.offset))
         results = self._twin.fold(block)
         for set_name, table in results.tables.items():
-            self._add(set_name, with_origin(table, TOPIC, PARTITION, int(block.offset[-1])))
+            if set_name == "rejected":
+                self._add(set_name, refused_with_origin(table, TOPIC, PARTITION))
+            else:
+                self._add(set_name, with_origin(table, TOPIC, PARTITION, int(block.offset[-1])))
         self.report.events += len(block)
         self.report.duplicates += results.duplicates
         self.report.late += results.late

@@ -169,6 +169,9 @@ REJECTED: Final = pa.schema(
     ]
 )
 
+# What a fold refuses, on its way to `rejected`: each with the offset of its own record, which may have come long ago.
+REFUSED: Final = pa.schema([*(field for field in REJECTED if field.name not in ORIGIN), REJECTED.field(ORIGIN[2])])
+
 # What makes a row of results itself; of several with one identity the highest revision counts.
 IDENTITY: Final = {
     "states": ("line", "station", "start", "model"),

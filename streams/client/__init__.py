@@ -18,7 +18,19 @@ import msgspec
 from streams import topics
 from streams.client.reader import ClientError, Reader, Records
 from streams.client.recent import Recent
-from streams.client.records import Alert, Bottleneck, Head, Kpi, Line, Nanoseconds, Refused, Row, decoder, refused
+from streams.client.records import (
+    Alert,
+    Bottleneck,
+    Head,
+    Kpi,
+    Line,
+    Nanoseconds,
+    Refused,
+    Row,
+    decoder,
+    number_of,
+    refused,
+)
 from streams.publish import record_id
 from streams.security import AccessError, check_access
 from streams.settings import Secret, Settings
@@ -114,9 +126,9 @@ class Client:
         recent = self._recent()
         async for place, records in self._read(topics.REJECTED, start):
             for record in records:
-                one = _read_as(refused, record)
-                if one is not None and recent[place.partition].is_news(int(one.id, 16)):
-                    yield one
+                found = _read_as(_refused, record)
+                if found is not None and recent[place.partition].is_news(found[1]):
+                    yield found[0]
 
     async def _rows(
         self, topic: str, set_name: str, kind: type[R], line: str | None, start: str | int, latest: bool
@@ -153,23 +165,34 @@ def _is_of(record: Any, line: str | None) -> bool:
     return line is None or record.key == line.encode()
 
 
+def _head(record: Any) -> tuple[Head, int]:
+    head: Head = _HEAD.decode(record.value or b"")
+    return head, number_of(head.id)
+
+
+def _refused(record: Any) -> tuple[Refused, int]:
+    one = refused(record)
+    return one, number_of(one.id)
+
+
 def _news(recent: Recent, records: Records, set_name: str, line: str | None, latest: bool) -> Records:
     """The records of one fetch that were not seen before. In the order in which they came."""
     found: dict[int, Any] = {}
     for record in records:
         if not _is_of(record, line):
             continue
-        head = _read_as(lambda r: _HEAD.decode(r.value or b""), record)
-        if head is None or head.set != set_name:
+        known = _read_as(_head, record)
+        if known is None or known[0].set != set_name:
             continue
+        head, number = known
         if latest:
             key = int(record_id(set_name, *(getattr(head, name) for name in IDENTITY[set_name])), 16)
             # Of equal revisions the one that stands counts, whichever comes first.
             if recent.is_news(key, 2 * head.revision + (not head.retracted)):
                 found.pop(key, None)  # a revision replaces the row and takes its own place in the order
                 found[key] = record
-        elif recent.is_news(key := int(head.id, 16)):
-            found[key] = record
+        elif recent.is_news(number):
+            found[number] = record
     return list(found.values())
 
 
@@ -177,6 +200,7 @@ def _read_as(read: Callable[[Any], T], record: Any) -> T | None:
     """None, and a warning, for what the twin has not written: it must not stop its readers for ever."""
     try:
         return read(record)
-    except (msgspec.MsgspecError, KeyError, ValueError) as error:
+    # RecursionError: JSON nested so deep that msgspec gives up.
+    except (msgspec.MsgspecError, KeyError, ValueError, RecursionError) as error:
         log.warning("%s/%d at %d is not a record of the twin: %s", record.topic, record.partition, record.offset, error)
         return None

@@ -196,9 +196,21 @@ def decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
     return msgspec.json.Decoder(kind, dec_hook=_time_or_error)
 
 
+def number_of(identity: str) -> int:
+    """An id as a number, which takes half the memory of its text. Raises ValueError."""
+    try:
+        return int(identity, 16)
+    except ValueError:
+        raise ValueError(f"id {identity!r} is not of hexadecimal digits") from None
+
+
 def refused(record: ConsumerRecord[Any, Any]) -> Refused:
     """Of a record of the topic of refusals. Raises KeyError or ValueError where its headers are not the twin's."""
-    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    headers = {}
+    for name, value in record.headers:
+        if value is None:
+            raise ValueError(f"header {name} is null")
+        headers[name] = value.decode("utf-8", "replace")
     truncated = headers.get("truncated_from_bytes")
     return Refused(
         id=headers["id"],

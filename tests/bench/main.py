@@ -27,11 +27,11 @@ from rich.table import Table
 
 from kernels.fold import fold
 from streams import topics
+from streams.bench import inputs
 from streams.broker import LocalBroker, free_port
 from streams.feed import feed
 from streams.fleet import Fleet
 from streams.settings import Settings
-from tests.bench import inputs
 from twin.events.block import EventBlock, Rejected
 from twin.line import PartitionTwin
 from twin.line import engine as module
@@ -187,9 +187,9 @@ def events_seen(settings: Settings) -> int:
 
 
 def stock_rate(bootstrap: str, topic: str, events: int) -> float:
-    script = str(Path(__file__).with_name("stock_faust.py"))
+    script = str(Path(__file__).parent / "peers" / "programs" / "faust_agent.py")
     done = subprocess.run(  # noqa: S603  our own script
-        [sys.executable, script, bootstrap, topic, str(events)],
+        [sys.executable, script, bootstrap, topic, str(events), "msgspec"],
         capture_output=True,
         text=True,
         check=False,

@@ -1,6 +1,7 @@
 """Starts at which group, snapshots, topic and audit do not simply agree: each is mended with proof, or refused."""
 
 import asyncio
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,6 +152,30 @@ async def test_topic_truncated_below_the_committed_offset(settings: Settings, tm
     audited = sorted(zip(events["source_partition"].to_pylist(), events["source_offset"].to_pylist(), strict=True))
     expected = [(p, o) for p in ends for o in (*range(before.get(p, 0)), *range(cut.get(p, 0), ends[p]))]
     assert audited == sorted(expected)
+
+
+async def test_retention_that_is_quicker_than_a_running_worker(settings: Settings, tmp_path: Path) -> None:
+    before = {p: offset for p, (offset, _) in (await committed(settings)).items()}
+    with workers() as started:
+        worker = Worker(settings, tmp_path / "w.log")
+        started.append(worker)
+        await asyncio.to_thread(worker.wait_ready, 4)
+        worker.process.send_signal(signal.SIGSTOP)
+        await produce(settings, 400, 400)
+        ends = {p: len(records) for p, records in (await read_all(settings, "events")).items()}
+        cut = {p: offset + (ends[p] - offset) // 2 for p, offset in before.items()}
+        await _delete_before(settings, cut)
+        worker.process.send_signal(signal.SIGCONT)
+        await settled(settings)
+        deleted = {int(p): one["deleted_by_retention"] for p, one in worker.report()["partitions"].items()}
+        assert sum(deleted.values()) > 100
+        assert await asyncio.to_thread(worker.end) == exits.OK, worker.log()
+    # What one fetch had brought already, it has read.
+    assert all(number <= cut[p] - before[p] for p, number in deleted.items())
+    events = ds.dataset(Path(settings.audit) / "events", partitioning="hive").to_table()
+    audited = sorted(zip(events["source_partition"].to_pylist(), events["source_offset"].to_pylist(), strict=True))
+    lost = {(p, o) for p, number in deleted.items() for o in range(cut[p] - number, cut[p])}
+    assert audited == sorted({(p, o) for p in ends for o in range(ends[p])} - lost)
 
 
 async def test_topic_with_more_partitions(settings: Settings, tmp_path: Path) -> None:

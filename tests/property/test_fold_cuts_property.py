@@ -1,6 +1,7 @@
 """However the log is cut into blocks, and whenever the twin is saved and read again: the same rows, the same bytes."""
 
 import itertools
+from collections import Counter
 from typing import Any
 
 from hypothesis import given, settings
@@ -62,15 +63,24 @@ def test_any_cut(
     assert unsaved == whole
 
 
+def without_offsets(found: dict[str, Any]) -> dict[str, Any]:
+    """Alone, a line's events have other places in the log."""
+    refused = found.get("rejected", {})
+    bare: Counter[Any] = Counter()
+    for row, number in refused.items():
+        bare[row[:-1]] += number
+    return found | ({"rejected": bare} if refused else {})
+
+
 @settings(max_examples=60)
 @given(st.data(), st.booleans(), st.booleans())
 def test_other_lines_change_nothing(data: st.DataObject, links: bool, calendar: bool) -> None:
     plant = small_plant(links, calendar, False, 3)
     events = ended(data.draw(logs(links, True, 3)))
-    together = multisets(in_blocks(plant, events, [], False)[1])
+    together = without_offsets(multisets(in_blocks(plant, events, [], False)[1]))
     apart: dict[str, Any] = {}
     for line in range(3):
         mine = [e for e in events if e.line == line]
-        for name, rows in multisets(in_blocks(plant, mine, [], False)[1]).items():
+        for name, rows in without_offsets(multisets(in_blocks(plant, mine, [], False)[1])).items():
             apart[name] = apart.get(name, type(rows)()) + rows
     assert together == apart

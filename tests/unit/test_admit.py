@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kernels import codes
-from kernels.admit import SEQ_WINDOW, mark_seq
+from kernels.admit import MAX_LEAP, SEQ_WINDOW, mark_seq
 from kernels.layout import ADMITTED, DUPLICATE, L_NEWEST, LATE, N_Q, Q_GAPS, STALE_EPOCH
 from tests.support_fold import Ev, S, block, dicts, heartbeat, multisets, one_line
 from twin.line import PartitionTwin, Results
@@ -42,6 +42,13 @@ def reasons(results: Results) -> list[tuple[str, int]]:
         ([(0, 0), (0, 1_025), (0, 1), (0, 2)], [ADMITTED, ADMITTED, LATE, ADMITTED]),
         ([(0, 0), (0, 10**15), (0, 10**15 - 1_023), (0, 10**15)], [ADMITTED, ADMITTED, ADMITTED, DUPLICATE]),
         ([(1, 7), (2, 0), (1, 8), (2, 0), (2, 1)], [ADMITTED, ADMITTED, STALE_EPOCH, DUPLICATE, ADMITTED]),
+        # One broken number moves nothing, and its repeat is known; a second one near it is believed.
+        ([(0, 5), (0, 10**15), (0, 6), (0, 10**15), (0, 6)], [ADMITTED, ADMITTED, ADMITTED, DUPLICATE, DUPLICATE]),
+        ([(0, 5), (0, 10**15), (0, 10**12), (0, 6)], [ADMITTED, ADMITTED, ADMITTED, ADMITTED]),
+        ([(0, 5), (0, 10**15), (0, 10**15 + 1), (0, 6)], [ADMITTED, ADMITTED, ADMITTED, LATE]),
+        ([(0, 5), (0, 5 + MAX_LEAP), (0, 6)], [ADMITTED, ADMITTED, LATE]),
+        ([(0, 5), (0, 6 + MAX_LEAP), (0, 6)], [ADMITTED, ADMITTED, ADMITTED]),
+        ([(0, 5), (0, 2**63 - 1), (0, 6), (0, 2**63 - 1)], [ADMITTED, ADMITTED, ADMITTED, DUPLICATE]),
     ],
 )
 def test_sequence_numbers(numbers: list[tuple[int, int]], verdicts: list[int]) -> None:
@@ -57,6 +64,21 @@ def test_gaps_are_numbers_that_left_the_window_unseen(step: int) -> None:
         assert mark_seq(row, 0, seq) == ADMITTED
     lost = [n for n in range(1_000, seen[-1] - SEQ_WINDOW + 1) if (n - 1_000) % step]
     assert row[Q_GAPS] == len(lost)
+
+
+@pytest.mark.parametrize("broken", [{"epoch": 2 * 10**18, "seq": 0}, {"epoch": 1, "seq": 10**15}])
+def test_a_suspect_events_number_is_not_noted(broken: dict[str, int]) -> None:
+    """The clock of a gateway that boots is often wrong together with all that is made from it."""
+    good = [beat(k * S, epoch=1, seq=k) for k in range(6)]
+    _, results = folded([*good[:3], beat(10**9 * S, **broken), *good[3:], beat(60 * S, epoch=1, seq=6)])
+    assert reasons(results) == [("jump_unconfirmed", 10**9 * S)]
+    assert results.events == 6
+
+
+def test_a_repeat_of_a_suspect_event_is_found_when_it_is_confirmed() -> None:
+    jump = beat(1_000 * S, seq=9)
+    _, results = folded([beat(-S), beat(0), jump, jump, beat(1_001 * S, seq=10), beat(1_020 * S, seq=11)])
+    assert (results.duplicates, results.events, reasons(results)) == (1, 4, [])
 
 
 def test_a_repeat_is_counted_and_leaves_no_row() -> None:

@@ -112,6 +112,25 @@ def test_a_row_that_came_back_before_the_next_revision_stands(tmp_path: Path) ->
     assert _good(tmp_path, None) == [21]
 
 
+@pytest.mark.parametrize(
+    ("at", "expected"), [(T0 + 3 * HOUR_NS, [10]), (T0 + 5 * HOUR_NS - 1, [10]), (T0 + 5 * HOUR_NS, [21])]
+)
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_row_that_came_back_is_not_believed_before_its_retraction(
+    tmp_path: Path, number: int, at: int, expected: list[int]
+) -> None:
+    """`number`: of the row that came back; above that of its retraction where the line was revised elsewhere since."""
+    again = _kpi(0, 21, number) | {"revised": None}
+    _write(tmp_path, [_kpi(0, 10)], [_kpi(0, 10, 2, retracted=True)], [again])
+    assert _good(tmp_path, at) == expected
+
+
+def test_a_first_row_of_a_line_that_was_revised_counts_from_its_end(tmp_path: Path) -> None:
+    _write(tmp_path, [_kpi(0, 10)], [_kpi(0, 20, 1)], [_kpi(4, 14, 1) | {"revised": None}])
+    assert _good(tmp_path, T0 + 5 * HOUR_NS - 1) == [20]
+    assert _good(tmp_path, T0 + 5 * HOUR_NS) == [20, 14]
+
+
 def test_an_empty_root_has_the_same_views(tmp_path: Path) -> None:
     for at in (None, T0):
         assert query(tmp_path, "SELECT * FROM alerts, alerts_revisions", as_of_ns=at).num_rows == 0

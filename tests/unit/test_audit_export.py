@@ -1,16 +1,18 @@
 """A proof taken elsewhere: complete by itself, safe to open, and damaged ones found."""
 
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from tests.support_audit import flip
 from tests.support_generated import START_NS, plant_text, values
-from tests.support_proof import by_partition, chain, example, live, name
+from tests.support_proof import by_partition, chain, check, example, live, name
 from twin.audit import AuditError, bundle
 from twin.audit.bundle import MANIFEST, Manifest, opened
 from twin.audit.export import export
@@ -89,6 +91,43 @@ def test_it_begins_where_the_plant_was_changed(tmp_path: Path) -> None:
     assert again.sound
 
 
+def test_days_that_are_moved_away_break_the_root_and_not_the_copy(tmp_path: Path) -> None:
+    """What docs/operating.md says of removing published files."""
+    root, copy = tmp_path / "audit", tmp_path / "copy"
+    plant = loads(plant_text(1, 2), "p.toml")
+    live(root, plant, {0: by_partition(values(1, 2, 3600), ["line-0"])[0]}, each=2000)
+    export(root, "line-0", START_NS, START_NS + HOUR_NS, tmp_path / "proof.zip")
+    shutil.copytree(root, copy)
+    for folder in root.glob("*/date=2026-01-01"):
+        shutil.rmtree(folder)
+    assert published(root, "kpis"), "every day was taken: the test cannot fail"
+    report = check(root)
+    assert "the files of offsets 0 to" in str(report.differences[0])
+    assert not recompute(root).sound
+    assert all(one.sound for one in (*checked(tmp_path / "proof.zip"), check(copy), recompute(copy)))
+    shutil.copytree(copy, root, dirs_exist_ok=True)
+    assert check(root).sound
+    assert recompute(root).sound
+
+
+@pytest.mark.parametrize(
+    "change", [{"line": "line-7"}, {"start": "1999-01-01T00:00:00Z"}, {"made_by": "x"}, {"after": "0" * 64}]
+)
+def test_a_manifest_describes_what_nothing_in_the_export_can_prove(
+    root: Path, tmp_path: Path, change: dict[str, str]
+) -> None:
+    """What docs/proof.md says that `verify` does not find: should it ever, the sentence is to be changed."""
+    export(root, "line-0", START_NS, START_NS + HOUR_NS // 2, tmp_path / "proof")
+    path = tmp_path / "proof" / MANIFEST
+    manifest = msgspec.json.decode(path.read_bytes())
+    if "after" in change:
+        manifest["partitions"][0]["after"][0]["sha256"] = change["after"]
+    else:
+        manifest.update(change)
+    path.write_bytes(msgspec.json.encode(manifest))
+    assert checked(tmp_path / "proof")[0].sound
+
+
 def test_what_cannot_be_exported(root: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     with pytest.raises(AuditError, match="exists"):
@@ -140,9 +179,62 @@ def test_a_manifest_changed(root: Path, tmp_path: Path) -> None:
     path.write_text(text.replace('"format": 1', '"format": 2'))
     with pytest.raises(AuditError, match="has format 2, this code reads 1"):
         checked(tmp_path / "proof")
+    for partitions in ([], [part, part]):
+        path.write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, partitions=partitions)))
+        with pytest.raises(AuditError, match="names no partition, or one twice"):
+            checked(tmp_path / "proof")
     path.write_text(text[:-20])
     with pytest.raises(AuditError, match="cannot be read"):
         checked(tmp_path / "proof")
+
+
+Change = Callable[[dict[str, Any]], object]  # of the manifest's only partition
+
+
+@pytest.mark.parametrize(
+    ("change", "file", "what"),
+    [
+        (lambda part: part["files"][2].update(sha256="0" * 64), 2, rf"{MANIFEST} names it with SHA-256 0{{64}} and"),
+        (
+            lambda part: part["files"][2].update(bytes=7),
+            2,
+            rf"{MANIFEST} names it with SHA-256 \w{{64}} and 7 bytes, it",
+        ),
+        (
+            lambda part: part["files"][2].update(path="events/x.parquet"),
+            None,
+            f"{MANIFEST} names it, but it is not there",
+        ),
+        (lambda part: part["files"].pop(2), 2, f"is there, but {MANIFEST} does not name it"),
+        (lambda part: part["files"].append(part["files"][0]), None, "names a file twice, or not in the order"),
+        (lambda part: part["files"].reverse(), None, "names a file twice, or not in the order"),
+        (lambda part: part.update(topic="other"), 0, f"is of topic twin.events, {MANIFEST} says other"),
+        (lambda part: part.update(first_offset=400), 0, "begins at offset 0, but the start already reaches to 400"),
+        (lambda part: part.update(partition=1), None, f"{MANIFEST} stands at"),
+    ],
+)
+def test_what_a_manifest_says_of_its_files_is_compared(
+    root: Path, tmp_path: Path, change: Change, file: int | None, what: str
+) -> None:
+    export(root, "line-0", START_NS, START_NS + HOUR_NS, tmp_path / "proof")
+    path = tmp_path / "proof" / MANIFEST
+    manifest = msgspec.json.decode(path.read_bytes())
+    files = [one["path"] for one in manifest["partitions"][0]["files"]]
+    change(manifest["partitions"][0])
+    path.write_bytes(msgspec.json.encode(manifest))
+    with opened(tmp_path / "proof") as place:
+        report = verify(place.root, anchors=place.anchors, starts=place.starts, every=True)
+    found = [one for one in report.differences if re.search(what, one.what)]
+    assert found, report.differences
+    assert file is None or found[0].file == files[file]
+
+
+def test_a_partition_that_the_manifest_does_not_name(root: Path, tmp_path: Path) -> None:
+    export(root, "line-0", START_NS, START_NS + HOUR_NS, tmp_path / "proof")
+    added = chain(root, 1)[0]
+    shutil.copyfile(added.path, tmp_path / "proof" / name(root, added))
+    difference = checked(tmp_path / "proof")[0].differences[0]
+    assert (difference.file, difference.what) == (name(root, added), f"is there, but {MANIFEST} does not name it")
 
 
 def _evil(*members: tuple[str, bytes], compression: int = zipfile.ZIP_STORED) -> Callable[[Path], None]:

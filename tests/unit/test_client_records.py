@@ -2,13 +2,14 @@
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -110,12 +111,12 @@ def test_a_higher_revision_is_news_a_lower_one_is_not() -> None:
 
 
 class Record:
-    """What `_news` looks at."""
+    """What the client looks at."""
 
     topic, partition = "t", 0
 
-    def __init__(self, offset: int, key: str, value: bytes) -> None:
-        self.offset, self.key, self.value = offset, key.encode(), value
+    def __init__(self, offset: int, key: str, value: bytes, headers: tuple[tuple[str, bytes | None], ...] = ()) -> None:
+        self.offset, self.key, self.value, self.headers = offset, key.encode(), value, headers
 
 
 @pytest.fixture
@@ -165,6 +166,48 @@ def test_of_equal_revisions_the_row_that_stands_counts(order: tuple[int, int]) -
     assert _news(recent, records, "kpis", "l1", True) == []
     given = [record.offset for one in records for record in _news(one_by_one, [one], "kpis", "l1", True)]
     assert given == ([0, 1] if order == (0, 1) else [1])
+
+
+_HEADERS = tuple(
+    (name, b"1") for name in ("id", "reason", "detail", "source_topic", "source_partition", "source_offset")
+)
+
+
+@pytest.mark.parametrize(
+    ("iterator", "value", "headers"),
+    [
+        ("kpis", b"", ()),
+        ("kpis", b'{"id":"kpi-1"', ()),
+        ("kpis", b'{"x":' + b"[" * 100_000, ()),
+        ("refused", b"x", ()),
+        ("refused", b"x", (("id", None), *_HEADERS[1:])),
+        ("refused", b"x", (("id", b"not-hex"), *_HEADERS[1:])),
+        ("refused", b"x", (*_HEADERS, ("truncated_from_bytes", None))),
+        ("refused", b"x", (*_HEADERS[:-1], ("source_offset", b"one"))),
+    ],
+)
+@pytest.mark.parametrize("latest", [False, True])
+async def test_a_foreign_record_is_left_out_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    iterator: str,
+    value: bytes,
+    headers: tuple[Any, ...],
+    latest: bool,
+) -> None:
+    ((line, row),) = json_rows(*rows("kpis", {"line": "l1"}))
+    rest = row[row.index(b",") :]
+    sound = Record(1, line, row, _HEADERS)
+    foreign = Record(0, line, value + rest if value.endswith(b'"kpi-1"') else value, headers)
+
+    async def read(*_: Any, **__: Any) -> AsyncIterator[tuple[Any, list[Any]]]:
+        yield TopicPartition("t", 0), [foreign, sound]
+
+    monkeypatch.setattr(Client, "_read", read)
+    client = Client(bootstrap="127.0.0.1:1")
+    given: AsyncIterator[Any] = client.refused() if iterator == "refused" else client.kpis(latest=latest)
+    assert len([one async for one in given]) == 1
+    assert "t/0 at 0 is not a record of the twin" in caplog.text
 
 
 def test_the_identity_of_a_row_is_in_the_head_that_is_decoded_first() -> None:

@@ -143,7 +143,11 @@ FOLDED: list[tuple[str, Callable[[], list[bytes]], str]] = [
     ),
 ]
 # Tested at length elsewhere: in tests/unit/test_line_revision.py.
-ELSEWHERE = {"MAX_WAITING": admit.MAX_WAITING, "MAX_KEPT": revision.MAX_KEPT}
+ELSEWHERE = {
+    "MAX_WAITING": admit.MAX_WAITING,
+    "MAX_REVISING": admit.MAX_REVISING,
+    "MAX_KEPT": revision.MAX_KEPT,
+}
 
 
 @pytest.mark.parametrize(("limit", "make", "reason", "words"), RECORDS)

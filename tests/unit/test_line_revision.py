@@ -1,5 +1,7 @@
 """Late events and corrections in single steps: what is written again, what is withdrawn, what is refused."""
 
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from kernels import codes
-from kernels.admit import MAX_HELD, MAX_WAITING
+from kernels.admit import MAX_HELD, MAX_REVISING, MAX_WAITING
 from tests.support_fold import FOREVER, Ev, S, block, dicts, heartbeat, multisets, one_line
 from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock
 from twin.line import PartitionTwin, Results
@@ -18,11 +20,14 @@ T = 1_700_000_040 * S  # a full minute
 WORDS = {"run": codes.RUNNING, "halt": codes.STOPPED, "clean": codes.PLANNED_STOP}
 
 
+PRESS = Station("press", states=WORDS, staleness_ns=3600 * S, minor_stop_ns=10 * S)
+MOST = 366 * 24 * 3600 // 30  # parts in a year of one every 30 s
+
+
 def plant(revise_s: int | None = 600, **line: Any) -> Plant:
     given = {"max_jump_ns": FOREVER * S // S, "windows": (Window("1min", 60 * S, S),), "limits": Limits(down_ns=None)}
-    station = Station("press", states=WORDS, staleness_ns=3600 * S, minor_stop_ns=10 * S)
     revise_ns = None if revise_s is None else revise_s * S
-    return one_line([station], lateness_ns=5 * S, revise_ns=revise_ns, **{**given, **line})
+    return one_line([PRESS], lateness_ns=5 * S, revise_ns=revise_ns, **{**given, **line})
 
 
 def state(t: int, word: str, reason: str | None = None, seq: int = -1) -> Ev:
@@ -144,6 +149,17 @@ def test_a_correction_of_nothing_is_refused(wrong: Ev) -> None:
     assert not any(row["revision"] for row in dicts(results, "states"))
 
 
+@pytest.mark.parametrize("parts", [{"a": MOST + 1}, {"b": MOST - 9}, {"a": MOST, "c": 1}])
+def test_a_correction_to_more_than_a_station_can_make_is_refused(parts: dict[str, int]) -> None:
+    """As the count itself would be; it was cut down to the limit once, without a word."""
+    model = plant()
+    model = replace(model, lines=(replace(model.lines[0], stations=(replace(PRESS, ideal_cycle_ns=30 * S),)),))
+    log = [state(0, "run"), count(30, 10, seq=7), count(90, 1), correction(100, "7", **parts)]
+    results = folded(model, *log, heartbeat(T + 400 * S))
+    assert [row["reason"] for row in dicts(results, "rejected")] == ["impossible_value"]
+    assert not any(row["revision"] for row in dicts(results, "kpis"))
+
+
 def test_a_line_that_keeps_nothing_has_nothing_to_correct() -> None:
     log = [state(0, "run"), state(20, "halt", seq=7), correction(100, "7", y="why"), heartbeat(T + 400 * S)]
     assert [row["reason"] for row in dicts(folded(plant(None), *log), "rejected")] == ["nothing_to_correct"]
@@ -185,6 +201,19 @@ def test_a_line_that_never_moves_on_is_bounded_and_moves_on() -> None:
     last = twin.fold(block([count(60, 5), heartbeat(T + 200 * S)]))
     assert last.events == MAX_WAITING + 1
     assert [value for minute, value, _, _ in minutes([last], "good")][:2] == [MAX_WAITING - 2, 5]
+
+
+def test_late_events_that_wait_for_a_tick_are_bounded() -> None:
+    """A gateway may send hours of its buffer while the line's own time stands still."""
+    twin = PartitionTwin(plant(900), 0)
+    twin.fold(block([heartbeat(T), heartbeat(T + 10), heartbeat(T + 600 * S)]))
+    late = twin.fold(same_instant(MAX_REVISING + 7, T + 10))
+    assert late.revising == MAX_REVISING
+    assert Counter(row["reason"] for row in dicts([late], "rejected")) == {"line_overfull": 7}
+    done = twin.fold(block([heartbeat(T + 700 * S)]))
+    assert [value for minute, value, revision, _ in minutes([done], "good") if revision][:1] == [MAX_REVISING]
+    again = twin.fold(same_instant(3, T + 10))
+    assert (again.revising, again.tables) == (3, {})
 
 
 def test_jumps_that_nothing_confirms_are_bounded() -> None:

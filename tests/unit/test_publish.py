@@ -42,6 +42,12 @@ def test_an_id_is_the_rows_and_not_the_deliverys() -> None:
     assert len({ids(), ids(kind="stale"), ids(action="cleared"), ids(ts=NS + 1), ids(station="s"), ids(line="l2")}) == 6
 
 
+def test_a_row_that_is_taken_back_and_stands_again_in_one_revision_has_two_ids() -> None:
+    taken_back, stands = ({"revision": 3, "retracted": retracted} for retracted in (True, False))
+    ids = [msgspec.json.decode(value)["id"] for _, value in json_rows("alerts", alerts(taken_back, stands, stands))]
+    assert ids[0] != ids[1] == ids[2]
+
+
 def test_parts_of_an_id_do_not_run_into_each_other() -> None:
     assert record_id("ab", "c") != record_id("a", "bc")
     assert record_id(None) == record_id("")
@@ -114,6 +120,20 @@ async def test_a_batch_that_is_lost_is_raised_before_a_commit(made: tuple[Publis
         await waiting
 
 
+async def test_a_producer_that_has_ended_is_said_and_not_taken_for_a_broker_that_is_away(
+    made: tuple[Publisher, Producer],
+) -> None:
+    publisher, producer = made
+
+    async def ended(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("the sender of the producer has ended")
+
+    producer.send_batch = ended  # type: ignore[method-assign]  # as aiokafka's after a fault of its own
+    publisher.view("l1", b"{}")
+    with pytest.raises(PublishError, match="has ended"):
+        await publisher.flush(5)
+
+
 async def test_too_much_on_its_way_holds_back(made: tuple[Publisher, Producer]) -> None:
     publisher, producer = made
     producer.automatic = False
@@ -144,3 +164,16 @@ async def test_refused_records_say_why_and_from_where(made: tuple[Publisher, Pro
     assert second_key == b"l?"
     assert dict(second_headers)["truncated_from_bytes"] == str(len(long)).encode()
     assert dict(second_headers)["id"] != found["id"]
+
+
+async def test_a_refusal_has_its_own_id_and_keeps_it_however_runs_are_cut(made: tuple[Publisher, Producer]) -> None:
+    publisher, _ = made
+    ids: list[str] = []
+    publisher._append = lambda *arguments: ids.append(dict(arguments[3])["id"])  # type: ignore[method-assign]  # as above
+    late = [Rejected("late", "d", offset, value, "l1", NS) for offset, value in ((4, b"a"), (4, b"b"), (6, b"a"))]
+    publisher.rejected(late, "t", 3)
+    publisher.rejected(late[:2], "t", 3)
+    publisher.rejected(late[2:], "t", 3)
+    assert ids[:3] == ids[3:]
+    publisher.rejected([late[0], late[0]], "t", 3)  # an array record may hold one event twice
+    assert len({*ids}) == 4

@@ -228,6 +228,20 @@ async def test_with_a_new_audit_root_an_offset_set_back_replays(world: World) ->
     assert world.audited() == list(range(30))
 
 
+async def test_an_empty_audit_root_of_a_group_that_stands_somewhere_is_the_wrong_one(world: World) -> None:
+    """A typing error or a mount that is missing: the group would be set back, and the true root be lost to it."""
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 10)
+    await worker.checkpoint(world.group)
+    world.audit = world.audit.with_name("audit2")
+    world.snapshots = SnapshotStore(world.audit / "_state")
+    for start in (0, 5):
+        with pytest.raises(StateError, match="right audit root"):
+            await Checkpointer(world.store(), world.outputs).install(
+                world.group.assigned(start=start), world.group.now, world.group
+            )
+
+
 @pytest.mark.parametrize("partition", [0, 5])
 async def test_a_topic_that_has_grown_is_refused(world: World, partition: int) -> None:
     """Partition 5 is new and has no state: it must not begin one for lines whose state is elsewhere."""

@@ -92,9 +92,16 @@ def _described(root: Path) -> Opened:
         raise AuditError(
             f"{path}: has format {manifest.format}, this code reads {FORMAT}; use the version that made it"
         )
-    starts = {one.partition: Start(one.first_offset, one.previous_sha256) for one in manifest.partitions}
+    starts = {one.partition: _start(one) for one in manifest.partitions}
+    if not 0 < len(starts) == len(manifest.partitions):
+        raise AuditError(f"{path}: names no partition, or one twice, which no export does; ask for the export again")
     anchors = tuple(Anchor(one.partition, one.next_offset, one.head, MANIFEST) for one in manifest.partitions)
     return Opened(root, manifest, starts, anchors)
+
+
+def _start(one: ExportedPartition) -> Start:
+    files = tuple((file.path, file.sha256, file.bytes) for file in one.files)
+    return Start(one.first_offset, one.previous_sha256, MANIFEST, one.topic, files)
 
 
 def _unpack(archive: Path, folder: Path) -> None:

@@ -137,7 +137,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "detail": "a sentence for people",
         "line": "line id it claimed, where readable",
         "ts": "event time it claimed, where readable",
-        "value": "the bytes as they came",
+        "value": "the bytes as they came; of an event that only the fold refuses, its canonical JSON",
     },
 }
 FOOTER: Final = {

@@ -1,11 +1,12 @@
 """What shows only across files: no row of results twice, and critical paths that sum over their stations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from twin.audit.digest import HASH_BYTES, row_hashes
@@ -17,22 +18,25 @@ from twin.audit.rows import integers
 from twin.results import IDENTITY
 
 _PATH: Final = ("critical_path_ns", "elapsed_ns")
+# Of a row's hash: enough that no two of a day's rows share it by chance.
+_KEY_BYTES: Final = 16
+
+Keys = npt.NDArray[np.bytes_]
 
 
 def check_identities(root: Path, found: Mapping[int, list[Interval]], report: Report) -> None:
-    """Set by set and date by date: the identity of a row holds its time, so equal ones lie in one folder.
+    """Set by set, partition by partition, date by date: the identity of a row holds its line, which is of one
+    partition, and its time, so equal ones lie in one folder.
 
     A change of the plant model begins anew and may conclude the same again: it counts from there. `found` holds files
-    that can be read only. Memory: the identities of one date's rows.
+    that can be read only. Memory: BOUND_DOC
     """
     epochs = _epochs(found)
     for set_name in IDENTITY:
-        files = sorted(
-            (file for group in found.values() for interval in group for file in interval.of(set_name)),
-            key=lambda file: file.date,
-        )
-        for _, group in groupby(files, key=lambda file: file.date):
-            _check(root, set_name, list(group), epochs, report)
+        for group in found.values():
+            files = sorted((file for one in group for file in one.of(set_name)), key=lambda file: file.date)
+            for _, dated in groupby(files, key=lambda file: file.date):
+                _check(root, set_name, list(dated), epochs, report)
 
 
 def _epochs(found: Mapping[int, list[Interval]]) -> dict[tuple[int, int], int]:
@@ -54,79 +58,99 @@ def _check(
     sums = _Sums() if set_name == "bottlenecks" else None
     # What a revision took back may become certain again before the next one: it then stands beside its retraction.
     names = [*IDENTITY[set_name], "revision", "retracted"]
-    hashes, places = [], []
-    for number, file in enumerate(files):
-        epoch = (file.partition, epochs[file.partition, file.first_offset])
-        columns = [*names, *(_PATH if sums else ())]
+    parts = []
+    for file in files:
         with open_file(file) as parquet:
-            table = parquet.read(columns)
-        salt = str(epoch).encode()
-        for batch in table.combine_chunks().to_batches():
-            hashes += [np.frombuffer(row_hashes(set_name, batch, names, salt), f"S{HASH_BYTES}")]
-        places.append(np.stack([np.full(table.num_rows, number), np.arange(table.num_rows)]))
+            table = parquet.read([*names, *(_PATH if sums else ())])
+        salt = str(epochs[file.partition, file.first_offset]).encode()
+        parts.append(_keys(set_name, table, names, salt))
         if sums:
-            sums.add(epoch, file, table)
-    report.checked["row identities"] += sum(map(len, hashes))
-    every = np.concatenate([np.empty(0, f"S{HASH_BYTES}"), *hashes])
-    order = np.argsort(every, kind="stable")
-    twice = np.flatnonzero(every[order][1:] == every[order][:-1]) if len(order) else order
-    where = np.concatenate([np.empty((2, 0), np.int64), *places], axis=1)
-    for k in twice.tolist():
-        (one, first), (other, second) = where[:, order[k]].tolist(), where[:, order[k + 1]].tolist()
+            sums.add(table, salt)
+    keys, places = np.concatenate(parts), _Places(root, files, list(map(len, parts)))
+    parts.clear()
+    report.checked["row identities"] += len(keys)
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    for k in np.flatnonzero(keys[1:] == keys[:-1]).tolist():
+        (one, first), (other, second) = places.of(order[k]), places.of(order[k + 1])
         report.differs(
-            _name(root, files[other]),
-            f"says again, under the same revision, what row {first} of {_name(root, files[one])} says: "
+            places.name(other),
+            f"says again, under the same revision, what row {first} of {places.name(one)} says: "
             f"one {', '.join(IDENTITY[set_name])} twice",
             second,
         )
     if sums:
-        sums.check(root, report)
+        sums.check(places, report)
 
 
-class _Row(NamedTuple):
-    """Of one station: the greatest is the one that counts."""
+def _keys(set_name: str, table: pa.Table, names: list[str], salt: bytes) -> Keys:
+    """What tells the rows apart by these columns, bytes[rows]."""
+    hashes = b"".join(row_hashes(set_name, batch, names, salt) for batch in table.combine_chunks().to_batches())
+    every = np.frombuffer(hashes, np.uint8).reshape(-1, HASH_BYTES)
+    return np.ascontiguousarray(every[:, :_KEY_BYTES]).view(f"S{_KEY_BYTES}").ravel()
 
-    revision: int
-    stands: bool
-    path_ns: int
-    elapsed_ns: int
-    file: PublishedFile
+
+class _Places:
+    """Where the rows of several files, counted through, lie."""
+
+    def __init__(self, root: Path, files: Sequence[PublishedFile], rows: Sequence[int]) -> None:
+        self._root = root
+        self._files = files
+        self._begins = np.cumsum([0, *rows])
+
+    def of(self, k: int) -> tuple[PublishedFile, int]:
+        """File, and row within it."""
+        number = int(np.searchsorted(self._begins, k, side="right")) - 1
+        return self._files[number], int(k - self._begins[number])
+
+    def name(self, file: PublishedFile) -> str:
+        return file.path.relative_to(self._root).as_posix()
 
 
 class _Sums:
     """The newest rows of every interval of the critical path, by station."""
 
     def __init__(self) -> None:
-        self._found: dict[Any, dict[Any, _Row]] = {}
+        self._intervals: list[Keys] = []
+        self._stations: list[Keys] = []
+        self._numbers: list[npt.NDArray[np.int64]] = []
 
-    def add(self, epoch: tuple[int, int], file: PublishedFile, table: pa.Table) -> None:
-        keys = [name for name in IDENTITY["bottlenecks"] if name != "station"]
-        columns = [
-            integers(table.column(k)).tolist() if k in ("start", "end") else table.column(k).to_pylist() for k in keys
-        ]
-        numbers = [integers(table.column(name)).tolist() for name in ("revision", *_PATH)]
-        stations, retracted = table.column("station").to_pylist(), table.column("retracted").to_pylist()
-        for key, station, revision, path, elapsed, gone in zip(
-            zip(*columns, strict=True), stations, *numbers, retracted, strict=True
-        ):
-            mine = self._found.setdefault((epoch, key), {})
-            row = _Row(revision, not gone, path, elapsed, file)
-            if station not in mine or mine[station] < row:
-                mine[station] = row
+    def add(self, table: pa.Table, salt: bytes) -> None:
+        names = list(IDENTITY["bottlenecks"])
+        self._stations.append(_keys("bottlenecks", table, names, salt))
+        names.remove("station")
+        self._intervals.append(_keys("bottlenecks", table, names, salt))
+        stands = ~table.column("retracted").to_numpy()
+        columns = [integers(table.column(name)) for name in ("revision", *_PATH)]
+        self._numbers.append(np.stack([columns[0], stands, *columns[1:]]).astype(np.int64))
 
-    def check(self, root: Path, report: Report) -> None:
-        for (_, key), stations in self._found.items():
-            standing = [row for row in stations.values() if row.stands]
-            report.checked["critical path sums"] += bool(standing)
-            total, elapsed = sum(row.path_ns for row in standing), {row.elapsed_ns for row in standing}
-            if standing and elapsed != {total}:
-                line, window = key[0], key[1]
-                report.differs(
-                    _name(root, standing[0].file),
-                    f"critical_path_ns of line {line}, window {window}, from {np.datetime64(key[2], 'ns')}Z sums to "
-                    f"{total} ns over its stations, elapsed_ns is {' and '.join(map(str, sorted(elapsed)))}",
-                )
+    def check(self, places: _Places, report: Report) -> None:
+        revision, stands, path, elapsed = np.concatenate(self._numbers, axis=1)
+        station = np.unique(np.concatenate(self._stations), return_inverse=True)[1]
+        interval = np.unique(np.concatenate(self._intervals), return_inverse=True)[1]
+        # Of each station of an interval the row of the highest revision; of two the one that stands.
+        order = np.lexsort((stands, revision, station))
+        newest = np.sort(order[np.diff(station[order], append=-1) != 0])
+        newest = newest[stands[newest] != 0]
+        newest = newest[np.argsort(interval[newest], kind="stable")]
+        begins = np.flatnonzero(np.diff(interval[newest], prepend=-1))
+        report.checked["critical path sums"] += len(begins)
+        if not len(begins):
+            return
+        total = np.add.reduceat(path[newest], begins)
+        least, most = (each.reduceat(elapsed[newest], begins) for each in (np.minimum, np.maximum))
+        for k in np.flatnonzero((least != total) | (most != total)).tolist():
+            file, row = places.of(newest[begins[k]])
+            told = " and ".join(map(str, sorted({int(least[k]), int(most[k])})))
+            report.differs(
+                places.name(file),
+                f"critical_path_ns of {_interval(file, row)} sums to {total[k]} ns over its stations, elapsed_ns is "
+                f"{told}",
+            )
 
 
-def _name(root: Path, file: PublishedFile) -> str:
-    return file.path.relative_to(root).as_posix()
+def _interval(file: PublishedFile, row: int) -> str:
+    with open_file(file) as parquet:
+        table = parquet.read(["line", "window", "start"]).slice(row, 1)
+    line, window = (table.column(name)[0].as_py() for name in ("line", "window"))
+    return f"line {line}, window {window}, from {np.datetime64(int(integers(table.column('start'))[0]), 'ns')}Z"

@@ -66,14 +66,21 @@ def _views(root: Path, set_name: str, as_of_ns: int | None) -> Iterator[str]:
     if not any(map(_has_revisions, files)):
         yield f"CREATE VIEW {set_name} AS SELECT * FROM {set_name}_revisions{known}"  # noqa: S608 -- our own names
         return
-    if as_of_ns is not None:
-        known += f" AND (revised IS NULL OR epoch_ns(revised) <= {as_of_ns})"
     identity = ", ".join(f'"{name}"' for name in IDENTITY[set_name])
+    rows = f"SELECT *, NULL AS since_ FROM {set_name}_revisions"  # noqa: S608 -- our own names
+    if as_of_ns is not None:
+        # A row that comes out again after its retraction is the first to stand there since, so `revised` is null: it
+        # was not believed before that retraction, made by its own revision or by an earlier one.
+        rows = (
+            f"SELECT *, coalesce(revised, max(revised) OVER (PARTITION BY {identity} ORDER BY revision)) AS since_ "  # noqa: S608 -- our own names
+            f"FROM {set_name}_revisions"
+        )
+        known += f" AND (since_ IS NULL OR epoch_ns(since_) <= {as_of_ns})"
     # A row may become certain again after its retraction and before the next revision: then it stands. Retracted is
     # asked only of the newest: an older revision must not come back where the newest says that nothing is.
     yield (
-        f"CREATE VIEW {set_name} AS SELECT * EXCLUDE (newest_) FROM (SELECT *, row_number() OVER "  # noqa: S608 -- our own names
-        f"(PARTITION BY {identity} ORDER BY revision DESC, retracted) AS newest_ FROM {set_name}_revisions{known}) "
+        f"CREATE VIEW {set_name} AS SELECT * EXCLUDE (since_, newest_) FROM (SELECT *, row_number() OVER "  # noqa: S608 -- our own names
+        f"(PARTITION BY {identity} ORDER BY revision DESC, retracted) AS newest_ FROM ({rows}){known}) "
         "WHERE newest_ = 1 AND NOT retracted"
     )
 

@@ -196,7 +196,8 @@ class _Partition:
         stored = self._stored(set_name, interval)
         columns = [name for name in SETS[set_name].names if name not in ORIGIN]
         schema = pa.schema([SETS[set_name].field(name) for name in columns])
-        again = pa.concat_tables([schema.empty_table(), *computed]).unify_dictionaries()
+        again = pa.concat_tables([schema.empty_table(), *(one.select(columns) for one in computed)])
+        again = again.unify_dictionaries()
         if self._line is not None:
             again = again.filter(pc.equal(again.column("line"), pa.scalar(self._line)))
         written = pa.concat_tables([schema.empty_table(), *(one.table.select(columns) for one in stored)])
@@ -205,6 +206,7 @@ class _Partition:
             extra = [index for index in extra if not self._refused_by_itself(written, index)]
             if self._line is None:
                 known = np.concatenate([self._offsets, *(integers(one.table.column(_OFFSET)) for one in stored)])
+                known = known[known >= interval.first_offset]  # a refusal may be of an earlier record
                 self._holes += interval.next_offset - interval.first_offset - len(np.unique(known))
         self._report.checked[f"{set_name} rows compared"] += written.num_rows
         for one in mismatches(set_name, stored, extra, again, lost):

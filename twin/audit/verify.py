@@ -32,10 +32,16 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where the chain of a partition begins: a whole audit root at offset 0, an export perhaps later."""
+    """Where the chain of a partition begins: a whole audit root at offset 0, an export perhaps later.
+
+    An export's manifest also says what it holds of the partition.
+    """
 
     first_offset: int = 0
     previous_sha256: str = GENESIS
+    manifest: str = ""  # name of the manifest; empty: nothing is said of topic and files
+    topic: str = ""
+    files: tuple[tuple[str, str, int], ...] = ()  # (name, SHA-256, bytes) in the order of the chain
 
 
 def verify(
@@ -93,9 +99,11 @@ class _Verification:
         return readable
 
     def _partition(self, partition: int, found: list[Interval], anchors: list[Anchor], tail: str | None) -> None:
-        start = self._starts.get(partition, Start())
+        manifest = next((one.manifest for one in self._starts.values()), "")
+        start = self._starts.get(partition, Start(manifest=manifest))
         due, last = start.first_offset, Checked("", start.previous_sha256, {})
         seen: dict[str, str] = {}  # SHA-256 -> file
+        listed: list[tuple[str, str, int]] = []  # as in Start.files
         ends: dict[int, str] = {due: last.sha256}  # offset -> SHA-256 of the last file up to it
         for interval in found:
             self._report.checked["intervals"] += 1
@@ -105,12 +113,17 @@ class _Verification:
                 self._link(last, now, seen)
                 self._model_of(now)
                 seen[now.sha256] = now.name
+                if start.manifest:
+                    self._of_topic(start, now)
+                    listed.append((now.name, now.sha256, file.path.stat().st_size))
                 last = now
             due = max(due, interval.next_offset)
             ends[due] = last.sha256
         head = Head(partition, due, last.sha256)
         self._report.heads.append(head)
         self._anchored(head, anchors, ends)
+        if start.manifest:
+            self._as_exported(start, listed)
         if tail is not None:
             self._report.checked["noted chain ends"] += 1
             if tail not in seen:
@@ -182,6 +195,30 @@ class _Verification:
             self._report.differs(
                 models.model_name(digest), str(error).removeprefix(f"{self._root / models.model_name(digest)}: ")
             )
+
+    def _of_topic(self, start: Start, now: Checked) -> None:
+        topic = now.footer.get("topic")
+        if start.topic and topic is not None and topic != start.topic:
+            self._report.differs(now.name, f"is of topic {topic}, {start.manifest} says {start.topic}")
+
+    def _as_exported(self, start: Start, listed: Sequence[tuple[str, str, int]]) -> None:
+        """What the manifest names is what there is."""
+        self._report.checked["files named by a manifest"] += len(start.files)
+        there = {name: (sha256, size) for name, sha256, size in listed}
+        for name, sha256, size in start.files:
+            if name not in there:
+                self._report.differs(name, f"{start.manifest} names it, but it is not there")
+            elif there[name] != (sha256, size):
+                self._report.differs(
+                    name,
+                    f"{start.manifest} names it with SHA-256 {sha256} and {size} bytes, it has {there[name][0]} and "
+                    f"{there[name][1]}: one of the two was changed",
+                )
+        named = [name for name, _, _ in start.files]
+        for name in sorted(there.keys() - set(named)):
+            self._report.differs(name, f"is there, but {start.manifest} does not name it")
+        if named != list(there) and there.keys() == set(named):
+            self._report.differs(start.manifest, "names a file twice, or not in the order of the chain")
 
     def _anchored(self, head: Head, anchors: list[Anchor], ends: Mapping[int, str]) -> None:
         """Compare with the snapshots. Of one that was never committed nothing may follow but its staged files."""

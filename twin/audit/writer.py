@@ -18,6 +18,8 @@ from twin.audit.rows import NO_DATE, by_date, check_rows
 from twin.results import NAME, REJECTED, SCHEMA_VERSION, SETS
 
 ROW_GROUP_ROWS: Final = 131_072
+# Columns that a query engine leaves out row groups by. Statistics of the others took a third of the time of writing.
+_PRUNED_BY: Final = ("line", "station", "window", "start", "end", "ts", "source_partition", "source_offset")
 # The hash before the first file of a partition.
 GENESIS: Final = ""
 
@@ -279,6 +281,7 @@ def _write_parquet(sink: _HashedFile, table: pa.Table, footer: dict[str, str]) -
             Any, [field.name for field in table.schema if field.type == NAME]
         ),  # the stubs know bool only
         column_encoding=dict.fromkeys(integral, "DELTA_BINARY_PACKED"),
+        write_statistics=cast(Any, [name for name in _PRUNED_BY if name in table.schema.names]),  # as above
         write_page_checksum=True,
     )
     try:

@@ -13,8 +13,7 @@ from kernels.admit import MAX_WAITING, admit
 from kernels.codes import CORRECTION
 from twin.events.block import INTEGER_COLUMNS, EventBlock
 from twin.line.engine import Engine
-from twin.line.rows import own
-from twin.results import REJECTED, TS
+from twin.results import REFUSED, TS
 from twin.wire.encode import json_records
 
 I64 = npt.NDArray[np.int64]
@@ -42,6 +41,7 @@ class Late:
     due: int
     row: I64
     value: bytes  # as JSON, in case it has to be refused after all
+    offset: int  # of its record
 
 
 @dataclass(slots=True)
@@ -67,6 +67,7 @@ class Admission:
         self.sequences = np.zeros((len(plant.stations) + len(plant.lines), at.N_Q), np.int64)
         self.held = np.empty((0, at.N_E), np.int64)
         self.held_values: list[bytes] = []
+        self.held_offsets = np.empty(0, np.int64)
 
     def admit(self, new: I64, block: EventBlock) -> Admitted:
         """`new`: the block's rows (twin.line.events)."""
@@ -105,24 +106,26 @@ class Admission:
         """What is refused, held, late or a correction is needed as it came."""
         held = len(self.held)
         values = dict(enumerate(self.held_values))
+        offsets = np.concatenate([self.held_offsets, block.offset])
         fresh = told[told >= held]
         values.update(zip(fresh.tolist(), json_records(_pick(block, fresh - held), self._plant), strict=True))
         known = (at.ADMITTED, at.DUPLICATE, at.HELD, at.REVISES)
         refused = np.flatnonzero(~np.isin(verdict, known))
         if refused.size:
             theirs = [values[k] for k in refused.tolist()]
-            result.rejected.append(self.rejected(events[refused], verdict[refused], theirs))
+            result.rejected.append(self.rejected(events[refused], verdict[refused], theirs, offsets[refused]))
         for k in np.flatnonzero(verdict == at.REVISES).tolist():
-            result.revising.append(Late(int(due[k]), events[k].copy(), values[k]))
+            result.revising.append(Late(int(due[k]), events[k].copy(), values[k], int(offsets[k])))
         takes_effect = np.isin(verdict, (at.ADMITTED, at.REVISES)) & (events[:, at.E_TYPE] == CORRECTION)
         for k in np.flatnonzero(takes_effect).tolist():
-            result.corrections.append(Late(int(due[k]), events[k].copy(), values[k]))
+            result.corrections.append(Late(int(due[k]), events[k].copy(), values[k], int(offsets[k])))
         kept = np.flatnonzero(verdict == at.HELD)
         self.held = events[kept]
         self.held_values = [values[k] for k in kept.tolist()]
+        self.held_offsets = offsets[kept]
 
-    def rejected(self, rows: I64, verdict: Verdicts, values: Sequence[bytes]) -> pa.Table:
-        """Rows of the set `rejected` without their origin."""
+    def rejected(self, rows: I64, verdict: Verdicts, values: Sequence[bytes], offsets: I64) -> pa.Table:
+        """Rows of the schema REFUSED."""
         told = [_REASONS[int(v)] for v in verdict]
         return pa.table(
             [
@@ -131,8 +134,9 @@ class Admission:
                 pa.array([self._plant.lines[k].id for k in rows[:, at.E_LINE].tolist()], pa.string()),
                 pa.array(rows[:, at.E_TS]).cast(TS),
                 pa.array(values, pa.binary()),
+                pa.array(offsets),
             ],
-            schema=own(REJECTED),
+            schema=REFUSED,
         )
 
 

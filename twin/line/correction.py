@@ -33,6 +33,7 @@ class Correction:
 
     ts: int
     value: bytes  # JSON, as it came in
+    offset: int  # of its record
     event: Declared
 
 
@@ -42,25 +43,25 @@ class Corrected:
     changed: list[int] = field(default_factory=list)  # times of the events that were changed
 
 
-def parse(value: bytes) -> Correction:
+def parse(value: bytes, offset: int) -> Correction:
     """`value` is the canonical JSON of an event that was decoded before."""
     event = msgspec.json.decode(value, type=Declared)
-    return Correction(event.ts if isinstance(event.ts, int) else parse_rfc3339(event.ts), value, event)
+    return Correction(event.ts if isinstance(event.ts, int) else parse_rfc3339(event.ts), value, offset, event)
 
 
 def apply_all(
     rows: I64, corrections: Sequence[Correction], engine: Engine, line: int
-) -> tuple[Corrected, list[Correction]]:
-    """`rows` of one line with the corrections applied in their order, and the corrections that found no event."""
+) -> tuple[Corrected, list[tuple[Correction, int]]]:
+    """`rows` of one line with the corrections applied in their order, and those that are refused, with the verdict."""
     result = Corrected(rows.copy() if corrections else rows)
-    unmatched = []
+    refused = []
     stations = {station.id: k for k, station in enumerate(engine.plant.lines[line].stations)}
     first = int(engine.numbers.lines[line, at.LC_STATION])
     for one in corrections:
         local = stations[one.event.station]
         found = _find(result.rows, one.event, first + local)
         if found is None:
-            unmatched.append(one)
+            refused.append((one, at.UNCORRECTED))
             continue
         row = result.rows[found]
         if row[at.E_TYPE] == STATE:
@@ -70,12 +71,14 @@ def apply_all(
             if one.event.reason is not None:
                 row[at.E_Y] = engine.texts.number(one.event.reason)
         else:
-            for name, column in _PARTS:
-                parts = getattr(one.event, name)
-                if parts is not None:
-                    row[column] = min(parts, int(engine.numbers.stations[first + local, at.SC_MAX_PARTS]))
+            told = {column: getattr(one.event, name) for name, column in _PARTS}
+            parts = {column: int(row[column]) if value is None else value for column, value in told.items()}
+            if sum(parts.values()) > engine.numbers.stations[first + local, at.SC_MAX_PARTS]:
+                refused.append((one, at.IMPOSSIBLE))
+                continue
+            row[list(parts)] = list(parts.values())
         result.changed.append(int(row[at.E_TS]))
-    return result, unmatched
+    return result, refused
 
 
 def _find(rows: I64, event: Declared, station: int) -> int | None:

@@ -28,5 +28,5 @@ class SavedHistory(msgspec.Struct, array_like=True):
 
     bases: list[tuple[int, bytes]]
     events: bytes
-    late: list[tuple[int, bytes, bytes]]  # due, row, JSON
-    corrections: list[tuple[int, bytes, bytes]]  # likewise
+    late: list[tuple[int, bytes, bytes, int]]  # due, row, JSON, offset
+    corrections: list[tuple[int, bytes, bytes, int]]  # likewise

@@ -159,6 +159,7 @@ class PartitionTwin:
                 arrival=self._arrival,
                 held=mine.events[0].tobytes(),
                 held_values=self._admission.held_values,
+                held_offsets=self._admission.held_offsets.tobytes(),
                 waiting=mine.events[1].tobytes(),
                 sequences={"rows": heard.tobytes(), "values": sequences[heard].tobytes()},
                 memory=dict(sorted(mine.memory.items())),
@@ -188,6 +189,7 @@ class PartitionTwin:
         twin._arrival = saved.arrival
         admission.held = np.frombuffer(saved.held, np.int64).reshape(-1, at.N_E).copy()
         admission.held_values = saved.held_values
+        admission.held_offsets = np.frombuffer(saved.held_offsets, np.int64)
         twin._waiting.replace(np.frombuffer(saved.waiting, np.int64).reshape(-1, at.N_E).copy())
         heard = np.frombuffer(saved.sequences["rows"], np.int64)
         admission.sequences[heard] = np.frombuffer(saved.sequences["values"], np.int64).reshape(-1, at.N_Q)

@@ -178,16 +178,17 @@ class Revisions:
         late = [one for one in history.late if one.due <= tick]
         # The last word counts.
         told = sorted((one for one in history.corrections if one.due <= tick), key=_arrival)
-        corrections = [parse(one.value) for one in told]
+        corrections = [parse(one.value, one.offset) for one in told]
+        self._engine.state.lines[line, at.L_REVISING] -= len(late) + len(told)
         history.late = [one for one in history.late if one.due > tick]
         history.corrections = [one for one in history.corrections if one.due > tick]
         oldest = history.bases[0].ts
         in_time = [one for one in late if one.row[at.E_TS] >= oldest]
         was = history.events()
         rows = in_order(np.concatenate([was, *(one.row[None, :] for one in in_time)]))
-        now, unmatched = apply_all(rows, corrections, self._engine, line)
+        now, refused = apply_all(rows, corrections, self._engine, line)
         changed = np.concatenate([[one.row[at.E_TS] for one in in_time], now.changed]).astype(np.int64)
-        yield self._refused(line, [one for one in late if one.row[at.E_TS] < oldest], unmatched)
+        yield self._refused(line, [one for one in late if one.row[at.E_TS] < oldest], refused)
         if not changed.size:
             return
         k = max(k for k, base in enumerate(history.bases) if base.ts <= changed.min())
@@ -203,15 +204,16 @@ class Revisions:
         self._engine.state.lines[line, at.L_REVISION] += 1
         yield changes([stood], stands, int(self._engine.state.lines[line, at.L_REVISION]), tick)
 
-    def _refused(self, line: int, late: list[Late], unmatched: list[Correction]) -> Tables:
-        if not late and not unmatched:
+    def _refused(self, line: int, late: list[Late], corrections: list[tuple[Correction, int]]) -> Tables:
+        if not late and not corrections:
             return {}
-        rows = np.zeros((len(late) + len(unmatched), at.N_E), np.int64)
+        rows = np.zeros((len(late) + len(corrections), at.N_E), np.int64)
         rows[:, at.E_LINE] = line
-        rows[:, at.E_TS] = [*(one.row[at.E_TS] for one in late), *(one.ts for one in unmatched)]
-        verdict = np.array([at.LATE] * len(late) + [at.UNCORRECTED] * len(unmatched), np.int8)
-        values = [*(one.value for one in late), *(one.value for one in unmatched)]
-        return {"rejected": self._admission.rejected(rows, verdict, values)}
+        rows[:, at.E_TS] = [*(one.row[at.E_TS] for one in late), *(one.ts for one, _ in corrections)]
+        verdict = np.array([*(at.LATE for _ in late), *(why for _, why in corrections)], np.int8)
+        values = [*(one.value for one in late), *(one.value for one, _ in corrections)]
+        offsets = np.array([*(one.offset for one in late), *(one.offset for one, _ in corrections)], np.int64)
+        return {"rejected": self._admission.rejected(rows, verdict, values, offsets)}
 
     def event_arrays(self) -> list[I64]:
         """Every array of event rows, in a fixed order; `set_event_arrays` takes them back."""
@@ -238,8 +240,11 @@ class Revisions:
             saved[line] = SavedHistory(
                 [(base.ts, base.state) for base in history.bases],
                 arrays[2 * k].tobytes(),
-                [(one.due, row.tobytes(), one.value) for one, row in late],
-                [(one.due, one.row.tobytes(), one.value) for one in sorted(history.corrections, key=_arrival)],
+                [(one.due, row.tobytes(), one.value, one.offset) for one, row in late],
+                [
+                    (one.due, one.row.tobytes(), one.value, one.offset)
+                    for one in sorted(history.corrections, key=_arrival)
+                ],
             )
         return saved
 
@@ -258,8 +263,8 @@ def _split(rows: I64, ts: int) -> tuple[I64, I64]:
     return rows[:n], rows[n:]
 
 
-def _late(due: int, row: bytes, value: bytes) -> Late:
-    return Late(due, np.frombuffer(row, np.int64).copy(), value)
+def _late(due: int, row: bytes, value: bytes, offset: int) -> Late:
+    return Late(due, np.frombuffer(row, np.int64).copy(), value, offset)
 
 
 def _arrival(one: Late) -> int:

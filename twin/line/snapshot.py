@@ -37,6 +37,7 @@ class Snapshot(msgspec.Struct):
     arrival: int
     held: bytes
     held_values: list[bytes]
+    held_offsets: bytes
     waiting: bytes
     sequences: dict[str, bytes]
     memory: dict[int, LineMemory]
@@ -162,7 +163,11 @@ def unpack_arrays(
 
 
 def squeeze(value: Any) -> bytes:
+    """Raises SnapshotError for what `unsqueeze` would refuse: what cannot be read again must not be committed."""
     raw = msgspec.msgpack.encode(value)
+    if len(raw) > MAX_BYTES:
+        advice = "lower the lines' `revise`, or use more partitions"
+        raise SnapshotError(f"would take {len(raw)} bytes, the limit is {MAX_BYTES}: {advice}")
     packed: Any = pa.compress(raw, codec="zstd", asbytes=True)
     return len(raw).to_bytes(8, "big") + bytes(packed)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twin.columns import value_range
+from twin.columns import in_order, value_range
 from twin.plant.model import Plant
 from twin.results import INDEX, ORIGIN
 from twin.sources.blocks import empty, slices
@@ -53,10 +53,12 @@ class EventsParquet:
             table = pa.concat_tables([_read(file.path) for file in group], promote_options="permissive")
             partition, offset = _integers(table, _PARTITION), _integers(table, _OFFSET)
             index = _integers(table, INDEX) if INDEX in table.column_names else np.zeros_like(offset)
-            order = np.lexsort((index, offset, partition))
-            for i in range(0, len(order), BLOCK_EVENTS):
-                rows = order[i : i + BLOCK_EVENTS]
-                yield from self._decoded(table.take(rows), offset[rows], group[0].path)
+            if not in_order([partition, offset, index]):
+                order = np.lexsort((index, offset, partition))
+                table, offset = table.take(order), offset[order]
+            for i in range(0, len(offset), BLOCK_EVENTS):
+                rows = slice(i, i + BLOCK_EVENTS)
+                yield from self._decoded(table.slice(i, BLOCK_EVENTS), offset[rows], group[0].path)
             self.position += sum(file.size for file in group)
 
     def _decoded(self, table: pa.Table, offsets: "np.ndarray[Any, np.dtype[np.int64]]", path: Path) -> Iterator[Batch]:

@@ -92,7 +92,9 @@ class Decoder:
         except pa.ArrowException as fault:
             raise ValueError(f"damaged: {fault}") from fault
         words = Words()
-        chunks = {name: [c for c in table.column(i).chunks if len(c)] for name, i in columns.items()}
+        # Most fields belong to some types of events only; a column without a value is as good as not there.
+        full = {name: i for name, i in columns.items() if table.column(i).null_count < table.num_rows}
+        chunks = {name: [c for c in table.column(i).chunks if len(c)] for name, i in full.items()}
         record = np.arange(table.num_rows, dtype=np.int64)
         at = np.asarray(offsets, np.int64)
         return join([part(chunks, record, at, self._lookup, words)], at, words)
