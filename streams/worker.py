@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import faulthandler
 import fcntl
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -46,6 +47,7 @@ def run(settings: Settings, twin_type: type[Twin] | None = None) -> int:
     Raises PlantError and SettingsError before anything is started. Once it runs, a fault ends the process itself
     (`streams.exits`). `twin_type` stands in for `twin.line.PartitionTwin` in tests.
     """
+    faulthandler.enable()  # a fault in machine code would otherwise end the process without a word
     umask.tighten()
     logs.configure(settings.log_level)
     for name in unknown_variables():

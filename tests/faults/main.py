@@ -9,6 +9,7 @@ Prints two lines of JSON per plan; the exit code is 1 when one failed. The files
 import argparse
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -60,7 +61,7 @@ async def all_of(plans: list[Plan], folder: Path) -> int:
                 print(msgspec.json.encode(outcome).decode(), flush=True)  # noqa: T201  as above
                 if outcome.problem:
                     failed.append(outcome)
-                else:
+                elif -signal.SIGSEGV not in outcome.exits:  # the digest was right; its log says where it crashed
                     shutil.rmtree(work)
     seeds = [outcome.seed for outcome in failed]
     print(f"{len(plans) - len(failed)} of {len(plans)} plans equal; failed seeds: {seeds}")  # noqa: T201  as above
