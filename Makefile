@@ -46,8 +46,8 @@ soak: $(READY) ## a steady load with a worker restarted every minute: MINUTES=30
 fuzz: $(READY) ## hostile input for ten minutes (SECONDS, SEED)
 	@$(BIN)/python -m tests.fuzz.main --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
-bench: $(READY) ## the benchmarks: figures, not a pass or fail
-	@$(BIN)/python -m tests.bench.main
+bench: $(READY) ## the benchmarks, long form: figures, not a pass or fail; ARGS="NAME ... --repeats N"
+	@$(BIN)/twin bench --long --json .cache/bench.json $(ARGS)
 
 PEERS_READY := .cache/bench-venv/.ready
 
@@ -63,8 +63,9 @@ peers: $(READY) $(PEERS_READY) ## what else could do this work, measured beside 
 audit-deps: $(READY) ## known vulnerabilities of the locked dependencies; needs the network
 	@./.ci/audit-deps $(ARGS)
 
-docs: $(READY) ## the generated pages: command line and settings
+docs: $(READY) ## the generated pages: command line, settings, figures (FIGURES="FILE ..." takes in new ones)
 	@$(BIN)/python -m streams.cli.reference docs
+	@if [ -n "$(FIGURES)" ] || [ -e docs/performance.json ]; then $(BIN)/python -m streams.bench.report $(FIGURES); fi
 
 clean: ## caches and the environment; the audit folders stay
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -169,30 +169,6 @@ def hindsight(start: I64, end: I64, station: I64, n_stations: int, t0: int, t1: 
 
 
 @kernel
-def hindsight_segments(start: I64, end: I64, station: I64, t0: int, t1: int) -> tuple[I64, I64, I64]:
-    """The same as a timeline within [t0, t1]: station (-1: shifting), from, to; in order, time without any activity
-    left out, neighbours of one kind joined."""
-    if t1 <= t0:
-        empty = np.zeros(0, np.int64)
-        return empty, empty.copy(), empty.copy()
-    times, owner, covers = _longest(start, end, station, t0, t1)
-    who = np.empty(owner.size, np.int64)
-    since = np.empty(owner.size, np.int64)
-    until = np.empty(owner.size, np.int64)
-    n = 0
-    for k in range(owner.size):
-        if owner[k] == NONE:
-            continue
-        s = station[owner[k]] if covers[k] == 1 else NONE
-        if n > 0 and who[n - 1] == s and until[n - 1] == times[k]:
-            until[n - 1] = times[k + 1]
-        else:
-            who[n], since[n], until[n] = s, times[k], times[k + 1]
-            n += 1
-    return who[:n].copy(), since[:n].copy(), until[:n].copy()
-
-
-@kernel
 def causal(start: I64, end: I64, station: I64, n_stations: int, t0: int, t1: int) -> tuple[I64, I64, I64, I64]:
     """Ns per station as the longest active so far, and the same as a timeline (station, from, to), within [t0, t1].
 

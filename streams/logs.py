@@ -8,6 +8,7 @@ from streams import clock
 
 WINDOW_S: Final = 10.0
 MOST_PER_WINDOW: Final = 5
+MOST_TEXTS: Final = 1_000  # remembered at once
 # aiokafka alone writes about a thousand lines while a broker is away for 13 s.
 _CHATTY: Final = ("aiokafka", "faust", "mode")
 
@@ -24,6 +25,8 @@ class RateLimit(logging.Filter):
             return True
         key = (record.name, str(record.msg))
         now = clock.monotonic_s()
+        if key not in self._seen and len(self._seen) >= MOST_TEXTS:
+            self._forget(now)
         start, count = self._seen.get(key, (now, 0))
         if now - start >= WINDOW_S:
             if count > MOST_PER_WINDOW:
@@ -31,6 +34,12 @@ class RateLimit(logging.Filter):
             start, count = now, 0
         self._seen[key] = (start, count + 1)
         return count < MOST_PER_WINDOW
+
+    def _forget(self, now: float) -> None:
+        """Texts whose window is over; where too many are left, the half that began first."""
+        began = sorted(start for start, _ in self._seen.values())
+        oldest = max(now - WINDOW_S, began[len(began) // 2])
+        self._seen = {key: seen for key, seen in self._seen.items() if seen[0] > oldest}
 
 
 def configure(level: str) -> None:

@@ -1,8 +1,10 @@
 """One run of records into one partition's state. No I/O, no await: offset, state and rows change in one step."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -18,6 +20,11 @@ from twin.wire.decode import Decoder
 from twin.wire.encode import events_table
 
 _CONTENT_TYPE: Final = "content-type"
+# Thrice as quick as to write the loop out, and each record passes several.
+_HEADERS: Final = attrgetter("headers")
+_KEY: Final = attrgetter("key")
+_OFFSET: Final = attrgetter("offset")
+_VALUE: Final = attrgetter("value")
 
 
 class Place(Enum):
@@ -64,14 +71,15 @@ class Processor:
 
         Refused ones become rows; any other exception is a fault of ours.
         """
-        due = [record for record in run if record.offset >= state.next]
         partition = state.tp.partition
-        offsets = [record.offset for record in due]
-        # A null value (a tombstone) means nothing on this topic: it is refused as empty.
-        values = [record.value or b"" for record in due]
+        due = list(run[bisect_left(run, state.next, key=_OFFSET) :])
+        offsets = list(map(_OFFSET, due))
+        values = list(map(_VALUE, due))
+        if None in values:  # a tombstone means nothing on this topic: it is refused as empty
+            values = [value or b"" for value in values]
         block, rejected, taken = self._decoder.decode_some(values, offsets, _encodings(due))
         del due[taken:], offsets[taken:]
-        block, misplaced = self._misplaced(block, due)
+        block, misplaced = self._misplaced(block, due, offsets)
         rejected += misplaced
         results = state.twin.fold(block)
         origin = (self._topic, partition)
@@ -102,15 +110,17 @@ class Processor:
         state.next = record.offset + 1
         return Folded(1, 0, 0, 0, [], rejected)
 
-    def _misplaced(self, block: EventBlock, due: Sequence[ConsumerRecord]) -> tuple[EventBlock, list[Rejected]]:
+    def _misplaced(
+        self, block: EventBlock, due: Sequence[ConsumerRecord], offsets: Sequence[int]
+    ) -> tuple[EventBlock, list[Rejected]]:
         """Refuse events whose record is keyed by another line: that line's partition would hold a second state of it.
 
         A key that names no line of the plant (or none at all) says nothing.
         """
-        keyed = np.array([self._line_of_key.get(record.key, -1) for record in due], np.int32)
+        keyed = np.array([self._line_of_key.get(key, -1) for key in map(_KEY, due)], np.int32)
         if not len(block) or (keyed < 0).all():
             return block, []
-        position = np.searchsorted(np.array([record.offset for record in due], np.int64), block.offset)
+        position = np.searchsorted(np.array(offsets, np.int64), block.offset)
         expected = keyed[position]
         wrong = np.flatnonzero((expected >= 0) & (expected != block.line))
         if not wrong.size:
@@ -127,7 +137,7 @@ class Processor:
 
 
 def _encodings(records: Sequence[ConsumerRecord]) -> list[str | None] | None:
-    if not any(record.headers for record in records):
+    if not any(map(_HEADERS, records)):
         return None
     found: list[str | None] = []
     for record in records:

@@ -257,8 +257,10 @@ def _problems(s: Settings) -> Iterator[str]:
 
     if not all(re.fullmatch(r"[^\s:,]+:\d+|\[[0-9A-Fa-f:]+\]:\d+", server) for server in s.bootstrap.split(",")):
         yield bad("bootstrap", "host:port, comma between")
-    if not _TOPIC_NAME.fullmatch(s.prefix):
-        yield bad("prefix", "letters, digits, dot, underscore, hyphen")
+    for name in ("prefix", "group", "instance"):  # parts of paths as well
+        value = getattr(s, name)
+        if (value or name == "prefix") and (not _TOPIC_NAME.fullmatch(value) or value in (".", "..")):
+            yield bad(name, "letters, digits, dot, underscore, hyphen; at most 200, and not . or .. alone")
     for name in ("partitions", "replication", "checkpoint_bytes", "snapshots", "poll_records", "fetch_bytes"):
         if getattr(s, name) < 1:
             yield bad(name, "at least 1")

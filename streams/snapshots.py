@@ -9,6 +9,7 @@ partition and does not know it yet can write what it likes: it never touches a f
 
 import contextlib
 import hashlib
+import os
 import re
 import struct
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ _ANY_OFFSET: Final = (1 << 63) - 1
 _NAME: Final = re.compile(r"p(\d{5,10})-(\d{20})-([0-9a-f]{16})", re.ASCII)
 _SUFFIX: Final = ".snapshot"
 _TEMPORARY: Final = re.compile(r"p(\d{5,10})-(\d{20})-.*\.tmp", re.ASCII)
+_NOTE_TEMPORARY: Final = re.compile(r"note-p(\d{5,10})\.(\d+)\.tmp", re.ASCII)  # of streams/poison.py, with a pid
 
 
 class SnapshotError(RuntimeError):
@@ -154,10 +156,18 @@ class SnapshotStore:
         return deleted
 
     def remove_temporary(self, partition: int, next_offset: int) -> None:
-        """Delete half-written files up to an offset; above may be those of an owner at work."""
+        """Delete half-written files up to an offset; above may be those of an owner at work.
+
+        Notes name no offset. One that another owner is just writing may go with them: he says so in his log, and a
+        note is no more than a help.
+        """
         for path in self.folder.glob("*.tmp"):
             match = _TEMPORARY.fullmatch(path.name)
-            if match is not None and int(match[1]) == partition and int(match[2]) <= next_offset:
+            note = _NOTE_TEMPORARY.fullmatch(path.name)
+            if (match is not None and int(match[1]) == partition and int(match[2]) <= next_offset) or (
+                # Not our own: the event loop writes it while this runs in a thread.
+                note is not None and int(note[1]) == partition and int(note[2]) != os.getpid()
+            ):
                 path.unlink(missing_ok=True)
 
     def _names(self) -> list[str]:

@@ -5,6 +5,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from streams.broker_tools import KAFKA
+
 _PACKAGES = ("taktwin", "numpy", "numba", "pyarrow", "msgspec", "aiokafka", "faust-streaming")
 
 
@@ -21,8 +23,8 @@ def machine() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Version by name; what is not installed is left out. Kafka's is added by whoever starts one."""
-    found = {"Python": platform.python_version()}
+    """Version by name; what is not installed is left out. Kafka is the local one that `LocalBroker` starts."""
+    found = {"Python": platform.python_version(), "Kafka": KAFKA}
     for name in _PACKAGES:
         try:
             found[name] = version(name)

@@ -28,6 +28,7 @@ MODULES: Final = (
     "plant",
     "schema",
     "audit",
+    "bench",
 )
 
 

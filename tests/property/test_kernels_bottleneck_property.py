@@ -104,22 +104,6 @@ def test_hindsight(history: tuple[list[naive.Period], int, int, int]) -> None:
 
 @UNTIMED
 @given(histories())
-def test_hindsight_segments_tell_the_same(history: tuple[list[naive.Period], int, int, int]) -> None:
-    periods, n, t0, t1 = history
-    sole, shifting, longest = bottleneck.hindsight(*columns(periods), n, t0, t1)
-    who, since, until = bottleneck.hindsight_segments(*columns(periods), t0, t1)
-    per_station = [int((until - since)[who == s].sum()) for s in range(n)]
-    assert per_station == sole.tolist()
-    shifted = int((until - since)[who == -1].sum())
-    assert sum(per_station) + shifted == longest.sum()
-    # Where the bottleneck shifts, at least two stations take part.
-    assert shifting.sum() >= 2 * shifted
-    assert (since < until).all()
-    assert (until[:-1] <= since[1:]).all()
-
-
-@UNTIMED
-@given(histories())
 @example(([], 1, 3, 9))
 @example(([(0, 5, 0), (5, 9, 0)], 1, 0, 9))
 def test_causal(history: tuple[list[naive.Period], int, int, int]) -> None:

@@ -36,6 +36,7 @@ COMMANDS = {
     "audit verify",
     "audit recompute",
     "audit export",
+    "bench",
 }
 HEAVY = ("numba", "numpy", "pyarrow", "faust", "aiokafka", "msgspec", "rich", "asyncio", "duckdb")
 

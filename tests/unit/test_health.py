@@ -8,7 +8,7 @@ import pytest
 
 from streams import clock
 from streams.health import HealthServer
-from streams.logs import MOST_PER_WINDOW, WINDOW_S, RateLimit
+from streams.logs import MOST_PER_WINDOW, MOST_TEXTS, WINDOW_S, RateLimit
 
 
 async def ask(port: int, request: bytes) -> tuple[str, bytes]:
@@ -77,3 +77,27 @@ def test_repeated_lines_of_clients_are_held_back(monkeypatch: pytest.MonkeyPatch
     again: Any = record("aiokafka.conn", "unable to connect")
     assert limit.filter(again)
     assert again.getMessage() == f"unable to connect (and {100 - MOST_PER_WINDOW} more like it in 11 s)"
+
+
+def test_texts_that_never_repeat_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that puts an offset into the text itself must not fill the memory of a worker that runs for months."""
+    now = 0.0
+    monkeypatch.setattr(clock, "monotonic_s", lambda: now)
+    limit = RateLimit()
+
+    def passes(text: str) -> bool:
+        return bool(limit.filter(logging.LogRecord("aiokafka", logging.ERROR, "", 0, text, (), None)))
+
+    for k in range(3 * MOST_TEXTS):
+        assert passes(f"offset {k}")
+        now += 3 * WINDOW_S / MOST_TEXTS
+        assert len(limit._seen) <= MOST_TEXTS
+    for k in range(3 * MOST_TEXTS):  # all within one window
+        assert passes(f"more {k}")
+        assert len(limit._seen) <= MOST_TEXTS
+    for _ in range(MOST_PER_WINDOW):
+        passes("the same")
+    now += WINDOW_S / 2
+    for k in range(MOST_TEXTS // 2):
+        passes(f"between {k}")
+    assert not passes("the same")

@@ -134,3 +134,15 @@ def test_where_a_setting_comes_from() -> None:
         "ssl_key_password": "default",
     }
     assert [variable(name) for name in found] == [name for name, _, _ in table()]
+
+
+@pytest.mark.parametrize("name", ["prefix", "group", "instance"])
+@pytest.mark.parametrize("value", ["../other", "a/b", "..", ".", "a b", "a\nb", "a" * 201, "ü"])
+def test_what_becomes_part_of_a_path_is_checked(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"TAKTWIN_{name.upper()}: .* must be letters, digits, dot"):
+        Settings.from_env({}, **{name: value})
+
+
+def test_group_and_instance_may_be_left_out() -> None:
+    settings = Settings.from_env({"TAKTWIN_GROUP": "", "TAKTWIN_INSTANCE": "worker-0.plant_1"})
+    assert (settings.group_id, settings.instance) == ("twin", "worker-0.plant_1")

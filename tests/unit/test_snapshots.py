@@ -1,13 +1,16 @@
 """Snapshot files: what is written is read again, and anything else is refused with a reason."""
 
 import hashlib
+import os
 import struct
 from pathlib import Path
 
 import pytest
+from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.poison import Notes
 from streams.snapshots import MAGIC, VERSION, Head, Snapshot, SnapshotError, SnapshotStore, decode, encode, offset_of
 from twin.audit.writer import Manifest, StagedFile
 
@@ -93,6 +96,33 @@ def test_half_written_files_of_killed_writers_go(tmp_path: Path) -> None:
 
 def snapshot_name(next_offset: int, partition: int = 3) -> str:
     return f"p{partition:05d}-{next_offset:020d}-{'a' * 16}"
+
+
+def test_half_written_notes_of_killed_writers_go(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    killed, own, other = (f"note-p{partition:05d}.{pid}.tmp" for partition, pid in ((3, 0), (3, os.getpid()), (4, 0)))
+    for name in (killed, own, other, "note-p00003.json"):
+        (tmp_path / name).write_bytes(b"half")
+    store.collect(3, store.save(snapshot(20)), 5)
+    # Our own may be just being written by another thread.
+    assert {path.name for path in tmp_path.iterdir() if path.suffix != ".snapshot"} == {own, other, "note-p00003.json"}
+
+
+def test_the_name_of_a_half_written_note_is_what_notes_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Notes(tmp_path, TP("twin.events", 3), 0)
+    monkeypatch.undo()
+    assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.setattr(os, "getpid", lambda: 0)
+    store = SnapshotStore(tmp_path)
+    store.remove_temporary(4, 20)
+    assert len(list(tmp_path.iterdir())) == 1
+    store.remove_temporary(3, 20)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_renamed_and_foreign_ids(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def verify(
     """Check a root; stops at the first difference unless `every`. Raises AuditError where there is no root.
 
     `tails`: partition -> SHA-256 of a file that its chain must hold, as an earlier check printed it.
-    Memory: the largest file's rows, and 64 hex digits per file.
+    Memory: the largest file's rows, what `check_identities` keeps of a date's rows, and some 500 bytes per file.
     """
     base = layout.existing_root(root)
     report = Report(every)

@@ -1,6 +1,6 @@
 """JSON records to columns: one event per record, or an array of events."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
@@ -33,9 +33,15 @@ _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _CODE: Final[dict[type, int]] = {event: code for code, event in enumerate(EVENTS)}
+# Records that are decoded in one go.
+_TOGETHER: Final = 512
 _STEP: Final = np.zeros(256, np.int8)
 _STEP[list(b"[{")] = 1
 _STEP[list(b"]}")] = -1
+_PLACE: Final = attrgetter("line", "station")
+_TS: Final = attrgetter("ts")
+_EPOCH: Final = attrgetter("epoch")
+_SEQ: Final = attrgetter("seq")
 _GETTERS: Final = tuple(tuple((f, attrgetter(f.name)) for f in fields) for fields in PAYLOAD)
 
 
@@ -54,6 +60,45 @@ class JsonRun:
 
     def add(self, records: Sequence[int], values: Sequence[bytes], offsets: Sequence[int], most_bytes: int) -> int:
         """Decode `values[i]` for i in `records` until all that was added takes `most_bytes`. Returns how many were."""
+        done = 0
+        while done < len(records):
+            some = records[done : done + _TOGETHER]
+            if self._add_plain(some, values, most_bytes):
+                done += len(some)
+                continue
+            taken = self._add_each(some, values, offsets, most_bytes)
+            done += taken
+            if taken < len(some):
+                break
+        return done
+
+    def _add_plain(self, records: Sequence[int], values: Sequence[bytes], most_bytes: int) -> bool:
+        """Decode records of one plain event each, all or none: what most of them are, and three times as quick.
+
+        False, and nothing added, when one of them is anything else.
+        """
+        mine = [values[i] for i in records]
+        joined = b"\n".join(mine)  # between two records, so that half a character at the end of one stays half
+        size = self.decoded_bytes + len(joined) + EVENT_BYTES * len(mine)
+        # Few enough brackets that each event can have but its own: nothing is nested.
+        if size > most_bytes or b"[" in joined or joined.count(b"{") != len(mine):
+            return False
+        if max(map(len, mine), default=0) > MAX_RECORD_BYTES:
+            return False
+        try:
+            # msgspec does not look into texts it skips; a record is UTF-8 as a whole or not at all.
+            if not joined.isascii():
+                joined.decode()
+            self._events += list(map(_EVENT.decode, mine))
+        except _UNDECODABLE:
+            return False
+        self._record += records
+        self.decoded_bytes = size
+        return True
+
+    def _add_each(
+        self, records: Sequence[int], values: Sequence[bytes], offsets: Sequence[int], most_bytes: int
+    ) -> int:
         decode, events, record = _RECORD.decode, self._events, self._record
         size = self.decoded_bytes
         for done, i in enumerate(records):
@@ -62,7 +107,6 @@ class JsonRun:
             value = values[i]
             size += len(value) + EVENT_BYTES
             try:
-                # msgspec does not look into texts it skips; a record is UTF-8 as a whole or not at all.
                 if not value.isascii():
                     value.decode()
                 found = decode(value) if len(value) <= MAX_RECORD_BYTES else None
@@ -175,10 +219,10 @@ def _rows(events: list[Any], record: list[int], lookup: Lookup, words: Words) ->
     rows = Rows(
         record=np.array(record, np.int64),
         type=types,
-        place=np.array([place((e.line, e.station), NONE) for e in events], np.int64),
-        ts=_times([e.ts for e in events]),
-        epoch=np.array([0 if (v := e.epoch) is None else v for e in events], np.int64),
-        seq=np.array([NONE if (v := e.seq) is None else v for e in events], np.int64),
+        place=np.array([place(where, NONE) for where in map(_PLACE, events)], np.int64),
+        ts=_times(list(map(_TS, events))),
+        epoch=_integers(list(map(_EPOCH, events)), 0),
+        seq=_integers(list(map(_SEQ, events)), NONE),
     )
     for code in np.flatnonzero(np.bincount(types, minlength=len(EVENTS))).tolist():
         where = np.flatnonzero(types == code)
@@ -189,14 +233,22 @@ def _rows(events: list[Any], record: list[int], lookup: Lookup, words: Words) ->
 
 
 def _column(field: Field, get: Callable[[Event], Any], events: list[Event], words: Words) -> npt.NDArray[Any]:
-    values: Iterable[Any] = map(get, events)
+    values = map(get, events)
     if field.kind == "text":
         return np.fromiter(map(words.__getitem__, values), np.int32, len(events))
     if field.kind == "choice":
         return np.fromiter(map(field.choices.index, values), np.int32, len(events))
-    if not field.required:
-        values = (NONE if v is None else v for v in values)
-    return np.fromiter(values, np.int64, len(events))
+    return _integers(list(values), NONE)
+
+
+def _integers(values: list[Any], absent: int) -> I64:
+    """Most columns are full or empty, and then need no look at each value."""
+    missing = values.count(None)
+    if not missing:
+        return np.array(values, np.int64)
+    if missing == len(values):
+        return np.full(len(values), absent, np.int64)
+    return np.array([absent if value is None else value for value in values], np.int64)
 
 
 def _times(values: list[int | str]) -> I64:

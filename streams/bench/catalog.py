@@ -1,0 +1,9 @@
+"""Every benchmark, in the order in which they run: first what is quick and needs nothing."""
+
+from typing import Final
+
+from streams.bench import in_kernels, in_process, latency, on_kafka, restart
+from streams.bench.declare import Benchmark
+
+_GROUPS: Final = (in_kernels, in_process, on_kafka, latency, restart)
+ALL: Final[tuple[Benchmark, ...]] = tuple(one for group in _GROUPS for one in group.BENCHMARKS)
