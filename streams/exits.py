@@ -8,6 +8,7 @@ from typing import Final, NoReturn
 log = logging.getLogger(__name__)
 
 OK: Final = 0
+USAGE: Final = 2  # a setting that cannot be used: a person must mend it
 NO_KAFKA: Final = 1  # no broker or no topics, or Faust gave up: start again after a while
 INTERNAL: Final = 70  # an unexpected error: nothing is committed, a restart replays from the snapshot
 FENCED: Final = 71  # six commits fenced in a row: two workers with one instance id

@@ -135,7 +135,14 @@ class TwinWorker:
             exits.end_now(exits.REFUSED, str(error))
         except (KafkaError, PublishError) as error:
             exits.end_now(exits.NO_KAFKA, f"Kafka at {self.settings.bootstrap}: {error}")
-        await self._health.start()
+        try:
+            await self._health.start()
+        except OSError as error:
+            exits.end_now(
+                exits.USAGE,
+                f"TAKTWIN_HEALTH_PORT {self.settings.health_port}: {error.strerror or error}; give each worker on one "
+                "machine its own, or --health-port 0 for any that is free",
+            )
         # Not one of `tasks`: Faust starts those after the first seek, and it may be that one which never ends.
         self._watching = asyncio.create_task(self.watch())
 

@@ -8,6 +8,7 @@ from streams.cli.worker import add_settings, given
 
 if TYPE_CHECKING:
     from streams.cli.parser import Commands
+    from streams.settings import Settings
 
 
 def add(commands: "Commands") -> None:
@@ -41,15 +42,24 @@ def show(args: argparse.Namespace) -> int:
     return 0
 
 
+def _masked(settings: "Settings", name: str) -> str:
+    from streams.settings import Secret, SettingsError
+
+    try:
+        return str(Secret(settings.secret(name)))
+    except SettingsError:
+        return "(its file cannot be read)"  # a worker would not start
+
+
 def _rows(arguments: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row per setting. A secret is its mask, also where it comes from a file; the file is not opened."""
-    from streams.settings import SECRETS, Secret, Settings, origins, variable
+    """One row per setting. A secret is its mask, also where it comes from a file that can be read."""
+    from streams.settings import SECRETS, Settings, origins, variable
 
     settings = Settings.from_env(**arguments)
     rows = []
     for name, origin in origins(**arguments).items():
         value = getattr(settings, name)
         if name in SECRETS:
-            value = str(Secret("file")) if origin == "file" else str(value)
+            value = _masked(settings, name)
         rows.append({"name": name, "variable": variable(name), "value": value, "origin": origin})
     return rows

@@ -14,7 +14,7 @@ INTERRUPTED: Final = 130
 EXIT_CODES: Final = {
     OK: "done, and nothing wrong was found",
     PROBLEM: "a difference or a problem was found; the message says which",
-    USAGE: "the command line or an input file is wrong",
+    USAGE: "the command line, a setting or an input file is wrong",
     INTERNAL: "internal error: a worker replays from its snapshot when started again",
     exits.FENCED: "worker: fenced, another one has the same instance id",
     exits.WATCHDOG: "worker: partitions were assigned, but no state could be loaded for them",

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,14 @@ async def test_consumes_commits_and_stops_clean(settings: Make, tmp_path: Path) 
         await check(own)
     views = [r for records in (await read_all(own, "lines")).values() for r in records]
     assert {r.key for r in views} == {f"line-{n}".encode() for n in range(8)}
+
+
+async def test_a_health_port_that_is_taken_is_said(settings: Make, tmp_path: Path) -> None:
+    own = settings()
+    with socket.create_server(("127.0.0.1", own.health_port)):
+        worker = Worker(own, tmp_path / "w.log")
+        assert await asyncio.to_thread(worker.process.wait, 40) == exits.USAGE, worker.log()
+    assert "give each worker on one machine its own" in worker.log()
 
 
 async def test_restart_goes_on_where_it_stopped(settings: Make, tmp_path: Path) -> None:

@@ -54,7 +54,15 @@ def test_a_root_as_it_was_written_is_sound(root: Path) -> None:
     assert report.checked["files"] == report.checked["links of the chain"] == len(files)
     assert report.checked["bytes"] == sum(file.path.stat().st_size for file in files)
     assert {file.set for file in files} == set(SETS)
-    for what in ("rows", "class sums", "critical path sums", "row identities", "snapshots", "plant models", "offsets"):
+    for what in (
+        "rows",
+        "class sums",
+        "critical path sums",
+        "row identities",
+        "named ends",
+        "plant models",
+        "offsets",
+    ):
         assert report.checked[what] > 0, what
 
 

@@ -83,7 +83,7 @@ Works  model {plant.hash}, 2 lines, 4 stations, windows 97.9 kB
    └─ L2  cell, policy iso22400, rows every 1min
       ├─ only
       ├─ calendar Europe/Berlin: early, late; 2 planned stops
-      ├─ bottleneck: 12 panes of 10min
+      ├─ bottleneck: none, the line has no buffers
       └─ windows: 0 bytes of memory
 """
     )

@@ -224,7 +224,7 @@ class _Verification:
         """Compare with the snapshots. Of one that was never committed nothing may follow but its staged files."""
         at_end = [anchor for anchor in anchors if anchor.next_offset == head.next_offset]
         for anchor in anchors:
-            self._report.checked["snapshots"] += 1
+            self._report.checked["named ends"] += 1
             if anchor.next_offset > head.next_offset:
                 self._beyond(head, anchor)
             elif anchor.chain == ends.get(anchor.next_offset) and anchor.next_offset == head.next_offset:

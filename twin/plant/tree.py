@@ -41,7 +41,10 @@ def _line(line: Line) -> list[str]:
         blocks.append(rows)
     blocks += [[_product(product)] for product in line.products]
     blocks.append([_calendar(line.calendar)])
-    blocks.append([f"bottleneck: {line.panes} panes of {duration_text(line.pane_ns)}"])
+    if line.buffers:
+        blocks.append([f"bottleneck: {line.panes} panes of {duration_text(line.pane_ns)}"])
+    else:
+        blocks.append(["bottleneck: none, the line has no buffers"])
     blocks.append(_windows(line))
     head = f"{line.id}  {line.type}, policy {line.policy}, rows every {duration_text(line.publish_every_ns)}"
     return _under(head, blocks)
