@@ -40,7 +40,8 @@ def blocks(p: Plant, events: int, rate_hz: int, block: int = 65_536, seed: int =
         index = np.arange(first, first + size)
         station = ((index * 7919) % n).astype(np.int32)
         columns = {name: np.zeros(size, DTYPES[name]) for name in INTEGER_COLUMNS}
-        state = index % 10 == 0
+        # Each station sends both. By the index alone a tenth of them would send states only, the others no state.
+        state = (index // n + station) % 10 == 0
         columns["line"] = line_of[station]
         columns["station"] = station
         columns["type"] = np.where(state, STATE, COUNT).astype(np.int8)
