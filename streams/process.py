@@ -17,7 +17,7 @@ from twin.audit.rows import events_with_origin, refused_with_origin, rejected_ta
 from twin.events.block import INTEGER_COLUMNS, EventBlock, Rejected
 from twin.plant.model import Plant
 from twin.wire.decode import Decoder
-from twin.wire.encode import events_table
+from twin.wire.encode import EventRows
 
 _CONTENT_TYPE: Final = "content-type"
 # Thrice as quick as to write the loop out, and each record passes several.
@@ -64,6 +64,7 @@ class Processor:
         self._plant = plant
         self._topic = topic
         self._decoder = Decoder(plant)
+        self._rows = EventRows(plant)
         self._line_of_key = {line.id.encode(): index for index, line in enumerate(plant.lines)}
 
     def fold(self, state: PartitionState, run: Sequence[ConsumerRecord]) -> Folded:
@@ -90,7 +91,7 @@ class Processor:
         ]
         late = results.tables.get("rejected")
         if len(block):
-            state.take("events", events_with_origin(events_table(block, self._plant), *origin, block.offset))
+            state.take("events", events_with_origin(self._rows.table(block), *origin, block.offset))
         if rejected:
             state.take("rejected", rejected_table(rejected, *origin))
         if late is not None and late.num_rows:

@@ -17,7 +17,7 @@ from twin.line import PartitionTwin
 from twin.plant.model import Plant
 from twin.results import SETS
 from twin.sources import Logs, Summary
-from twin.wire.encode import events_table
+from twin.wire.encode import EventRows
 
 TOPIC: Final = "replay"
 PARTITION: Final = 0
@@ -88,7 +88,7 @@ class _Replay:
     def __init__(self, plant: Plant, root: Path) -> None:
         self.report = ReplayReport()
         models.store(root, plant)
-        self._plant = plant
+        self._rows = EventRows(plant)
         self._twin = PartitionTwin(plant, PARTITION)
         self._writer = AuditWriter(
             root,
@@ -118,7 +118,7 @@ class _Replay:
             self.publish()
 
     def _fold(self, block: EventBlock) -> None:
-        events = events_table(block, self._plant)
+        events = self._rows.table(block)
         self._add("events", events_with_origin(events, TOPIC, PARTITION, block.offset))
         results = self._twin.fold(block)
         for set_name, table in results.tables.items():

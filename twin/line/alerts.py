@@ -1,9 +1,10 @@
 """Alerts, each by event time: raised once, cleared once."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kernels import layout as at
 from twin.line.bottlenecks import UNDECIDED, PathRows
@@ -33,6 +34,9 @@ class Alerts:
             for line in plant.lines
             for station in line.stations
         }
+        self._limited = {line.id for line in plant.lines if line.limits.oee_below is not None}
+        self._windows = {line.limits.oee_window for line in plant.lines if line.limits.oee_window}
+        self._windows |= {self._longest[k] for k in range(len(plant.lines))}
         self._rows: list[dict[str, Any]] = []
 
     def table(self) -> pa.Table:
@@ -66,14 +70,9 @@ class Alerts:
 
     def from_kpis(self, kpis: pa.Table, memory: dict[int, LineMemory]) -> None:
         """OEE under its limit; performance over 100 %: the ideal cycle time is too long, or parts are miscounted."""
-        wanted = {self._longest[k] for k in range(len(self._plant.lines))} | {
-            line.limits.oee_window for line in self._plant.lines if line.limits.oee_window
-        }
         columns = ["line", "station", "window", "end", "good", "scrap", "rework", "performance", "oee", "suspect"]
         table = kpis.select(columns).set_column(3, "end", kpis.column("end").cast(pa.int64()))
-        for row in table.to_pylist():
-            if row["window"] not in wanted:
-                continue
+        for row in table.filter(self._telling(kpis, memory)).to_pylist():
             number = self._number[row["line"]]
             mine = memory.setdefault(number, LineMemory())
             limits = self._plant.lines[number].limits
@@ -82,6 +81,16 @@ class Alerts:
                     self._suspect(row, mine)
             elif limits.oee_below is not None and row["window"] == (limits.oee_window or self._longest[number]):
                 self._oee(row, limits.oee_below, mine)
+
+    def _telling(self, kpis: pa.Table, memory: dict[int, LineMemory]) -> "pa.ChunkedArray[Any]":
+        """Rows that may change an alert. Most change none, and to look at each in Python took longer than the fold."""
+        line, suspect = kpis.column("line"), kpis.column("suspect")
+        changing = {self._plant.lines[number].id for number, mine in memory.items() if mine.suspects}
+        changing.update(text for text in pc.unique(line.filter(suspect)).to_pylist() if text)
+        of_stations = pc.and_(pc.is_valid(kpis.column("station")), _among(line, changing))
+        of_lines = pc.and_(pc.is_null(kpis.column("station")), _among(line, self._limited))
+        telling: Any = pc.and_(_among(kpis.column("window"), self._windows), pc.or_(of_stations, of_lines))
+        return telling  # type: ignore[no-any-return]  # the stubs know scalars only
 
     def _suspect(self, row: dict[str, Any], mine: LineMemory) -> None:
         """Raised when more parts than one step of the counter are over 100 %; cleared at 100 % or less.
@@ -127,3 +136,7 @@ class Alerts:
                 more = {"station": one.verdict, "since": one.start, "value": share, "detail": f"from {mine.verdict}"}
                 self._add(line.id, "bottleneck_moved", "raised", one.end, **more)
             mine.verdict = one.verdict
+
+
+def _among(column: "pa.ChunkedArray[Any]", texts: Collection[str]) -> Any:
+    return pc.is_in(column.cast(pa.string()), value_set=pa.array(sorted(texts), pa.string()))

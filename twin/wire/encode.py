@@ -16,7 +16,7 @@ from twin.results import ORIGIN
 from twin.wire.canonical import canonical_json
 from twin.wire.lookup import I64
 
-__all__ = ["arrow_record", "canonical_json", "events_table", "json_records"]
+__all__ = ["EventRows", "arrow_record", "canonical_json", "events_table", "json_records"]
 
 _ENCODER: Final = msgspec.json.Encoder()
 _SCHEMA: Final = pa.schema([f for f in EVENTS_SET if f.name not in ORIGIN])
@@ -55,24 +55,36 @@ def _texts(indices: npt.NDArray[Any], names: "pa.Array[Any]", kind: pa.DataType)
     return pa.DictionaryArray.from_arrays(pa.array(place[indices], mask=absent), names.take(used))
 
 
-def _places(block: EventBlock, plant: Plant) -> dict[str, "pa.Array[Any]"]:
-    lines = pa.array([line.id for line in plant.lines], pa.string())
-    # Lines may name their stations alike: one entry per different name.
-    ids = pa.array([s.id for s in plant.stations], pa.string()).dictionary_encode()
-    same = np.append(np.asarray(ids.indices), NONE)
-    kind = _SCHEMA.field("line").type
-    return {"line": _texts(block.line, lines, kind), "station": _texts(same[block.station], ids.dictionary, kind)}
+class EventRows:
+    """Turns blocks of one plant into rows; a large plant's names are gathered once, not with every block."""
+
+    def __init__(self, plant: Plant) -> None:
+        self._lines = pa.array([line.id for line in plant.lines], pa.string())
+        # Lines may name their stations alike: one entry per different name.
+        ids = pa.array([s.id for s in plant.stations], pa.string()).dictionary_encode()
+        self._station_of = np.append(np.asarray(ids.indices), NONE)
+        self._stations = ids.dictionary
+
+    def table(self, block: EventBlock) -> pa.Table:
+        """The block as rows of the audited set `events`, without the columns that say where they came from.
+
+        An absent field is null; a count of parts has 0 for the qualities it did not name.
+        """
+        kind = _SCHEMA.field("line").type
+        line = _texts(block.line, self._lines, kind)
+        return _table(block, line, _texts(self._station_of[block.station], self._stations, kind))
 
 
 def events_table(block: EventBlock, plant: Plant) -> pa.Table:
-    """The block as rows of the audited set `events`, without the columns that say where they came from.
+    """As `EventRows.table`, for a single block."""
+    return EventRows(plant).table(block)
 
-    An absent field is null; a count of parts has 0 for the qualities it did not name.
-    """
+
+def _table(block: EventBlock, line: "pa.Array[Any]", station: "pa.Array[Any]") -> pa.Table:
     words = pa.array(block.words, pa.string())
-    places = _places(block, plant)
     heads = {
-        **places,
+        "line": line,
+        "station": station,
         "type": _texts(block.type, pa.array(EVENT_NAMES, pa.string()), _SCHEMA.field("type").type),
         "ts": pa.array(block.ts).view(_SCHEMA.field("ts").type),
         "epoch": pa.array(block.epoch),
