@@ -200,7 +200,7 @@ async def test_the_example_of_the_documentation_runs(settings: Settings) -> None
     page = (Path(__file__).parents[2] / "docs" / "client.md").read_text()
     example = re.search(r"```python\n(.*?)```", page, re.DOTALL)
     assert example is not None
-    await publish(settings, rows("kpis", {"line": "press-1", "window": "1h", "station": None}, {"line": "other"}))
+    await publish(settings, rows("kpis", {"line": "five-stations", "window": "1h", "station": None}, {"line": "other"}))
     shown = subprocess.Popen(  # noqa: S603, ASYNC220  own text; starting it takes a moment
         [sys.executable, "-c", example[1]],
         env=process_environment(settings) | {"PYTHONPATH": os.pathsep.join(sys.path)},
@@ -211,7 +211,7 @@ async def test_the_example_of_the_documentation_runs(settings: Settings) -> None
     try:
         assert shown.stdout is not None
         line = await asyncio.wait_for(asyncio.to_thread(shown.stdout.readline), LIMIT_S)
-        assert line == "1h line 1700000000123456789 0.25\n"
+        assert line == "1h line 1700000000123456789 25.0%\n"
         assert shown.poll() is None
     finally:
         shown.kill()
