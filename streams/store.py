@@ -227,7 +227,11 @@ class PartitionStore:
         if ours and published:
             recovery.finish(self._audit, tp.partition, published[-1])
             published = recovery.intervals(self._audit, tp.partition)
-        highest = assigned.log_end if committed is None else committed
+        highest = committed
+        if highest is None:
+            # A snapshot ahead of what is published may never have been committed: what follows from its offsets may not
+            # have reached the topics. It is good enough only where the log does not reach back any more.
+            highest = end if end >= assigned.log_start else assigned.log_end
         for identity, snapshot in (*self.snapshots.newest_first(tp.partition, highest), ("", None)):
             at = snapshot.head.next_offset if snapshot else 0
             if at >= end:

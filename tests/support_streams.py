@@ -244,7 +244,7 @@ async def check(settings: Settings) -> None:
     per_line = [entry[0] // 100 for records in log.values() for entry in expected_state(records).values()]
     assert alerts.num_rows == sum(per_line)
     sent = [json.loads(r.value) for records in (await read_all(settings, "alerts")).values() for r in records]
-    assert len({alert["id"] for alert in sent}) == sum(per_line)
+    assert len({alert["id"] for alert in sent}) == sum(per_line), f"{sum(per_line)} alerts, in the topic: {sent}"
     assert not list((Path(settings.audit) / ".staging").iterdir())
 
 
