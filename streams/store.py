@@ -34,6 +34,12 @@ class StateError(RuntimeError):
     """Group, snapshots and audit root do not fit together. Going on would mix two histories, so the worker ends."""
 
 
+class Frozen(Protocol):
+    """A state as it was when it was frozen."""
+
+    def encode(self) -> bytes: ...
+
+
 class Twin(Protocol):
     """What a checkpoint needs of `twin.line.PartitionTwin`."""
 
@@ -44,7 +50,7 @@ class Twin(Protocol):
 
     def fold(self, block: EventBlock) -> Any: ...
 
-    def snapshot(self) -> bytes: ...
+    def freeze(self) -> Frozen: ...
 
     def view(self, now_ns: int | None) -> Sequence[Any]: ...
 
@@ -78,7 +84,7 @@ class PartitionState:
         """Take the interval since the last cut. In one step of the loop: state, offset and rows belong together."""
         if self.next == self.first or self.catching_up is not None:
             return None
-        cut = Cut(self, self.first, self.next, self.rows, self.twin.snapshot())
+        cut = Cut(self, self.first, self.next, self.rows, self.twin.freeze())
         self.first, self.rows, self.bytes = self.next, [], 0
         return cut
 
@@ -106,7 +112,7 @@ class Cut:
     first: int
     next: int
     rows: list[tuple[str, pa.Table]]
-    snapshot: bytes
+    frozen: Frozen
 
 
 class PartitionStore:
@@ -333,7 +339,8 @@ class PartitionStore:
         head = Head(
             state.tp.topic, state.tp.partition, cut.next, self.plant.hash, manifest.chain, named, state.partitions
         )
-        return manifest, self._patience(lambda: self.snapshots.save(Snapshot(head, cut.snapshot)))
+        snapshot = Snapshot(head, cut.frozen.encode())
+        return manifest, self._patience(lambda: self.snapshots.save(snapshot))
 
     def publish(self, state: PartitionState, manifests: Sequence[Manifest], committed: tuple[int, str]) -> None:
         """Step 4, and cleaning up below the committed offset."""

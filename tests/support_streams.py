@@ -56,6 +56,14 @@ class FakeView:
     events: int
 
 
+@dataclass(frozen=True)
+class FakeFrozen:
+    state: bytes
+
+    def encode(self) -> bytes:
+        return self.state
+
+
 @dataclass
 class FakeTwin:
     """Per line a count and a hash over the order of its events; an alert per hundredth event."""
@@ -68,8 +76,8 @@ class FakeTwin:
     def restore(cls, plant: Plant, partition: int, data: bytes) -> "FakeTwin":
         return cls(plant, partition, json.loads(data))
 
-    def snapshot(self) -> bytes:
-        return json.dumps(self.lines, sort_keys=True).encode()
+    def freeze(self) -> "FakeFrozen":
+        return FakeFrozen(json.dumps(self.lines, sort_keys=True).encode())
 
     def view(self, now_ns: int | None) -> list[FakeView]:
         return [FakeView(line, entry[0]) for line, entry in self.lines.items()]

@@ -245,7 +245,7 @@ def test_an_older_snapshot_is_refused_by_its_version() -> None:
     twin = PartitionTwin(plant(), 0)
     saved = decode(twin.snapshot())
     saved.version -= 1
-    with pytest.raises(SnapshotError, match="has version 1, this code reads 2"):
+    with pytest.raises(SnapshotError, match="has version 2, this code reads 3"):
         decode(squeeze(saved))
     with pytest.raises(SnapshotError):
         unsqueeze(b"", msgspec.msgpack.Decoder(dict))

@@ -73,9 +73,10 @@ def compacted(
 
 
 def replace_stops(mine: LineMemory, rows: list[list[int]]) -> LineMemory:
-    """`mine` with other stops; what is not a stop is shared."""
+    """A copy of `mine` with other stops. What its lists hold never changes, so it is shared; the lists do."""
     fields = {name: getattr(mine, name) for name in mine.__struct_fields__}
-    return LineMemory(**{**fields, "stops": rows})
+    copied = {name: value.copy() for name, value in fields.items() if isinstance(value, list)}
+    return LineMemory(**{**fields, **copied, "stops": rows})
 
 
 def renumber(x: State, n: Numbers, line: int, mine: LineMemory, mapping: I64) -> None:

@@ -31,6 +31,7 @@ class _SavedLine(msgspec.Struct, array_like=True):
     """One line's rows of every array, with the texts they name: of use whatever the partition's texts are by then."""
 
     closings: int
+    passed: int
     arrays: dict[str, bytes]
     texts: list[str]
     memory: LineMemory
@@ -144,8 +145,8 @@ class Engine:
         mine = compacted(self.state, self.numbers, [line], [], memory, self.texts.all)
         mine.state.lines[line, list(at.ADMISSION)] = 0
         width = snap.closings_width(mine.state, [line])
-        arrays = snap.pack_arrays(mine.state, self.numbers, self.plant, [line], width, [passed])
-        return snap.squeeze(_SavedLine(width, arrays, mine.texts, mine.memory[line]))
+        arrays = snap.joined(snap.pack_arrays(mine.state, self.numbers, [line], width, [passed]))
+        return snap.squeeze(_SavedLine(width, passed, arrays, mine.texts, mine.memory[line]))
 
     def load_line(self, line: int, data: bytes) -> None:
         """Set a line back to what `save_line` gave; what admission knows of it stays."""
@@ -153,7 +154,7 @@ class Engine:
         self.widen(saved.closings)
         row = self.state.lines[line]
         known = row[list(at.ADMISSION)]
-        snap.unpack_arrays(self.state, self.numbers, self.plant, [line], saved.arrays, saved.closings)
+        snap.unpack_arrays(self.state, self.numbers, [line], saved.arrays, saved.closings, [saved.passed])
         row[list(at.ADMISSION)] = known
         mapping = np.array([*map(self.texts.number, saved.texts), -1], np.int64)
         renumber(self.state, self.numbers, line, saved.memory, mapping)

@@ -41,6 +41,8 @@ class Numbers:
     consumers: I64
     ideal: I64
     calendars: tuple[Calendar, ...]
+    buffer_bounds: I64  # line k has the buffers from [k] up to [k + 1]
+    counter_bounds: I64
     ring_rows: int
     tick_rows: int
     vector_cells: int
@@ -48,6 +50,10 @@ class Numbers:
 
 def _lists(rows: Sequence[Sequence[int]], width: int) -> I64:
     return np.array(rows, np.int64).reshape(len(rows), width)
+
+
+def _bounds(counts: Sequence[int]) -> I64:
+    return np.cumsum([0, *counts], dtype=np.int64)
 
 
 def ideal_ns(line: Line, station: Station) -> list[int]:
@@ -127,6 +133,8 @@ def numbers(plant: Plant) -> Numbers:
         consumers=np.array(consumers, np.int64),
         ideal=np.array(ideal, np.int64),
         calendars=tuple(calendars),
+        buffer_bounds=_bounds([len(line.buffers) for line in plant.lines]),
+        counter_bounds=_bounds([sum(len(s.counters) for s in line.stations) for line in plant.lines]),
         ring_rows=rings,
         tick_rows=ticks,
         vector_cells=cells,

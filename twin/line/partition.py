@@ -139,6 +139,10 @@ class PartitionTwin:
 
     def snapshot(self) -> bytes:
         """The whole state; equal states give equal bytes."""
+        return self.freeze().encode()
+
+    def freeze(self) -> snap.Frozen:
+        """The whole state as it is now; to `encode` it takes longer and may be done by another thread."""
         engine, sequences = self.engine, self._admission.sequences
         # Repeats and late numbers are counted before the first event is admitted, too.
         lines = np.flatnonzero(engine.state.lines.any(axis=1)).tolist()
@@ -146,25 +150,26 @@ class PartitionTwin:
         mine = compacted(engine.state, engine.numbers, lines, arrays, engine.memory, engine.texts.all)
         heard = np.flatnonzero(sequences[:, at.Q_MAX])
         width = snap.closings_width(mine.state, lines)
-        return snap.encode(
+        passed = engine.watermarks[lines].tolist()
+        return snap.Frozen(
             snap.Snapshot(
                 version=snap.VERSION,
                 plant=self.plant.hash,
                 lines=lines,
-                arrays=snap.pack_arrays(
-                    mine.state, engine.numbers, self.plant, lines, width, engine.watermarks[lines].tolist()
-                ),
+                arrays={},
+                passed=passed,
                 closings=width,
                 texts=mine.texts,
                 arrival=self._arrival,
                 held=mine.events[0].tobytes(),
-                held_values=self._admission.held_values,
+                held_values=self._admission.held_values.copy(),
                 held_offsets=self._admission.held_offsets.tobytes(),
                 waiting=mine.events[1].tobytes(),
                 sequences={"rows": heard.tobytes(), "values": sequences[heard].tobytes()},
                 memory=dict(sorted(mine.memory.items())),
                 histories=self._revisions.save(mine.events[2:]),
-            )
+            ),
+            snap.pack_arrays(mine.state, engine.numbers, lines, width, passed),
         )
 
     @classmethod
@@ -183,7 +188,7 @@ class PartitionTwin:
         twin = cls(plant, partition)
         engine, admission = twin.engine, twin._admission
         engine.widen(saved.closings)
-        snap.unpack_arrays(engine.state, engine.numbers, plant, saved.lines, saved.arrays, saved.closings)
+        snap.unpack_arrays(engine.state, engine.numbers, saved.lines, saved.arrays, saved.closings, saved.passed)
         engine.texts.replace(saved.texts)
         engine.memory = saved.memory
         twin._arrival = saved.arrival
