@@ -15,6 +15,7 @@ from twin.results import ALERTS
 
 _KIND: Final = {at.ALERT_DOWN: "down", at.ALERT_STALE: "stale"}
 _ACTION: Final = {at.RAISED: "raised", at.CLEARED: "cleared"}
+_ALERTS: Final = own(ALERTS)
 _S: Final = 1e9
 _FIRST: Final = {"revision": 0, "revised": None, "retracted": False}
 
@@ -41,7 +42,7 @@ class Alerts:
 
     def table(self) -> pa.Table:
         rows, self._rows = self._rows, []
-        return pa.Table.from_pylist(rows, schema=own(ALERTS))
+        return pa.Table.from_pylist(rows, schema=_ALERTS) if rows else _ALERTS.empty_table()
 
     def _add(self, line: str, kind: str, action: str, ts: int, **more: Any) -> None:
         self._rows.append(

@@ -17,7 +17,7 @@ from twin.line.numbers import ideal_ns
 from twin.line.texts import Texts
 from twin.oee import subsystems
 from twin.plant.model import Line, Plant
-from twin.results import BOTTLENECKS, CLASS_COLUMNS, KPIS, NAME, ORIGIN, STATES, TS
+from twin.results import BOTTLENECKS, CLASS_COLUMNS, KPIS, ORIGIN, STATES, TS
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -29,13 +29,29 @@ def own(schema: pa.Schema) -> pa.Schema:
     return pa.schema([field for field in schema if field.name not in ORIGIN])
 
 
+_STATES: Final = own(STATES)
+_KPIS: Final = own(KPIS)
+_BOTTLENECKS: Final = own(BOTTLENECKS)
+
+
+class Labels:
+    """Texts that rows name by index, some of them alike; laid out once, not with every table."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        distinct = list(dict.fromkeys(texts))
+        place = {text: k for k, text in enumerate(distinct)}
+        self._texts = pa.array(distinct, pa.string())
+        self._to = np.array([place[text] for text in texts] + [0], np.int32)
+
+    def array(self, indices: npt.NDArray[Any]) -> "pa.Array[Any]":
+        """Dictionary array of texts[indices]; null where the index is negative."""
+        codes = pa.array(self._to[indices], pa.int32(), mask=np.asarray(indices) < 0)
+        return pa.DictionaryArray.from_arrays(codes, self._texts)
+
+
 def names(indices: npt.NDArray[Any], texts: Sequence[str]) -> "pa.Array[Any]":
-    """Dictionary array of texts[indices]; null where the index is negative. `texts` may repeat."""
-    distinct = list(dict.fromkeys(texts))
-    place = {text: k for k, text in enumerate(distinct)}
-    to = np.array([place[text] for text in texts] + [0], np.int32)
-    array = pa.array(to[indices], pa.int32(), mask=np.asarray(indices) < 0)
-    return pa.DictionaryArray.from_arrays(array, pa.array(distinct, pa.string())).cast(NAME)
+    """As `Labels.array`, for texts that differ from table to table."""
+    return Labels(texts).array(indices)
 
 
 def constant(text: str, rows: int) -> "pa.Array[Any]":
@@ -56,6 +72,9 @@ def ratio_array(values: F64) -> "pa.Array[Any]":
     return pa.array(values, pa.float64(), mask=np.isnan(values))
 
 
+_CLASSES: Final = Labels(codes.CLASS_NAMES)
+
+
 class RowMaker:
     """Knows the plant's names; makes tables of numbers."""
 
@@ -63,12 +82,15 @@ class RowMaker:
         self._plant = plant
         self._texts = texts
         self._first = first
-        self._lines = [line.id for line in plant.lines]
-        self._stations = [s.id for s in plant.stations]
-        self._windows = [w.id for line in plant.lines for w in line.windows]
-        self._policies = sorted({line.policy for line in plant.lines})
-        self._policy = np.array([self._policies.index(line.policy) for line in plant.lines], np.int64)
-        self._roles = policy_matrix(tuple(self._policies))
+        policies = sorted({line.policy for line in plant.lines})
+        windows = [w.id for line in plant.lines for w in line.windows]
+        self._lines = Labels([line.id for line in plant.lines])
+        self._stations = Labels([s.id for s in plant.stations])
+        self._windows = len(windows)
+        self._scopes = Labels([*windows, *SCOPES])
+        self._policies = Labels(policies)
+        self._policy = np.array([policies.index(line.policy) for line in plant.lines], np.int64)
+        self._roles = policy_matrix(tuple(policies))
         self._ideal = [[ideal_ns(line, s) for s in line.stations] for line in plant.lines]
         self._products = [{p.id: k for k, p in enumerate(line.products)} for line in plant.lines]
         self._network = [subsystems(line) for line in plant.lines]
@@ -76,18 +98,18 @@ class RowMaker:
     def states(self, rows: I64) -> pa.Table:
         return pa.Table.from_arrays(
             [
-                names(rows[:, at.IO_LINE], self._lines),
-                names(rows[:, at.IO_STATION], self._stations),
+                self._lines.array(rows[:, at.IO_LINE]),
+                self._stations.array(rows[:, at.IO_STATION]),
                 times(rows[:, at.IO_START]),
                 times(rows[:, at.IO_END]),
-                names(rows[:, at.IO_CLASS], codes.CLASS_NAMES),
+                _CLASSES.array(rows[:, at.IO_CLASS]),
                 names(rows[:, at.IO_WORD], self._texts.all),
                 names(rows[:, at.IO_REASON], self._texts.all),
                 names(rows[:, at.IO_ORDER], self._texts.all),
                 *first_revision(len(rows)),
                 constant(self._plant.hash, len(rows)),
             ],
-            schema=own(STATES),
+            schema=_STATES,
         )
 
     def kpis(self, rows: I64) -> pa.Table:
@@ -96,7 +118,7 @@ class RowMaker:
         factors = np.full((len(rows), 4), np.nan)
         suspect = np.zeros(len(rows), np.bool_)
         policy = self._policy[rows[:, at.KO_LINE]]
-        for k in range(len(self._policies)):
+        for k in range(len(self._roles)):
             mine = policy == k
             if mine.any():
                 factors[mine], suspect[mine] = ratios(vectors[mine], self._roles[k])
@@ -111,8 +133,7 @@ class RowMaker:
         self, rows: I64, factors: F64, suspect: npt.NDArray[np.bool_], station: I64, constraint: I64, ote: F64
     ) -> pa.Table:
         window = rows[:, at.KO_WINDOW]
-        labels = [*self._windows, *SCOPES]
-        number = np.where(window >= 0, window, len(self._windows) - 1 - window)
+        number = np.where(window >= 0, window, self._windows - 1 - window)
         column = rows[:, at.KO_COLUMNS :].T
         counted = (
             codes.GOOD, codes.SCRAP, codes.REWORK, codes.IDEAL_NS,
@@ -120,25 +141,25 @@ class RowMaker:
         )  # fmt: skip
         return pa.Table.from_arrays(
             [
-                names(rows[:, at.KO_LINE], self._lines),
-                names(station, self._stations),
-                names(number, labels),
+                self._lines.array(rows[:, at.KO_LINE]),
+                self._stations.array(station),
+                self._scopes.array(number),
                 times(rows[:, at.KO_START]),
                 times(rows[:, at.KO_END]),
                 self._shifts(rows[:, at.KO_LINE], rows[:, at.KO_SHIFT]),
                 names(rows[:, at.KO_ORDER], self._texts.all),
                 names(rows[:, at.KO_PRODUCT], self._texts.all),
                 *first_revision(len(rows)),
-                names(self._policy[rows[:, at.KO_LINE]], self._policies),
+                self._policies.array(self._policy[rows[:, at.KO_LINE]]),
                 constant(self._plant.hash, len(rows)),
                 *[pa.array(column[k]) for k in range(len(CLASS_COLUMNS))],
                 *[pa.array(column[k]) for k in counted],
                 *[ratio_array(np.ascontiguousarray(factors[:, k])) for k in range(4)],
                 pa.array(suspect),
-                names(constraint, self._stations),
+                self._stations.array(constraint),
                 ratio_array(ote),
             ],
-            schema=own(KPIS),
+            schema=_KPIS,
         )
 
     def _lines_of(self, rows: I64, factors: F64) -> tuple[I64, F64, I64]:
@@ -206,8 +227,8 @@ class RowMaker:
         busy = cells[:, 3] / elapsed
         return pa.Table.from_arrays(
             [
-                names(line, self._lines),
-                names(stations, self._stations),
+                self._lines.array(line),
+                self._stations.array(stations),
                 names(index, windows),
                 times(each([one.start for one in intervals])),
                 times(each([one.end for one in intervals])),
@@ -215,7 +236,7 @@ class RowMaker:
                 names(each([one.order for one in intervals]), self._texts.all),
                 names(each([one.product for one in intervals]), self._texts.all),
                 *first_revision(len(cells)),
-                names(self._policy[line], self._policies),
+                self._policies.array(self._policy[line]),
                 constant(self._plant.hash, len(cells)),
                 pa.array(np.ascontiguousarray(cells[:, PATH])),
                 pa.array(elapsed),
@@ -230,7 +251,7 @@ class RowMaker:
                 pa.array(np.concatenate([one.arrow for one in intervals])),
                 *[pa.array(np.ascontiguousarray(cells[:, k])) for k in (5, 6, 4)],
             ],
-            schema=own(BOTTLENECKS),
+            schema=_BOTTLENECKS,
         )
 
 
