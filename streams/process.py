@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import repeat
 from operator import attrgetter
 from typing import Final
 
@@ -118,7 +119,7 @@ class Processor:
 
         A key that names no line of the plant (or none at all) says nothing.
         """
-        keyed = np.array([self._line_of_key.get(key, -1) for key in map(_KEY, due)], np.int32)
+        keyed = np.fromiter(map(self._line_of_key.get, map(_KEY, due), repeat(-1)), np.int32, len(due))
         if not len(block) or (keyed < 0).all():
             return block, []
         position = np.searchsorted(np.array(offsets, np.int64), block.offset)

@@ -85,8 +85,8 @@ class Settings:
     checkpoint_interval_s: float = _setting(5.0, "time between checkpoints")
     checkpoint_bytes: int = _setting(64 << 20, "a checkpoint as well when a partition's rows reach this; bounds memory")
     snapshots: int = _setting(20, "snapshots kept per partition besides the committed one")
-    poll_records: int = _setting(2000, "most records folded in one go")
-    fetch_bytes: int = _setting(1 << 20, "most bytes fetched per partition and request")
+    poll_records: int = _setting(10_000, "most records folded in one go")
+    fetch_bytes: int = _setting(2 << 20, "most bytes fetched per partition and request")
     fetch_wait_ms: int = _setting(100, "how long the broker may wait for more data")
     view_interval_s: float = _setting(0.25, "time between provisional views of changed lines; 0: none")
     storage_limit_s: float = _setting(

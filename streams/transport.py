@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as kafka_errors
+from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
@@ -102,6 +103,15 @@ class NullOffsets(defaultdict[TP, int | None]):
         pass
 
 
+def _as_parsed(_records: PartitionRecords, _tp: TopicPartition, record: Any) -> Any:
+    """A record as aiokafka's parser gives it, in C: it has all that is read of a `ConsumerRecord`.
+
+    To copy each into a `ConsumerRecord` took half the time of the consumer's thread (1.16 us a record, 0.57 without),
+    and held the interpreter's lock for it.
+    """
+    return record
+
+
 @dataclass(slots=True)
 class TransportConfig:
     """Set by the worker before Faust makes its consumer."""
@@ -110,7 +120,7 @@ class TransportConfig:
     on_seek: SeekHook
     fetch_wait_ms: int = 100
     request_timeout_s: float = 30.0
-    runs_ahead: int = 16
+    runs_ahead: int = 4  # enough that the fold never waits for the next fetch
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -127,6 +137,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> AIOKafkaConsumer:
         consumer = super()._create_consumer(loop)
+        # For the whole process: aiokafka makes these objects itself, and a worker has this one consumer.
+        PartitionRecords._consumer_record = _as_parsed
         # Both are read by AIOKafkaConsumer.start(). Faust hard-codes 1500 ms, which stalls busy partitions behind idle
         # ones, and reads uncommitted records, so that what a gateway's transaction took back would be counted.
         consumer._fetch_max_wait_ms = self.config.fetch_wait_ms

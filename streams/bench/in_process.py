@@ -25,7 +25,7 @@ from twin.wire.encode import arrow_record, json_records
 
 Compression = Literal["lz4", "zstd"]
 
-RUN_RECORDS: Final = 2_000  # as `poll_records` has it: the most records a worker folds in one go
+RUN_RECORDS: Final = 10_000  # as `poll_records` has it: the most records a worker folds in one go
 RUN_EVENTS: Final = 65_536  # of an Arrow run: some megabytes, as a fetch brings them
 STATION_HZ: Final = 10  # events a second of event time
 PLANT: Final = "1,000 stations in 50 lines, 10 events a second and station"
