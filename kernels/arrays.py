@@ -40,6 +40,7 @@ class State(NamedTuple):
     closings: I64  # (lines, closings, N_X)
     deltas: I64  # (stations, closings, N_COLUMNS + 1); the last: 1 where an undecided stop began inside
     ticks: I64  # (tick slots, N_T)
+    tick_deltas: I64  # (windows x stations x tick slots, N_COLUMNS + 1) as deltas: windows that end at a tick
     vectors: I64  # (2, sum of stations squared) critical paths
     pane_base: I64  # (stations, 4)
     buffers: I64  # (buffers, N_B)

@@ -75,6 +75,14 @@ def decide(m: Model, x: State, line: int, s: int, klass: int) -> None:
             x.rings[row, STOPPED] = 0
             x.rings[row, counter] += 1
             cut -= step
+        ticks = m.windows[w, at.WC_TICKS] + local * m.lines[line, at.LC_TICK_SLOTS]
+        every = m.lines[line, at.LC_PUBLISH_NS]
+        for tick in range(x.lines[line, at.L_EMIT_TICK], x.lines[line, at.L_NEXT_TICK], every):
+            kept = x.tick_deltas[ticks + (tick // every) % m.lines[line, at.LC_TICK_SLOTS]]
+            if kept[STOPPED] > 0:
+                kept[klass] += kept[STOPPED]
+                kept[STOPPED] = 0
+                kept[counter] += kept[N_COLUMNS]
     for scope in range(at.N_SCOPES):
         if x.base[s, scope, STOPPED] > 0:
             x.base[s, scope, klass] += x.base[s, scope, STOPPED]

@@ -137,35 +137,58 @@ def kpi_row(o: Out, line: int, s: int, window: int, start: int, end: int, shift:
 
 
 @bare
+def keep_tick(m: Model, x: State, line: int, t: int) -> None:
+    """Put aside what the windows that end at tick t hold; the line's time is accounted up to t.
+
+    Rows may have to wait for undecided stops. To leave the cuts in the rings until then took five times their memory:
+    a stop of five minutes is 300 steps of a second.
+    """
+    lo = m.lines[line, at.LC_STATION]
+    first = m.lines[line, at.LC_WINDOW]
+    tick_slots = m.lines[line, at.LC_TICK_SLOTS]
+    slot = (t // m.lines[line, at.LC_PUBLISH_NS]) % tick_slots
+    for w in range(first, first + m.lines[line, at.LC_WINDOWS]):
+        start = t - m.windows[w, at.WC_LENGTH]
+        slots = m.windows[w, at.WC_SLOTS]
+        cut = m.windows[w, at.WC_RING] + (start // m.windows[w, at.WC_STEP]) % slots
+        for local in range(m.lines[line, at.LC_STATIONS]):
+            total = x.total[lo + local]
+            row = x.tick_deltas[m.windows[w, at.WC_TICKS] + local * tick_slots + slot]
+            began_inside = total[STOPPED] > 0
+            if start <= x.lines[line, at.L_T0]:
+                copy(row, total)
+            else:
+                oldest = x.rings[cut + local * slots]
+                for c in range(N_COLUMNS):
+                    row[c] = total[c] - oldest[c]
+                began_inside = began_inside and oldest[STOPPED] == 0
+            row[N_COLUMNS] = 1 if began_inside else 0
+
+
+@bare
 def emit_ticks(m: Model, x: State, o: Out, line: int) -> None:
     lo = m.lines[line, at.LC_STATION]
     n = m.lines[line, at.LC_STATIONS]
     every = m.lines[line, at.LC_PUBLISH_NS]
+    tick_slots = m.lines[line, at.LC_TICK_SLOTS]
     t0 = x.lines[line, at.L_T0]
     first = m.lines[line, at.LC_WINDOW]
     while x.lines[line, at.L_EMIT_TICK] < x.lines[line, at.L_NEXT_TICK]:
         end = x.lines[line, at.L_EMIT_TICK]
         if not decided_before(m, x, line, end):
             return
-        about = x.ticks[m.lines[line, at.LC_TICKS] + (end // every) % m.lines[line, at.LC_TICK_SLOTS]]
+        slot = (end // every) % tick_slots
+        about = x.ticks[m.lines[line, at.LC_TICKS] + slot]
         for w in range(first, first + m.lines[line, at.LC_WINDOWS]):
             start = end - m.windows[w, at.WC_LENGTH]
             if about[at.T_LAST] < max(start, t0):
                 continue
-            slots = m.windows[w, at.WC_SLOTS]
-            step = m.windows[w, at.WC_STEP]
             for s in range(lo, lo + n):
-                ring = m.windows[w, at.WC_RING] + (s - lo) * slots
                 written = kpi_row(
                     o, line, s, w, max(start, t0), end, about[at.T_SHIFT], about[at.T_ORDER], about[at.T_PRODUCT]
                 )
-                newest = x.rings[ring + (end // step) % slots]
-                if start <= t0:
-                    copy(o.kpis[written, at.KO_COLUMNS :], newest)
-                else:
-                    oldest = x.rings[ring + (start // step) % slots]
-                    for c in range(N_COLUMNS):
-                        o.kpis[written, at.KO_COLUMNS + c] = newest[c] - oldest[c]
+                kept = x.tick_deltas[m.windows[w, at.WC_TICKS] + (s - lo) * tick_slots + slot]
+                copy(o.kpis[written, at.KO_COLUMNS :], kept[:N_COLUMNS])
         x.lines[line, at.L_EMIT_TICK] = end + every
 
 

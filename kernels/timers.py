@@ -6,7 +6,7 @@ import numpy.typing as npt
 from kernels import layout as at
 from kernels.arrays import Model, Out, State
 from kernels.classes import accrue_line, fall_silent, next_silence, settle_line
-from kernels.cuts import close_pane, close_scope, copy, emit, open_scope
+from kernels.cuts import close_pane, close_scope, copy, emit, keep_tick, open_scope
 from kernels.jit import bare
 
 I64 = npt.NDArray[np.int64]
@@ -104,6 +104,7 @@ def run_timers(m: Model, x: State, o: Out, line: int, t: int) -> None:
         about[at.T_PRODUCT] = row[at.L_PRODUCT_TEXT]
         about[at.T_SHIFT] = row[at.L_SHIFT]
         about[at.T_LAST] = row[at.L_LAST]
+        keep_tick(m, x, line, t)
         row[at.L_NEXT_TICK] = t + every
     if row[at.L_NEXT_PANE] == t:
         close_pane(m, x, o, line, t)

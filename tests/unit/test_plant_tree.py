@@ -1,7 +1,7 @@
 """The plant as a text tree, the order of flow and the memory of the windows."""
 
 from twin.plant import loads
-from twin.plant.memory import ring_bytes, ring_slots
+from twin.plant.memory import ring_slots, tick_slots, window_bytes
 from twin.plant.model import Window
 from twin.plant.topology import flow_order, full_loops, links, starved_loops
 from twin.plant.tree import tree
@@ -64,7 +64,7 @@ def test_tree() -> None:
     assert (
         tree(plant)
         == f"""\
-Works  model {plant.hash}, 2 lines, 4 stations, windows 97.9 kB
+Works  model {plant.hash}, 2 lines, 4 stations, windows 69.9 kB
 └─ hall
    ├─ L1  assembly, policy iso22400, rows every 1min
    │  ├─ raw (unlimited, 0 at first) -> left, right
@@ -77,9 +77,9 @@ Works  model {plant.hash}, 2 lines, 4 stations, windows 97.9 kB
    │  ├─ product P  ideal 7s, at left 30ms
    │  ├─ calendar UTC: always in shift
    │  ├─ bottleneck: 12 panes of 10min
-   │  └─ windows: 97.9 kB of memory
-   │       1min in steps of 1s: 366 slots x 22 columns x 8 bytes
-   │       1h in steps of 1min: 190 slots x 22 columns x 8 bytes
+   │  └─ windows: 69.9 kB of memory
+   │       1min in steps of 1s: 183 slots x 22 columns x 8 bytes
+   │       1h in steps of 1min: 183 slots x 22 columns x 8 bytes
    └─ L2  cell, policy iso22400, rows every 1min
       ├─ only
       ├─ calendar Europe/Berlin: early, late; 2 planned stops
@@ -89,18 +89,15 @@ Works  model {plant.hash}, 2 lines, 4 stations, windows 97.9 kB
     )
 
 
-def test_ring_slots() -> None:
-    window = Window("1min", 60 * S, S)
-    assert ring_slots(window, 0) == 62
-    assert ring_slots(window, 300 * S) == 362
-    assert ring_slots(window, 300 * S + 1) == 363
-    assert ring_slots(Window("1h", 3600 * S, 60 * S), 90 * S) == 64
+def test_a_ring_has_a_slot_for_either_end_of_its_window() -> None:
+    assert ring_slots(Window("1min", 60 * S, S)) == 61
+    assert ring_slots(Window("10min", 600 * S, 60 * S)) == 11
 
 
-def test_ring_bytes_sums_stations_and_windows() -> None:
+def test_windows_take_rings_and_the_rows_that_wait_for_undecided_stops() -> None:
     line = loads(PLANT).lines[0]
-    slots = (60 + 2 + 90) * 2 + 62 + (60 + 2 + 2) * 2 + 62
-    assert ring_bytes(line) == slots * 22 * 8
+    assert tick_slots(line) == 2 + 3  # stops of up to 90 s, ticks of a minute
+    assert window_bytes(line) == (61 + 61) * 22 * 3 * 8 + 2 * 5 * 23 * 3 * 8
 
 
 def test_flow_order_follows_the_parts() -> None:

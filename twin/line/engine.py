@@ -31,7 +31,6 @@ class _SavedLine(msgspec.Struct, array_like=True):
     """One line's rows of every array, with the texts they name: of use whatever the partition's texts are by then."""
 
     closings: int
-    passed: int
     arrays: dict[str, bytes]
     texts: list[str]
     memory: LineMemory
@@ -136,17 +135,14 @@ class Engine:
             tables["alerts"] = alarmed
         return tables
 
-    def save_line(self, line: int, passed: int) -> bytes:
-        """All that one line is, but for what admission knows of it. Equal states give equal bytes.
-
-        `passed`: the instant up to which its time has passed.
-        """
+    def save_line(self, line: int) -> bytes:
+        """All that one line is, but for what admission knows of it. Equal states give equal bytes."""
         memory = {line: self.memory.get(line, LineMemory())}
         mine = compacted(self.state, self.numbers, [line], [], memory, self.texts.all)
         mine.state.lines[line, list(at.ADMISSION)] = 0
         width = snap.closings_width(mine.state, [line])
-        arrays = snap.joined(snap.pack_arrays(mine.state, self.numbers, [line], width, [passed]))
-        return snap.squeeze(_SavedLine(width, passed, arrays, mine.texts, mine.memory[line]))
+        arrays = snap.joined(snap.pack_arrays(mine.state, self.numbers, [line], width))
+        return snap.squeeze(_SavedLine(width, arrays, mine.texts, mine.memory[line]))
 
     def load_line(self, line: int, data: bytes) -> None:
         """Set a line back to what `save_line` gave; what admission knows of it stays."""
@@ -154,7 +150,7 @@ class Engine:
         self.widen(saved.closings)
         row = self.state.lines[line]
         known = row[list(at.ADMISSION)]
-        snap.unpack_arrays(self.state, self.numbers, [line], saved.arrays, saved.closings, [saved.passed])
+        snap.unpack_arrays(self.state, self.numbers, [line], saved.arrays, saved.closings)
         row[list(at.ADMISSION)] = known
         mapping = np.array([*map(self.texts.number, saved.texts), -1], np.int64)
         renumber(self.state, self.numbers, line, saved.memory, mapping)

@@ -11,7 +11,7 @@ from kernels import layout as at
 from kernels.arrays import Model, State
 from kernels.codes import GOOD, N_COLUMNS, REWORK, SCRAP
 from twin.calendar import table
-from twin.plant.memory import ring_slots
+from twin.plant.memory import ring_slots, tick_slots
 from twin.plant.model import Calendar, Line, Plant, Station
 
 I64 = npt.NDArray[np.int64]
@@ -45,6 +45,7 @@ class Numbers:
     counter_bounds: I64
     ring_rows: int
     tick_rows: int
+    tick_delta_rows: int
     vector_cells: int
 
 
@@ -74,7 +75,7 @@ def numbers(plant: Plant) -> Numbers:
     consumers: list[int] = []
     ideal: list[int] = []
     calendars: dict[Calendar, int] = {}
-    rings = ticks = cells = 0
+    rings = ticks = tick_deltas = cells = 0
     for number, line in enumerate(plant.lines):
         first, n = len(stations), len(line.stations)
         minor_ns = max(s.minor_stop_ns for s in line.stations)
@@ -88,7 +89,7 @@ def numbers(plant: Plant) -> Numbers:
         row[at.LC_BUFFERS], row[at.LC_REQUIRES_ORDER] = len(line.buffers), int(line.requires_order)
         row[at.LC_CALENDAR] = calendars.setdefault(line.calendar, len(calendars))
         row[at.LC_VECTOR], row[at.LC_TICKS] = cells, ticks
-        row[at.LC_TICK_SLOTS] = -(-minor_ns // line.publish_every_ns) + 3
+        row[at.LC_TICK_SLOTS] = tick_slots(line)
         row[at.LC_HORIZON_NS] = max(*lengths, line.pane_ns) + line.publish_every_ns + minor_ns + 2 * max(steps)
         row[at.LC_DOWN_NS] = line.limits.down_ns or 0
         row[at.LC_REVISE_NS] = line.revise_ns or 0
@@ -96,9 +97,10 @@ def numbers(plant: Plant) -> Numbers:
         cells += n * n
         ticks += row[at.LC_TICK_SLOTS]
         for window in line.windows:
-            slots = ring_slots(window, minor_ns) + 1
-            windows.append([window.length_ns, window.step_ns, rings, slots])
+            slots = ring_slots(window)
+            windows.append([window.length_ns, window.step_ns, rings, slots, tick_deltas])
             rings += slots * n
+            tick_deltas += row[at.LC_TICK_SLOTS] * n
         buffer_of = {buffer.id: len(buffers) + k for k, buffer in enumerate(line.buffers)}
         for station in line.stations:
             row = [0] * at.N_SC
@@ -137,6 +139,7 @@ def numbers(plant: Plant) -> Numbers:
         counter_bounds=_bounds([sum(len(s.counters) for s in line.stations) for line in plant.lines]),
         ring_rows=rings,
         tick_rows=ticks,
+        tick_delta_rows=tick_deltas,
         vector_cells=cells,
     )
 
@@ -177,6 +180,7 @@ def empty_state(plant: Plant, n: Numbers) -> State:
         closings=np.zeros((n_lines, CLOSINGS, at.N_X), np.int64),
         deltas=np.zeros((n_stations, CLOSINGS, N_COLUMNS + 1), np.int64),
         ticks=np.zeros((n.tick_rows, at.N_T), np.int64),
+        tick_deltas=np.zeros((n.tick_delta_rows, N_COLUMNS + 1), np.int64),
         vectors=np.zeros((2, n.vector_cells), np.int64),
         pane_base=np.zeros((n_stations, 4), np.int64),
         buffers=np.zeros((len(n.buffers), at.N_B), np.int64),

@@ -150,14 +150,12 @@ class PartitionTwin:
         mine = compacted(engine.state, engine.numbers, lines, arrays, engine.memory, engine.texts.all)
         heard = np.flatnonzero(sequences[:, at.Q_MAX])
         width = snap.closings_width(mine.state, lines)
-        passed = engine.watermarks[lines].tolist()
         return snap.Frozen(
             snap.Snapshot(
                 version=snap.VERSION,
                 plant=self.plant.hash,
                 lines=lines,
                 arrays={},
-                passed=passed,
                 closings=width,
                 texts=mine.texts,
                 arrival=self._arrival,
@@ -169,7 +167,7 @@ class PartitionTwin:
                 memory=dict(sorted(mine.memory.items())),
                 histories=self._revisions.save(mine.events[2:]),
             ),
-            snap.pack_arrays(mine.state, engine.numbers, lines, width, passed),
+            snap.pack_arrays(mine.state, engine.numbers, lines, width),
         )
 
     @classmethod
@@ -188,7 +186,7 @@ class PartitionTwin:
         twin = cls(plant, partition)
         engine, admission = twin.engine, twin._admission
         engine.widen(saved.closings)
-        snap.unpack_arrays(engine.state, engine.numbers, saved.lines, saved.arrays, saved.closings, saved.passed)
+        snap.unpack_arrays(engine.state, engine.numbers, saved.lines, saved.arrays, saved.closings)
         engine.texts.replace(saved.texts)
         engine.memory = saved.memory
         twin._arrival = saved.arrival

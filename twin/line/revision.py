@@ -118,7 +118,7 @@ class Revisions:
         history = self.histories.get(line)
         if history is None:
             nothing = np.empty((0, at.N_E), np.int64)
-            history = self.histories[line] = History([Base(0, self._engine.save_line(line, 0))], nothing)
+            history = self.histories[line] = History([Base(0, self._engine.save_line(line))], nothing)
         return history
 
     def _next_cut(self, line: int, history: History, coming: I64) -> int:
@@ -163,7 +163,7 @@ class Revisions:
         """A late event, as old as `revise` when it comes, waits for the tick behind the line's newest event."""
         events = history.events()
         times = events[:, at.E_TS]
-        history.bases.append(Base(ts, self._engine.save_line(line, ts)))
+        history.bases.append(Base(ts, self._engine.save_line(line)))
         oldest = ts - int(self._lines[line, [at.LC_REVISE_NS, at.LC_LATENESS_NS, at.LC_PUBLISH_NS]].sum())
         kept = history.bases
         while len(kept) > 1 and (

@@ -14,7 +14,7 @@ from kernels.arrays import State
 from twin.line.memory import LineMemory, SavedHistory
 from twin.line.numbers import CLOSINGS, Numbers
 
-# Version 2 held every cut of the rings, needed or not: 80 MB for 1,000 stations, 22 MB now.
+# Version 2 held every cut of rings that were five times as long: 80 MB for 1,000 stations.
 VERSION: Final = 3
 T = TypeVar("T")
 # Decompressed size that is believed before anything is unpacked.
@@ -34,7 +34,6 @@ class Snapshot(msgspec.Struct):
     plant: str
     lines: list[int]
     arrays: dict[str, bytes]
-    passed: list[int]  # per line: the instant up to which its time has passed
     closings: int
     texts: list[str]
     arrival: int
@@ -52,10 +51,12 @@ def spans(n: Numbers, line: int) -> dict[str, slice]:
     row = n.lines[line]
     lo, count = int(row[at.LC_STATION]), int(row[at.LC_STATIONS])
     first, windows = int(row[at.LC_WINDOW]), int(row[at.LC_WINDOWS])
-    rings = slice(0, 0)
+    rings = tick_deltas = slice(0, 0)
     if windows:
-        last = n.windows[first + windows - 1]
-        rings = slice(int(n.windows[first, at.WC_RING]), int(last[at.WC_RING] + last[at.WC_SLOTS] * count))
+        begin, last = n.windows[first], n.windows[first + windows - 1]
+        rings = slice(int(begin[at.WC_RING]), int(last[at.WC_RING] + last[at.WC_SLOTS] * count))
+        waiting = int(row[at.LC_TICK_SLOTS]) * count
+        tick_deltas = slice(int(begin[at.WC_TICKS]), int(last[at.WC_TICKS]) + waiting)
     stations = slice(lo, lo + count)
     return {
         "lines": slice(line, line + 1),
@@ -70,7 +71,9 @@ def spans(n: Numbers, line: int) -> dict[str, slice]:
         "pane_base": stations,
         "buffers": slice(*n.buffer_bounds[line : line + 2]),
         "counters": slice(*n.counter_bounds[line : line + 2]),
-        "rings": rings,  # last: which of its rows there are follows from the others
+        # Last: which of their rows there are follows from the others.
+        "rings": rings,
+        "tick_deltas": tick_deltas,
     }
 
 
@@ -81,20 +84,18 @@ def _part(name: str, array: "np.typing.NDArray[np.int64]", where: slice) -> "np.
 Pieces = dict[str, list["np.typing.NDArray[np.int64]"]]
 
 
-def pack_arrays(x: State, n: Numbers, lines: Sequence[int], width: int, passed: Sequence[int]) -> Pieces:
-    """Copies of the rows of these lines, array by array, without what no later row can need (see `_needed_cuts`).
-
-    `passed`: the instant up to which the time of each line has passed.
-    """
+def pack_arrays(x: State, n: Numbers, lines: Sequence[int], width: int) -> Pieces:
+    """Copies of the rows of these lines, array by array, without what no later row can need (see `_needed`)."""
     pieces: Pieces = {name: [] for name in State._fields}
-    for line, until in zip(lines, passed, strict=True):
+    for line in lines:
         for name, where in spans(n, line).items():
+            some = _needed(name, x, n, line)
             part = _part(name, getattr(x, name), where)
             if name in ("closings", "deltas"):
                 part = part[:, :width].copy()
                 part[:, int(x.lines[line, at.L_CLOSINGS]) :] = 0
-            elif name == "rings":
-                part = part[_needed_cuts(x, n, line, until)]
+            elif some is not None:
+                part = part[some]
             elif name == "ticks":
                 part = np.where(_needed_ticks(x, n, line)[:, None], part, 0)
             else:
@@ -125,51 +126,56 @@ def _needed_ticks(x: State, n: Numbers, line: int) -> "np.typing.NDArray[np.bool
     return needed
 
 
-def _needed_cuts(x: State, n: Numbers, line: int, passed: int) -> "np.typing.NDArray[np.bool_]":
-    """Of the line's ring rows, those that a later row of results or the view reads.
+def _needed_cuts(x: State, n: Numbers, line: int) -> "np.typing.NDArray[np.bool_]":
+    """Of the line's ring rows, those that a later row of results or the view reads: a window back from the last step.
 
-    A silence is left out in one piece or in several, as the log was cut; older slots hold what was passed then.
+    Which others hold something depends on how the log was cut: a silence is left out in one piece or in several.
     """
-    row, state = n.lines[line], x.lines[line]
+    row = n.lines[line]
     count, first = int(row[at.LC_STATIONS]), int(row[at.LC_WINDOW])
-    silent = state[at.L_EMIT_TICK] > state[at.L_LAST] + row[at.LC_HORIZON_NS]
-    needed = []
+    needed = [np.zeros(0, np.bool_)]
     for w in range(first, first + int(row[at.LC_WINDOWS])):
         length, step, slots = (int(n.windows[w, k]) for k in (at.WC_LENGTH, at.WC_STEP, at.WC_SLOTS))
-        # Where the line has been silent, the view of its next event, at `passed` or later, is the first to look back.
-        since = min(int(state[at.L_EMIT_TICK]), passed if silent else int(state[at.L_LAST]))
-        following = int(x.steps[w])
-        cuts = np.arange(max((since - length) // step * step, following - slots * step), following, step)
+        newest = int(x.steps[w]) - step
         mine = np.zeros(slots, np.bool_)
-        mine[cuts // step % slots] = True
+        since = max(newest - length, int(x.lines[line, at.L_T0]) + 1)  # nothing was cut before
+        mine[np.arange(-(-since // step) * step, newest + 1, step) // step % slots] = True
         needed.append(np.tile(mine, count))
-    return np.concatenate([np.zeros(0, np.bool_), *needed])
+    return np.concatenate(needed)
 
 
-def unpack_arrays(
-    x: State, n: Numbers, lines: Sequence[int], arrays: dict[str, bytes], width: int, passed: Sequence[int]
-) -> None:
+def _needed(name: str, x: State, n: Numbers, line: int) -> "np.typing.NDArray[np.bool_] | None":
+    """The rows of an array of which only some are kept; they follow from the line and its steps. None: all."""
+    if name == "rings":
+        return _needed_cuts(x, n, line)
+    if name == "tick_deltas":
+        row = n.lines[line]
+        return np.tile(_needed_ticks(x, n, line), int(row[at.LC_STATIONS] * row[at.LC_WINDOWS]))
+    return None
+
+
+def unpack_arrays(x: State, n: Numbers, lines: Sequence[int], arrays: dict[str, bytes], width: int) -> None:
     """`width`: closings per line that were packed; there is room for at least so many."""
     position = dict.fromkeys(State._fields, 0)
-    for line, until in zip(lines, passed, strict=True):
+    for line in lines:
         for name, where in spans(n, line).items():
             target = _part(name, getattr(x, name), where)
             if name in ("closings", "deltas"):
                 target[:, width:] = 0
                 target = target[:, :width]
-            cuts = _needed_cuts(x, n, line, until) if name == "rings" else None
-            shape = target.shape if cuts is None else (int(cuts.sum()), *target.shape[1:])
+            some = _needed(name, x, n, line)
+            shape = target.shape if some is None else (int(some.sum()), *target.shape[1:])
             size = math.prod(shape) * 8
             begin = position[name]
             data = memoryview(arrays[name])[begin : begin + size]
             if len(data) != size:
                 raise SnapshotError(f"array {name} ends at {begin + len(data)} of {begin + size} bytes")
             values = np.frombuffer(data, np.int64).reshape(shape)
-            if cuts is None:
+            if some is None:
                 target[...] = values
             else:
                 target[...] = 0
-                target[cuts] = values
+                target[some] = values
             position[name] = begin + size
     for name, end in position.items():
         if end != len(arrays[name]):

@@ -79,16 +79,14 @@ def line_view(
 
 
 def _window_start(number: int, station: int, n: Numbers, x: State) -> "np.typing.NDArray[np.int64]":
-    """Cumulative vector at the last step that lies a whole longest window back (zero: the line is younger)."""
+    """Cumulative vector a longest window before the newest step (zero: the line is younger)."""
     count = int(n.lines[number, at.LC_WINDOWS])
     zero = np.zeros(N_COLUMNS, np.int64)
     if not count:
         return zero
     w = int(n.lines[number, at.LC_WINDOW]) + count - 1
-    length, step, ring, slots = (int(v) for v in n.windows[w])
-    cut = (int(x.lines[number, at.L_LAST]) - length) // step * step
-    # A cut that the ring no longer holds, or not yet: after a long silence, or before the next timer ran.
-    oldest = int(x.steps[w]) - step * slots
-    if cut <= int(x.lines[number, at.L_T0]) or cut < oldest or cut >= int(x.steps[w]):
+    length, step, ring, slots = (int(n.windows[w, k]) for k in (at.WC_LENGTH, at.WC_STEP, at.WC_RING, at.WC_SLOTS))
+    cut = int(x.steps[w]) - step - length
+    if cut <= int(x.lines[number, at.L_T0]):
         return zero
     return np.asarray(x.rings[ring + station * slots + (cut // step) % slots])

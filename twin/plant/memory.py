@@ -8,16 +8,17 @@ from twin.plant.model import Line, Window
 _CELL_BYTES: Final = 8  # int64
 
 
-def ring_slots(window: Window, minor_stop_ns: int) -> int:
-    """Slots of one station's ring of cumulative vectors for a window.
-
-    length / step, one for either end, and as many steps as a stop may last before it is known to be minor or down:
-    until then the slots since its start can still change.
-    """
-    return window.length_ns // window.step_ns + 2 + -(-minor_stop_ns // window.step_ns)
+def ring_slots(window: Window) -> int:
+    """Slots of one station's ring of cumulative vectors for a window: one more than steps, for both ends."""
+    return window.length_ns // window.step_ns + 1
 
 
-def ring_bytes(line: Line) -> int:
-    """Bytes of all window rings of a line."""
-    slots = sum(ring_slots(window, station.minor_stop_ns) for window in line.windows for station in line.stations)
-    return slots * N_COLUMNS * _CELL_BYTES
+def tick_slots(line: Line) -> int:
+    """Publishing ticks whose rows may wait at one time for stops that are not known yet to be minor or down."""
+    return -(-max(station.minor_stop_ns for station in line.stations) // line.publish_every_ns) + 3
+
+
+def window_bytes(line: Line) -> int:
+    """Bytes that the windows of a line take: their rings, and the rows that wait."""
+    cells = sum(ring_slots(window) * N_COLUMNS + tick_slots(line) * (N_COLUMNS + 1) for window in line.windows)
+    return cells * len(line.stations) * _CELL_BYTES

@@ -2,7 +2,7 @@
 
 from kernels.codes import N_COLUMNS
 from twin.plant.duration import duration_text
-from twin.plant.memory import ring_bytes, ring_slots
+from twin.plant.memory import ring_slots, window_bytes
 from twin.plant.model import Calendar, Line, Plant, Product, Station
 from twin.plant.topology import Link, flow_order, links
 
@@ -12,7 +12,7 @@ def tree(plant: Plant) -> str:
     areas: dict[str, list[Line]] = {}
     for line in plant.lines:
         areas.setdefault(line.area, []).append(line)
-    total = sum(ring_bytes(line) for line in plant.lines)
+    total = sum(window_bytes(line) for line in plant.lines)
     head = (
         f"{plant.site}  model {plant.hash}, {_count(len(plant.lines), 'line')}, "
         f"{_count(len(plant.stations), 'station')}, windows {_size(total)}"
@@ -87,9 +87,9 @@ def _calendar(calendar: Calendar) -> str:
 
 
 def _windows(line: Line) -> list[str]:
-    rows = [f"windows: {_size(ring_bytes(line))} of memory"]
+    rows = [f"windows: {_size(window_bytes(line))} of memory"]
     for window in line.windows:
-        slots = sum(ring_slots(window, station.minor_stop_ns) for station in line.stations)
+        slots = ring_slots(window) * len(line.stations)
         size = f"{slots:,} slots x {N_COLUMNS} columns x 8 bytes"
         rows.append(f"  {window.id} in steps of {duration_text(window.step_ns)}: {size}")
     return rows
