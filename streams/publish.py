@@ -10,6 +10,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 from typing import Any, Final
 
 import msgspec
@@ -34,6 +35,7 @@ MOST_REJECTED_BYTES: Final = 900_000
 # How long the producer tries before a batch is lost and the worker must end: longer than a broker's restart.
 _DELIVERY_LIMIT_S: Final = 120.0
 
+_ENCODER: Final = msgspec.json.Encoder()
 _TOPIC_OF: Final = {"kpis": topics.KPIS, "bottlenecks": topics.KPIS, "alerts": topics.ALERTS}
 Headers = list[tuple[str, bytes]]  # a list: aiokafka takes no other sequence
 Place = tuple[str, int]  # topic, partition
@@ -45,24 +47,60 @@ class PublishError(RuntimeError):
 
 def record_id(*parts: object) -> str:
     """16 hex digits of what identifies a record. Not for security: SHA-1 is short and quick."""
-    text = "\x1f".join("" if part is None else str(part) for part in parts)
+    return _id_of("\x1f".join("" if part is None else str(part) for part in parts))
+
+
+def _id_of(text: str) -> str:
     return hashlib.sha1(text.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()[:16]
 
 
 def json_rows(set_name: str, table: pa.Table) -> Iterator[tuple[str, bytes]]:
-    """(line, JSON) of each row: its columns, times as RFC 3339 with nanoseconds, `id` and `set` first."""
-    columns = {}
-    for name in table.column_names:
-        column = table.column(name)
-        # Times as text, because 64-bit nanoseconds do not survive a JavaScript number.
-        is_time = pa.types.is_timestamp(column.type)
-        columns[name] = (pc.strftime(column, format="%Y-%m-%dT%H:%M:%SZ") if is_time else column).to_pylist()
-    for values in zip(*columns.values(), strict=True):
-        row = dict(zip(columns, values, strict=True))
-        # One revision may take a row back and let it stand again; the two must not pass for the same.
-        taken_back = ["retracted"] if row["retracted"] else []
-        identity = record_id(set_name, *(row[name] for name in (*IDENTITY[set_name], "revision")), *taken_back)
-        yield row["line"], msgspec.json.encode({"id": identity, "set": set_name, **row})
+    """(line, JSON) of each row: its columns, times as RFC 3339 with nanoseconds, `id` and `set` first.
+
+    Column by column, and a record type with fixed fields for the rows: a third of the time that dicts take.
+    """
+    columns = {name: _values(table.column(name)) for name in table.column_names}
+    identity = [map(_text_of, columns[name]) for name in (*IDENTITY[set_name], "revision")]
+    # One revision may take a row back and let it stand again; the two must not pass for the same.
+    texts = (
+        f"{text}\x1fretracted" if retracted else text
+        for text, retracted in zip(
+            map("\x1f".join, zip(repeat(set_name), *identity, strict=False)), columns["retracted"], strict=True
+        )
+    )
+    rows = map(_row_type(tuple(columns)), map(_id_of, texts), repeat(set_name), *columns.values())
+    return zip(columns["line"], map(_ENCODER.encode, rows), strict=True)
+
+
+@functools.cache
+def _row_type(names: tuple[str, ...]) -> type[msgspec.Struct]:
+    # Fields have names of their own: columns may be called `class` or `order`.
+    fields = [f"f{k}" for k in range(len(names) + 2)]
+    return msgspec.defstruct("Row", fields, rename=dict(zip(fields, ("id", "set", *names), strict=True)))
+
+
+def _text_of(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _values(column: "pa.ChunkedArray[Any]") -> list[Any]:
+    """As `to_pylist`, which makes a scalar of each value; times as text: JavaScript has no 64-bit nanoseconds."""
+    if pa.types.is_timestamp(column.type):
+        # Rows of one tick share their times.
+        column = column.dictionary_encode()
+    if pa.types.is_dictionary(column.type):
+        return [value for chunk in column.chunks for value in _named(chunk)]
+    if column.null_count or not pa.types.is_integer(column.type):
+        return column.to_pylist()
+    return column.to_numpy().tolist()  # type: ignore[no-any-return]  # of integers
+
+
+def _named(chunk: Any) -> list[Any]:
+    names = chunk.dictionary
+    if pa.types.is_timestamp(names.type):
+        names = pc.strftime(names, format="%Y-%m-%dT%H:%M:%SZ")
+    texts = [*names.to_pylist(), None]
+    return list(map(texts.__getitem__, chunk.indices.fill_null(len(names)).to_numpy().tolist()))
 
 
 class Publisher:
@@ -72,6 +110,7 @@ class Publisher:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._choose = DefaultPartitioner()
+        self._place_of: dict[tuple[str, str], Place] = {}
         self._partitions: dict[str, list[int]] = {}
         self._open: dict[Place, Any] = {}
         self._ready: asyncio.Queue[tuple[Place, Any, asyncio.Future[None]]] = asyncio.Queue()
@@ -117,7 +156,7 @@ class Publisher:
             if name is not None and table.num_rows:
                 topic = self._settings.topic(name)
                 for line, value in json_rows(set_name, table):
-                    self._append(topic, line.encode(), value)
+                    self._append(self._place_of_line(topic, line), line.encode(), value)
 
     def rejected(self, rejected: Iterable[Rejected], topic: str, partition: int) -> None:
         """Refused records: the bytes as they came, and in the headers why and from where."""
@@ -138,11 +177,11 @@ class Publisher:
             if len(value) < len(one.value):
                 headers.append(("truncated_from_bytes", str(len(one.value)).encode()))
             key = None if one.line is None else one.line.encode("utf-8", "replace")
-            self._append(own, key, value, headers)
+            self._append(self._place(own, key), key, value, headers)
 
     def view(self, line: str, value: bytes) -> None:
         """Take the provisional view of a line; the newest replaces those before it."""
-        self._append(self._settings.topic(topics.LINES), line.encode(), value)
+        self._append(self._place_of_line(self._settings.topic(topics.LINES), line), line.encode(), value)
 
     @property
     def behind(self) -> bool:
@@ -166,10 +205,19 @@ class Publisher:
         self._raise_failed()
         return all(future.done() for future in waiting)
 
-    def _append(self, topic: str, key: bytes | None, value: bytes, headers: Headers | None = None) -> None:
+    def _place(self, topic: str, key: bytes | None) -> Place:
         partitions = self._partitions[topic]
         # Kafka's own partitioner (murmur2 of the key), so that a line's records share a partition.
-        place = topic, self._choose(key, partitions, partitions)
+        return topic, self._choose(key, partitions, partitions)
+
+    def _place_of_line(self, topic: str, line: str) -> Place:
+        """Remembered: the plant has so many lines, and the partitioner is slow Python."""
+        place = self._place_of.get((topic, line))
+        if place is None:
+            place = self._place_of[topic, line] = self._place(topic, line.encode())
+        return place
+
+    def _append(self, place: Place, key: bytes | None, value: bytes, headers: Headers | None = None) -> None:
         headers = headers or []
         builder = self._open.get(place)
         if builder is not None and builder.append(timestamp=None, key=key, value=value, headers=headers) is not None:
@@ -179,7 +227,7 @@ class Publisher:
         assert self._producer is not None
         fresh = self._open[place] = self._producer.create_batch()
         if fresh.append(timestamp=None, key=key, value=value, headers=headers) is None:
-            raise PublishError(f"{topic}: a result of {len(value)} bytes does not fit a batch of {MOST_BATCH_BYTES}")
+            raise PublishError(f"{place[0]}: a result of {len(value)} bytes does not fit a batch of {MOST_BATCH_BYTES}")
 
     def _pack_open(self) -> None:
         packed, self._open = self._open, {}

@@ -155,7 +155,7 @@ async def test_refused_records_say_why_and_from_where(made: tuple[Publisher, Pro
     long = b"x" * (MOST_REJECTED_BYTES + 5)
     refused = [Rejected("not_json", "d", 4, b"{", None), Rejected("late", "d\ud800", 5, long, "l\ud800", NS)]
     publisher.rejected(refused, "t", 3)
-    (topic, key, value, headers), (_, second_key, second_value, second_headers) = batches
+    ((topic, _), key, value, headers), (_, second_key, second_value, second_headers) = batches
     found = dict(headers)
     assert (topic, key, value) == ("twin.events.rejected", None, b"{")
     assert (found["reason"], found["source_topic"]) == (b"not_json", b"t")
