@@ -17,7 +17,7 @@ from twin.line.numbers import ideal_ns
 from twin.line.texts import Texts
 from twin.oee import subsystems
 from twin.plant.model import Line, Plant
-from twin.results import BOTTLENECKS, CLASS_COLUMNS, KPIS, NAME, ORIGIN, STATES, TS
+from twin.results import BOTTLENECKS, CLASS_COLUMNS, KPIS, ORIGIN, STATES, TS
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -29,13 +29,23 @@ def own(schema: pa.Schema) -> pa.Schema:
     return pa.schema([field for field in schema if field.name not in ORIGIN])
 
 
+class Names:
+    """Texts, which may repeat, as a dictionary. Gathered once: a large plant names its stations again and again."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        place = {text: k for k, text in enumerate(dict.fromkeys(texts))}
+        self._to = np.array([*map(place.__getitem__, texts), 0], np.int32)
+        self._distinct = pa.array(list(place), pa.string())
+
+    def __call__(self, indices: npt.NDArray[Any]) -> "pa.Array[Any]":
+        """Dictionary array of texts[indices]; null where the index is negative."""
+        array = pa.array(self._to[indices], pa.int32(), mask=np.asarray(indices) < 0)
+        return pa.DictionaryArray.from_arrays(array, self._distinct)
+
+
 def names(indices: npt.NDArray[Any], texts: Sequence[str]) -> "pa.Array[Any]":
-    """Dictionary array of texts[indices]; null where the index is negative. `texts` may repeat."""
-    distinct = list(dict.fromkeys(texts))
-    place = {text: k for k, text in enumerate(distinct)}
-    to = np.array([place[text] for text in texts] + [0], np.int32)
-    array = pa.array(to[indices], pa.int32(), mask=np.asarray(indices) < 0)
-    return pa.DictionaryArray.from_arrays(array, pa.array(distinct, pa.string())).cast(NAME)
+    """As `Names`, for texts that come and go."""
+    return Names(texts)(indices)
 
 
 def constant(text: str, rows: int) -> "pa.Array[Any]":
@@ -63,8 +73,8 @@ class RowMaker:
         self._plant = plant
         self._texts = texts
         self._first = first
-        self._lines = [line.id for line in plant.lines]
-        self._stations = [s.id for s in plant.stations]
+        self._lines = Names([line.id for line in plant.lines])
+        self._stations = Names([s.id for s in plant.stations])
         self._windows = [w.id for line in plant.lines for w in line.windows]
         self._policies = sorted({line.policy for line in plant.lines})
         self._policy = np.array([self._policies.index(line.policy) for line in plant.lines], np.int64)
@@ -76,8 +86,8 @@ class RowMaker:
     def states(self, rows: I64) -> pa.Table:
         return pa.Table.from_arrays(
             [
-                names(rows[:, at.IO_LINE], self._lines),
-                names(rows[:, at.IO_STATION], self._stations),
+                self._lines(rows[:, at.IO_LINE]),
+                self._stations(rows[:, at.IO_STATION]),
                 times(rows[:, at.IO_START]),
                 times(rows[:, at.IO_END]),
                 names(rows[:, at.IO_CLASS], codes.CLASS_NAMES),
@@ -120,8 +130,8 @@ class RowMaker:
         )  # fmt: skip
         return pa.Table.from_arrays(
             [
-                names(rows[:, at.KO_LINE], self._lines),
-                names(station, self._stations),
+                self._lines(rows[:, at.KO_LINE]),
+                self._stations(station),
                 names(number, labels),
                 times(rows[:, at.KO_START]),
                 times(rows[:, at.KO_END]),
@@ -135,7 +145,7 @@ class RowMaker:
                 *[pa.array(column[k]) for k in counted],
                 *[ratio_array(np.ascontiguousarray(factors[:, k])) for k in range(4)],
                 pa.array(suspect),
-                names(constraint, self._stations),
+                self._stations(constraint),
                 ratio_array(ote),
             ],
             schema=own(KPIS),
@@ -206,8 +216,8 @@ class RowMaker:
         busy = cells[:, 3] / elapsed
         return pa.Table.from_arrays(
             [
-                names(line, self._lines),
-                names(stations, self._stations),
+                self._lines(line),
+                self._stations(stations),
                 names(index, windows),
                 times(each([one.start for one in intervals])),
                 times(each([one.end for one in intervals])),
