@@ -115,3 +115,20 @@ def test_rows_out_of_order_over_row_groups(tmp_path: Path) -> None:
     assert times(path) == [2, 3, 4, 0, 1]
     pq.write_table(pq.read_table(path).slice(0, 0), path)
     assert times(path) == []
+
+
+def test_columns_that_a_footer_calls_absent_are_null(tmp_path: Path) -> None:
+    """What the twin's own files say saves reading; whatever a footer says, columns that every event has are read."""
+    path = save(tmp_path, "a.parquet", [0, 1], [0, 1])
+    rows = pq.read_table(path)
+
+    def saying(absent: str) -> list[EventBlock]:
+        with pq.ParquetWriter(path, rows.schema) as writer:
+            writer.write_table(rows)
+            writer.add_key_value_metadata({"taktwin.absent": absent})
+        return run(open_logs([path], plant()))[0]
+
+    (got,) = saying("reason,good,unit,no such column,ts,source_offset")
+    assert got.rows is not None
+    assert got.rows.to_pylist() == rows.select(got.rows.column_names).to_pylist()
+    assert got.ts.tolist() == block([0, 1]).ts.tolist()

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from twin.audit import AuditError, layout
-from twin.audit.rows import NO_DATE, by_date, check_rows
+from twin.audit.rows import NO_DATE, absent, by_date, check_rows
 from twin.results import NAME, REJECTED, SCHEMA_VERSION, SETS
 
 ROW_GROUP_ROWS: Final = 131_072
@@ -186,6 +186,7 @@ class AuditWriter:
             "taktwin.first_offset": str(offsets[0]),
             "taktwin.next_offset": str(offsets[1]),
             "taktwin.previous_sha256": previous,
+            "taktwin.absent": ",".join(absent(table)),
         }
         try:
             # Unbuffered, every page would be a call into Python, and wait for its lock while another thread computes.

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from twin.columns import in_order
+from twin.events.declare import WIRE
 from twin.plant.model import Plant
 from twin.results import INDEX, ORIGIN
 from twin.sources.blocks import empty, slices
@@ -158,11 +159,28 @@ def _in_order(group: Sequence[_File]) -> Iterator[pa.Table]:
 def _row_groups(path: Path) -> Iterator[pa.Table]:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
-            used = [name for name in parquet.schema_arrow.names if name != _TOPIC]
+            schema = pa.schema([field for field in parquet.schema_arrow if field.name != _TOPIC])
+            absent = _absent(parquet, schema)
+            read = [name for name in schema.names if name not in absent]
             for group in range(parquet.num_row_groups):
-                yield parquet.read_row_group(group, columns=used)
+                table = parquet.read_row_group(group, columns=read)
+                yield _complete(table, schema) if absent else table
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: cannot be read ({error}); restore it from a copy") from error
+
+
+def _absent(parquet: pq.ParquetFile, schema: pa.Schema) -> set[str]:
+    """Columns of which the footer says that they have no value: to read them takes half of the time of all."""
+    pairs: dict[bytes, bytes] = parquet.metadata.metadata or {}
+    said = pairs.get(b"taktwin.absent", b"").decode(errors="replace").split(",")
+    return {field.name for field in schema if field.nullable and field.name in WIRE and field.name in said}
+
+
+def _complete(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """With the columns that were not read, null throughout."""
+    nulls: dict[Any, Any] = {kind: pa.nulls(table.num_rows, cast(Any, kind)) for kind in set(schema.types)}
+    columns = [table.column(f.name) if f.name in table.column_names else nulls[f.type] for f in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _integers(table: pa.Table, column: str) -> "np.ndarray[Any, np.dtype[np.int64]]":
