@@ -20,6 +20,7 @@ from twin.audit.intervals import intervals
 from twin.audit.layout import PublishedFile
 from twin.audit.read import footer
 from twin.audit.report import Report
+from twin.audit.rows import absent
 from twin.audit.verify import verify
 from twin.line import PartitionTwin
 from twin.plant import loads
@@ -104,7 +105,7 @@ def forge(root: Path, partition: int) -> str:
     for file in chain(root, partition):
         with pq.ParquetFile(file.path) as parquet:
             table, keys = parquet.read(), footer(parquet)
-        _write(file.path, table, {**keys, "previous_sha256": previous})
+        _write(file.path, table, {**keys, "previous_sha256": previous, "absent": ",".join(absent(table))})
         previous = layout.sha256_of(file.path)
     return previous
 

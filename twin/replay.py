@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -17,6 +19,7 @@ from twin.line import PartitionTwin
 from twin.plant.model import Plant
 from twin.results import SETS
 from twin.sources import Logs, Summary
+from twin.threads import Behind, ahead
 from twin.wire.encode import EventRows
 
 TOPIC: Final = "replay"
@@ -58,12 +61,14 @@ def replay(
     root = layout.root_path(audit_root)
     _make_way(root, force)
     begun = time.perf_counter()  # a duration for the report; no row depends on it
-    replaying = _Replay(plant, root)
-    for block, rejected in logs:
-        replaying.take(block, rejected)
-        if progress is not None:
-            progress(replaying.report.events)
-    replaying.publish()
+    # Reading, folding and writing side by side: Arrow and the kernels do without Python's lock most of the time.
+    with Behind() as writing:
+        replaying = _Replay(plant, root, writing)
+        for block, rejected in ahead(logs):
+            replaying.take(block, rejected)
+            if progress is not None:
+                progress(replaying.report.events)
+        replaying.publish()
     report = replaying.report
     report.summary = logs.summary
     report.seconds = time.perf_counter() - begun
@@ -83,10 +88,11 @@ def policies(plant: Plant) -> str:
 
 
 class _Replay:
-    """One partition that holds all lines, and the writer behind it."""
+    """One partition that holds all lines, and the writer behind it, which only the thread of `writing` calls."""
 
-    def __init__(self, plant: Plant, root: Path) -> None:
+    def __init__(self, plant: Plant, root: Path, writing: Behind) -> None:
         self.report = ReplayReport()
+        self._writing = writing
         models.store(root, plant)
         self._rows = EventRows(plant)
         self._twin = PartitionTwin(plant, PARTITION)
@@ -98,7 +104,9 @@ class _Replay:
             policies=policies(plant),
             code_version=code_version(),
         )
-        self._staged = 0  # offset up to which rows are published
+        self._tables: list[tuple[str, pa.Table]] = []  # of this interval
+        self._rows_held = self._bytes_held = 0
+        self._staged = 0  # offset up to which rows are given to the writer
         self._next = 0  # offset after the newest record
         self._refused = 0
 
@@ -111,10 +119,11 @@ class _Replay:
             self._refused += len(rejected)
             self._add("rejected", rejected_table(numbered, TOPIC, PARTITION))
         if len(block):
-            block = replace(block, offset=block.offset + self._refused)
+            block = copy(block)
+            block.offset = block.offset + self._refused
             self._next = int(block.offset[-1]) + 1
             self._fold(block)
-        if self._writer.rows >= INTERVAL_ROWS or self._writer.bytes >= INTERVAL_BYTES:
+        if self._rows_held >= INTERVAL_ROWS or self._bytes_held >= INTERVAL_BYTES:
             self.publish()
 
     def _fold(self, block: EventBlock) -> None:
@@ -131,13 +140,21 @@ class _Replay:
         self.report.late += results.late
 
     def _add(self, set_name: str, table: pa.Table) -> None:
-        self._writer.add(set_name, table)
+        self._tables.append((set_name, table))
+        self._rows_held += table.num_rows
+        self._bytes_held += table.nbytes
         self.report.rows[set_name] += table.num_rows
 
     def publish(self) -> None:
-        if self._writer.rows:
-            self._writer.publish(self._writer.stage(self._staged, self._next))
+        if self._rows_held:
+            self._writing.call(partial(self._write, self._tables, self._staged, self._next))
+            self._tables, self._rows_held, self._bytes_held = [], 0, 0
             self._staged = self._next
+
+    def _write(self, tables: list[tuple[str, pa.Table]], first: int, following: int) -> None:
+        for set_name, table in tables:
+            self._writer.add(set_name, table)
+        self._writer.publish(self._writer.stage(first, following))
 
 
 def _make_way(root: Path, force: bool) -> None:

@@ -265,6 +265,12 @@ def test_a_file_in_the_folder_of_another_date(root: Path) -> None:
     assert found(root).startswith(target.relative_to(root).as_posix())
 
 
+def test_columns_called_absent_that_are_not(root: Path) -> None:
+    """A replay would leave them out."""
+    rewrite(of(root, "events").path, lambda table: table, absent="good")
+    assert any(one.what.startswith("its footer says that good has no value") for one in check(root).differences)
+
+
 @pytest.mark.parametrize(
     ("set_name", "change", "what"),
     [

@@ -72,7 +72,7 @@ def test_names_footer_and_chain(tmp_path: Path) -> None:
         assert path.stat().st_size == file.bytes
         with pq.ParquetFile(path) as parquet:
             assert parquet.metadata.num_rows == file.rows
-            footer = read.footer(parquet)
+            footer, whole = read.footer(parquet), parquet.read()
             column = parquet.metadata.row_group(0).column(parquet.schema_arrow.get_field_index(TIME_COLUMN[file.set]))
             assert "DELTA_BINARY_PACKED" in column.encodings
             assert column.compression == "ZSTD"
@@ -88,6 +88,7 @@ def test_names_footer_and_chain(tmp_path: Path) -> None:
             "policies": "iso22400",
             "code_version": "0.1.0",
             "previous_sha256": previous,
+            "absent": ",".join(name for name in whole.column_names if whole.column(name).null_count == file.rows),
         }
         previous = file.sha256
     assert second.chain == audit.chain == previous

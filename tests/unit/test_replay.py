@@ -16,12 +16,13 @@ from tests.support_audit import rows, table, write
 from twin.audit import AuditError, layout
 from twin.audit.digest import digest
 from twin.audit.read import ls, open_set
+from twin.audit.writer import AuditWriter, Manifest
 from twin.events.block import DTYPES, EventBlock, Rejected
 from twin.plant.build import model_hash
 from twin.plant.model import Line, Plant, Station
 from twin.replay import replay
 from twin.results import ALERTS, ORIGIN
-from twin.sources import Summary, open_logs
+from twin.sources import SourceError, Summary, open_logs
 from twin.wire.encode import json_records
 
 NS = 1_000_000_000
@@ -129,6 +130,37 @@ def test_where_intervals_end_does_not_change_the_digest(tmp_path: Path, monkeypa
     assert [f.next_offset for f in layout.published(tmp_path / "many", "events")] == [4, 9, 15]
     assert [f.next_offset for f in layout.published(tmp_path / "many", "rejected")] == [9, 10]
     assert ls(tmp_path / "many")["events"].offsets == {0: ((0, 9), (10, 15))}
+
+
+def test_an_error_of_the_writer_reaches_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It happens in another thread; what was published before stays, and nothing is published after it."""
+    monkeypatch.setattr(twin.replay, "INTERVAL_ROWS", 1)
+    stage, calls = AuditWriter.stage, []
+
+    def full(self: AuditWriter, first: int, following: int) -> Manifest:
+        calls.append((first, following))
+        if len(calls) == 2:
+            raise AuditError("the disk is full")
+        return stage(self, first, following)
+
+    monkeypatch.setattr(AuditWriter, "stage", full)
+    with pytest.raises(AuditError, match="the disk is full"):
+        replay(PLANT, logs(), tmp_path / "audit")
+    assert calls == [(0, 4), (4, 9)]
+    assert [f.next_offset for f in layout.published(tmp_path / "audit", "events")] == [4]
+
+
+def test_an_error_of_the_logs_leaves_what_was_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twin.replay, "INTERVAL_ROWS", 1)
+
+    class Broken(FakeLogs):
+        def __iter__(self) -> Iterator[tuple[EventBlock, list[Rejected]]]:
+            yield counts(0, 4), []
+            raise SourceError("torn")
+
+    with pytest.raises(SourceError, match="torn"):
+        replay(PLANT, Broken([]), tmp_path / "audit")
+    assert [f.next_offset for f in layout.published(tmp_path / "audit", "events")] == [4]
 
 
 def test_no_logs(tmp_path: Path) -> None:

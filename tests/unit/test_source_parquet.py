@@ -1,6 +1,8 @@
 """The audited events read back: in order of arrival, nothing added, damage noticed."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -80,3 +82,53 @@ def test_what_is_no_events_set(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match="no events in this folder"):
         open_log(tmp_path / "empty", plant())
+
+
+def carried(table: pa.Table, path: Path) -> list[bool]:
+    pq.write_table(table, path, row_group_size=2)
+    blocks, _ = run(open_logs([path], plant()))
+    for one in blocks:
+        if one.rows is not None:
+            assert events_table(replace(one), plant()).to_pylist() == one.rows.to_pylist()
+    return [one.rows is not None for one in blocks]
+
+
+def test_rows_come_with_the_block_where_they_are_what_it_gives(tmp_path: Path) -> None:
+    path = save(tmp_path, "a.parquet", [0, 1, 2, 3], [0, 1, 2, 3])
+    rows = pq.read_table(path)
+    assert carried(rows, path) == [True, True]
+
+    def put(column: str, values: "pa.Array[Any]") -> pa.Table:
+        position = rows.schema.get_field_index(column)
+        return rows.set_column(position, pa.field(column, values.type), values)
+
+    assert carried(put("good", pa.array([None, None, 5, None], pa.int64())), path) == [True, False]  # of a state
+    assert carried(put("epoch", pa.array([0, None, 0, 0], pa.int64())), path) == [False, False]  # another schema
+    assert carried(put("state", rows.column("state").combine_chunks().cast(pa.string())), path) == [False, False]
+    wrong = pa.array(["on", "no such word", "on", "on"]).dictionary_encode()
+    assert carried(put("state", wrong), path) == [False, True]  # one is refused
+
+
+def test_rows_out_of_order_over_row_groups(tmp_path: Path) -> None:
+    path = save(tmp_path, "a.parquet", [0, 1, 2, 3, 4], [4, 5, 1, 2, 3])
+    pq.write_table(pq.read_table(path), path, row_group_size=2)
+    assert times(path) == [2, 3, 4, 0, 1]
+    pq.write_table(pq.read_table(path).slice(0, 0), path)
+    assert times(path) == []
+
+
+def test_columns_that_a_footer_calls_absent_are_null(tmp_path: Path) -> None:
+    """What the twin's own files say saves reading; whatever a footer says, columns that every event has are read."""
+    path = save(tmp_path, "a.parquet", [0, 1], [0, 1])
+    rows = pq.read_table(path)
+
+    def saying(absent: str) -> list[EventBlock]:
+        with pq.ParquetWriter(path, rows.schema) as writer:
+            writer.write_table(rows)
+            writer.add_key_value_metadata({"taktwin.absent": absent})
+        return run(open_logs([path], plant()))[0]
+
+    (got,) = saying("reason,good,unit,no such column,ts,source_offset")
+    assert got.rows is not None
+    assert got.rows.to_pylist() == rows.select(got.rows.column_names).to_pylist()
+    assert got.ts.tolist() == block([0, 1]).ts.tolist()

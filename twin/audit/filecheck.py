@@ -13,7 +13,7 @@ from twin.audit import AuditError
 from twin.audit.layout import PublishedFile
 from twin.audit.read import footer, open_file
 from twin.audit.report import Report
-from twin.audit.rows import ORDER, class_sums, days_of, integers, sort_key
+from twin.audit.rows import ORDER, absent, class_sums, days_of, integers, sort_key
 from twin.results import INDEX, ORIGIN, SCHEMA_VERSION, SETS
 
 _TOPIC, _PARTITION, _OFFSET = ORIGIN[:3]
@@ -102,6 +102,9 @@ class FileCheck:
 
     def _rows(self, name: str, file: PublishedFile, keys: dict[str, str], table: pa.Table) -> None:
         self._nulls(name, table)
+        without, said = ",".join(absent(table)), keys.get("absent")
+        if said is not None and said != without:
+            self._report.differs(name, f"its footer says that {said or 'no column'} has no value, but it is {without}")
         offset = integers(table.column(_OFFSET))
         # What was held, or waited for a revision, may be refused in a later interval than it came in.
         first = 0 if file.set == "rejected" else file.first_offset

@@ -151,6 +151,7 @@ FOOTER: Final = {
     "policies": "loss policies of its lines",
     "code_version": "version of taktwin that wrote the file",
     "previous_sha256": "SHA-256 of the partition's previous file; empty in the first",
+    "absent": "columns without a value in this file, with commas between: a reader may leave them out",
 }
 
 

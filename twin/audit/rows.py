@@ -108,6 +108,11 @@ def check_rows(set_name: str, table: pa.Table) -> None:
         _check_sums(table)
 
 
+def absent(table: pa.Table) -> list[str]:
+    """The columns without a value. Most fields belong to some types of events only: a file has few of them."""
+    return [f.name for f in table.schema if f.nullable and table.column(f.name).null_count == table.num_rows]
+
+
 def integers(column: "pa.ChunkedArray[Any]") -> I64:
     """A column of integers or times as int64, null as 0."""
     if pa.types.is_timestamp(column.type):

@@ -7,17 +7,18 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from twin.audit import AuditError, layout
-from twin.audit.rows import NO_DATE, by_date, check_rows
+from twin.audit.rows import NO_DATE, absent, by_date, check_rows
 from twin.results import NAME, REJECTED, SCHEMA_VERSION, SETS
 
 ROW_GROUP_ROWS: Final = 131_072
+_BUFFER_BYTES: Final = 1 << 20
 # Columns that a query engine leaves out row groups by. Statistics of the others took a third of the time of writing.
 _PRUNED_BY: Final = ("line", "station", "window", "start", "end", "ts", "source_partition", "source_offset")
 # The hash before the first file of a partition.
@@ -185,10 +186,12 @@ class AuditWriter:
             "taktwin.first_offset": str(offsets[0]),
             "taktwin.next_offset": str(offsets[1]),
             "taktwin.previous_sha256": previous,
+            "taktwin.absent": ",".join(absent(table)),
         }
         try:
-            with sink:
-                _write_parquet(sink, table, footer)
+            # Unbuffered, every page would be a call into Python, and wait for its lock while another thread computes.
+            with sink, pa.output_stream(sink, buffer_size=_BUFFER_BYTES) as buffered:
+                _write_parquet(buffered, table, footer)
                 digest = sink.finish()
         except (OSError, pa.ArrowException) as error:
             with contextlib.suppress(OSError):
@@ -269,12 +272,12 @@ class AuditWriter:
             raise _write_error(error, self.root / layout.STAGING) from error
 
 
-def _write_parquet(sink: _HashedFile, table: pa.Table, footer: dict[str, str]) -> None:
+def _write_parquet(sink: pa.NativeFile, table: pa.Table, footer: dict[str, str]) -> None:
     integral = [
         field.name for field in table.schema if pa.types.is_timestamp(field.type) or pa.types.is_integer(field.type)
     ]
     writer = pq.ParquetWriter(
-        cast("IO[bytes]", sink),
+        sink,
         table.schema,
         compression="zstd",
         use_dictionary=cast(
@@ -283,12 +286,16 @@ def _write_parquet(sink: _HashedFile, table: pa.Table, footer: dict[str, str]) -
         column_encoding=dict.fromkeys(integral, "DELTA_BINARY_PACKED"),
         write_statistics=cast(Any, [name for name in _PRUNED_BY if name in table.schema.names]),  # as above
         write_page_checksum=True,
+        # Arrow's own 1,024 values in one go and 20,000 rows in a page cost a sixth of the time; a page ends at 1 MiB.
+        write_batch_size=16_384,
+        max_rows_per_page=ROW_GROUP_ROWS,
     )
     try:
         writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
         writer.add_key_value_metadata(footer)
     finally:
         writer.close()
+    sink.flush()
 
 
 def _write_error(error: OSError, path: Path) -> AuditError:

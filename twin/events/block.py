@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 I8 = npt.NDArray[np.int8]
 I32 = npt.NDArray[np.int32]
@@ -50,12 +51,15 @@ class EventBlock:
     z: I32
     offset: I64  # offset of the record the event came in (replay: running number of the record)
     words: Sequence[str] = field(default_factory=tuple)
+    # The same events as rows of the audited set `events`, where they were read from it: they need no encoding again.
+    # Whoever makes another block of this one leaves it behind, unless the events are the same.
+    rows: pa.Table | None = field(default=None, init=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.ts)
 
 
-INTEGER_COLUMNS = tuple(f.name for f in fields(EventBlock) if f.name != "words")
+INTEGER_COLUMNS = tuple(f.name for f in fields(EventBlock) if f.name not in ("words", "rows"))
 _NARROW = ("line", "station", "code", "x", "y", "z")
 DTYPES: dict[str, np.dtype[np.generic]] = {
     name: np.dtype(np.int8 if name == "type" else np.int32 if name in _NARROW else np.int64) for name in INTEGER_COLUMNS

@@ -1,7 +1,7 @@
 """Which events of a block are folded, which are late, which are refused and why."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -141,4 +141,4 @@ class Admission:
 
 
 def _pick(block: EventBlock, index: I64) -> EventBlock:
-    return replace(block, **{name: getattr(block, name)[index] for name in INTEGER_COLUMNS})
+    return EventBlock(**{name: getattr(block, name)[index] for name in INTEGER_COLUMNS}, words=block.words)

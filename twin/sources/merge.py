@@ -1,6 +1,8 @@
 """Several logs as one stream: merged by time, numbered, and ended."""
 
+import itertools
 from collections.abc import Iterator, Sequence
+from copy import copy
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +35,8 @@ class Logs:
         self._ends = Summary()
         self._next_seq = np.zeros(len(plant.stations) + len(plant.lines), np.int64)
         self._newest = [Newest(line) for line in plant.lines]
+        self._closes = np.array([source.closes for source in sources], bool)
+        self._numbers = np.array([not source.numbered for source in sources], bool)
         self._closing = np.zeros(len(plant.lines), bool)
         self._numbering = np.zeros(len(plant.lines), bool)
 
@@ -73,7 +77,7 @@ class Logs:
         """Blocks in order of time, per event the log it is from, and what was refused meanwhile."""
         if len(self._sources) == 1:
             for block, refused in self._sources[0]:
-                yield take(block, slice(None)), np.zeros(len(block), np.int64), refused
+                yield copy(block), np.zeros(len(block), np.int64), refused
             return
         tracks = [Track(source) for source in self._sources]
         while True:
@@ -96,22 +100,29 @@ class Logs:
                     track.extend()
 
     def _note(self, block: EventBlock, own: I64) -> None:
-        closes = np.array([source.closes for source in self._sources], bool)[own]
-        numbers = np.array([not source.numbered for source in self._sources], bool)[own]
-        self._closing[block.line[closes]] = True
-        self._numbering[block.line[numbers]] = True
-        for line in np.unique(block.line).tolist():
-            self._newest[line].add(block.ts[block.line == line])
+        """What the end of the logs needs to know; nothing where no log has one."""
+        if not self._closes.any():
+            return
+        self._closing[block.line[self._closes[own]]] = True
+        self._numbering[block.line[self._numbers[own]]] = True
+        order = np.argsort(block.line, kind="stable")
+        ts, lines = block.ts[order], block.line[order]
+        bounds = [0, *(np.flatnonzero(np.diff(lines)) + 1).tolist(), len(lines)]
+        for start, end in itertools.pairwise(bounds):
+            if end > start:
+                self._newest[int(lines[start])].add(ts[start:end])
 
     def _number(self, block: EventBlock, own: I64) -> None:
-        rows = np.flatnonzero(np.array([not source.numbered for source in self._sources], bool)[own])
+        if not self._numbers.any():
+            return
+        rows = np.flatnonzero(self._numbers[own])
         if not len(rows):
             return
         slots = np.where(block.station[rows] >= 0, block.station[rows], len(self._plant.stations) + block.line[rows])
         order = np.argsort(slots, kind="stable")
         used, first, count = np.unique(slots[order], return_index=True, return_counts=True)
         within = np.arange(len(rows)) - np.repeat(first, count)
-        block.seq = block.seq.copy()
+        block.seq, block.rows = block.seq.copy(), None
         block.seq[rows[order]] = np.repeat(self._next_seq[used], count) + within
         self._next_seq[used] += count
 

@@ -15,11 +15,18 @@ from twin.results import EVENTS as EVENTS_SET
 from twin.results import ORIGIN
 from twin.wire.canonical import canonical_json
 from twin.wire.lookup import I64
+from twin.wire.rows import Bools
 
-__all__ = ["EventRows", "arrow_record", "canonical_json", "events_table", "json_records"]
+__all__ = ["EventRows", "arrow_record", "canonical_json", "events_table", "is_encoded", "json_records"]
 
 _ENCODER: Final = msgspec.json.Encoder()
 _SCHEMA: Final = pa.schema([f for f in EVENTS_SET if f.name not in ORIGIN])
+# Which events have which fields: by type, and by `code` where a type has several forms.
+_FORMS: Final = [
+    (code, form)
+    for code, payload in enumerate(PAYLOAD)
+    for form in sorted({f.form for f in payload}, key=lambda form: NONE if form is None else form)
+]
 
 
 def _spread(block: EventBlock, name: str) -> tuple[Field, I64] | None:
@@ -70,9 +77,45 @@ class EventRows:
 
         An absent field is null; a count of parts has 0 for the qualities it did not name.
         """
+        if block.rows is not None:
+            return block.rows
         kind = _SCHEMA.field("line").type
         line = _texts(block.line, self._lines, kind)
         return _table(block, line, _texts(self._station_of[block.station], self._stations, kind))
+
+
+def is_encoded(table: pa.Table, block: EventBlock) -> bool:
+    """Whether `table` is, cell by cell, what `EventRows.table` makes of `block`, which was decoded from it.
+
+    Every value of the block is the table's, so what is left to ask is whether both have one in the same places.
+    """
+    if not table.schema.equals(_SCHEMA) or table.num_rows != len(block):
+        return False
+    present: dict[str, Bools] = {"station": block.station >= 0, "seq": block.seq >= 0}
+    for code, form in _FORMS:
+        rows = block.type == code
+        if form is not None:
+            rows &= block.code == form
+        if not rows.any():
+            continue
+        for f in PAYLOAD[code]:
+            if f.form == form:
+                assert f.column is not None
+                mine = rows if f.absent != NONE else rows & (getattr(block, f.column) >= 0)
+                present[f.name] = present[f.name] | mine if f.name in present else mine
+    return all(_has(table.column(f.name), f.nullable, present.get(f.name)) for f in _SCHEMA)
+
+
+def _has(column: "pa.ChunkedArray[Any]", nullable: bool, present: Bools | None) -> bool:
+    """Whether a column has values where it must: everywhere, nowhere (None) or in these rows."""
+    chunks: list[Any] = column.chunks
+    if pa.types.is_dictionary(column.type) and any(chunk.dictionary.null_count for chunk in chunks):
+        return False  # a null behind an index: the audit takes null indices only
+    if not nullable:
+        return not column.null_count
+    if present is None:
+        return column.null_count == len(column)
+    return np.array_equal(np.asarray(column.is_valid()), present)
 
 
 def events_table(block: EventBlock, plant: Plant) -> pa.Table:
