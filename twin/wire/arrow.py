@@ -34,6 +34,7 @@ _SMALL: Final = 256
 _SMALL_BYTES: Final = 4 << 20
 _UNIT_NS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _MAX_LAYOUTS: Final = 1024
+_OPTIONS: Final = pa.ipc.IpcReadOptions(use_threads=False)
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -99,8 +100,7 @@ class ArrowReader:
 
     def _read(self, frame: Frame, value: bytes) -> Opened:
         key = frame.schema
-        options = pa.ipc.IpcReadOptions(use_threads=False)
-        reader = pa.ipc.open_stream(value, options=options)
+        reader = pa.ipc.open_stream(value, options=_OPTIONS)
         found = self._layouts.get(key)
         if found is None:
             found = layout(reader.schema)
@@ -233,6 +233,10 @@ class _Columns:
         if not chunks:
             return np.full(self._length, NONE, np.int64)
         column = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
+        if column.null_count and pa.types.is_int64(column.type):
+            filled: I64 = np.asarray(column.fill_null(NONE))
+            if np.count_nonzero(filled < 0) == column.null_count:  # nothing negative was sent
+                return filled
         valid = np.asarray(column.is_valid()) if column.null_count else None
         scale = 1
         if pa.types.is_timestamp(column.type):
@@ -324,6 +328,8 @@ def _plain(texts: "pa.Array[Any]") -> "pa.Array[Any]":
 
 def _codes(indices: "pa.Array[Any]") -> I32:
     """Indices as int32, -1 where null."""
+    if indices.null_count and pa.types.is_signed_integer(indices.type):
+        return np.asarray(indices.fill_null(NONE)).astype(np.int32, copy=False)
     if indices.null_count:
         valid = np.asarray(indices.is_valid())
         return np.where(valid, np.asarray(indices.fill_null(0)), NONE).astype(np.int32)

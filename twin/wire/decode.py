@@ -16,6 +16,7 @@ from twin.wire.framing import CONTINUATION, UnreadableError
 from twin.wire.json import JsonRun
 from twin.wire.lookup import Lookup, Words
 from twin.wire.part import join
+from twin.wire.plain import PlainReader, nothing_plain
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
 
@@ -26,6 +27,7 @@ class Decoder:
     def __init__(self, plant: Plant) -> None:
         self._lookup = Lookup(plant)
         self._reader = ArrowReader()
+        self._plain = PlainReader(self._lookup)
 
     def decode(
         self,
@@ -50,25 +52,30 @@ class Decoder:
     ) -> tuple[EventBlock, list[Rejected], int]:
         """As `decode`, but only so many records that about `most_bytes` hold them: at least one, and how many."""
         words = Words()
-        arrow = [i for i, value in enumerate(values) if value[:4] == CONTINUATION]
-        if encodings is not None:
-            arrow += [i for i, kind in enumerate(encodings) if kind and _says_arrow(kind, values[i])]
         json_run = JsonRun(self._lookup, words)
-        if not arrow:
-            taken = json_run.add(range(len(values)), values, offsets, most_bytes)
-            return *join([json_run.part(values, offsets)], offsets, words), taken
-        chosen = set(arrow)
+        plain = self._plain.read(values, most_bytes) if _mostly_json(values) else nothing_plain(len(values))
+        most_bytes -= plain.decoded_bytes
+        rest = plain.rest
+        arrow = {i for i in rest if _is_arrow(values[i], encodings[i] if encodings is not None else None)}
         arrow_run = ArrowRun(self._lookup, words, self._reader, offsets)
-        decoded_bytes = taken = 0
-        for i, value in enumerate(values):
-            if decoded_bytes + json_run.decoded_bytes > most_bytes:
-                break
-            if i in chosen:
-                decoded_bytes += arrow_run.add(i, value)
-            else:
-                json_run.add((i,), values, offsets, sys.maxsize)
-            taken += 1
-        parts = arrow_run.parts()
+        arrow_bytes = done = 0
+        if arrow:
+            for i in rest:
+                if arrow_bytes + json_run.decoded_bytes > most_bytes:
+                    break
+                if i in arrow:
+                    arrow_bytes += arrow_run.add(i, values[i])
+                else:
+                    json_run.add((i,), values, offsets, sys.maxsize)
+                done += 1
+        elif rest:
+            done = json_run.add(rest, values, offsets, most_bytes)
+        taken = plain.records
+        if arrow_bytes + json_run.decoded_bytes > most_bytes:
+            # What is not plain may be many events: what follows the last of these does not fit any more.
+            taken = rest[done - 1] + 1
+            plain = plain.before(taken)
+        parts = [*arrow_run.parts(), plain.part(values, offsets, self._lookup, words)]
         if json_run.decoded_bytes:
             parts.append(json_run.part(values, offsets))
         return *join(parts, offsets, words), taken
@@ -100,6 +107,15 @@ class Decoder:
         return join([part(chunks, record, at, self._lookup, words)], at, words)
 
 
-def _says_arrow(content_type: str, value: bytes) -> bool:
+def _mostly_json(values: Sequence[bytes]) -> bool:
+    """A guess that costs nothing: a run begins with what it is full of, and a single record is as quick without."""
+    return len(values) > 1 and values[0][:4] != CONTINUATION
+
+
+def _is_arrow(value: bytes, content_type: str | None) -> bool:
     """Content decides where it can: only what is neither an Arrow stream nor looks like JSON is as the header says."""
-    return content_type.partition(";")[0].strip().lower() == ARROW and value.lstrip()[:1] not in (b"{", b"[")
+    if value[:4] == CONTINUATION:
+        return True
+    if not content_type or content_type.partition(";")[0].strip().lower() != ARROW:
+        return False
+    return value.lstrip()[:1] not in (b"{", b"[")

@@ -103,6 +103,7 @@ class JsonRun:
         size = self.decoded_bytes
         for done, i in enumerate(records):
             if size > most_bytes:
+                self.decoded_bytes = size
                 return done
             value = values[i]
             size += len(value) + EVENT_BYTES

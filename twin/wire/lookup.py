@@ -1,6 +1,6 @@
 """From the words on the wire to the indices of the plant, built once per plant."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -28,6 +28,28 @@ class Words(dict[str | None, int]):
         return index
 
 
+class Tables:
+    """A dictionary per owner. Many owners have the same, so each different one has a number of its own."""
+
+    def __init__(self, tables: Sequence[dict[str, int]]) -> None:
+        numbers: dict[tuple[tuple[str, int], ...], int] = {}
+        of = [numbers.setdefault(tuple(table.items()), len(numbers)) for table in tables]
+        self._all = tables
+        self._different = [dict(items) for items in numbers]
+        self._of = np.array([*of, NONE], np.int32)  # one more at the end: where owner -1 looks
+
+    def __getitem__(self, owner: int) -> dict[str, int]:
+        return self._all[owner]
+
+    def find(self, owner: I32, word: I32, texts: Sequence[str]) -> I64:
+        """What each owner's dictionary has for its word (an index into `texts`), -1 where there is none."""
+
+        def get(table: int, at: int) -> int:
+            return self._different[table].get(texts[at], NONE) if table >= 0 and at >= 0 else NONE
+
+        return by_pair(self._of.take(owner), word, get)
+
+
 class Lookup:
     """The plant's names as dictionaries.
 
@@ -38,22 +60,23 @@ class Lookup:
     def __init__(self, plant: Plant) -> None:
         self.plant: Final = plant
         self.places: Final[dict[tuple[str | None, str | None], int]] = {}
-        self.states: Final[list[dict[str, int]]] = []
-        self.counter_max: Final[list[dict[str, int]]] = []
-        self.buffer_max: Final[list[dict[str, int]]] = []
+        states: list[dict[str, int]] = []
+        counters: list[dict[str, int]] = []
         lines: list[int] = []
         stations: list[int] = []
         for index, line in enumerate(plant.lines):
             for station in line.stations:
                 self.places[line.id, station.id] = len(lines)
                 lines.append(index)
-                stations.append(len(self.states))
-                self.states.append(station.states)
+                stations.append(len(states))
+                states.append(station.states)
                 # A counter that wraps at its modulus never shows it.
-                self.counter_max.append(
-                    {c.id: INT64_MAX if c.modulus is None else c.modulus - 1 for c in station.counters}
-                )
-            self.buffer_max.append({b.id: INT64_MAX if b.capacity is None else b.capacity for b in line.buffers})
+                counters.append({c.id: INT64_MAX if c.modulus is None else c.modulus - 1 for c in station.counters})
+        self.states: Final = Tables(states)
+        self.counter_max: Final = Tables(counters)
+        self.buffer_max: Final = Tables(
+            [{b.id: INT64_MAX if b.capacity is None else b.capacity for b in line.buffers} for line in plant.lines]
+        )
         for index, line in enumerate(plant.lines):
             self.places[line.id, None] = len(lines)
             lines.append(index)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from kernels.codes import BUFFER, CORRECTION, COUNT, NONE, STATE
 from twin.events.block import DTYPES
 from twin.events.declare import NEEDS_STATION, PAYLOAD, YEAR_2200_NS
-from twin.wire.lookup import I32, I64, Lookup, Words, by_pair
+from twin.wire.lookup import I32, I64, Lookup, Tables, Words
 
 Columns = dict[str, npt.NDArray[Any]]
 Fields = dict[str, npt.NDArray[Any]]
@@ -113,13 +113,9 @@ def _payload(
     return filled, ok
 
 
-def _named(tables: list[dict[str, int]], owner: I32, word: npt.NDArray[Any], words: Words) -> I64:
+def _named(tables: Tables, owner: I32, word: npt.NDArray[Any], words: Words) -> I64:
     """`tables[owner][word]`, -1 where there is none."""
-
-    def get(o: int, w: int) -> int:
-        return tables[o].get(words.texts[w], NONE) if o >= 0 and w >= 0 else NONE
-
-    return by_pair(owner, np.maximum(word, NONE), get)
+    return tables.find(owner, np.maximum(word, NONE), words.texts)
 
 
 def _count_form(station: I32, fields: Fields, lookup: Lookup, words: Words) -> tuple[npt.NDArray[Any], Bools]:
