@@ -2,14 +2,16 @@
 
 import sys
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from twin.events.block import EventBlock, Rejected
-from twin.events.declare import MAX_DECODED_BYTES
+from kernels.codes import ORDER
+from twin.events.block import EventBlock, Rejected, pick
+from twin.events.declare import MAX_DECODED_BYTES, MAX_ORDERS_PER_RECORD
 from twin.plant.model import Plant
 from twin.wire.arrow import ArrowReader, ArrowRun, layout, part
 from twin.wire.framing import CONTINUATION, UnreadableError
@@ -56,7 +58,7 @@ class Decoder:
         json_run = JsonRun(self._lookup, words)
         if not arrow:
             taken = json_run.add(range(len(values)), values, offsets, most_bytes)
-            return *join([json_run.part(values, offsets)], offsets, words), taken
+            return *_few_orders(*join([json_run.part(values, offsets)], offsets, words), values, offsets), taken
         chosen = set(arrow)
         arrow_run = ArrowRun(self._lookup, words, self._reader, offsets)
         decoded_bytes = taken = 0
@@ -71,7 +73,7 @@ class Decoder:
         parts = arrow_run.parts()
         if json_run.decoded_bytes:
             parts.append(json_run.part(values, offsets))
-        return *join(parts, offsets, words), taken
+        return *_few_orders(*join(parts, offsets, words), values, offsets), taken
 
     def decode_table(
         self, table: pa.Table, offsets: Sequence[int] | npt.NDArray[np.int64]
@@ -98,6 +100,26 @@ class Decoder:
         record = np.arange(table.num_rows, dtype=np.int64)
         at = np.asarray(offsets, np.int64)
         return join([part(chunks, record, at, self._lookup, words)], at, words)
+
+
+def _few_orders(
+    block: EventBlock, rejected: list[Rejected], values: Sequence[bytes], offsets: Sequence[int]
+) -> tuple[EventBlock, list[Rejected]]:
+    """Refuse records that hold too many order events, as a whole."""
+    orders = block.offset[block.type == ORDER]
+    if len(orders) <= MAX_ORDERS_PER_RECORD:
+        return block, rejected
+    places, numbers = np.unique(orders, return_counts=True)
+    over = {int(at): int(n) for at, n in zip(places, numbers, strict=True) if n > MAX_ORDERS_PER_RECORD}
+    if not over:
+        return block, rejected
+    rejected = [one for one in rejected if one.offset not in over]
+    for offset, value in zip(offsets, values, strict=True):
+        if number := over.get(offset):
+            detail = f"{number} order events in one record, at most {MAX_ORDERS_PER_RECORD}: send smaller records"
+            rejected.append(Rejected("too_large", detail, offset, value))
+    rejected.sort(key=attrgetter("offset"))
+    return pick(block, np.flatnonzero(~np.isin(block.offset, list(over)))), rejected
 
 
 def _says_arrow(content_type: str, value: bytes) -> bool:
