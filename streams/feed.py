@@ -14,10 +14,12 @@ import numpy.typing as npt
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
+from kernels.codes import ORDER
 from streams.security import check_access, connection
 from streams.settings import Settings
 from streams.topics import EVENTS
 from twin.events.block import EventBlock, Rejected
+from twin.events.declare import MAX_ORDERS_PER_RECORD
 from twin.plant.model import Plant
 from twin.sources.blocks import take
 from twin.sources.source import Batch
@@ -146,11 +148,13 @@ class Feeder:
 
 
 def by_line(block: EventBlock, most: int) -> Iterator[tuple[int, EventBlock]]:
-    """(index of line, at most `most` of its events) in their order."""
+    """(index of line, at most `most` of its events, which may make one record) in their order."""
     for line in np.unique(block.line).tolist():
         index = np.flatnonzero(block.line == line)
-        for start in range(0, len(index), most):
-            yield line, take(block, index[start : start + most])
+        orders = np.count_nonzero(block.type[index] == ORDER)
+        step = most if orders <= MAX_ORDERS_PER_RECORD else min(most, MAX_ORDERS_PER_RECORD)
+        for start in range(0, len(index), step):
+            yield line, take(block, index[start : start + step])
 
 
 class Pace:

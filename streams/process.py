@@ -12,14 +12,18 @@ import numpy as np
 import pyarrow as pa
 from aiokafka.structs import ConsumerRecord
 
+from kernels.codes import ORDER
 from streams import poison
 from streams.store import PartitionState
 from twin.audit.rows import events_with_origin, refused_with_origin, rejected_table, with_origin
-from twin.events.block import INTEGER_COLUMNS, EventBlock, Rejected
+from twin.events.block import EventBlock, Rejected, pick
 from twin.plant.model import Plant
 from twin.wire.decode import Decoder
-from twin.wire.encode import EventRows
+from twin.wire.encode import EventRows, json_records
 
+# Rows that orders may give in one go, and one record beyond: an order that is over gives one for the line and each
+# station, and where there are buffers another one of each station's bottleneck.
+MOST_ORDER_ROWS: Final = 1 << 17
 _CONTENT_TYPE: Final = "content-type"
 # Thrice as quick as to write the loop out, and each record passes several.
 _HEADERS: Final = attrgetter("headers")
@@ -66,6 +70,8 @@ class Processor:
         self._topic = topic
         self._decoder = Decoder(plant)
         self._rows = EventRows(plant)
+        self._rows_of_order = np.array([1 + len(line.stations) * (1 + bool(line.buffers)) for line in plant.lines])
+        self._most_rows = int(self._rows_of_order.max(initial=1))
         self._line_of_key = {line.id.encode(): index for index, line in enumerate(plant.lines)}
 
     def fold(self, state: PartitionState, run: Sequence[ConsumerRecord]) -> Folded:
@@ -80,6 +86,7 @@ class Processor:
         if None in values:  # a tombstone means nothing on this topic: it is refused as empty
             values = [value or b"" for value in values]
         block, rejected, taken = self._decoder.decode_some(values, offsets, _encodings(due))
+        block, rejected, taken = self._bounded(block, rejected, offsets, taken)
         del due[taken:], offsets[taken:]
         block, misplaced = self._misplaced(block, due, offsets)
         rejected += misplaced
@@ -112,6 +119,24 @@ class Processor:
         state.next = record.offset + 1
         return Folded(1, 0, 0, 0, [], rejected)
 
+    def _bounded(
+        self, block: EventBlock, rejected: list[Rejected], offsets: Sequence[int], taken: int
+    ) -> tuple[EventBlock, list[Rejected], int]:
+        """What was decoded, or so many of its records (at least one) that their orders do not give too many rows."""
+        orders = np.flatnonzero(block.type == ORDER)
+        if len(orders) * self._most_rows <= MOST_ORDER_ROWS:  # nearly always
+            return block, rejected, taken
+        rows = np.cumsum(self._rows_of_order[block.line[orders]])
+        fitting = int(np.searchsorted(rows, MOST_ORDER_ROWS, "right"))
+        if fitting == len(orders):
+            return block, rejected, taken
+        fewer = max(bisect_left(offsets, int(block.offset[orders[fitting]]), hi=taken), 1)
+        if fewer == taken:
+            return block, rejected, taken
+        end = offsets[fewer]
+        kept = np.arange(np.searchsorted(block.offset, end))
+        return pick(block, kept), [one for one in rejected if one.offset < end], fewer
+
     def _misplaced(
         self, block: EventBlock, due: Sequence[ConsumerRecord], offsets: Sequence[int]
     ) -> tuple[EventBlock, list[Rejected]]:
@@ -127,15 +152,18 @@ class Processor:
         wrong = np.flatnonzero((expected >= 0) & (expected != block.line))
         if not wrong.size:
             return block, []
+        # Of a record with one event its bytes as they came. Of one with many each event's own: the whole record once
+        # per event would make 100 MB of 100 KB.
+        alone = np.bincount(position) == 1
         rejected = []
-        for i in wrong.tolist():
-            record = due[int(position[i])]
+        for i, own in zip(wrong.tolist(), json_records(pick(block, wrong), self._plant), strict=True):
+            at = int(position[i])
+            record = due[at]
             line = self._plant.lines[int(block.line[i])].id
             detail = f"event of line {line} in a record keyed {record.key.decode()}; key each record by its line"
-            rejected.append(
-                Rejected("wrong_line_key", detail, record.offset, record.value or b"", line, int(block.ts[i]))
-            )
-        return _without(block, wrong), rejected
+            value = record.value if alone[at] else own
+            rejected.append(Rejected("wrong_line_key", detail, record.offset, value, line, int(block.ts[i])))
+        return pick(block, np.delete(np.arange(len(block)), wrong)), rejected
 
 
 def _encodings(records: Sequence[ConsumerRecord]) -> list[str | None] | None:
@@ -146,11 +174,6 @@ def _encodings(records: Sequence[ConsumerRecord]) -> list[str | None] | None:
         kind = next((value for name, value in record.headers or () if name.lower() == _CONTENT_TYPE), None)
         found.append(None if kind is None else kind.decode("ascii", "replace"))
     return found
-
-
-def _without(block: EventBlock, rows: "np.typing.NDArray[np.int64]") -> EventBlock:
-    kept = {name: np.delete(getattr(block, name), rows) for name in INTEGER_COLUMNS}
-    return EventBlock(**kept, words=block.words)
 
 
 def _as_rejected(table: pa.Table) -> list[Rejected]:

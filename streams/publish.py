@@ -270,7 +270,8 @@ class Publisher:
 def _pass_on(done: "asyncio.Future[None]", sent: "asyncio.Future[Any]") -> None:
     if done.done():
         return
-    error = None if sent.cancelled() else sent.exception()
+    # Cancelled is not acknowledged: the producer was closed with the batch in hand.
+    error = PublishError("the producer gave the batch up") if sent.cancelled() else sent.exception()
     if error is not None:
         done.set_exception(error)
     else:

@@ -186,7 +186,7 @@ class TwinWorker:
             log.warning("%s: due %d, but records begin at %d: reading again", tp, state.next, run[0].offset)
             self._reseek()
             return
-        if kind is Place.HOLE and not await self._step_over_deleted(state):
+        if kind is Place.HOLE and not await self._step_over_deleted(state, run[0].offset):
             return
         for part in state.parts(run):
             while part and part[-1].offset >= state.next:
@@ -198,9 +198,9 @@ class TwinWorker:
             if self.checkpoints.states.get(tp) is not state:  # lost while comparing
                 return
 
-    async def _step_over_deleted(self, state: PartitionState) -> bool:
-        """Before the first run behind a hole: aiokafka goes on at the log's start when its position was deleted, and
-        says so to nobody. False: the run is not to be folded.
+    async def _step_over_deleted(self, state: PartitionState, first: int) -> bool:
+        """Before a run behind a hole, whose first offset is `first`: aiokafka goes on at the log's start when its
+        position was deleted, and says so to nobody. False: the run is not to be folded.
         """
         try:
             start = await self.app.twin_consumer.log_start(state.tp)
@@ -211,7 +211,7 @@ class TwinWorker:
         if self.checkpoints.states.get(state.tp) is not state:
             return False
         if start > state.next:
-            step_over(state, start)
+            step_over(state, min(start, first))  # what is in hand was read, though retention may have gone on since
         return True
 
     async def _hold_back(self, state: PartitionState) -> None:

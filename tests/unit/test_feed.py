@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kernels.codes import COUNT, NONE
+from kernels.codes import COUNT, NONE, ORDER
 from streams import feed as feeding
 from streams.cli.feed import speed
 from streams.feed import ARROW_HEADERS, Feeder, Pace, by_line, send_paced
 from streams.settings import Settings
 from twin.events.block import DTYPES, EventBlock, Rejected
+from twin.events.declare import MAX_ORDERS_PER_RECORD
 from twin.plant.model import Line, Plant, Station
 from twin.wire.decode import Decoder
 
@@ -34,6 +35,15 @@ def counts(lines: list[int], ts: list[int]) -> EventBlock:
         "a": np.arange(n),
     }
     return EventBlock(**columns)
+
+
+def test_a_log_of_orders_makes_records_that_the_worker_takes() -> None:
+    most = MAX_ORDERS_PER_RECORD
+    block = counts([1] * 2_000 + [2] * 2_000, list(range(4_000)))
+    block.type[1_000 : 1_001 + most] = ORDER
+    assert [(line, len(part)) for line, part in by_line(block, 1_024)] == [
+        *[(1, most)] * 7, (1, 2_000 - 7 * most), (2, 1_024), (2, 976)
+    ]  # fmt: skip
 
 
 class Builder:

@@ -26,6 +26,11 @@ def event(**fields: Any) -> bytes:
     return json.dumps({"type": "count", "ts": T, "line": "L1", "station": "M1", "good": 1, **fields}).encode()
 
 
+def orders(number: int) -> bytes:
+    one = {"type": "order", "ts": T, "line": "L1", "action": "start", "order": "O-1"}
+    return json.dumps([one] * number).encode()
+
+
 def stream(batches: list[pa.RecordBatch], **options: Any) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batches[0].schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
@@ -36,7 +41,7 @@ def stream(batches: list[pa.RecordBatch], **options: Any) -> bytes:
 
 def arrow(rows: int = 1, **columns: Any) -> bytes:
     heads = {"type": pa.array(["heartbeat"] * rows), "ts": pa.array([T] * rows), "line": pa.array(["L1"] * rows)}
-    return stream([pa.record_batch({**heads, **columns})])
+    return stream([pa.record_batch({**heads, **columns})])  # columns may replace a head
 
 
 def named(text: str, rows: int, kind: pa.DataType | None = None) -> Any:
@@ -96,6 +101,18 @@ RECORDS: list[tuple[str, Callable[[], bytes], str, str]] = [
     ("MAX_ARROW_DECODED_BYTES", lambda: viewed(65, 1 << 20), "too_large", "with every text written out"),
     ("MAX_EVENTS_PER_RECORD", lambda: b"[" + b"0," * declare.MAX_EVENTS_PER_RECORD + b"0]", "too_large", "events in"),
     ("MAX_EVENTS_PER_RECORD", lambda: arrow(declare.MAX_EVENTS_PER_RECORD + 1), "too_large", "events in one record"),
+    (
+        "MAX_ORDERS_PER_RECORD",
+        lambda: orders(declare.MAX_ORDERS_PER_RECORD + 1),
+        "too_large",
+        "257 order events in one",
+    ),
+    (
+        "MAX_ORDERS_PER_RECORD",
+        lambda: arrow(257, type=pa.array(["order"] * 257), action=named("start", 257), order=named("O-1", 257)),
+        "too_large",
+        "257 order events in one",
+    ),
     ("MAX_NESTING", lambda: event(note=json.loads("[" * 128 + "]" * 128)), "too_large", "nested deeper than 128"),
     ("MAX_TEXT", lambda: event(type="state", state="x" * 257), "too_large", "257 characters"),
     ("MAX_ARROW_COLUMNS", lambda: arrow(**{f"c{k}": [0] for k in range(254)}), "too_large", "257 columns"),
@@ -175,6 +192,15 @@ def test_events_over_a_limit(limit: str, make: Callable[[], list[bytes]], reason
     assert not refused
     tables = PartitionTwin(PLANT, 0).fold(block).tables
     assert set(tables["rejected"]["reason"].to_pylist()) == {reason}
+
+
+def test_as_many_orders_as_a_record_may_hold() -> None:
+    """And a record over it takes nothing of its neighbours with it, nor is anything of it told twice."""
+    most = declare.MAX_ORDERS_PER_RECORD
+    over = orders(most + 1).replace(b"[", b"[{}, ")
+    block, refused = Decoder(PLANT).decode([orders(most), over, HEARTBEAT, b"{"], [3, 4, 5, 6])
+    assert np.unique(block.offset, return_counts=True)[1].tolist() == [most, 1]
+    assert [(one.offset, one.reason) for one in refused] == [(4, "too_large"), (6, "not_json")]
 
 
 def test_what_is_decoded_in_one_go_is_bounded() -> None:

@@ -1,5 +1,6 @@
 """One run of records into a state: what is due, what is refused, where rows come from."""
 
+import json
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams import process
 from streams.process import Place, Processor, place
-from streams.store import PartitionState
+from streams.store import COLUMN_BYTES, PartitionState
 from tests.support_streams import LINES, PLANT, FakeTwin, event
 from twin.audit.rows import check_rows
 from twin.plant import loads
@@ -60,7 +62,7 @@ def test_only_what_is_due_is_folded() -> None:
     run = [record(offset, event("line-1", offset)) for offset in range(5)]
     folded = Processor(PLANT_MODEL, TOPIC).fold(state, run)
     assert (folded.records, folded.events, state.next) == (3, 3, 5)
-    assert state.bytes == sum(table.nbytes for _, table in state.rows) > 0
+    assert state.bytes == sum(table.nbytes + COLUMN_BYTES * table.num_columns for _, table in state.rows) > 0
     assert state.twin.lines["line-1"][0] == 3  # type: ignore[attr-defined]  # FakeTwin
 
 
@@ -100,6 +102,46 @@ def test_a_key_that_names_another_line_is_refused() -> None:
     assert folded.rejected[0].value == event("line-1", 1)
     assert {line: entry[0] for line, entry in state.twin.lines.items()} == {"line-1": 3, "line-3": 4}  # type: ignore[attr-defined]  # FakeTwin
     assert state.next == 6
+
+
+@pytest.mark.parametrize("arrow", [False, True])
+def test_a_record_of_many_misplaced_events_is_not_kept_once_per_event(arrow: bool) -> None:
+    values = [event("line-1", seq) for seq in range(1_024)]
+    block, _ = Decoder(PLANT_MODEL).decode(values, [0] * len(values))
+    whole = arrow_record(block, PLANT_MODEL) if arrow else b"[" + b",".join(values) + b"]"
+    state = fresh()
+    folded = Processor(PLANT_MODEL, TOPIC).fold(state, [record(0, whole, b"line-0")])
+    assert [json.loads(one.value)["seq"] for one in folded.rejected] == list(range(1_024))
+    assert {(one.reason, one.line, one.offset) for one in folded.rejected} == {("wrong_line_key", "line-1", 0)}
+    assert sum(len(one.value) for one in folded.rejected) < 2 * sum(map(len, values))  # each its own, never the record
+    assert not state.twin.lines  # type: ignore[attr-defined]  # FakeTwin
+
+
+def order(line: str, seq: int) -> bytes:
+    ts = 1_767_254_400_000_000_000 + seq
+    return b'{"type":"order","ts":%d,"line":"%s","action":"start","order":"O-%d","seq":%d}' % (
+        ts,
+        line.encode(),
+        seq,
+        seq,
+    )
+
+
+def test_orders_of_large_lines_are_folded_a_few_records_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order that ends is a row of each station: a run of orders would be as many rows as orders times stations."""
+    monkeypatch.setattr(process, "MOST_ORDER_ROWS", 20)  # ten orders of these small lines
+    state, processor = fresh(), Processor(PLANT_MODEL, TOPIC)
+    both = [order("line-1", 1), order("line-2", 2), event("line-3", 3)]
+    many = b"[" + b",".join(order("line-1", seq) for seq in range(50)) + b"]"
+    values = [*both * 6, b"not json", many, b"not json", order("line-1", 60)]
+    goes, refused, events = [], [], 0
+    while state.next < len(values):
+        folded = processor.fold(state, [record(k, value) for k, value in enumerate(values)])
+        goes.append(folded.records)
+        events += folded.events
+        refused += [one.offset for one in folded.rejected]
+    assert goes == [15, 4, 1, 2]  # ten orders; two and what is refused; a record of fifty is whole; the rest
+    assert (events, refused) == (18 + 50 + 1, [18, 20])
 
 
 def test_content_type_and_tombstones() -> None:

@@ -120,6 +120,17 @@ async def test_a_batch_that_is_lost_is_raised_before_a_commit(made: tuple[Publis
         await waiting
 
 
+async def test_a_batch_that_is_given_up_is_not_acknowledged(made: tuple[Publisher, Producer]) -> None:
+    publisher, producer = made
+    producer.automatic = False
+    publisher.view("l1", b"{}")
+    waiting = asyncio.create_task(publisher.flush(5))
+    await asyncio.sleep(0.01)
+    producer.answers[-1].cancel()
+    with pytest.raises(PublishError, match="gave the batch up"):
+        await waiting
+
+
 async def test_a_producer_that_has_ended_is_said_and_not_taken_for_a_broker_that_is_away(
     made: tuple[Publisher, Producer],
 ) -> None:

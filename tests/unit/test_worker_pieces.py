@@ -1,8 +1,10 @@
 """A run that is small on the way and large when decoded is folded in several goes, each with its turn to wait."""
 
+import resource
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
@@ -42,18 +44,54 @@ class Outputs:
         self._since = 0
 
 
-async def test_every_go_waits_and_no_record_is_left_out(tmp_path: Path) -> None:
+def worker_at(folder: Path, due: int) -> tuple[TwinWorker, PartitionState]:
+    """A worker without Kafka that owns one partition."""
     plant = loads(PLANT, "plant.toml")
-    worker = TwinWorker(Settings(audit=str(tmp_path), checkpoint_bytes=1 << 40), plant, FakeTwin)
+    worker = TwinWorker(Settings(audit=str(folder), checkpoint_bytes=1 << 40), plant, FakeTwin)
     stands_in: Any = SimpleNamespace(twin_consumer=SimpleNamespace(done=lambda run: None))
     outputs: Any = Outputs()
     worker.app, worker._publisher = stands_in, outputs
     writer: Any = None  # nothing is staged here
-    state = PartitionState(AT, FakeTwin(plant, 0), writer, 0, 0, (0, ""), (0, ""))
+    state = PartitionState(AT, FakeTwin(plant, 0), writer, due, due, (due, ""), (due, ""))
     worker.checkpoints.states = {AT: state}
+    return worker, state
+
+
+def run_of(values: list[bytes], first: int = 0) -> Any:
+    return Run(ConsumerRecord(AT.topic, 0, first + k, 0, 0, None, v, None, 0, 0, ()) for k, v in enumerate(values))
+
+
+async def test_what_retention_deletes_behind_our_back_was_read_all_the_same(tmp_path: Path) -> None:
+    """Records 10 to 14 are in hand, 0 to 9 were deleted, and so was all up to 13 since they were fetched."""
+    worker, state = worker_at(tmp_path, 0)
+    consumer: Any = worker.app.twin_consumer
+    consumer.log_start = AsyncMock(return_value=13)
+    await worker.on_run(AT, run_of([event("line-0", seq) for seq in range(5)], 10))
+    assert (state.next, state.deleted, worker.counts["events"]) == (15, 10, 5)
+    told = dict(state.rows)["rejected"].to_pylist()[0]["detail"]
+    assert told.startswith("offsets 0 to 9 were deleted")
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def test_what_a_slow_line_holds_back_counts_as_what_it_weighs(tmp_path: Path) -> None:
+    """One event per run: a table of one row weighs a hundred times what its cells do."""
+    worker, state = worker_at(tmp_path, 0)
+    for seq in range(200):
+        worker._processor.fold(state, run_of([event("line-0", seq)], seq))
+    before, counted = resident_bytes(), state.bytes
+    for seq in range(200, 2_200):
+        worker._processor.fold(state, run_of([event("line-0", seq)], seq))
+    assert resident_bytes() - before < 2 * (state.bytes - counted)
+
+
+async def test_every_go_waits_and_no_record_is_left_out(tmp_path: Path) -> None:
+    worker, state = worker_at(tmp_path, 0)
+    outputs: Any = worker._publisher
     values = [event("line-0", 0), BOMB, event("line-0", 1), BOMB, BOMB, BOMB, BOMB, event("line-0", 2)]
-    run: Any = Run(ConsumerRecord(AT.topic, 0, k, 0, 0, None, v, None, 0, len(v), ()) for k, v in enumerate(values))
-    await worker.on_run(AT, run)
+    await worker.on_run(AT, run_of(values))
     assert state.next == len(values)
     assert worker.counts["records"] == len(values)
     assert worker.counts["events"] == 3

@@ -1,7 +1,7 @@
 """Event columns: the one shape in which events travel between decoding, folding and the audit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +64,11 @@ _NARROW = ("line", "station", "code", "x", "y", "z")
 DTYPES: dict[str, np.dtype[np.generic]] = {
     name: np.dtype(np.int8 if name == "type" else np.int32 if name in _NARROW else np.int64) for name in INTEGER_COLUMNS
 }
+
+
+def pick(block: EventBlock, rows: I64) -> EventBlock:
+    """The events at these places, in their order."""
+    return replace(block, **{name: getattr(block, name)[rows] for name in INTEGER_COLUMNS})
 
 
 @dataclass(frozen=True, slots=True)

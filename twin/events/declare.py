@@ -20,6 +20,8 @@ MAX_RECORD_BYTES: Final = 1 << 20  # one JSON record
 MAX_ARROW_BYTES: Final = 16 << 20  # one Arrow record as it came
 MAX_ARROW_DECODED_BYTES: Final = 64 << 20  # the same with its buffers decompressed
 MAX_EVENTS_PER_RECORD: Final = 65_536
+# Order events in a record: each that ends an order gives rows for all stations of its line.
+MAX_ORDERS_PER_RECORD: Final = 256
 MAX_NESTING: Final = 128  # of brackets in a JSON record
 MAX_ARROW_COLUMNS: Final = 256
 MAX_ARROW_MESSAGES: Final = 4_096  # batches and dictionaries in one record

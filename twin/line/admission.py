@@ -11,7 +11,7 @@ import pyarrow as pa
 from kernels import layout as at
 from kernels.admit import MAX_WAITING, admit
 from kernels.codes import CORRECTION
-from twin.events.block import INTEGER_COLUMNS, EventBlock
+from twin.events.block import EventBlock, pick
 from twin.line.engine import Engine
 from twin.results import REFUSED, TS
 from twin.wire.encode import json_records
@@ -108,7 +108,7 @@ class Admission:
         values = dict(enumerate(self.held_values))
         offsets = np.concatenate([self.held_offsets, block.offset])
         fresh = told[told >= held]
-        values.update(zip(fresh.tolist(), json_records(_pick(block, fresh - held), self._plant), strict=True))
+        values.update(zip(fresh.tolist(), json_records(pick(block, fresh - held), self._plant), strict=True))
         known = (at.ADMITTED, at.DUPLICATE, at.HELD, at.REVISES)
         refused = np.flatnonzero(~np.isin(verdict, known))
         if refused.size:
@@ -138,7 +138,3 @@ class Admission:
             ],
             schema=REFUSED,
         )
-
-
-def _pick(block: EventBlock, index: I64) -> EventBlock:
-    return EventBlock(**{name: getattr(block, name)[index] for name in INTEGER_COLUMNS}, words=block.words)

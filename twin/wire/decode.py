@@ -2,14 +2,16 @@
 
 import sys
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from twin.events.block import EventBlock, Rejected
-from twin.events.declare import MAX_DECODED_BYTES
+from kernels.codes import ORDER
+from twin.events.block import EventBlock, Rejected, pick
+from twin.events.declare import MAX_DECODED_BYTES, MAX_ORDERS_PER_RECORD
 from twin.plant.model import Plant
 from twin.wire.arrow import ArrowReader, ArrowRun, layout, part
 from twin.wire.framing import CONTINUATION, UnreadableError
@@ -78,7 +80,7 @@ class Decoder:
         parts = [*arrow_run.parts(), plain.part(values, offsets, self._lookup, words)]
         if json_run.decoded_bytes:
             parts.append(json_run.part(values, offsets))
-        return *join(parts, offsets, words), taken
+        return *_few_orders(*join(parts, offsets, words), values, offsets), taken
 
     def decode_table(
         self, table: pa.Table, offsets: Sequence[int] | npt.NDArray[np.int64]
@@ -110,6 +112,26 @@ class Decoder:
 def _mostly_json(values: Sequence[bytes]) -> bool:
     """A guess that costs nothing: a run begins with what it is full of, and a single record is as quick without."""
     return len(values) > 1 and values[0][:4] != CONTINUATION
+
+
+def _few_orders(
+    block: EventBlock, rejected: list[Rejected], values: Sequence[bytes], offsets: Sequence[int]
+) -> tuple[EventBlock, list[Rejected]]:
+    """Refuse records that hold too many order events, as a whole."""
+    orders = block.offset[block.type == ORDER]
+    if len(orders) <= MAX_ORDERS_PER_RECORD:
+        return block, rejected
+    places, numbers = np.unique(orders, return_counts=True)
+    over = {int(at): int(n) for at, n in zip(places, numbers, strict=True) if n > MAX_ORDERS_PER_RECORD}
+    if not over:
+        return block, rejected
+    rejected = [one for one in rejected if one.offset not in over]
+    for offset, value in zip(offsets, values, strict=True):
+        if number := over.get(offset):
+            detail = f"{number} order events in one record, at most {MAX_ORDERS_PER_RECORD}: send smaller records"
+            rejected.append(Rejected("too_large", detail, offset, value))
+    rejected.sort(key=attrgetter("offset"))
+    return pick(block, np.flatnonzero(~np.isin(block.offset, list(over)))), rejected
 
 
 def _is_arrow(value: bytes, content_type: str | None) -> bool:
