@@ -233,6 +233,10 @@ class _Columns:
         if not chunks:
             return np.full(self._length, NONE, np.int64)
         column = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
+        if column.null_count and column.type == pa.int64():
+            least: Any = pc.min_max(column)["min"].as_py()
+            if least is None or least >= 0:  # nothing to refuse: the common case in one pass
+                return np.asarray(column.fill_null(NONE))
         valid = np.asarray(column.is_valid()) if column.null_count else None
         scale = 1
         if pa.types.is_timestamp(column.type):
