@@ -31,7 +31,10 @@ def in_order(keys: Sequence[npt.NDArray[np.int64]]) -> bool:
         before, after = (key[:-1], key[1:]) if tied is None else (key[tied], key[tied + 1])
         if (after < before).any():
             return False
-        same = np.flatnonzero(after == before)
+        equal = after == before
+        if equal.all():  # one date, one partition: the next key decides alone, and nothing is gathered for it
+            continue
+        same = np.flatnonzero(equal)
         tied = same if tied is None else tied[same]
         if not tied.size:
             break

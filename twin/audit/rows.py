@@ -35,8 +35,10 @@ def events_with_origin(table: pa.Table, topic: str, partition: int, offset: I64)
     """Rows of `events` with their origin, the place within the record included: records are whole and in order."""
     table = with_origin(table, topic, partition, offset)
     begins = np.flatnonzero(np.diff(offset, prepend=-1))
-    index = np.arange(len(offset)) - np.repeat(begins, np.diff(begins, append=len(offset)))
-    return table.append_column(EVENTS.field(INDEX), pa.array(index.astype(np.int32)))
+    index = np.zeros(len(offset), np.int32)
+    if len(begins) < len(offset):  # in a replay each event is a record of its own
+        index[:] = np.arange(len(offset)) - np.repeat(begins, np.diff(begins, append=len(offset)))
+    return table.append_column(EVENTS.field(INDEX), pa.array(index))
 
 
 def with_origin(table: pa.Table, topic: str, partition: int, offset: int | I64) -> pa.Table:
@@ -50,7 +52,7 @@ def with_origin(table: pa.Table, topic: str, partition: int, offset: int | I64) 
     columns = (
         topics,
         pa.array(np.full(rows, partition, np.int32)),
-        pa.array(np.broadcast_to(np.asarray(offset, np.int64), (rows,)).copy()),
+        pa.array(np.full(rows, offset, np.int64)),
     )
     for field, column in zip(origin, columns, strict=True):
         table = table.append_column(field, column)

@@ -84,7 +84,7 @@ class Admission:
             self.sequences,
             verdict,
             np.full(len(self._plant.lines), -1, np.int64),
-            np.full(len(events), -1, np.int64),
+            np.empty(len(events), np.int64),
             due,
         )
         tally = np.bincount(verdict, minlength=at.UNCORRECTED + 1)
@@ -94,11 +94,12 @@ class Admission:
             duplicates=int(tally[at.DUPLICATE]),
             late=int(tally[at.LATE]),
         )
-        told = np.flatnonzero(
-            ((verdict != at.ADMITTED) & (verdict != at.DUPLICATE))
-            | ((events[:, at.E_TYPE] == CORRECTION) & (verdict == at.ADMITTED))
-        )
-        if told.size or held:
+        plain = int(tally[at.ADMITTED] + tally[at.DUPLICATE]) == len(events)
+        if held or not plain or (block.type == CORRECTION).any():
+            told = np.flatnonzero(
+                ((verdict != at.ADMITTED) & (verdict != at.DUPLICATE))
+                | ((events[:, at.E_TYPE] == CORRECTION) & (verdict == at.ADMITTED))
+            )
             self._tell(result, events, verdict, due, told, block)
         return result
 

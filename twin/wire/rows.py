@@ -105,10 +105,13 @@ def _payload(
     for f in PAYLOAD[code]:
         assert f.column is not None
         values = fields[f.name]
-        if f.absent != NONE:
+        if f.absent != NONE and len(values) and values.min() < 0:
             values = np.where(values < 0, f.absent, values)
         if f.form is not None and f.column in filled:
-            values = np.where(filled["code"] == f.form, values, filled[f.column])
+            mine = filled["code"] == f.form
+            if not mine.any():  # a block's counts are mostly all of one form
+                continue
+            values = np.where(mine, values, filled[f.column])
         filled[f.column] = values
     return filled, ok
 
