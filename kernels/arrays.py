@@ -58,3 +58,5 @@ class Out(NamedTuple):
     n: I64  # (5,)
     path: I64  # scratch: a station each of the longest line
     pane: I64  # scratch: (4,)
+    pending: I64  # scratch, empty between instants: bits of the stations whose completed part may move (kernels.bits)
+    touched: I64  # the same: bits of the stations whose class may change at this instant

@@ -183,7 +183,7 @@ def resolve(m: Model, x: State, line: int, s: int) -> int:
     return UNKNOWN if stale else raw
 
 
-@bare
+@hot
 def interval(o: Out, line: int, s: int, row: I64, t: int, klass: int) -> None:
     i = o.n[at.N_INTERVAL]
     o.intervals[i, at.IO_LINE] = line
@@ -246,7 +246,7 @@ def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     set_active(x, o, line, s, t, is_active(new))
     if x.lines[line, at.L_CYCLES] == 0:
         # Without cycles the reported waits drive the critical path.
-        leave(m, x, s, t)
+        leave(m, x, line, s, t)
         row[at.S_CYCLE] = at.CYCLE_STARVED if new == STARVED else (at.CYCLE_DONE if new == BLOCKED else at.CYCLE_BUSY)
         row[at.S_CYCLE_TS] = t
 
@@ -269,7 +269,7 @@ def set_active(x: State, o: Out, line: int, s: int, t: int, active: bool) -> Non
         x.lines[line, at.L_DIRTY] = 1
 
 
-@bare
+@hot
 def period(o: Out, line: int, s: int, start: int, end: int, still_open: int) -> None:
     if end <= start:
         return

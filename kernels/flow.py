@@ -5,12 +5,16 @@ the time since the scope began. At the end of busy (and of a wait that is the st
 added at the station's own place; at the end of starved the vector of the station that brought the part is taken, at
 the end of blocked that of the station that made the room. The shares of the last station's vector are the
 elasticities of throughput to each station's speed. Completions, then unblocks from downstream up, then starts.
+
+What changes marks what may follow from it, so that no event looks at every station of its line: `Out.pending` the
+stations whose part may move now (`unblock`), `Out.touched` those whose cycle changed (`kernels.fold` settles them).
 """
 
 import numpy as np
 import numpy.typing as npt
 
-from kernels.arrays import Model, State
+from kernels import bits
+from kernels.arrays import Model, Out, State
 from kernels.codes import CYCLE_NS, CYCLES
 from kernels.jit import bare, hot
 from kernels.layout import (
@@ -40,6 +44,7 @@ from kernels.layout import (
     SC_LINE,
     SC_OUTPUT,
     V_PANE,
+    V_TOTAL,
 )
 
 I64 = npt.NDArray[np.int64]
@@ -50,7 +55,7 @@ def is_idle(cycle: int) -> bool:
     return cycle in (CYCLE_STARVED, CYCLE_READY)
 
 
-@bare
+@hot
 def inputs_full(m: Model, x: State, s: int) -> bool:
     first = m.stations[s, SC_INPUT]
     for k in range(first, first + m.stations[s, SC_INPUTS]):
@@ -59,7 +64,7 @@ def inputs_full(m: Model, x: State, s: int) -> bool:
     return True
 
 
-@bare
+@hot
 def has_room(m: Model, x: State, s: int) -> bool:
     """Whether station s can part with what it has made.
 
@@ -81,27 +86,36 @@ def has_room(m: Model, x: State, s: int) -> bool:
     return False
 
 
-@bare
+@hot
+def taker(m: Model, x: State, b: int) -> int:
+    """Who took from buffer b last, before the first take its first consumer; -1 none."""
+    found = x.buffers[b, B_LAST_TAKE]
+    if found < 0 and m.buffers[b, BC_CONSUMERS] > 0:
+        found = m.consumers[m.buffers[b, BC_CONSUMER]]
+    return int(found)
+
+
+@hot
+def feeder(m: Model, x: State, b: int) -> int:
+    found = x.buffers[b, B_LAST_PUT]
+    if found < 0 and m.buffers[b, BC_PRODUCERS] > 0:
+        found = m.producers[m.buffers[b, BC_PRODUCER]]
+    return int(found)
+
+
+@hot
 def waits_for(m: Model, x: State, s: int) -> int:
     """The station that s waits for: the taker of its full output, the feeder of its first empty input; -1 none."""
     if x.stations[s, S_CYCLE] == CYCLE_DONE:
         b = m.stations[s, SC_OUTPUT]
-        if b < 0:
-            return -1
-        taker = x.buffers[b, B_LAST_TAKE]
-        if taker < 0 and m.buffers[b, BC_CONSUMERS] > 0:
-            taker = m.consumers[m.buffers[b, BC_CONSUMER]]
-        return int(taker)
+        return taker(m, x, b) if b >= 0 else -1
     first = m.stations[s, SC_INPUT]
     count = m.stations[s, SC_INPUTS]
     for k in range(first, first + count):
         b = m.inputs[k]
         # Reported starved with parts on hand: the books are off; the first input stands in.
         if x.buffers[b, B_LEVEL] <= 0 or k == first + count - 1:
-            feeder = x.buffers[b, B_LAST_PUT]
-            if feeder < 0 and m.buffers[b, BC_PRODUCERS] > 0:
-                feeder = m.producers[m.buffers[b, BC_PRODUCER]]
-            return int(feeder)
+            return feeder(m, x, b)
     return -1
 
 
@@ -123,162 +137,213 @@ def closed_by(m: Model, x: State, s: int, t: int) -> int:
     return s
 
 
-@bare
-def copy_closed(m: Model, x: State, target: int, source: int, t: int) -> None:
+@hot
+def take_over(m: Model, x: State, line: int, target: int, source: int, t: int) -> None:
     """vector[target] = vector[source] as if the source's open interval ended at t, in both scopes."""
-    line = m.stations[target, SC_LINE]
     lo = m.lines[line, LC_STATION]
     n = m.lines[line, LC_STATIONS]
     to = m.lines[line, LC_VECTOR] + (target - lo) * n
     at = m.lines[line, LC_VECTOR] + (source - lo) * n
+    since = x.stations[source, S_CYCLE_TS]
     for scope in range(2):
-        if source != target:
-            for j in range(n):
-                x.vectors[scope, to + j] = x.vectors[scope, at + j]
-        x.vectors[scope, to + source - lo] += t - max(x.stations[source, S_CYCLE_TS], scope_start(x, line, scope))
+        # Views, because an index of a sum may be negative for all that is known, and is then not copied by the vector.
+        given = x.vectors[scope, at : at + n]
+        taken = x.vectors[scope, to : to + n]
+        for j in range(n):
+            taken[j] = given[j]
+        taken[source - lo] += t - max(since, scope_start(x, line, scope))
 
 
-@bare
+@hot
 def scope_start(x: State, line: int, scope: int) -> int:
     if scope == V_PANE:
         return int(x.lines[line, L_PANE_START])
     return int(x.lines[line, L_TOTAL_START])
 
 
+@hot
+def work(m: Model, x: State, line: int, s: int, t: int) -> None:
+    """End an interval that is the station's own: its duration is added at its own place, in both scopes."""
+    n = m.lines[line, LC_STATIONS]
+    own = m.lines[line, LC_VECTOR] + (s - m.lines[line, LC_STATION]) * (n + 1)
+    since = x.stations[s, S_CYCLE_TS]
+    x.vectors[V_PANE, own] += t - max(since, scope_start(x, line, V_PANE))
+    x.vectors[V_TOTAL, own] += t - max(since, scope_start(x, line, V_TOTAL))
+
+
 @bare
-def leave(m: Model, x: State, s: int, t: int) -> None:
-    """End the open interval of s at t: its vector then sums to the time since each scope began."""
+def leave(m: Model, x: State, line: int, s: int, t: int) -> None:
+    """End the open interval of s at t, whatever it is: its vector then sums to the time since each scope began."""
     if t > x.stations[s, S_CYCLE_TS]:
-        copy_closed(m, x, s, closed_by(m, x, s, t), t)
+        take_over(m, x, line, s, closed_by(m, x, s, t), t)
 
 
-@bare
-def enter(x: State, line: int, s: int, cycle: int, t: int) -> None:
+@hot
+def enter(x: State, o: Out, line: int, s: int, cycle: int, t: int) -> None:
     if x.stations[s, S_CYCLE] == CYCLE_DONE:
         x.lines[line, L_DONE] -= 1
     if cycle == CYCLE_DONE:
         x.lines[line, L_DONE] += 1
     x.stations[s, S_CYCLE] = cycle
     x.stations[s, S_CYCLE_TS] = t
+    bits.add(o.touched, s)
 
 
-@bare
-def become_idle(m: Model, x: State, line: int, s: int, t: int) -> None:
-    enter(x, line, s, CYCLE_READY if inputs_full(m, x, s) else CYCLE_STARVED, t)
+@hot
+def make_room(m: Model, x: State, o: Out, b: int) -> None:
+    """There may be room in b: what waits for it may move."""
+    first = m.buffers[b, BC_PRODUCER]
+    for k in range(first, first + m.buffers[b, BC_PRODUCERS]):
+        if x.stations[m.producers[k], S_CYCLE] == CYCLE_DONE:
+            bits.add(o.pending, m.producers[k])
 
 
-@bare
-def complete(m: Model, x: State, line: int, s: int, t: int) -> bool:
+@hot
+def become_idle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
+    full = True
+    first = m.stations[s, SC_INPUT]
+    for k in range(first, first + m.stations[s, SC_INPUTS]):
+        b = m.inputs[k]
+        if x.buffers[b, B_LEVEL] <= 0:
+            full = False
+            if m.buffers[b, BC_CAPACITY] == 0:
+                make_room(m, x, o, b)
+    enter(x, o, line, s, CYCLE_READY if full else CYCLE_STARVED, t)
+
+
+@hot
+def complete(m: Model, x: State, o: Out, line: int, s: int, t: int) -> bool:
     """End of a cycle. False: no cycle was open; counted as a contradiction and otherwise ignored."""
     if x.stations[s, S_CYCLE] != CYCLE_BUSY:
         x.lines[line, L_CONTRADICTIONS] += 1
         return False
     x.total[s, CYCLES] += 1
     x.total[s, CYCLE_NS] += t - x.stations[s, S_CYCLE_TS]
-    leave(m, x, s, t)
-    enter(x, line, s, CYCLE_DONE, t)
+    work(m, x, line, s, t)
+    enter(x, o, line, s, CYCLE_DONE, t)
+    bits.add(o.pending, s)
     return True
 
 
-@bare
-def put(m: Model, x: State, line: int, s: int, t: int) -> None:
-    """The part of s leaves it; consumers that now have all inputs stop starving."""
-    leave(m, x, s, t)
+@hot
+def put(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
+    """The part of s, which is done, leaves it; consumers that now have all inputs stop starving."""
     b = m.stations[s, SC_OUTPUT]
+    if t > x.stations[s, S_CYCLE_TS]:
+        # Mostly the room was made at this instant, by a start: the vector of who made it is complete.
+        source = taker(m, x, b) if b >= 0 else s
+        if source < 0 or x.stations[source, S_CYCLE_TS] < t:
+            source = closed_by(m, x, s, t)
+        take_over(m, x, line, s, source, t)
     if b >= 0:
         x.buffers[b, B_LEVEL] += 1
         x.buffers[b, B_LAST_PUT] = s
-    become_idle(m, x, line, s, t)
+    become_idle(m, x, o, line, s, t)
     if b >= 0:
-        feed(m, x, line, b, s, t)
+        feed(m, x, o, line, b, s, t)
 
 
-@bare
-def feed(m: Model, x: State, line: int, b: int, source: int, t: int) -> None:
+@hot
+def feed(m: Model, x: State, o: Out, line: int, b: int, source: int, t: int) -> None:
     first = m.buffers[b, BC_CONSUMER]
     for k in range(first, first + m.buffers[b, BC_CONSUMERS]):
         c = m.consumers[k]
         if x.stations[c, S_CYCLE] == CYCLE_STARVED and inputs_full(m, x, c):
             if t > x.stations[c, S_CYCLE_TS]:
-                copy_closed(m, x, c, closed_by(m, x, source, t), t)
-            enter(x, line, c, CYCLE_READY, t)
+                by = source if x.stations[source, S_CYCLE_TS] >= t else closed_by(m, x, source, t)
+                take_over(m, x, line, c, by, t)
+            enter(x, o, line, c, CYCLE_READY, t)
 
 
-@bare
-def unblock(m: Model, x: State, line: int, t: int) -> None:
-    """Parts move wherever there is room, from downstream up, until nothing moves."""
+@hot
+def unblock(m: Model, x: State, o: Out, line: int, t: int) -> None:
+    """Parts move wherever there is room, from downstream up, again and again until nothing moves.
+
+    Only pending stations can move: room comes from a take, a level that is reported, or an idle consumer, and each
+    marks those that wait for it.
+    """
     lo = m.lines[line, LC_STATION]
-    moved = True
-    while moved and x.lines[line, L_DONE] > 0:
-        moved = False
-        for s in range(lo + m.lines[line, LC_STATIONS] - 1, lo - 1, -1):
-            if x.stations[s, S_CYCLE] == CYCLE_DONE and has_room(m, x, s):
-                put(m, x, line, s, t)
-                moved = True
+    hi = lo + m.lines[line, LC_STATIONS]
+    s = bits.highest(o.pending, lo, hi)
+    while s >= 0:
+        bits.discard(o.pending, s)
+        if x.stations[s, S_CYCLE] == CYCLE_DONE and has_room(m, x, s):
+            put(m, x, o, line, s, t)
+        s = bits.highest(o.pending, lo, s)
+        if s < 0:
+            s = bits.highest(o.pending, lo, hi)
 
 
 @bare
-def start(m: Model, x: State, line: int, s: int, t: int) -> None:
-    """Start of a cycle: one part of every input is taken.
+def contradict(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
+    """A start that the books do not allow: counted, and what was reported is believed.
 
-    A start while a part is still at the station (its end was not reported, or it left a full buffer), and one from
-    an empty buffer, contradict the books: both are counted, and what was reported is believed.
+    Either a part is still at the station (its end was not reported, or it left a full buffer), or there is none.
     """
     cycle = x.stations[s, S_CYCLE]
     if not is_idle(cycle):
         x.lines[line, L_CONTRADICTIONS] += 1
         if cycle == CYCLE_BUSY:
-            complete(m, x, line, s, t)
-        put(m, x, line, s, t)
+            complete(m, x, o, line, s, t)
+        put(m, x, o, line, s, t)
     if x.stations[s, S_CYCLE] == CYCLE_STARVED:
         x.lines[line, L_CONTRADICTIONS] += 1
-    leave(m, x, s, t)
-    enter(x, line, s, CYCLE_BUSY, t)
+    leave(m, x, line, s, t)
+
+
+@hot
+def start(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
+    """Start of a cycle: one part of every input is taken. `unblock` has to follow."""
+    if x.stations[s, S_CYCLE] == CYCLE_READY:
+        work(m, x, line, s, t)
+    else:
+        contradict(m, x, o, line, s, t)
+    enter(x, o, line, s, CYCLE_BUSY, t)
     first = m.stations[s, SC_INPUT]
     for k in range(first, first + m.stations[s, SC_INPUTS]):
         b = m.inputs[k]
         if x.buffers[b, B_LEVEL] > 0:
             x.buffers[b, B_LEVEL] -= 1
+            make_room(m, x, o, b)
         x.buffers[b, B_LAST_TAKE] = s
         if x.buffers[b, B_LEVEL] == 0:
-            starve(m, x, line, b, t)
-    unblock(m, x, line, t)
+            starve(m, x, o, line, b, t)
 
 
-@bare
-def starve(m: Model, x: State, line: int, b: int, t: int) -> None:
+@hot
+def starve(m: Model, x: State, o: Out, line: int, b: int, t: int) -> None:
     """Consumers whose part another one has taken are starved again."""
     first = m.buffers[b, BC_CONSUMER]
     for k in range(first, first + m.buffers[b, BC_CONSUMERS]):
         c = m.consumers[k]
         if x.stations[c, S_CYCLE] == CYCLE_READY:
-            leave(m, x, c, t)
-            enter(x, line, c, CYCLE_STARVED, t)
+            work(m, x, line, c, t)
+            enter(x, o, line, c, CYCLE_STARVED, t)
 
 
 @bare
-def set_level(m: Model, x: State, line: int, b: int, level: int, t: int) -> None:
-    """A reported level replaces the derived one."""
+def set_level(m: Model, x: State, o: Out, line: int, b: int, level: int, t: int) -> None:
+    """A reported level replaces the derived one. `unblock` has to follow."""
     x.buffers[b, B_LEVEL] = level
     if level == 0:
-        starve(m, x, line, b, t)
+        starve(m, x, o, line, b, t)
     else:
-        source = x.buffers[b, B_LAST_PUT]
-        if source < 0 and m.buffers[b, BC_PRODUCERS] > 0:
-            source = m.producers[m.buffers[b, BC_PRODUCER]]
+        source = feeder(m, x, b)
         if source >= 0:
-            feed(m, x, line, b, source, t)
-    unblock(m, x, line, t)
+            feed(m, x, o, line, b, source, t)
+    # Waits that were only reported say nothing of parts that could move.
+    if x.lines[line, L_DONE] > 0:
+        make_room(m, x, o, b)
 
 
 @bare
-def begin_cycles(m: Model, x: State, line: int, t: int) -> None:
+def begin_cycles(m: Model, x: State, o: Out, line: int, t: int) -> None:
     """The line's first cycle event: from here on its flow is derived."""
     lo = m.lines[line, LC_STATION]
     for s in range(lo, lo + m.lines[line, LC_STATIONS]):
-        leave(m, x, s, t)
+        leave(m, x, line, s, t)
     for s in range(lo, lo + m.lines[line, LC_STATIONS]):
-        become_idle(m, x, line, s, t)
+        become_idle(m, x, o, line, s, t)
     # Waits that were reported so far were not counted there: only parts that are known are.
     x.lines[line, L_DONE] = 0
 

@@ -3,10 +3,26 @@
 import numpy as np
 import numpy.typing as npt
 
+from kernels import bits
 from kernels import layout as at
 from kernels.arrays import Model, Out, State
 from kernels.classes import accrue_line, alert, choose_causal, settle
-from kernels.codes import BUFFER, COUNT, COUNTER, CYCLE, END, GOOD, HEARTBEAT, IDEAL_NS, ORDER, REWORK, SCRAP, STATE
+from kernels.codes import (
+    BUFFER,
+    COUNT,
+    COUNTER,
+    CYCLE,
+    DOWN,
+    END,
+    GOOD,
+    HEARTBEAT,
+    IDEAL_NS,
+    ORDER,
+    REWORK,
+    SCRAP,
+    STATE,
+    STOPPED,
+)
 from kernels.counters import increment
 from kernels.cuts import close_order, emit, open_scope
 from kernels.flow import begin_cycles, complete, reset_scope, set_level, start, unblock
@@ -40,7 +56,7 @@ def add_parts(m: Model, x: State, s: int, good: int, scrap: int, rework: int, pr
     x.total[s, IDEAL_NS] += (good + scrap + rework) * m.ideal[m.stations[s, at.SC_IDEAL] + product + 1]
 
 
-@bare
+@hot
 def read_counter(m: Model, x: State, s: int, k: int, epoch: int, value: int, product: int) -> None:
     row = x.counters[k]
     previous = row[at.K_VALUE] if row[at.K_SEEN] else -1
@@ -80,22 +96,23 @@ def apply(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> None:
     s = event[at.E_STATION]
     if kind == CYCLE:
         if row[at.L_CYCLES] == 0:
-            begin_cycles(m, x, line, t)
+            begin_cycles(m, x, o, line, t)
             row[at.L_CYCLES] = 1
         product = event[at.E_PRODUCT] if event[at.E_PRODUCT] >= 0 else row[at.L_PRODUCT]
         if event[at.E_CODE] == END:
             if event[at.E_PRODUCT] < 0 and x.stations[s, at.S_CYCLE_PRODUCT] >= 0:
                 product = x.stations[s, at.S_CYCLE_PRODUCT]
-            complete(m, x, line, s, t)
+            complete(m, x, o, line, s, t)
             if m.stations[s, at.SC_PARTS_FROM_CYCLE]:
                 add_parts(m, x, s, 1, 0, 0, product)
         else:
             x.stations[s, at.S_CYCLE_PRODUCT] = event[at.E_PRODUCT]
-            start(m, x, line, s, t)
+            start(m, x, o, line, s, t)
     elif kind == STATE:
         x.stations[s, at.S_REPORTED] = event[at.E_CODE]
         x.stations[s, at.S_WORD] = event[at.E_X]
         x.stations[s, at.S_REASON] = event[at.E_Y]
+        bits.add(o.touched, s)
     elif kind == COUNT:
         if event[at.E_CODE] == COUNTER:
             read_counter(m, x, s, event[at.E_X], event[at.E_EPOCH], event[at.E_A], row[at.L_PRODUCT])
@@ -112,7 +129,7 @@ def apply(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> None:
             close_order(m, x, o, line, t)
             begin_order(m, x, line, event, t)
     elif kind == BUFFER:
-        set_level(m, x, line, event[at.E_X], event[at.E_A], t)
+        set_level(m, x, o, line, event[at.E_X], event[at.E_A], t)
 
 
 @hot
@@ -124,46 +141,92 @@ def hear(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
         x.lines[line, at.L_NEXT_STALE] = min(x.lines[line, at.L_NEXT_STALE], due)
         x.lines[line, at.L_NEXT] = min(x.lines[line, at.L_NEXT], due)
         alert(o, line, s, at.ALERT_STALE, at.CLEARED, t, row[at.S_SEEN_TS])
+        bits.add(o.touched, s)
     row[at.S_SEEN_TS] = t
-    row[at.S_OWN] = 1
+    if row[at.S_OWN] == 0:
+        row[at.S_OWN] = 1
+        bits.add(o.touched, s)
+
+
+@bare
+def hear_all(m: Model, x: State, o: Out, line: int, t: int) -> None:
+    """A heartbeat of the line speaks for all its stations, but is no event of theirs."""
+    lo = m.lines[line, at.LC_STATION]
+    for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
+        own = x.stations[s, at.S_OWN]
+        hear(m, x, o, line, s, t)
+        x.stations[s, at.S_OWN] = own
+
+
+@hot
+def may_turn(x: State, s: int) -> bool:
+    """Whether the class of s may change by the mere passing of time: a stop becomes too long."""
+    return x.stations[s, at.S_CLASS] in (STOPPED, DOWN)
+
+
+@bare
+def touch_line(m: Model, x: State, o: Out, line: int, all_of_it: bool) -> None:
+    """Mark all stations of the line, or those whose class may turn."""
+    lo = m.lines[line, at.LC_STATION]
+    for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
+        if all_of_it or may_turn(x, s):
+            bits.add(o.touched, s)
 
 
 @hot
 def instant(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, t: int) -> None:
     """All events of a line at one instant, in order of phase; then every class it may have changed."""
-    lo = m.lines[line, at.LC_STATION]
-    hi = lo + m.lines[line, at.LC_STATIONS]
-    x.lines[line, at.L_LAST] = t
-    everywhere = x.lines[line, at.L_T0] == t
-    completions = True
-    for k in range(i, j):
+    row = x.lines[line]
+    row[at.L_LAST] = t
+    row[at.L_FOLDED] += j - i
+    everywhere = row[at.L_T0] == t
+    flows = False
+    for k in range(i, j + 1):
+        # Parts move once all completions are known, and after each event behind them.
+        if flows and (k == j or events[k, at.E_PHASE] > at.PHASE_COMPLETION):
+            unblock(m, x, o, line, t)
+        if k == j:
+            break
         event = events[k]
-        if completions and event[at.E_PHASE] > at.PHASE_COMPLETION:
-            if x.lines[line, at.L_DONE] > 0:
-                unblock(m, x, line, t)
-            completions = False
         s = event[at.E_STATION]
+        kind = event[at.E_TYPE]
         if s >= 0:
             hear(m, x, o, line, s, t)
-        elif event[at.E_TYPE] == HEARTBEAT:
-            for each in range(lo, hi):
-                own = x.stations[each, at.S_OWN]
-                hear(m, x, o, line, each, t)
-                x.stations[each, at.S_OWN] = own
-        if event[at.E_TYPE] == CYCLE or event[at.E_TYPE] == BUFFER or s < 0:
+            if may_turn(x, s):
+                bits.add(o.touched, s)
+        else:
             everywhere = True
+            if kind == HEARTBEAT:
+                hear_all(m, x, o, line, t)
+        if kind in (CYCLE, BUFFER):
+            flows = True
+            everywhere |= row[at.L_CYCLES] == 0
         apply(m, x, o, line, event, t)
-    if completions and x.lines[line, at.L_DONE] > 0:
-        unblock(m, x, line, t)
-    x.lines[line, at.L_FOLDED] += j - i
-    if everywhere:
-        for s in range(lo, hi):
-            settle(m, x, o, line, s, t)
-    else:
-        for k in range(i, j):
-            settle(m, x, o, line, events[k, at.E_STATION], t)
-    if x.lines[line, at.L_DIRTY]:
+    if everywhere or (flows and (row[at.L_UNDECIDED] > 0 or m.lines[line, at.LC_DOWN_NS] > 0)):
+        touch_line(m, x, o, line, everywhere)
+    settle_touched(m, x, o, line, events, i, everywhere or flows, t)
+    if row[at.L_DIRTY]:
         choose_causal(m, x, line)
+
+
+@hot
+def settle_touched(m: Model, x: State, o: Out, line: int, events: I64, k: int, by_place: bool, t: int) -> None:
+    """Settle what was touched at this instant, by place or in the order of the events from k on.
+
+    What was not touched has the class that it had: settling it, too, would change nothing but how far its time is
+    accounted.
+    """
+    lo = m.lines[line, at.LC_STATION]
+    hi = lo + m.lines[line, at.LC_STATIONS]
+    s = bits.lowest(o.touched, lo, hi)
+    while s >= 0:
+        if not by_place:
+            while not bits.has(o.touched, events[k, at.E_STATION]):
+                k += 1
+            s = events[k, at.E_STATION]
+        bits.discard(o.touched, s)
+        settle(m, x, o, line, s, t)
+        s = bits.lowest(o.touched, lo, hi)
 
 
 @bare

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from kernels import bits
 from kernels import layout as at
 from kernels.arrays import Model, Out, State
 from kernels.bottleneck import causal, hindsight
@@ -90,6 +91,8 @@ def _out(stations: int) -> Out:
         np.zeros(5, np.int64),
         np.zeros(stations, np.int64),
         np.zeros(4, np.int64),
+        np.zeros(bits.words(stations), np.int64),
+        np.zeros(bits.words(stations), np.int64),
     )
 
 
@@ -112,18 +115,19 @@ def fold_cycles(_room: Room, size: int) -> AbstractContextManager[Repeat]:
 
 
 @bare
-def flow_of(m: Model, x: State, rows: I64) -> None:
+def flow_of(m: Model, x: State, o: Out, rows: I64) -> None:
     """Cycle events of line 0 through the material flow and the critical path, in the order `kernels.fold` has."""
-    for i in range(rows.shape[0]):
+    end = rows.shape[0]
+    for i in range(end):
         t = rows[i, at.E_TS]
         s = rows[i, at.E_STATION]
         if rows[i, at.E_CODE] == END:
-            complete(m, x, 0, s, t)
-            last = i + 1 == rows.shape[0] or rows[i + 1, at.E_TS] != t or rows[i + 1, at.E_CODE] != END
-            if last and x.lines[0, at.L_DONE] > 0:
-                unblock(m, x, 0, t)
+            complete(m, x, o, 0, s, t)
+            if i + 1 < end and rows[i + 1, at.E_TS] == t and rows[i + 1, at.E_CODE] == END:
+                continue
         else:
-            start(m, x, 0, s, t)
+            start(m, x, o, 0, s, t)
+        unblock(m, x, o, 0, t)
 
 
 class CriticalPath:
@@ -143,9 +147,10 @@ class CriticalPath:
         # What `kernels.timers.begin_line` sets of the flow.
         x.lines[0, [at.L_PANE_START, at.L_TOTAL_START]] = self._begin
         x.stations[:, at.S_CYCLE_TS] = self._begin
-        begin_cycles(self._model, x, 0, self._begin)
+        out = _out(len(x.stations))
+        begin_cycles(self._model, x, out, 0, self._begin)
         begun = clock.monotonic_s()
-        flow_of(self._model, x, self._rows)
+        flow_of(self._model, x, out, self._rows)
         return len(self._rows) / (clock.monotonic_s() - begun)
 
 

@@ -33,13 +33,16 @@ def topologies(draw: st.DrawFn) -> naive.Topology:
             found.append(buffer(capacity, draw(st.integers(0, min(1 if capacity is None else capacity, 1)))))
         return found
 
-    shape = draw(st.sampled_from(["serial", "assembly", "shared", "merge"]))
+    shape = draw(st.sampled_from(["serial", "assembly", "shared", "merge", "backward"]))
     if shape == "assembly":
         return naive.Topology(buffers(3), [station((), 0), station((), 1), station((0, 1), 2), station((2,), None)])
     if shape == "shared":
         return naive.Topology(buffers(2), [station((), 0), station((0,), 1), station((0,), 1), station((1,), None)])
     if shape == "merge":
         return naive.Topology(buffers(1), [station((), 0), station((), 0), station((0,), None)])
+    if shape == "backward":
+        # Numbered against the flow: what a move makes room for comes in the next sweep.
+        return naive.Topology(buffers(2), [station((0,), None), station((1,), 0), station((), 1)])
     n = draw(st.integers(1, 4))
     return naive.Topology(buffers(n - 1), [station((i - 1,) if i else (), i if i < n - 1 else None) for i in range(n)])
 

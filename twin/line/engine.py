@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from kernels import bits
 from kernels import layout as at
 from kernels.arrays import Model, Out
 from kernels.fold import fold, pass_time
@@ -181,6 +182,8 @@ def _out(rows: int, stations: int) -> Out:
         np.zeros(5, np.int64),
         np.zeros(stations, np.int64),
         np.zeros(4, np.int64),
+        np.zeros(bits.words(stations), np.int64),
+        np.zeros(bits.words(stations), np.int64),
     )
 
 
