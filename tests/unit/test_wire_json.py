@@ -1,11 +1,13 @@
 """JSON records: what counts, what is refused and why, and that nothing is lost between the two."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 
-from kernels import codes
+from kernels import codes, scan
+from kernels.messages import walk
 from tests.support_wire import PLANT, TS, events_of
 from twin.events.block import DTYPES, EventBlock, Rejected
 from twin.events.declare import MAX_EVENTS_PER_RECORD, MAX_RECORD_BYTES
@@ -267,3 +269,9 @@ def test_rfc3339(text: str, ns: int) -> None:
 def test_not_rfc3339(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_rfc3339(text)
+
+
+def test_a_warm_decoder_has_compiled_its_kernels() -> None:
+    Decoder(PLANT).warm()
+    compiled: list[Any] = [scan.scan, scan.enter_words, scan.enter_places, walk]
+    assert all(kernel.signatures for kernel in compiled)

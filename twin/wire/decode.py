@@ -31,6 +31,10 @@ class Decoder:
         self._reader = ArrowReader()
         self._plain = PlainReader(self._lookup)
 
+    def warm(self) -> None:
+        """Compile what decoding needs: records of both kinds, refused at once."""
+        self.decode((b"", CONTINUATION), (0, 1))
+
     def decode(
         self,
         values: Sequence[bytes],
