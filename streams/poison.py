@@ -17,7 +17,7 @@ import contextlib
 import hashlib
 import logging
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -36,8 +36,9 @@ MOST_STARTS: Final = 3  # at one offset, before each piece is noted ahead
 VERSION: Final = 1
 _SHA_CHARS: Final = 64
 _MAX_NOTE_BYTES: Final = 16 << 20
-_MAX_ERROR_CHARS: Final = 2_000
-_FRAMES: Final = 4  # of a traceback, the innermost
+_MAX_ERROR_CHARS: Final = 4_000  # what a header of the rejected topic holds (streams.publish) is as long
+_MAX_MESSAGE_CHARS: Final = 1_000
+_FRAMES: Final = 40  # of a traceback, the innermost
 # Not of the record: it is bounded (docs/events.md), so the machine is too small or its disk is broken. Should such a
 # failure come back at the same place, the starts count it.
 NOT_OF_A_RECORD: Final = (MemoryError, OSError)
@@ -100,11 +101,15 @@ def decode(data: bytes) -> Note:
 
 
 def told(error: BaseException) -> str:
-    """An error and the innermost places it passed, on one line. Of paths the last two parts: the rest is the host's."""
+    """An error and its traceback, on one line, since it has to fit a header. Of paths the last two parts: the rest is
+    the host's.
+    """
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     places = [f"{'/'.join(Path(f.filename).parts[-2:])}:{f.lineno} {f.name}" for f in frames]
-    text = f"{type(error).__name__}: {error}; at {' > '.join(places) or 'no place'}"
-    return " ".join(text.split())[:_MAX_ERROR_CHARS]
+    text = f"{type(error).__name__}: {str(error)[:_MAX_MESSAGE_CHARS]}; at "
+    while len(text) + len(" > ".join(places)) > _MAX_ERROR_CHARS:
+        del places[0]  # the innermost say most
+    return " ".join(f"{text}{' > '.join(places) or 'no place'}".split())
 
 
 class Notes:
@@ -121,7 +126,7 @@ class Notes:
             self._blame(first, last, "the process ended without a word while it folded this (a crash, or no memory)")
         self.note.starts = self.note.starts + 1 if self.note.start == next_offset else 1
         self.note.start = next_offset
-        self.ahead = self.note.starts >= MOST_STARTS or bool(self.note.suspects)
+        self.ahead = self.stuck or bool(self.note.suspects)
         if self.ahead:
             log.warning(
                 "%s: start %d at offset %d without progress, suspected: %s; what is folded is noted first",
@@ -135,11 +140,19 @@ class Notes:
     def suspects(self) -> list[Suspect]:
         return self.note.suspects
 
+    @property
+    def stuck(self) -> bool:
+        """Whether start after start has come no further."""
+        return self.note.starts >= MOST_STARTS
+
     def pieces(self, due: Sequence[ConsumerRecord]) -> Iterator[Piece]:
         """Cut records into what may be folded in one go: all of them, unless some are suspected."""
         rest: list[ConsumerRecord] = []
+        certain = {suspect.first: suspect for suspect in self.note.suspects if suspect.exhausted}
         for record in due if self.note.suspects else ():
-            suspect = next((s for s in self.note.suspects if s.first <= record.offset <= s.last), None)
+            suspect = certain.get(record.offset) or next(
+                (s for s in self.note.suspects if s.first <= record.offset <= s.last), None
+            )
             if suspect is None:
                 rest.append(record)
                 continue
@@ -150,6 +163,12 @@ class Notes:
         rest = rest if self.note.suspects else list(due)
         if rest:
             yield Piece(rest)
+
+    def set_aside_again(self, offsets: Iterable[int]) -> None:
+        """Records that are set aside in what is published: a replay that is compared with it must do the same."""
+        error = "it was set aside before, as `rejected` says"
+        known = {suspect.first for suspect in self.note.suspects if suspect.exhausted}
+        self.note.suspects += [Suspect(at, at, MOST_FAILURES, error) for at in sorted(set(offsets) - known)]
 
     def _aside(self, offset: int, suspect: Suspect) -> str:
         log.error(

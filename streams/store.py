@@ -16,8 +16,8 @@ from streams.snapshots import Head, Snapshot, SnapshotError, SnapshotStore, is_i
 from streams.transport import Assigned
 from twin.audit import AuditError, layout, models
 from twin.audit.intervals import Interval
-from twin.audit.rows import check_rows, rejected_table
-from twin.audit.writer import GENESIS, AuditWriter, Manifest
+from twin.audit.rows import by_date, check_rows, rejected_table
+from twin.audit.writer import GENESIS, AuditWriter, Manifest, rehearse
 from twin.events.block import EventBlock, Rejected
 from twin.line import snapshot as line_snapshot
 from twin.plant.model import Plant
@@ -90,6 +90,18 @@ class PartitionState:
         cut = Cut(self, self.first, self.next, self.rows, self.twin.freeze())
         self.first, self.rows, self.bytes = self.next, [], 0
         return cut
+
+    def rehearse(self, known: int) -> None:
+        """What the next checkpoint makes of this state and of its rows behind the first `known`, on no disk: so that a
+        record after which it cannot be made is found like one that cannot be folded, instead of ending every start at
+        its first checkpoint.
+        """
+        self.twin.freeze().encode()
+        fresh = self.rows[known:]
+        for set_name in {name for name, _ in fresh}:
+            tables = [table for name, table in fresh if name == set_name]
+            for _, table in by_date(set_name, tables):
+                rehearse(table)
 
     def parts(self, records: Sequence[ConsumerRecord]) -> Iterator[Sequence[ConsumerRecord]]:
         """A run as it must be folded: in one go, but cut where a replay is compared. After each, `Checkpointer.compare`
@@ -233,8 +245,7 @@ class PartitionStore:
             )
         ours = bool(known) if committed is None else is_id(assigned.metadata) and end <= committed
         self._check_neighbours(where, tp, assigned)
-        if ours and published:
-            recovery.finish(self._audit, tp.partition, published[-1])
+        if ours and published and recovery.finish(self._audit, tp.partition, published[-1]):
             published = recovery.intervals(self._audit, tp.partition)
         highest = committed
         if highest is None:

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 _WATCH_INTERVAL_S: Final = 1.0
 _LAST_VIEWS_LIMIT_S: Final = 1.0
+_VIEW_FAILURE_PAUSE_S: Final = 60.0
 
 
 def run(settings: Settings, twin_type: type[Twin] | None = None) -> int:
@@ -112,12 +113,14 @@ class TwinWorker:
         store.warm()
         self.checkpoints = Checkpointer(store, self._publisher)
         self._health = HealthServer(settings.health_port, self.report, settings.health_host)
-        self.counts = dict.fromkeys(("records", "events", "rejected", "set_aside", "duplicates", "late"), 0)
+        names = ("records", "events", "rejected", "set_aside", "duplicates", "late", "views_failed")
+        self.counts = dict.fromkeys(names, 0)
         self.runs = {kind.value: 0 for kind in Place} | {"stateless": 0}
         self._due = asyncio.Event()
         self._reseeking: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._views: dict[str, bytes] = {}
+        self._view_failure_said_s = -_VIEW_FAILURE_PAUSE_S
         self._notes: dict[TP, tuple[PartitionState, Notes]] = {}
 
     @property
@@ -240,10 +243,15 @@ class TwinWorker:
                 self.counts["set_aside"] += 1
                 self._send(state, folded)
             else:
+                known = len(state.rows)
                 with notes.folding(piece):
                     folded = self._processor.fold(state, piece.records)
                     self._send(state, folded)
+                    if notes.stuck:
+                        state.rehearse(known)
             if folded.records < len(piece.records):  # too much for one go
+                break
+            if notes.ahead or piece.aside is not None:  # a note is a write to the disk: others want their turn between
                 break
         notes.folded()
 
@@ -253,6 +261,8 @@ class TwinWorker:
         if known is None or known[0] is not state:
             folder = self.settings.state_folder / self.settings.group_id
             known = self._notes[state.tp] = state, Notes(folder, state.tp, state.next)
+            if state.catching_up is not None:
+                known[1].set_aside_again(state.catching_up.set_aside)
         return known[1]
 
     def _send(self, state: PartitionState, folded: Folded) -> None:
@@ -311,11 +321,23 @@ class TwinWorker:
 
     def _publish_views(self) -> None:
         for state in list(self.checkpoints.states.values()):
-            for view in state.twin.view(clock.now_ns()):
-                value = msgspec.json.encode(view)
-                if self._views.get(view.line) != value:
-                    self._views[view.line] = value
-                    self._publisher.view(view.line, value)
+            try:
+                views = [(view.line, msgspec.json.encode(view)) for view in state.twin.view(clock.now_ns())]
+            except Exception as error:  # provisional: a view that cannot be made must not end what is audited
+                self._say_view_failed(state.tp, error)
+                continue
+            for line, value in views:
+                if self._views.get(line) != value:
+                    self._views[line] = value
+                    self._publisher.view(line, value)
+
+    def _say_view_failed(self, tp: TP, error: Exception) -> None:
+        """Once a minute: views are made several times a second."""
+        self.counts["views_failed"] += 1
+        now_s = clock.monotonic_s()
+        if now_s - self._view_failure_said_s >= _VIEW_FAILURE_PAUSE_S:
+            self._view_failure_said_s = now_s
+            log.error("%s: no view can be made, the audit goes on: %r; report this fault", tp, error, exc_info=error)
 
     async def watch(self) -> None:
         """End a worker that holds partitions without a state: Faust may lose a rebalance without a word."""

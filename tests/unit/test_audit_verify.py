@@ -206,8 +206,8 @@ def test_an_interval_that_is_just_being_published_is_left_out(root: Path, monkey
     last = chain(root, 0)[-1].next_offset
     calls = itertools.count()
 
-    def listed(base: Path, set_name: str) -> list[PublishedFile]:
-        files = published(base, set_name)
+    def listed(base: Path, set_name: str, of: int | None) -> list[PublishedFile]:
+        files = published(base, set_name, of)
         first_listing = next(calls) < len(SETS)
         half = {"kpis", "alerts", "rejected"} if first_listing else {"alerts"}
         return [file for file in files if file.next_offset != last or file.set not in half]

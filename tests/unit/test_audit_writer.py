@@ -145,6 +145,39 @@ def test_a_cut_publish_is_finished(tmp_path: Path) -> None:
     assert all((tmp_path / file.path).exists() for file in manifest.files)
 
 
+@pytest.mark.parametrize("died", [False, True])
+def test_a_rename_that_was_not_made_durable_is_made_so_by_the_next_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, died: bool
+) -> None:
+    """After the rename nothing is left to be moved; a power cut would still undo it."""
+    audit = writer(tmp_path / "root")
+    audit.add("events", table("events", rows("events", 30)))
+    manifest = audit.stage(0, 15)
+    folder = (tmp_path / "root" / manifest.files[0].path).parent
+
+    def fail(path: Path) -> None:
+        if path == folder:
+            raise KeyboardInterrupt if died else OSError(errno.EIO, "")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(layout, "sync_folder", fail)
+        with pytest.raises(KeyboardInterrupt if died else AuditError):
+            audit.publish(manifest)
+    synced: list[Path] = []
+    monkeypatch.setattr(layout, "sync_folder", synced.append)
+    writer(tmp_path / "root").publish(manifest)
+    assert {folder, folder.parent, folder.parent.parent} <= set(synced)
+
+
+def test_the_files_of_one_partition_are_those_of_all(tmp_path: Path) -> None:
+    for partition in (3, 30_003, 4, 123_456):
+        write(tmp_path, {"events": table("events", rows("events", 30))}, 0, 15, partition=partition)
+    for partition in (3, 30_003, 4, 123_456, 0):
+        mine = [file for file in layout.published(tmp_path, "events") if file.partition == partition]
+        assert layout.published(tmp_path, "events", partition) == mine
+        assert bool(mine) == (partition != 0)
+
+
 def test_a_missing_staged_file_publishes_nothing(tmp_path: Path) -> None:
     audit = writer(tmp_path)
     for name in ("events", "kpis"):

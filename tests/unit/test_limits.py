@@ -221,6 +221,28 @@ def test_what_is_decoded_in_one_go_is_bounded() -> None:
     assert goes > 2
 
 
+def test_ids_of_orders_and_units_may_be_as_many_as_there_are() -> None:
+    """Each is said once and never again: neither the state nor its snapshot grows with them."""
+    twin, sizes, number = PartitionTwin(PLANT, 0), [], 0
+    for _ in range(12):
+        values = []
+        for _ in range(3_000):
+            number += 1
+            ts = T + number * 1_000_000_000
+            unit = {"type": "cycle", "good": None, "phase": ("start", "end")[number % 2], "unit": f"unit-{number:09}"}
+            values.append(event(ts=ts, **unit) if number % 3 else order(ts, f"order-{number:09}"))
+        block, refused = Decoder(PLANT).decode(values, range(len(values)))
+        assert not refused
+        twin.fold(block)
+        sizes.append(len(twin.snapshot()))
+        assert len(twin.engine.texts.all) < 10_000
+    assert sizes[-1] < 1.1 * sizes[1]
+
+
+def order(ts: int, name: str) -> bytes:
+    return json.dumps({"type": "order", "ts": ts, "line": "L1", "action": "start", "order": name}).encode()
+
+
 def test_the_page_lists_every_limit_as_it_is() -> None:
     page = (Path(__file__).parents[2] / "docs" / "events.md").read_text("utf-8").partition("## Limits")[2]
     table = re.findall(r"^\| ([^|]+) \| ([\d,]+)[^|]* \| [^|]+ \| `(\w+)` \|", page, re.MULTILINE)

@@ -156,9 +156,26 @@ def test_the_detail_names_the_fault_and_no_folder_of_the_host(tmp_path: Path) ->
         raise ValueError("two\nlines " + "x" * 10_000)
     error = decode((tmp_path / FILE).read_bytes()).suspects[0].error
     assert error.startswith("ValueError: two lines xxx")
-    assert len(error) <= 2_000
+    assert len(error) <= 4_000
+    assert "test_the_detail_names_the_fault" in error  # a long message does not push its place out
+    assert poison.told(_deep(20)).count("_raised_at") == 21
+    assert len(poison.told(_deep(500))) <= 4_000
     assert "unit/test_poison.py:" in poison.told(_raised())
     assert str(Path(__file__).parent.parent) not in poison.told(_raised())
+
+
+def _raised_at(depth: int) -> None:
+    if not depth:
+        raise ValueError("here")
+    _raised_at(depth - 1)
+
+
+def _deep(depth: int) -> Exception:
+    try:
+        _raised_at(depth)
+    except ValueError as error:
+        return error
+    raise AssertionError
 
 
 def _raised() -> Exception:

@@ -1,19 +1,25 @@
 """Without the snapshot of the commit: an older one and a replay that must agree with what is published."""
 
+import dataclasses
 import functools
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 from faust.types import TP
 
+from streams import process
 from streams.checkpoint import Checkpointer
+from streams.poison import Notes
 from streams.process import Processor
 from streams.snapshots import SnapshotStore, offset_of
 from streams.store import PartitionStore, StateError
 from streams.transport import Committed
 from tests.support_checkpoint import TOPIC, TP0, World
+from twin.audit.rows import rejected_table
+from twin.events.block import Rejected
 
 
 @pytest.fixture
@@ -102,6 +108,43 @@ async def test_a_replay_that_disagrees_ends_the_worker(world: World) -> None:
     world.changed = 40  # one event is another than it was
     with pytest.raises(StateError, match=r"twin\.events/0: offsets 0 to 100 give 100 rows of events .* they differ"):
         await replay(world, second, 100)
+
+
+async def test_a_replay_sets_aside_what_was_set_aside_and_lets_sentences_be_reworded(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The fault was mended and a refusal put better since: neither is a reason to end."""
+    worker = await world.worker()
+    state, processor = worker.states[TP0], Processor(world.plant, TOPIC)
+    world.feed(state, 40)
+    processor.set_aside(state, world.records(40, 1)[0], "the fold failed")
+    refused = world.records(41, 1)[0]
+    processor.fold(state, [dataclasses.replace(refused, value=b"no event")])
+    world.feed(state, 60)
+    await worker.checkpoint(world.group)
+    whole = state.twin.lines  # type: ignore[attr-defined]  # FakeTwin
+    (world.snapshots.folder / f"{world.group.offsets[TP0][1]}.snapshot").unlink()
+    monkeypatch.setattr(process, "rejected_table", reworded)
+    second = await world.worker()
+    state = second.states[TP0]
+    assert state.catching_up is not None
+    notes = Notes(tmp_path, TP0, state.next)
+    notes.set_aside_again(state.catching_up.set_aside)
+    log = [dataclasses.replace(one, value=b"no event") if one.offset == 41 else one for one in world.records(0, 102)]
+    for part in state.parts(log):
+        for piece in notes.pieces(part):
+            if piece.aside is not None:
+                assert [one.offset for one in piece.records] == [40]
+                processor.set_aside(state, piece.records[0], piece.aside)
+            else:
+                processor.fold(state, piece.records)
+        await second.compare(state)
+    assert state.catching_up is None
+    assert state.twin.lines == whole  # type: ignore[attr-defined]  # FakeTwin
+
+
+def reworded(rejected: list[Rejected], topic: str, partition: int) -> pa.Table:
+    return rejected_table([dataclasses.replace(one, detail="put better") for one in rejected], topic, partition)
 
 
 async def test_a_published_file_that_is_gone_ends_the_replay(world: World) -> None:

@@ -1,18 +1,22 @@
 """A run that is small on the way and large when decoded is folded in several goes, each with its turn to wait."""
 
+import asyncio
 import resource
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 from unittest.mock import AsyncMock
 
+import pytest
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
+from streams import exits
+from streams.poison import Suspect
 from streams.settings import Settings
 from streams.store import PartitionState
 from streams.worker import TwinWorker
-from tests.support_streams import PLANT, FakeTwin, event
+from tests.support_streams import PLANT, FakeFrozen, FakeTwin, event
 from twin.events.declare import MAX_EVENTS_PER_RECORD
 from twin.plant import loads
 
@@ -70,6 +74,70 @@ async def test_what_retention_deletes_behind_our_back_was_read_all_the_same(tmp_
     assert (state.next, state.deleted, worker.counts["events"]) == (15, 10, 5)
     told = dict(state.rows)["rejected"].to_pylist()[0]["detail"]
     assert told.startswith("offsets 0 to 9 were deleted")
+
+
+class Ended(BaseException):
+    """Instead of the end of the process."""
+
+
+async def test_a_state_of_which_no_snapshot_can_be_made_is_traced_to_its_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpoints fail, the worker starts again, and again: from the third start on the record is looked for."""
+
+    def end_now(code: int, message: str, error: BaseException | None = None) -> NoReturn:
+        raise Ended(message)
+
+    def freeze(twin: FakeTwin) -> FakeFrozen:
+        if (line := twin.lines.get("line-6")) is not None:
+            raise RuntimeError(f"no snapshot of {line}")
+        return FakeFrozen(b"")
+
+    monkeypatch.setattr(exits, "end_now", end_now)
+    monkeypatch.setattr(FakeTwin, "freeze", freeze)
+    values = [event("line-6" if seq == 7 else "line-1", seq) for seq in range(12)]
+    starts = 0
+    while starts < 9:
+        starts += 1
+        worker, state = worker_at(tmp_path, 0)
+        try:
+            await worker.on_run(AT, run_of(values))
+            state.cut()  # what a checkpoint does first
+        except (Ended, RuntimeError):
+            continue
+        break
+    assert starts == 6  # two that know nothing, three that find it, and one that sets it aside
+    assert (worker.counts["set_aside"], worker.counts["events"], state.next) == (1, 11, 12)
+
+
+async def test_notes_leave_the_loop_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each suspected record costs a write to the disk: health and heartbeats must not wait for all of them."""
+    worker, state = worker_at(tmp_path, 0)
+    worker._notes_of(state).note.suspects.append(Suspect(0, 49, 1, "one of them"))
+    worker._notes_of(state).ahead = True
+    turns: list[int] = []
+
+    async def others() -> None:
+        while True:
+            turns.append(state.next)
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(others())
+    await worker.on_run(AT, run_of([event("line-0", seq) for seq in range(60)]))
+    beside.cancel()
+    assert state.next == 60
+    assert set(range(1, 51)) <= set(turns)
+
+
+async def test_a_view_that_cannot_be_made_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker, _ = worker_at(tmp_path, 0)
+    monkeypatch.setattr(FakeTwin, "view", lambda *_: 1 // 0)
+    for _ in range(3):
+        worker._publish_views()
+    assert worker.report()[1]["views_failed"] == 3
+    assert caplog.text.count("no view can be made") == 1  # not four times a second
 
 
 def resident_bytes() -> int:

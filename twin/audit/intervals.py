@@ -38,8 +38,8 @@ def intervals(root: Path) -> dict[int, list[Interval]]:
     return settled
 
 
-def listed(root: Path) -> dict[int, list[Interval]]:
-    """As `intervals`, with those that are there in part."""
+def listed(root: Path, of: int | None = None) -> dict[int, list[Interval]]:
+    """As `intervals`, of all partitions or one, with those that are there in part."""
 
     def where(file: PublishedFile) -> tuple[int, int, int]:
         return file.partition, file.first_offset, file.next_offset
@@ -47,7 +47,7 @@ def listed(root: Path) -> dict[int, list[Interval]]:
     def place(file: PublishedFile) -> tuple[tuple[int, int, int], int, str]:
         return where(file), _RANK[file.set], file.date
 
-    files = sorted((file for set_name in SETS for file in published(root, set_name)), key=place)
+    files = sorted((file for set_name in SETS for file in published(root, set_name, of)), key=place)
     found: dict[int, list[Interval]] = {}
     key: Callable[[PublishedFile], tuple[int, int, int]] = where
     for (partition, first, following), group in itertools.groupby(files, key):

@@ -150,7 +150,7 @@ class AuditWriter:
                 files.append(self._write(set_name, date, table, (first_offset, next_offset), chain))
                 chain = files[-1].sha256
             if files:
-                layout.sync_folder(self.root / layout.STAGING)
+                layout.sync_folders(self.root, [self.root / layout.STAGING])
         except (OSError, AuditError) as error:
             for file in files:
                 with contextlib.suppress(OSError):
@@ -220,8 +220,8 @@ class AuditWriter:
             for source, target in moves:
                 layout.make_folder(target.parent)
                 source.replace(target)
-            for folder in {target.parent for _, target in moves}:
-                layout.sync_folder(folder)
+            if manifest.files:
+                layout.sync_folders(self.root, {(self.root / file.path).parent for file in manifest.files})
             if moves:
                 layout.sync_folder(self.root / layout.STAGING)
         except OSError as error:
@@ -270,6 +270,11 @@ class AuditWriter:
                 layout.sync_folder(self.root / layout.STAGING)
         except OSError as error:
             raise _write_error(error, self.root / layout.STAGING) from error
+
+
+def rehearse(table: pa.Table) -> None:
+    """Make a file of these rows in memory: raises what writing them would, but for the disk's errors."""
+    _write_parquet(pa.BufferOutputStream(), table, {})
 
 
 def _write_parquet(sink: pa.NativeFile, table: pa.Table, footer: dict[str, str]) -> None:
