@@ -74,6 +74,10 @@ class Processor:
         self._most_rows = int(self._rows_of_order.max(initial=1))
         self._line_of_key = {line.id.encode(): index for index, line in enumerate(plant.lines)}
 
+    def warm(self) -> None:
+        """Compile what decoding needs."""
+        self._decoder.warm()
+
     def fold(self, state: PartitionState, run: Sequence[ConsumerRecord]) -> Folded:
         """Fold the records that are due, or as many of them as memory bears in one go (see `Folded.records`).
 

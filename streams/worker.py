@@ -111,6 +111,7 @@ class TwinWorker:
             patience=self._patience,
         )
         store.warm()
+        self._processor.warm()
         self.checkpoints = Checkpointer(store, self._publisher)
         self._health = HealthServer(settings.health_port, self.report, settings.health_host)
         names = ("records", "events", "rejected", "set_aside", "duplicates", "late", "views_failed")
