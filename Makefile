@@ -3,7 +3,7 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test lint format unit integration faults soak bench peers audit-deps docs clean
+.PHONY: help demo test lint format unit integration faults soak restart fuzz bench peers audit-deps docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -42,6 +42,9 @@ faults: $(READY) ## 200 seeded fault plans on real workers and a real Kafka: SEE
 
 soak: $(READY) ## a steady load with a worker restarted every minute: MINUTES=30 RATE=50000
 	@$(BIN)/python -m tests.faults.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),50000)
+
+restart: $(READY) ## kill -9 of the only worker under RATE=100000: how long to the first new result; over 5 s of ours fails
+	@$(BIN)/python -m tests.faults.restart --rate $(or $(RATE),100000)
 
 fuzz: $(READY) ## hostile input for ten minutes (SECONDS, SEED)
 	@$(BIN)/python -m tests.fuzz.main --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
