@@ -21,7 +21,7 @@ from twin.wire.encode import arrow_record
 
 LINES, STATIONS = 8, 4
 LOGS = 4
-REVISING = ("line-0", "line-1")  # each revision folds minutes of a line again: two of them are load enough
+REVISING = ("line-0",)  # each revision folds minutes of a line again: one of them is load enough
 _ONE_WORKER_RECORDS = 5_000  # between two checkpoints of the undisturbed run
 
 # What no worker can read or place, by the reason it must be refused for.
@@ -61,7 +61,7 @@ class Input:
 class Inputs:
     """Makes each log once, in `folder`.
 
-    All hold late and repeated events, orders and refused records. In logs 1 and 3 two lines revise: with corrections,
+    All hold late and repeated events, orders and refused records. In logs 1 and 3 one line revises: with corrections,
     and events that come after their rows. In 2 and 3 half of the lines send many events in a record.
     """
 

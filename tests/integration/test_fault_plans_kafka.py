@@ -73,8 +73,8 @@ async def test_short_plans(plan: Plan, hurt: LocalBroker, inputs: Inputs, tmp_pa
     assert len(outcome.fired) >= 2, outcome
 
 
-# A short share of the drawn ones: both logs that revise, one of them packed; a session cut short, files damaged.
-@pytest.mark.parametrize("seed", [17, 31])
+# A short share of the drawn ones, on packed logs, the first of lines that revise: a death and a file cut off in each.
+@pytest.mark.parametrize("seed", [12, 34])
 async def test_drawn_plans(seed: int, hurt: LocalBroker, inputs: Inputs, tmp_path: Path) -> None:
     plan = draw(seed, brokers=1)
     given = await asyncio.to_thread(inputs.get, plan.log)
