@@ -36,7 +36,7 @@ integration: $(READY) ## the tests on a real local Kafka
 	@$(BIN)/pytest -m "kafka and not slow"
 
 faults: $(READY) ## 200 seeded fault plans on real workers and a real Kafka: SEED= first, COUNT= how many
-	@$(BIN)/pytest -m slow tests/integration/test_fault_plans_kafka.py tests/integration/test_doubtful_starts_kafka.py \
+	@$(BIN)/pytest tests/integration/test_fault_plans_kafka.py tests/integration/test_doubtful_starts_kafka.py \
 		tests/integration/test_zombie_kafka.py
 	@$(BIN)/python -m tests.faults.main --first $(or $(SEED),0) --count $(or $(COUNT),200)
 
