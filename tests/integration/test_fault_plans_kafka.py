@@ -108,7 +108,7 @@ def steps(folder: Path, *options: str) -> dict[str, Any]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=1_500,
+        timeout=3_600,
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     return dict(json.loads(done.stdout))
