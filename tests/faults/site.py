@@ -255,7 +255,7 @@ class Crew:
             await asyncio.sleep(0.1)
         return None
 
-    async def visit(self, times: int = 2, limit_s: float = 30.0) -> bool:
+    async def visit(self, times: int = 2, limit_s: float = 90.0) -> bool:
         """One more worker comes, takes partitions and goes, so often; True when it held some each time."""
         guest = self.add()
         for _ in range(times):
