@@ -3,7 +3,7 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test lint format unit integration faults soak bench peers audit-deps docs clean
+.PHONY: help demo test lint format unit integration faults soak restart fuzz bench peers audit-deps docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -36,12 +36,15 @@ integration: $(READY) ## the tests on a real local Kafka
 	@$(BIN)/pytest -m "kafka and not slow"
 
 faults: $(READY) ## 200 seeded fault plans on real workers and a real Kafka: SEED= first, COUNT= how many
-	@$(BIN)/pytest -m slow tests/integration/test_fault_plans_kafka.py tests/integration/test_doubtful_starts_kafka.py \
+	@$(BIN)/pytest tests/integration/test_fault_plans_kafka.py tests/integration/test_doubtful_starts_kafka.py \
 		tests/integration/test_zombie_kafka.py
 	@$(BIN)/python -m tests.faults.main --first $(or $(SEED),0) --count $(or $(COUNT),200)
 
 soak: $(READY) ## a steady load with a worker restarted every minute: MINUTES=30 RATE=50000
 	@$(BIN)/python -m tests.faults.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),50000)
+
+restart: $(READY) ## kill -9 of the only worker under RATE=100000: how long to the first new result; over 5 s of ours fails
+	@$(BIN)/python -m tests.faults.restart --rate $(or $(RATE),100000)
 
 fuzz: $(READY) ## hostile input for ten minutes (SECONDS, SEED)
 	@$(BIN)/python -m tests.fuzz.main --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))

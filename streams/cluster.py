@@ -66,12 +66,12 @@ class LocalCluster:
         for node in self.nodes:
             node.stop(limit_s=1.0)
 
-    def move_leader(self, topic: str, partition: int) -> None:
-        """Give the partition's leadership to the next of its replicas. Raises BrokerError.
+    def move_leader(self, topic: str, partition: int, to: int) -> None:
+        """Give the partition's leadership to node `to` (from 1). Raises BrokerError.
 
         By reassigning the same replicas in another order and an election of the first of them: what an operator does.
         """
-        replicas = [(partition + shift) % NODES + 1 for shift in range(1, NODES + 1)]
+        replicas = [(to - 1 + shift) % NODES + 1 for shift in range(NODES)]
         wanted = {
             "version": 1,
             "partitions": [{"topic": topic, "partition": partition, "replicas": replicas}],

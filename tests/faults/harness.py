@@ -6,22 +6,28 @@ import contextlib
 import itertools
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from streams.anchors import anchors
 from streams.settings import Settings
 from streams.snapshots import SnapshotStore
 from streams.topics import ensure
 from tests.faults.inputs import Input
+from tests.faults.judge import unexplained
+from tests.faults.outputs import missing_or_strange
 from tests.faults.plan import Fault, Plan
 from tests.faults.site import Brokers, Crew, committed, feed
 from twin.audit import layout
 from twin.audit.digest import digest
 from twin.audit.intervals import listed
+from twin.audit.recompute import recompute
+from twin.audit.verify import verify
 from twin.results import SETS
 
 RATE_HZ = 3_000.0
-_SETTLE_LIMIT_S = 90.0
+_SETTLE_LIMIT_S = 180.0  # a plan that hangs, not one that is slow: several may share the machine
 _KEEP = 5
 
 
@@ -32,9 +38,10 @@ class Outcome:
     seed: int
     problem: str = ""
     seconds: float = 0.0
-    fired: int = 0
+    fired: list[str] = field(default_factory=list)  # the kinds of the faults that did something
     starts: int = 0
     exits: dict[int, int] = field(default_factory=dict)
+    checked_s: float = 0.0
     staged: int = 0
     snapshots: int = 0
 
@@ -50,7 +57,15 @@ async def run(plan: Plan, brokers: Brokers, given: Input, folder: Path, *, rate_
     crew = Crew(settings, folder, plan.static)
     try:
         await _disturbed(plan, brokers, given, settings, crew, outcome, rate_hz)
-        _compare(settings, given, outcome)
+        ended = time.monotonic()
+        problems = await asyncio.to_thread(_compare, settings, given, outcome, crew.fired())
+        problems.append(await missing_or_strange(settings))
+        strange = unexplained((end for slot in crew.slots for end in slot.ends), outcome.fired, static=plan.static)
+        problems += [f"nothing in the plan explains {end}" for end in strange]
+        if not outcome.fired:
+            problems.append("nothing of the plan happened")
+        outcome.problem = "; ".join(filter(None, problems))
+        outcome.checked_s = time.monotonic() - ended
     except Exception as error:
         outcome.problem = outcome.problem or f"{type(error).__name__}: {error}"
     finally:
@@ -87,10 +102,17 @@ async def _disturbed(
         crew.add([fault for fault in plan.faults if fault.inside and fault.who == who])
     outside = sorted((fault for fault in plan.faults if not fault.inside), key=lambda fault: fault.fed)
     doing: list[asyncio.Task[None]] = []
+    done_to: list[str] = []
+    if any(fault.lengthy for fault in plan.faults):
+        rate_hz /= 3
+
+    async def happen(fault: Fault) -> None:
+        if await _do(fault, brokers, settings, crew):
+            done_to.append(fault.what)
 
     def fed(number: int) -> None:
         while outside and outside[0].fed <= number:
-            doing.append(asyncio.create_task(_do(outside.pop(0), brokers, settings, crew)))
+            doing.append(asyncio.create_task(happen(outside.pop(0))))
 
     async def all_of_it() -> None:
         # Otherwise half of the log would be there before a worker is, and be folded in one go.
@@ -98,7 +120,7 @@ async def _disturbed(
             await crew.whole(limit_s=15.0)
         ends = await feed(settings.bootstrap, settings.topic("events"), given.records, rate_hz, fed)
         if sum(ends.values()) != len(given.records):
-            raise RuntimeError(f"the feeder sent {len(given.records)} events, the topic holds {ends}")
+            raise RuntimeError(f"the feeder sent {len(given.records)} records, the topic holds {ends}")
         await asyncio.gather(*doing)
         await brokers.whole()
         crew.calm()
@@ -115,7 +137,7 @@ async def _disturbed(
             supervising.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await supervising
-            outcome.fired = crew.fired() + sum(not fault.inside for fault in plan.faults)
+            outcome.fired = done_to + [fault.what for fault in crew.fired()]
             if await crew.end():
                 return
             # A worker that did not end well may have left its last files unpublished: the next one does that.
@@ -128,22 +150,25 @@ async def _disturbed(
         await asyncio.gather(supervising, feeding, *doing, return_exceptions=True)
 
 
-async def _do(fault: Fault, brokers: Brokers, settings: Settings, crew: Crew) -> None:
-    if fault.what in ("leader", "broker-kill", "broker-stop"):
-        await brokers.hurt(fault, settings.topic("events"))
-        return
-    if fault.what == "add":
-        crew.add()
-        return
-    if fault.what == "remove":
-        crew.remove(fault.who)
-        return
-    slot = crew.slots[fault.who]
-    if fault.what == "stop" and slot.process is not None:
-        slot.signal(signal.SIGSTOP)
+async def _do(fault: Fault, brokers: Brokers, settings: Settings, crew: Crew) -> bool:
+    """True when it did something: a fault that finds nobody is none."""
+    match fault.what:
+        case "leader" | "broker-kill" | "broker-stop":
+            return await brokers.hurt(fault, settings.topic("events"))
+        case "add":
+            crew.add()
+            return True
+        case "remove":
+            return crew.remove(fault.who)
+        case "move":
+            return await crew.visit()
+    slot = await crew.living(fault.who)
+    if slot is None or slot.process is None:
+        return False
+    if fault.what == "stop":
         crew.sleep(slot, slot.process.pid, fault.for_s)
-    elif fault.what in ("kill", "term"):
-        slot.signal(signal.SIGKILL if fault.what == "kill" else signal.SIGTERM)
+        return slot.signal(signal.SIGSTOP)
+    return slot.signal(signal.SIGKILL if fault.what == "kill" else signal.SIGTERM)
 
 
 async def _settled(settings: Settings, ends: dict[int, int]) -> None:
@@ -160,23 +185,34 @@ async def _settled(settings: Settings, ends: dict[int, int]) -> None:
     raise RuntimeError(f"not settled in {_SETTLE_LIMIT_S} s: committed {at}, published {there}, ends {ends}")
 
 
-def _compare(settings: Settings, given: Input, outcome: Outcome) -> None:
+def _compare(settings: Settings, given: Input, outcome: Outcome, fired: Sequence[Fault]) -> list[str]:
+    """What is wrong with the files; nothing when all is well."""
     root = Path(settings.audit)
+    problems = []
     found = digest(root)
     different = [name for name in SETS if found[name] != given.undisturbed[name]]
     if different:
         told = ", ".join(f"{n}: {found[n].rows} rows for {given.undisturbed[n].rows}" for n in different)
-        outcome.problem = f"another digest: {told}"
-        return
+        problems.append(f"another digest: {told}")
     overlaps = overlapping(root)
     if overlaps:
-        outcome.problem = f"published ranges overlap: {overlaps[:3]}"
+        problems.append(f"published ranges overlap: {overlaps[:3]}")
+    named, damaged = anchors(settings.state_folder)
+    # A snapshot that the plan has damaged may lie there still; a newer one is what counts.
+    hit = sum(fault.what in ("flip", "cut", "short") and fault.step.startswith("snapshot") for fault in fired)
+    if len(damaged) > hit:
+        problems.append(f"damaged snapshots: {[str(one) for one in damaged]}")
+    for report in (verify(root, anchors=named, every=True), recompute(root, every=True)):
+        problems += [str(one) for one in report.differences[:3]]
     store = SnapshotStore(settings.state_folder / settings.group_id)
     outcome.staged = sum(len(layout.staged(root, partition)) for partition in range(settings.partitions))
+    if outcome.staged:
+        problems.append(f"{outcome.staged} files are left in the staging folder")
     outcome.snapshots = sum(1 for _ in store.folder.iterdir())
     # What was saved above the committed offset and never committed is passed by and collected later.
     if outcome.snapshots > settings.partitions * (2 * _KEEP + 2):
-        outcome.problem = f"{outcome.snapshots} files in the snapshot folder"
+        problems.append(f"{outcome.snapshots} files in the snapshot folder")
+    return problems
 
 
 def overlapping(root: Path) -> list[str]:

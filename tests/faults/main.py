@@ -3,13 +3,14 @@
     python -m tests.faults.main --count 200 [--first 0]        make faults
     python -m tests.faults.main --seed 17                      the plan of one seed again
 
-Prints two lines of JSON per plan; the exit code is 1 when one failed. The files of a failed plan stay in --folder.
+Prints two lines of JSON per plan. One fails when rows, proofs or topics differ, when a process ended in a way that the
+plan does not explain, or when nothing of the plan happened; the exit
+code is 1 when one failed. The files of a failed plan stay in --folder.
 """
 
 import argparse
 import asyncio
 import shutil
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -61,7 +62,7 @@ async def all_of(plans: list[Plan], folder: Path) -> int:
                 print(msgspec.json.encode(outcome).decode(), flush=True)  # noqa: T201  as above
                 if outcome.problem:
                     failed.append(outcome)
-                elif -signal.SIGSEGV not in outcome.exits:  # the digest was right; its log says where it crashed
+                else:
                     shutil.rmtree(work)
     seeds = [outcome.seed for outcome in failed]
     print(f"{len(plans) - len(failed)} of {len(plans)} plans equal; failed seeds: {seeds}")  # noqa: T201  as above

@@ -93,6 +93,10 @@ def step_of(path: str, operation: str) -> str | None:
         return f"stage.{operation}"
     if "/.staging/" in path:
         return f"stage.{operation}" if operation != "unlink" else "discard.unlink"
+    if "/_models/" in path or path.endswith("/_models"):
+        return f"model.{operation}"
+    if "/_state/" in path and name.startswith("note-"):
+        return f"note.{operation}"
     if "/_state/" in path or path.endswith("/_state"):
         return f"snapshot.{operation}" if operation != "unlink" else "discard.unlink"
     if "/date=" in path:

@@ -22,6 +22,8 @@ from streams.broker import LocalBroker, free_port
 from streams.broker_guard import die_with_parent
 from streams.cluster import LocalCluster
 from streams.settings import Settings, process_environment
+from tests.faults.inputs import Record
+from tests.faults.judge import Ended
 from tests.faults.plan import Fault
 
 ROOT = Path(__file__).parents[2]
@@ -39,20 +41,34 @@ class Brokers:
     def nodes(self) -> Sequence[LocalBroker]:
         return self.kafka.nodes if isinstance(self.kafka, LocalCluster) else [self.kafka]
 
-    async def hurt(self, fault: Fault, topic: str) -> None:
+    async def hurt(self, fault: Fault, topic: str) -> bool:
+        """True when it did something."""
         async with self._lock:
             node = self.nodes[fault.who % len(self.nodes)]
             if fault.what == "leader":
-                assert isinstance(self.kafka, LocalCluster)
-                for partition in (0, 2):
-                    await asyncio.to_thread(self.kafka.move_leader, topic, partition)
-                return
+                return await self._move_leaders(topic)
             if fault.what == "broker-kill":
                 await asyncio.to_thread(node.kill)
             else:
                 await asyncio.to_thread(node.pause)
             await asyncio.sleep(fault.for_s)
             await asyncio.to_thread(node.start)
+            return True
+
+    async def _move_leaders(self, topic: str) -> bool:
+        """To the node behind the present one; True when at least one of two partitions has another leader then."""
+        assert isinstance(self.kafka, LocalCluster)
+        moved = False
+        for partition in (0, 2):
+            before = (await leaders(self.kafka.bootstrap, topic)).get(partition, 0)
+            await asyncio.to_thread(self.kafka.move_leader, topic, partition, before % len(self.nodes) + 1)
+            for _ in range(20):
+                now = (await leaders(self.kafka.bootstrap, topic)).get(partition, before)
+                if now != before:
+                    moved = True
+                    break
+                await asyncio.sleep(0.25)
+        return moved
 
     async def whole(self) -> None:
         """Wait until nothing is being done to them any more."""
@@ -61,10 +77,24 @@ class Brokers:
                 await asyncio.to_thread(node.start)
 
 
+async def leaders(bootstrap: str, topic: str) -> dict[int, int]:
+    """Node id of each partition's leader."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        (found,) = await admin.describe_topics([topic])
+        return {one["partition"]: one["leader"] for one in found["partitions"]}
+    finally:
+        await admin.close()
+
+
 async def feed(
-    bootstrap: str, topic: str, records: Sequence[tuple[bytes, bytes]], rate_hz: float, fed: Callable[[int], None]
+    bootstrap: str, topic: str, records: Sequence[Record], rate_hz: float, fed: Callable[[int], None]
 ) -> dict[int, int]:
-    """Send all records at a rate; each must be acknowledged. Returns the end offset of each partition."""
+    """Send all records at a rate of events; each must be acknowledged. Returns the end offset of each partition.
+
+    `fed` is told of the events sent so far.
+    """
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap, linger_ms=5, enable_idempotence=True, request_timeout_ms=90_000
     )
@@ -72,17 +102,19 @@ async def feed(
     try:
         sent = []
         begin = time.monotonic()
-        for number, (key, value) in enumerate(records):
-            if number % 50 == 0:
+        number = 0
+        for index, record in enumerate(records):
+            if index % 50 == 0:
                 fed(number)
                 ahead_s = number / rate_hz - (time.monotonic() - begin)
                 if ahead_s > 0:
                     await asyncio.sleep(ahead_s)
-            sent.append(await producer.send(topic, value, key=key))
+            sent.append(await producer.send(topic, record.value, key=record.key))
+            number += record.events
         ends: dict[int, int] = {}
         for done in await asyncio.gather(*sent):
             ends[done.partition] = max(ends.get(done.partition, 0), done.offset + 1)
-        fed(len(records))
+        fed(number)
     finally:
         await producer.stop()
     return ends
@@ -111,8 +143,27 @@ class Slot:
     folder: Path
     wanted: bool = True
     process: "subprocess.Popen[bytes] | None" = None
-    exits: list[int] = field(default_factory=list)
+    ends: list[Ended] = field(default_factory=list)
+    told: set[int] = field(default_factory=set)
     ended_s: float = 0.0
+
+    @property
+    def exits(self) -> list[int]:
+        return [one.code for one in self.ends]
+
+    def fired(self) -> list[tuple[int, Fault]]:
+        """(process, fault) of those that its processes did to themselves."""
+        faults = msgspec.json.decode((self.folder / "faults.json").read_bytes(), type=list[Fault])
+        marks = [(self.folder / f"fired-{number}", fault) for number, fault in enumerate(faults)]
+        return [(int(text), fault) for mark, fault in marks if mark.exists() and (text := mark.read_text())]
+
+    def ended(self) -> None:
+        """Note how its process ended."""
+        assert self.process is not None
+        own = frozenset(fault.what for pid, fault in self.fired() if pid == self.process.pid)
+        self.ends.append(Ended(self.number, self.process.returncode, frozenset(self.told), own))
+        self.process = None
+        self.ended_s = time.monotonic()
 
     @property
     def log_file(self) -> Path:
@@ -120,6 +171,7 @@ class Slot:
 
     def start(self) -> None:
         settings = self.settings = replace(self.settings, health_port=free_port())
+        self.told.clear()
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603  own command
                 [sys.executable, "-m", "tests.faults.sabotage", str(self.folder / "faults.json")],
@@ -144,10 +196,14 @@ class Slot:
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def signal(self, number: int) -> None:
-        if self.alive:
-            assert self.process is not None
-            self.process.send_signal(number)
+    def signal(self, number: int) -> bool:
+        """True when there was a process to tell."""
+        if not self.alive:
+            return False
+        assert self.process is not None
+        self.told.add(number)
+        self.process.send_signal(number)
+        return True
 
     def kill(self) -> None:
         if self.process is not None:
@@ -165,7 +221,7 @@ class Crew:
         self._static = static
         self.slots: list[Slot] = []
         self._waking: set[asyncio.Task[None]] = set()
-        self._seen: set[Path] = set()
+        self._seen: set[tuple[int, Fault]] = set()
 
     def add(self, faults: Sequence[Fault] = ()) -> Slot:
         number = len(self.slots)
@@ -178,14 +234,48 @@ class Crew:
         slot.start()
         return slot
 
-    def remove(self, number: int) -> None:
-        """Ask one to go for good, unless it is the last."""
+    def remove(self, number: int) -> bool:
+        """Ask one to go for good, unless it is the last; True when there was one to ask."""
         staying = [slot for slot in self.slots if slot.wanted]
-        if len(staying) > 1:
-            slot = self.slots[number % len(self.slots)]
-            slot.wanted = False
-            slot.signal(signal.SIGCONT)
-            slot.signal(signal.SIGTERM)
+        return len(staying) > 1 and self._send_away(staying[number % len(staying)])
+
+    def _send_away(self, slot: Slot) -> bool:
+        slot.wanted = False
+        slot.signal(signal.SIGCONT)
+        return slot.signal(signal.SIGTERM)
+
+    async def living(self, number: int, limit_s: float = 10.0) -> Slot | None:
+        """Worker `number` or the next one that runs, so that a fault from outside finds somebody."""
+        limit = time.monotonic() + limit_s
+        while time.monotonic() < limit:
+            for shift in range(len(self.slots)):
+                slot = self.slots[(number + shift) % len(self.slots)]
+                if slot.wanted and slot.alive:
+                    return slot
+            await asyncio.sleep(0.1)
+        return None
+
+    async def visit(self, times: int = 2, limit_s: float = 90.0) -> bool:
+        """One more worker comes, takes partitions and goes, so often; True when it held some each time."""
+        guest = self.add()
+        for _ in range(times):
+            guest.wanted = True  # so `supervise` starts it again
+            if not await self._until(lambda: guest.partitions, limit_s):
+                self._send_away(guest)
+                return False
+            await asyncio.sleep(1.0)  # some records of its own
+            self._send_away(guest)
+            if not await self._until(lambda: guest.process is None, limit_s):
+                return False
+        return True
+
+    async def _until(self, condition: Callable[[], object], limit_s: float) -> bool:
+        limit = time.monotonic() + limit_s
+        while time.monotonic() < limit:
+            if await asyncio.to_thread(condition):
+                return True
+            await asyncio.sleep(0.2)
+        return False
 
     def sleep(self, slot: Slot, pid: int, for_s: float) -> None:
         """Wake a stopped process after a while."""
@@ -207,9 +297,7 @@ class Crew:
                 process = slot.process
                 if process is None or process.poll() is None:
                     continue
-                slot.exits.append(process.returncode)
-                slot.process = None
-                slot.ended_s = time.monotonic()
+                slot.ended()
                 if process.returncode == 73 or len(slot.exits) > 40:
                     raise RuntimeError(f"worker {slot.number} ended with {slot.exits}")
             for slot in self.slots:
@@ -218,12 +306,10 @@ class Crew:
             await asyncio.sleep(0.1)
 
     def _wake_those_that_stopped_themselves(self, slot: Slot) -> None:
-        faults = msgspec.json.decode((slot.folder / "faults.json").read_bytes(), type=list[Fault])
-        for number, fault in enumerate(faults):
-            mark = slot.folder / f"fired-{number}"
-            if fault.what == "stop" and mark not in self._seen and mark.exists() and (text := mark.read_text()):
-                self._seen.add(mark)
-                self.sleep(slot, int(text), fault.for_s)
+        for pid, fault in slot.fired():
+            if fault.what == "stop" and (slot.number, fault) not in self._seen:
+                self._seen.add((slot.number, fault))
+                self.sleep(slot, pid, fault.for_s)
 
     def calm(self) -> None:
         for slot in self.slots:
@@ -248,9 +334,8 @@ class Crew:
         for slot in self.slots:
             if slot.process is not None:
                 code = await asyncio.to_thread(slot.process.wait)
-                slot.exits.append(code)
+                slot.ended()
                 good &= code in (0, -signal.SIGTERM)  # the latter: it had not begun
-                slot.process = None
         return good
 
     def kill(self) -> None:
@@ -259,5 +344,6 @@ class Crew:
         for slot in self.slots:
             slot.kill()
 
-    def fired(self) -> int:
-        return sum(len(list(slot.folder.glob("fired-*"))) for slot in self.slots)
+    def fired(self) -> list[Fault]:
+        """What the workers did to themselves."""
+        return [fault for slot in self.slots for _, fault in slot.fired()]

@@ -3,7 +3,8 @@
     python -m tests.faults.soak --minutes 30 --rate 50000       make soak
 
 Two workers share the load: the first stays, so that its memory can be watched; the second gets SIGTERM and kill -9 in
-turn. At the end the audit must have the digest of a replay of the same events. Prints a line per minute and a summary.
+turn. Prints the figures after 5 minutes and at the end, and what is wrong with them (`judged`); the exit code says the
+same. At the end the audit must have the digest of a replay of the same events.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import asyncio
 import json
 import shutil
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -29,6 +31,12 @@ from twin.plant import load
 from twin.replay import replay
 from twin.results import SETS
 
+LEAST_OF_RATE = 0.95
+MOST_DRAIN_S = 30.0
+MOST_GROWTH = 0.10  # of resident memory, over the tail of the run; the allocators' own ups and downs are some 5 %
+WARM_S = 300.0  # kernels are compiled, windows and caches full; of a short run its first third
+SAMPLE_S = 10.0
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -42,10 +50,48 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     seconds = int(asked.minutes * 60)
     told = asyncio.run(soak(folder, asked.rate, seconds, asked.restart_s, arrow=not asked.json))
+    told["wrong"] = judged(told)
     print(json.dumps(told))  # noqa: T201  the command's output
-    if told["equal"] and asked.folder is None:
+    if not told["wrong"] and asked.folder is None:
         shutil.rmtree(folder)
-    return 0 if told["equal"] else 1
+    return 1 if told["wrong"] else 0
+
+
+def judged(told: dict[str, Any]) -> list[str]:
+    """What is not as it must be."""
+    wrong = [] if told["equal"] else [f"another digest than a replay's: {told['different']}"]
+
+    def must(holds: bool, what: str) -> None:
+        if not holds:
+            wrong.append(what)
+
+    least_hz = LEAST_OF_RATE * told["asked_hz"]
+    must(told["fed_hz"] >= least_hz, f"{told['fed_hz']} events/s were fed, less than {least_hz:.0f}")
+    must(told["drained_s"] <= MOST_DRAIN_S, f"{told['drained_s']} s after the last event not all was committed")
+    must(set(told["exits"]) == {0}, f"the workers ended with {told['exits']}")
+    samples = told["samples"]
+    tail = [one for one in samples if one["s"] >= told["warm_s"]]
+    must(len(tail) >= 4, f"only {len(tail)} samples after {told['warm_s']} s: make it longer")
+    if len(tail) >= 4:
+        growth = grown([one["stays_mb"] for one in tail])
+        must(growth <= MOST_GROWTH, f"the worker that stays grew by {growth:.0%} after {told['warm_s']} s")
+        # One that is restarted is as large at the end of its life as those before it were at the end of theirs.
+        lives: dict[float, float] = {}
+        for one in tail:
+            lives[one["life"]] = max(lives.get(one["life"], 0.0), one["restarted_mb"])
+        growth = grown(list(lives.values()))
+        must(growth <= MOST_GROWTH, f"the largest size of a life grew by {growth:.0%} over {len(lives)} lives")
+    end = told["files"]
+    must(end["staged"] == 0, f"{end['staged']} files are left in the staging folder")
+    must(end["snapshots"] <= told["most_snapshots"], f"{end['snapshots']} snapshots, over {told['most_snapshots']}")
+    must(end["published"] <= told["most_published"], f"{end['published']} audit files, over {told['most_published']}")
+    return wrong
+
+
+def grown(sizes: Sequence[float]) -> float:
+    """By how much the median of the last third is over that of the first: one sample more or less does not matter."""
+    third = max(1, len(sizes) // 3)
+    return statistics.median(sizes[-third:]) / max(1.0, statistics.median(sizes[:third])) - 1
 
 
 async def soak(folder: Path, rate_hz: int, seconds: int, restart_s: float, *, arrow: bool) -> dict[str, Any]:
@@ -54,13 +100,16 @@ async def soak(folder: Path, rate_hz: int, seconds: int, restart_s: float, *, ar
         stays = Worker(settings, folder / "stays.log", real=True)
         restarted = Restarted(settings, folder)
         samples: list[dict[str, float]] = []
+        begun = time.monotonic()
         feeding = asyncio.create_task(steady.send(settings, rate_hz, seconds, arrow=arrow))
         watching = asyncio.create_task(watch(settings, folder, stays, restarted, samples))
         restarting = asyncio.create_task(restarted.now_and_then(restart_s))
         try:
             await feeding
+            fed_s = time.monotonic() - begun
             restarting.cancel()
             await steady.settled(settings, 120.0)
+            drained_s = time.monotonic() - begun - fed_s
             watching.cancel()
             codes = [await asyncio.to_thread(worker.end) for worker in (stays, restarted.worker)]
         finally:
@@ -73,15 +122,24 @@ async def soak(folder: Path, rate_hz: int, seconds: int, restart_s: float, *, ar
     log: Any = steady.Log(plant, rate_hz, seconds)
     await asyncio.to_thread(replay, plant, log, folder / "replayed")
     expected, found = digest(folder / "replayed"), digest(folder / "audit")
+    # A checkpoint gives each partition at most a file per set, and one more set of them on a new date.
+    checkpoints = settings.partitions * (fed_s / settings.checkpoint_interval_s + 4 * restarted.count + 4)
     return {
         "equal": found == expected,
         "different": [name for name in SETS if found[name] != expected[name]],
         "events": found["events"].rows,
         "rows": {name: found[name].rows for name in SETS},
         "seconds": seconds,
+        "asked_hz": rate_hz,
+        "fed_hz": round(found["events"].rows / fed_s),
+        "drained_s": round(drained_s, 1),
         "restarts": restarted.count,
         "exits": codes,
-        "samples": thin(samples),
+        "files": await asyncio.to_thread(sizes, folder / "audit", settings),
+        "most_snapshots": settings.partitions * (settings.snapshots + 1),
+        "most_published": int(checkpoints * len(SETS)),
+        "warm_s": min(WARM_S, seconds / 3),
+        "samples": samples,
     }
 
 
@@ -111,7 +169,7 @@ async def watch(
 ) -> None:
     begin = time.monotonic()
     while True:
-        await asyncio.sleep(10.0)
+        await asyncio.sleep(SAMPLE_S)
         report = await asyncio.to_thread(stays.report)
         files = await asyncio.to_thread(sizes, folder / "audit", settings)
         lags = [one["lag"] or 0 for one in report.get("partitions", {}).values()]
@@ -121,19 +179,22 @@ async def watch(
                 "stays_mb": round(steady.resident_mb(stays.process.pid)),
                 "restarted_mb": round(steady.resident_mb(restarted.worker.process.pid)),
                 "lag_records": max(lags, default=-1),
+                "life": restarted.count,
                 **files,
             }
         )
         print(json.dumps(samples[-1]), file=sys.stderr, flush=True)  # noqa: T201  progress
+        if samples[-1]["s"] >= WARM_S > samples[-1]["s"] - SAMPLE_S:
+            print(json.dumps({"after_5_min": samples[-1]}), flush=True)  # noqa: T201  the command's output
 
 
 def sizes(audit: Path, settings: Settings) -> dict[str, float]:
     staging = audit / layout.STAGING
     snapshots = settings.state_folder / settings.group_id
 
-    def held(folder: Path) -> tuple[int, float]:
+    def held(folder: Path, pattern: str = "*") -> tuple[int, float]:
         found = []
-        for path in folder.iterdir() if folder.exists() else ():
+        for path in folder.glob(pattern):
             try:
                 found.append(path.stat().st_size)
             except FileNotFoundError:  # published or collected meanwhile
@@ -141,19 +202,13 @@ def sizes(audit: Path, settings: Settings) -> dict[str, float]:
         return len(found), round(sum(found) / 1e6, 1)
 
     published = [file.path for set_name in SETS for file in layout.published(audit, set_name)]
-    count, size = held(snapshots)
+    count, size = held(snapshots, "*.snapshot")
     return {
         "snapshots": count,
         "snapshots_mb": size,
         "staged": held(staging)[0],
         "published": len(published),
     }
-
-
-def thin(samples: Sequence[dict[str, float]]) -> list[dict[str, float]]:
-    """At most some thirty, the last one included."""
-    step = max(1, len(samples) // 30)
-    return [*samples[::step], *samples[-1:]]
 
 
 if __name__ == "__main__":

@@ -45,8 +45,7 @@ class Records:
     def __init__(self, world: World, chance: random.Random) -> None:
         self._world, self._chance = world, chance
         self._batch, self._alone = Decoder(world.plant), Decoder(world.plant)
-        # What revises is folded again, and a correction is folded and may be refused later: no sum to check.
-        self._exact = not any(line.revise_ns for line in world.plant.lines)
+        self._revising = {line.id for line in world.plant.lines if line.revise_ns}
         self._names = [*WIRE, "note", "Type", ""]
         self._begin()
 
@@ -82,10 +81,9 @@ class Records:
         before = self._pending()
         results = self._twin.fold(block)
         refused = results.tables.get("rejected")
-        if self._exact:
-            counted = results.events + results.duplicates + (refused.num_rows if refused is not None else 0)
-            told = f"{len(block)} events and {before} pending gave {counted} counted and {self._pending()} pending"
-            _must(len(block) + before == counted + self._pending(), told)
+        counted = results.events + results.duplicates + results.revising + self._refused_unseen(refused)
+        told = f"{len(block)} events and {before} pending gave {counted} counted and {self._pending()} pending"
+        _must(len(block) + before == counted + self._pending(), told)
         self._folded += len(values)
         if chance.random() < 0.02:
             self._again()
@@ -102,10 +100,18 @@ class Records:
             own, refused = self._alone.decode([value], [offset], [kind])
             number += len(own)
             refusals += [(one.reason, one.offset, one.value) for one in refused]
-            _must(bool(len(own) or refused) or _says_nothing(value), f"neither event nor refusal: {value[:200]!r}")
+            _must_account(value, len(own), len(refused))
         _must(number == len(block), f"{number} events alone, {len(block)} together")
         together = [(one.reason, one.offset, one.value) for one in rejected]
         _must(sorted(refusals) == sorted(together), "refused alone and together differ")
+
+    def _refused_unseen(self, refused: Any) -> int:
+        """Rows of what was refused before it was folded. A correction on a line that revises is counted when it is
+        taken and may be refused afterwards, when it finds no event: that row counts nothing a second time."""
+        if refused is None:
+            return 0
+        rows = zip(*(refused.column(name).to_pylist() for name in ("reason", "line", "value")), strict=True)
+        return sum(not (line in self._revising and _found_wanting(reason, value)) for reason, line, value in rows)
 
     def _pending(self) -> int:
         return len(self._twin._waiting.rows()) + len(self._twin._admission.held)
@@ -117,11 +123,28 @@ class Records:
         msgspec.json.encode(self._twin.view(None))
 
 
-def _says_nothing(value: bytes) -> bool:
+def _found_wanting(reason: str, value: bytes) -> bool:
+    return reason in ("nothing_to_correct", "impossible_value") and json.loads(value)["type"] == "correction"
+
+
+def says_nothing(value: bytes) -> bool:
     """An empty array, or a sound Arrow stream without rows."""
+    return _events_in(value) == 0
+
+
+def _events_in(value: bytes) -> int:
     if value.startswith(CONTINUATION):
-        return pa.ipc.open_stream(value).read_all().num_rows == 0
-    return json.loads(value) == []
+        return int(pa.ipc.open_stream(value).read_all().num_rows)
+    found = json.loads(value)
+    return len(found) if isinstance(found, list) else 1
+
+
+def _must_account(value: bytes, events: int, refused: int) -> None:
+    """Every event of a record is one of the two, or the record is refused as a whole."""
+    if (events, refused) == (0, 1):
+        return
+    there = _events_in(value)
+    _must(events + refused == there, f"{there} events, {events} taken and {refused} refused: {value[:200]!r}")
 
 
 class Refusing:
@@ -172,8 +195,12 @@ def _sources(chance: random.Random, folder: Path) -> list[tuple[float, Any]]:
 
         def read(value: bytes) -> None:
             path.write_bytes(value)
-            for block, refused in open_logs([path], world.plant, mapping, rules=()):
-                _must(len(block) + len(refused) >= 0, "no block")
+            logs = open_logs([path], world.plant, mapping, rules=())
+            events, refused = map(sum, zip((0, 0), *((len(block), len(no)) for block, no in logs), strict=True))
+            told = logs.summary
+            _must(events == told.n_events, f"{events} events given, {told.n_events} told of")
+            rejected = sum(one.count for one in told.rejected.values())
+            _must(refused == rejected, f"{refused} refusals given, {rejected} told of")
 
         found.append((2.0, Refusing(name, seeds, read, (SourceError, MappingError), chance)))
 

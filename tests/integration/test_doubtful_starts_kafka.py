@@ -1,6 +1,7 @@
 """Starts at which group, snapshots, topic and audit do not simply agree: each is mended with proof, or refused."""
 
 import asyncio
+import json
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,8 @@ from tests.support_streams import (
     workers,
 )
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = pytest.mark.kafka
+slow = pytest.mark.slow
 
 
 @pytest.fixture
@@ -78,6 +80,7 @@ async def test_offsets_expired(settings: Settings, tmp_path: Path) -> None:
     await check(settings)
 
 
+@slow
 async def test_offsets_expired_and_the_newest_snapshots_lost(settings: Settings, tmp_path: Path) -> None:
     """What is published beyond the snapshots that are left is replayed and compared, not written again."""
     folder = settings.state_folder / settings.group_id
@@ -94,6 +97,7 @@ async def test_offsets_expired_and_the_newest_snapshots_lost(settings: Settings,
     await check(settings)
 
 
+@slow
 async def test_snapshot_folder_empty(settings: Settings, tmp_path: Path) -> None:
     for path in (settings.state_folder / settings.group_id).glob("*.snapshot"):
         path.unlink()
@@ -104,6 +108,7 @@ async def test_snapshot_folder_empty(settings: Settings, tmp_path: Path) -> None
     await check(settings)
 
 
+@slow
 async def test_snapshot_folder_empty_and_the_topic_shortened(settings: Settings, tmp_path: Path) -> None:
     """The state cannot be made again: a person must decide."""
     for path in (settings.state_folder / settings.group_id).glob("*.snapshot"):
@@ -120,6 +125,7 @@ async def _delete_before(settings: Settings, offsets: dict[int, int]) -> None:
         )
 
 
+@slow
 async def test_topic_truncated_below_the_committed_offset(settings: Settings, tmp_path: Path) -> None:
     """A hole: counted, said, in the audit, and what follows is not lost."""
     before = {p: offset for p, (offset, _) in (await committed(settings)).items()}
@@ -154,6 +160,7 @@ async def test_topic_truncated_below_the_committed_offset(settings: Settings, tm
     assert audited == sorted(expected)
 
 
+@slow
 async def test_retention_that_is_quicker_than_a_running_worker(settings: Settings, tmp_path: Path) -> None:
     before = {p: offset for p, (offset, _) in (await committed(settings)).items()}
     with workers() as started:
@@ -186,17 +193,32 @@ async def test_topic_with_more_partitions(settings: Settings, tmp_path: Path) ->
     assert "the topic has 6 partitions, but had 4" in log
 
 
+@slow
 async def test_topic_that_grows_under_a_worker(settings: Settings, tmp_path: Path) -> None:
+    """What is sent to a line's new partition before the worker hears of it must not begin a second state."""
     with workers() as started:
         worker = Worker(settings, tmp_path / "w.log")
         started.append(worker)
         await asyncio.to_thread(worker.wait_ready, 4)
+        home = {r.key: p for p, records in (await read_all(settings, "events")).items() for r in records}
         async with admin_client(settings) as admin:
             await admin.create_partitions({settings.topic("events"): NewPartitions(6)})
+        await produce(settings, 400, 200, metadata_max_age_ms=500)
+        everything = await read_all(settings, "events")
+        moved = {r.key for p, records in everything.items() for r in records if home[r.key] != p}
+        assert moved, "no line has moved: the test shows nothing"
         assert await asyncio.to_thread(worker.process.wait, 30) == exits.STATE, worker.log()
         assert "the topic has 6 partitions, but had 4" in worker.log()
+    for set_name in ("events", "alerts"):
+        rows = ds.dataset(Path(settings.audit) / set_name, partitioning="hive").to_table().to_pylist()
+        strange = [row for row in rows if home[row["line"].encode()] != row["source_partition"]]
+        assert strange == [], f"{len(strange)} rows of {set_name} from a partition that was not the line's"
+    sent = [r for records in (await read_all(settings, "alerts")).values() for r in records]
+    told = [(a["line"], a["ts"]) for a in map(json.loads, {r.value for r in sent})]
+    assert len(told) == len(set(told)), "one event has raised two alerts"
 
 
+@slow
 async def test_plant_changed_between_runs(settings: Settings, tmp_path: Path) -> None:
     """A new epoch at the same offset: every row says of which model it is, and no event is read twice."""
     other = replace(settings, plant=str(tmp_path / "other.toml"))

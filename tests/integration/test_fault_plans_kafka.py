@@ -6,15 +6,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import pytest
 
 from streams.broker import LocalBroker
 from streams.cluster import LocalCluster
 from tests.faults.harness import run
 from tests.faults.inputs import Inputs
-from tests.faults.plan import STEPS, Fault, Plan, draw
+from tests.faults.plan import Fault, Plan, draw
 from tests.faults.site import ROOT, Brokers
 
 pytestmark = pytest.mark.kafka
@@ -30,20 +30,6 @@ def hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
     """A broker that plans may kill."""
     with LocalBroker(tmp_path_factory.mktemp("hurt") / "kafka") as own:
         yield own
-
-
-def test_a_seed_gives_the_same_plan_and_all_kinds_come() -> None:
-    plans = [draw(seed) for seed in range(200)]
-    assert plans == [draw(seed) for seed in range(200)]
-    assert msgspec.json.decode(msgspec.json.encode(plans), type=list[Plan]) == plans
-    kinds = {fault.what for plan in plans for fault in plan.faults}
-    assert kinds == {
-        *("kill", "term", "stop", "enospc", "eio", "short", "cut", "flip", "add", "remove"),
-        *("broker-kill", "broker-stop", "leader"),
-    }
-    assert {fault.step for plan in plans for fault in plan.faults} - {""} == set(STEPS)
-    assert {plan.workers for plan in plans} == {2, 3}
-    assert {plan.static for plan in plans} == {True, False}
 
 
 # Each has several faults in one go, so that two plans show as much as they can in half a minute.
@@ -84,7 +70,16 @@ async def test_short_plans(plan: Plan, hurt: LocalBroker, inputs: Inputs, tmp_pa
     outcome = await run(plan, Brokers(hurt), given, tmp_path / "plan")
     assert outcome.problem == "", outcome
     # On a busy machine one worker may hold all partitions until the log is through.
-    assert outcome.fired >= 2, outcome
+    assert len(outcome.fired) >= 2, outcome
+
+
+# A short share of the drawn ones, on packed logs, the first of lines that revise: a death and a file cut off in each.
+@pytest.mark.parametrize("seed", [12, 34])
+async def test_drawn_plans(seed: int, hurt: LocalBroker, inputs: Inputs, tmp_path: Path) -> None:
+    plan = draw(seed, brokers=1)
+    given = await asyncio.to_thread(inputs.get, plan.log)
+    outcome = await run(plan, Brokers(hurt), given, tmp_path / "plan")
+    assert outcome.problem == "", outcome
 
 
 @pytest.mark.slow
@@ -103,17 +98,17 @@ async def test_a_cluster_that_moves_its_leaders_and_loses_a_broker(inputs: Input
     finally:
         await asyncio.to_thread(cluster.stop)
     assert outcome.problem == "", outcome
-    assert outcome.fired == len(faults), outcome
+    assert {"leader", "broker-kill"} <= set(outcome.fired), outcome
 
 
-def steps(folder: Path, *options: str) -> dict[str, object]:
+def steps(folder: Path, *options: str) -> dict[str, Any]:
     """In a process of its own: one that forks must not have threads."""
     done = subprocess.run(  # noqa: S603  own command
         [sys.executable, "-m", "tests.faults.steps", str(folder), *options],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=1_500,
+        timeout=3_600,
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     return dict(json.loads(done.stdout))
@@ -122,15 +117,17 @@ def steps(folder: Path, *options: str) -> dict[str, object]:
 def test_killed_at_operations_of_a_checkpoint(tmp_path: Path) -> None:
     found = steps(tmp_path / "steps", "--brief", "--checkpoints", "1", "--every", "3")
     assert found["died"] == found["hit"]
-    assert {"stage.fsync", "snapshot.rename", "commit.before", "commit.after", "publish.rename"} <= set(found["steps"])
+    places = {"stage.fsync", "snapshot.rename", "commit.before", "commit.after", "publish.rename"}
+    assert places | {"model.rename", "note.rename"} <= set(found["steps"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["kill", "enospc", "eio", "short", "cut", "flip"])
 def test_every_fault_at_every_operation(tmp_path: Path, what: str) -> None:
-    found = steps(tmp_path / "steps", "--what", what, "--brief")
-    # A bit that turns goes unnoticed where the file is replaced by the next one.
-    assert found["died"] == found["hit"] or what == "flip"
+    """Every one of the many writes of a file, too."""
+    found = steps(tmp_path / "steps", "--what", what)
+    # A bit that turns goes unnoticed where the file is replaced by the next one; without a note a start knows less.
+    assert what == "flip" or all(step.startswith("note.") for step in found["lived"])
 
 
 @pytest.mark.slow

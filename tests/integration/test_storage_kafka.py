@@ -10,11 +10,14 @@ from streams import exits
 from streams.broker import LocalBroker
 from streams.settings import Settings
 from streams.topics import ensure
+from tests.faults.load import resident_mb
 from tests.support_streams import Worker, check, own_settings, produce, wait_for, workers
 
 pytestmark = pytest.mark.kafka
 
 EVENTS = 3000 * 8
+# 20,000 events in some 10,000 runs: their rows take some 5 MB. The rest is what allocators keep.
+MOST_TRICKLE_MB = 64.0
 
 
 @pytest.fixture
@@ -55,6 +58,28 @@ async def test_a_full_disk_holds_the_records_back(
         assert worker.report()["storage"] is None
         assert "the disk takes data again" in worker.log_file.read_text()
         assert await asyncio.to_thread(worker.end) == exits.OK, worker.log()
+
+
+@pytest.mark.slow
+async def test_memory_under_a_trickle_without_a_disk(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Live records come a few at a time: what each run costs beside its rows must count, or nothing holds it back."""
+    full = tmp_path / "full"
+    monkeypatch.setenv("FAKE_DISK_FULL", str(full))
+    # The default of a worker, far above what the rows of this log take.
+    own = replace(settings, checkpoint_bytes=Settings().checkpoint_bytes)
+    with workers() as started:
+        worker = Worker(own, tmp_path / "w.log")
+        started.append(worker)
+        await check(own)
+        full.touch()
+        warm = resident_mb(worker.process.pid)
+        await produce(own, 3000, 2500, pause_s=0.01)
+        grown = resident_mb(worker.process.pid) - warm
+        assert grown < MOST_TRICKLE_MB, f"{grown:.0f} MB for 20,000 events"
+        full.unlink()
+        await check(own)
 
 
 @pytest.mark.slow

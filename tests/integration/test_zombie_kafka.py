@@ -20,7 +20,8 @@ from twin.audit import layout
 from twin.audit.digest import digest
 from twin.results import SETS
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = pytest.mark.kafka
+slow = pytest.mark.slow
 
 
 def visible(settings: Settings) -> set[Path]:
@@ -38,7 +39,13 @@ def reach(slot: Slot, number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "nth"), [("stage.write", 200), ("snapshot.rename", 9), ("commit.before", 3), ("publish.rename", 25)]
+    ("step", "nth"),
+    [
+        pytest.param("stage.write", 200, marks=slow),
+        pytest.param("snapshot.rename", 9, marks=slow),
+        ("commit.before", 3),
+        pytest.param("publish.rename", 25, marks=slow),
+    ],
 )
 async def test_a_zombie_makes_nothing_visible(
     broker: LocalBroker, prefix: str, tmp_path: Path, step: str, nth: int

@@ -1,0 +1,78 @@
+"""What the output topics hold beside what the audit holds: every row at least once, and no row that is not in it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.dataset as ds
+
+from streams import topics
+from streams.publish import json_rows
+from streams.settings import Settings
+from tests.support_streams import read_all
+from twin.results import ORIGIN, SETS
+
+TOPIC_OF = {"kpis": topics.KPIS, "bottlenecks": topics.KPIS, "alerts": topics.ALERTS}
+# Where a row came from is the cut's, so it may differ between two sendings.
+_OWN = {set_name: set(SETS[set_name].names) - set(ORIGIN) for set_name in TOPIC_OF}
+
+
+async def missing_or_strange(settings: Settings) -> str:
+    """Empty when the topics agree with the audit; else what does not."""
+    sent: dict[str, set[str]] = {}
+    for topic in sorted(set(TOPIC_OF.values())):
+        for record in _values(await read_all(settings, topic)):
+            _keep(sent, record.value)
+    audited = await asyncio.to_thread(_audited, Path(settings.audit))
+    problems = [f"{len(rows)} rows under id {one}" for one, rows in sent.items() if len(rows) > 1]
+    lost, strange = audited.keys() - sent.keys(), sent.keys() - audited.keys()
+    if lost:
+        problems.append(f"{len(lost)} rows of the audit are in no topic, such as {audited[min(lost)]}")
+    if strange:
+        problems.append(f"{len(strange)} rows in the topics are not in the audit, such as {sent[min(strange)]}")
+    other = [one for one in audited.keys() & sent.keys() if audited[one] != sent[one]]
+    if other:
+        problems.append(f"{len(other)} rows differ, such as {sent[other[0]]}, in the audit {audited[other[0]]}")
+    told = {
+        (int(head["source_partition"]), int(head["source_offset"]), head["reason"].decode())
+        for record in _values(await read_all(settings, topics.REJECTED))
+        if (head := dict(record.headers))
+    }
+    refused = await asyncio.to_thread(_refused, Path(settings.audit))
+    if told != refused:
+        problems.append(f"rejected: {len(refused - told)} only in the audit, {len(told - refused)} only in the topic")
+    return "; ".join(problems[:3])
+
+
+def _values(log: dict[int, list[Any]]) -> Iterable[Any]:
+    return (record for records in log.values() for record in records)
+
+
+def _keep(rows: dict[str, set[str]], value: bytes) -> None:
+    row = msgspec.json.decode(value)
+    own = {name: row[name] for name in sorted(_OWN[row["set"]])}
+    rows.setdefault(row["id"], set()).add(msgspec.json.encode([row["set"], own]).decode())
+
+
+def _audited(root: Path) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    number: Counter[str] = Counter()
+    for set_name in TOPIC_OF:
+        if (root / set_name).exists():
+            table = ds.dataset(root / set_name, partitioning="hive").to_table(columns=SETS[set_name].names)
+            number[set_name] = table.num_rows
+            for _, value in json_rows(set_name, table):
+                _keep(found, value)
+    assert len(found) == number.total(), f"{number.total()} rows have only {len(found)} ids"
+    return found
+
+
+def _refused(root: Path) -> set[tuple[int, int, str]]:
+    if not (root / "rejected").exists():
+        return set()
+    names = ["source_partition", "source_offset", "reason"]
+    table = ds.dataset(root / "rejected", partitioning="hive").to_table(columns=names)
+    return set(zip(*(table.column(name).to_pylist() for name in names), strict=True))
