@@ -28,7 +28,7 @@ _CONTENT_TYPE: Final = "content-type"
 # Thrice as quick as to write the loop out, and each record passes several.
 _HEADERS: Final = attrgetter("headers")
 _KEY: Final = attrgetter("key")
-_OFFSET: Final = attrgetter("offset")
+offset_of: Final = attrgetter("offset")
 _VALUE: Final = attrgetter("value")
 
 
@@ -84,8 +84,8 @@ class Processor:
         Refused ones become rows; any other exception is a fault of ours.
         """
         partition = state.tp.partition
-        due = list(run[bisect_left(run, state.next, key=_OFFSET) :])
-        offsets = list(map(_OFFSET, due))
+        due = list(run[bisect_left(run, state.next, key=offset_of) :])
+        offsets = list(map(offset_of, due))
         values = list(map(_VALUE, due))
         if None in values:  # a tombstone means nothing on this topic: it is refused as empty
             values = [value or b"" for value in values]

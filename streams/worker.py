@@ -5,6 +5,7 @@ import contextlib
 import faulthandler
 import fcntl
 import logging
+from bisect import bisect_left
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
@@ -23,7 +24,7 @@ from streams.checkpoint import Checkpointer, FencedError
 from streams.health import HealthServer
 from streams.patience import GivenUpError, Patience, StorageError
 from streams.poison import Notes
-from streams.process import Folded, Place, Processor, place
+from streams.process import Folded, Place, Processor, offset_of, place
 from streams.publish import Publisher, PublishError
 from streams.security import AccessError, check_access
 from streams.settings import Settings, SettingsError, unknown_variables
@@ -238,7 +239,7 @@ class TwinWorker:
     def _fold(self, state: PartitionState, run: Sequence[ConsumerRecord]) -> None:
         # No await in here: a checkpoint sees the state, the rows and the records to publish of the same offset.
         notes = self._notes_of(state)
-        for piece in notes.pieces([record for record in run if record.offset >= state.next]):
+        for piece in notes.pieces(run[bisect_left(run, state.next, key=offset_of) :]):
             if piece.aside is not None:
                 folded = self._processor.set_aside(state, piece.records[0], piece.aside)
                 self.counts["set_aside"] += 1
