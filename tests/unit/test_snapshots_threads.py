@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
-import sys, threading
+import sys, tempfile, threading
 from streams import snapshots
+from twin.audit import models
 from twin.line import PartitionTwin
 from twin.plant import loads
 
@@ -17,11 +20,16 @@ plant = loads(text)
 state = PartitionTwin(plant, 0).snapshot()
 head = snapshots.Head("t", 1, 7, "h", "c", (snapshots.Manifest(1, 0, 7, "c"),))
 data = snapshots.encode(snapshots.Snapshot(head, state))
+root = tempfile.mkdtemp()
+models.store(root, plant)
 ready = threading.Barrier(8)
 
 def load():
     ready.wait()
-    PartitionTwin.restore(plant, 1, snapshots.decode(data, "x").state)
+    if sys.argv[1] == "model":
+        models.load(root, plant.hash)
+    else:
+        PartitionTwin.restore(plant, 1, snapshots.decode(data, "x").state)
 
 threads = [threading.Thread(target=load) for _ in range(8)]
 [thread.start() for thread in threads]
@@ -29,9 +37,11 @@ threads = [threading.Thread(target=load) for _ in range(8)]
 """
 
 
-def test_many_threads_may_be_the_first_to_decode() -> None:
+@pytest.mark.parametrize("what", ["snapshot", "model"])
+def test_many_threads_may_be_the_first_to_decode(what: str) -> None:
     """About every second of these processes ended with a segmentation fault."""
     root = Path(__file__).parents[2]
     for _ in range(5):
-        ended = subprocess.run([sys.executable, "-c", SCRIPT], cwd=root, capture_output=True, text=True, check=False)  # noqa: S603  own script
+        command = [sys.executable, "-c", SCRIPT, what]
+        ended = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603  own script
         assert (ended.returncode, ended.stderr) == (0, "")

@@ -29,6 +29,9 @@ FOLDER: Final = "_models"  # the underscore hides it from readers of data sets
 MAX_MODEL_BYTES: Final = 64 << 20
 HASH_DIGITS: Final = 16
 
+# msgspec learns a class when it is first used and keeps what it learned on it; two threads that do so at once end the
+# process (partitions load in threads; found by a fault plan). So the plant's classes are learned here.
+_LEARNED: Final = msgspec.json.Decoder(Plant)
 _NAME: Final = re.compile(rf"{FOLDER}/([0-9a-f]{{{HASH_DIGITS}}})\.json", re.ASCII)
 
 
