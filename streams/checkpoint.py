@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from faust.types import TP
 
 from streams import recovery
-from streams.store import PartitionState, PartitionStore, StateError
+from streams.store import PartitionState, PartitionStore, StateError, check_partitions
 from streams.transport import Assigned, Committed, Token
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,9 @@ class Committer(Protocol):
     async def commit_fenced(
         self, offsets: Mapping[TP, tuple[int, str]], token: Token, limit_s: float = ...
     ) -> Committed: ...
+
+    async def partitions(self, topic: str, limit_s: float = ...) -> int:
+        """How many the topic has now, as a broker says; 0: none answers."""
 
 
 class Outputs(Protocol):
@@ -121,6 +124,8 @@ class Checkpointer:
 
     async def _commit(self, committer: Committer, states: list[PartitionState], token: Token) -> Committed:
         saved = {state.tp: state.saved for state in states}
+        if not await self._same_partitions(committer, states):
+            return self._count(Committed.RETRY)
         outcome = await committer.commit_fenced(saved, token, self._commit_limit_s)
         if outcome is Committed.OK:
             publishing = []
@@ -132,6 +137,20 @@ class Checkpointer:
         elif outcome is Committed.FENCED and self.token == token:
             self.release()  # perform_seek follows with the new membership and loads what the broker has
         return self._count(outcome)
+
+    async def _same_partitions(self, committer: Committer, states: list[PartitionState]) -> bool:
+        """Whether the topic is still divided as it was; False: nobody says. Raises StateError when it is not.
+
+        Asked between the cut and the commit: what was folded of lines that now belong elsewhere is never committed. The
+        client itself hears of new partitions seconds later.
+        """
+        for topic in {state.tp.topic for state in states}:
+            now = await committer.partitions(topic, self._commit_limit_s)
+            if not now:
+                return False
+            for state in states:
+                check_partitions(f"{topic}/{state.tp.partition}", state.partitions, now)
+        return True
 
     def _count(self, outcome: Committed) -> Committed:
         self.commits[outcome] += 1

@@ -189,7 +189,7 @@ class PartitionStore:
         if named.head.next_offset != committed or named.head.topic != tp.topic:
             log.warning("%s: committed at %d with a snapshot of %s", where, committed, named.head)
             return None
-        self._check_partitions(where, named, assigned)
+        check_partitions(where, named.head.partitions, assigned.partitions)
         return named
 
     def _of_commit(self, where: str, tp: TP, named: Snapshot) -> PartitionState | None:
@@ -209,14 +209,6 @@ class PartitionStore:
             state.writer.publish(manifest)
         state.manifests = ()
 
-    def _check_partitions(self, where: str, snapshot: Snapshot, assigned: Assigned) -> None:
-        before, now = snapshot.head.partitions, assigned.partitions
-        if before and now and before != now:
-            raise StateError(
-                f"{where}: the topic has {now} partitions, but had {before}: lines now go to other partitions than the "
-                "ones that hold their state. Copy the events to topics with a new prefix, with a new audit root"
-            )
-
     def _check_neighbours(self, where: str, tp: TP, assigned: Assigned) -> None:
         """Snapshots of this topic made with another number of partitions, or of another topic."""
         own = next((found for _, found in self.snapshots.newest_first(tp.partition, assigned.log_end)), None)
@@ -225,7 +217,7 @@ class PartitionStore:
             return
         if found.head.topic != tp.topic:
             raise StateError(f"{where}: {self.snapshots.folder} holds the state of {found.head.topic}; name another")
-        self._check_partitions(where, found, assigned)
+        check_partitions(where, found.head.partitions, assigned.partitions)
 
     def _fall_back(self, where: str, tp: TP, assigned: Assigned) -> PartitionState:
         """Without the snapshot of the commit: the newest other one from which the published rows follow.
@@ -366,6 +358,15 @@ class PartitionStore:
         next_offset, identity = committed
         self.snapshots.collect(state.tp.partition, identity, self._keep)
         discard_staged(self._audit, state.tp.partition, next_offset)
+
+
+def check_partitions(where: str, before: int, now: int) -> None:
+    """Raises StateError when the topic has another number of partitions than its state was made with (0: unknown)."""
+    if before and now and before != now:
+        raise StateError(
+            f"{where}: the topic has {now} partitions, but had {before}: lines now go to other partitions than the "
+            "ones that hold their state. Copy the events to topics with a new prefix, with a new audit root"
+        )
 
 
 def step_over(state: PartitionState, log_start: int) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as kafka_errors
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
 from faust.transport.consumer import ensure_TP
@@ -204,6 +205,18 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             found[ensure_TP(tp)] = Assigned(offset, metadata, starts[tp], ends[tp], numbers[tp.topic])
         return found
 
+    async def partitions(self, topic: str, limit_s: float) -> int:
+        return await self.call_thread(self._partitions, topic, limit_s)  # type: ignore[no-any-return]  # as above
+
+    async def _partitions(self, topic: str, limit_s: float) -> int:
+        fresh = ClusterMetadata()  # the consumer's own may be seconds old
+        asking = self._ensure_consumer()._client._metadata_update(fresh, [topic])
+        try:
+            told = await asyncio.wait_for(asking, limit_s)
+        except TimeoutError:
+            return 0
+        return len(fresh.partitions_for_topic(topic) or ()) if told else 0
+
     async def log_start(self, tp: TP) -> int:
         return await self.call_thread(self._log_start, tp)  # type: ignore[no-any-return]  # as above
 
@@ -277,6 +290,10 @@ class Consumer(driver.Consumer):
     ) -> Committed:
         """Commit {partition: (offset, metadata)} once, or not at all."""
         return await self._thread.commit_fenced(offsets, token, limit_s)
+
+    async def partitions(self, topic: str, limit_s: float = 5.0) -> int:
+        """How many partitions a topic has, asked of a broker now; 0: none answers."""
+        return await self._thread.partitions(topic, limit_s)
 
     async def log_start(self, tp: TP) -> int:
         """The first offset that the broker still has. Raises KafkaError."""

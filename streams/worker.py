@@ -300,6 +300,8 @@ class TwinWorker:
             log.warning("a checkpoint is left out, the next owner replays: %s", error)
         except StorageError as error:
             exits.end_now(exits.STORAGE, f"checkpoint: {error}")
+        except StateError as error:
+            exits.end_now(exits.STATE, str(error))
         except Exception as error:
             exits.end_now(exits.INTERNAL, f"checkpoint: {error}", error)
         for state, notes in self._notes.values():

@@ -29,6 +29,7 @@ class Group:
         self.offsets: dict[TP, tuple[int, str]] = {}
         self.answers: list[Committed] = []
         self.end = 10_000
+        self.divided = 4  # partitions of the topic; 0: no broker answers
 
     def token(self) -> Token:
         return self.now
@@ -42,6 +43,9 @@ class Group:
         if answer is Committed.OK:
             self.offsets.update(offsets)
         return answer
+
+    async def partitions(self, topic: str, limit_s: float = 5.0) -> int:
+        return self.divided
 
     def assigned(self, tp: TP = TP0, start: int = 0, partitions: int = 0) -> dict[TP, Assigned]:
         offset, metadata = self.offsets.get(tp, (None, ""))
@@ -73,9 +77,9 @@ class World:
             plant=self.plant, twin=FakeTwin, snapshots=self.snapshots, audit=self.audit, keep=keep, code_version="1"
         )
 
-    async def worker(self) -> Checkpointer:
+    async def worker(self, partitions: int = 0) -> Checkpointer:
         checkpointer = Checkpointer(self.store(), self.outputs)
-        await checkpointer.install(self.group.assigned(), self.group.now, self.group)
+        await checkpointer.install(self.group.assigned(partitions=partitions), self.group.now, self.group)
         return checkpointer
 
     def records(self, first: int, number: int) -> list[Any]:

@@ -273,3 +273,15 @@ async def test_a_state_the_twin_refuses_is_for_a_person(
     world.group.now = (2, "b")
     with pytest.raises(StateError, match=rf"twin.events/0: the state at offset 10 {fault}\. Start the version"):
         await world.worker()
+
+
+async def test_what_was_folded_of_a_topic_that_has_grown_is_not_committed(world: World) -> None:
+    worker = await world.worker(partitions=4)
+    world.feed(worker.states[TP0], 10)
+    world.group.divided = 0
+    assert await worker.checkpoint(world.group) is Committed.RETRY
+    world.group.divided = 6
+    with pytest.raises(StateError, match="has 6 partitions, but had 4"):
+        await worker.checkpoint(world.group)
+    assert world.group.offsets == {}
+    assert world.audited() == []

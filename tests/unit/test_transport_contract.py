@@ -22,7 +22,16 @@ from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from streams.transport import Committed, Consumer, ConsumerThread, NullOffsets, Run, TransportConfig, transport_of
+from streams.transport import (
+    Committed,
+    Consumer,
+    ConsumerThread,
+    NullOffsets,
+    Run,
+    TransportConfig,
+    _as_parsed,
+    transport_of,
+)
 
 
 def source(thing: Any) -> str:
@@ -338,3 +347,28 @@ def test_each_worker_has_transport_classes_of_its_own() -> None:
     assert one.Consumer is not two.Consumer
     assert (one.Consumer.config.topic, two.Consumer.config.topic) == ("a", "b")  # type: ignore[attr-defined]  # ours
     assert Consumer not in (one.Consumer, two.Consumer)
+
+
+def test_the_client_asks_for_topics_into_metadata_of_ours() -> None:
+    from aiokafka.client import AIOKafkaClient
+    from aiokafka.cluster import ClusterMetadata
+
+    assert parameters(AIOKafkaClient._metadata_update) == ["self", "cluster_metadata", "topics"]
+    assert "return True" in source(AIOKafkaClient._metadata_update)
+    assert "return False" in source(AIOKafkaClient._metadata_update)
+    assert ClusterMetadata().partitions_for_topic("t") is None
+    assert "self._client = AIOKafkaClient(" in source(AIOKafkaConsumer.__init__)
+
+
+def test_records_are_taken_as_they_are_parsed() -> None:
+    from aiokafka.consumer.fetcher import PartitionRecords
+    from aiokafka.record.default_records import DefaultRecordBatchBuilder
+    from aiokafka.record.memory_records import MemoryRecords
+
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 10_000)
+    builder.append(0, 17, b"key", b"value", [("content-type", b"x")])
+    assert "consumer_record = self._consumer_record(tp, record)" in source(PartitionRecords._unpack_records)
+    ((record,),) = [list(batch) for batch in iter(MemoryRecords(bytes(builder.build())).next_batch, None)]
+    taken = _as_parsed(record, record, record)
+    assert (taken.offset, taken.timestamp, taken.key, taken.value) == (0, 17, b"key", b"value")
+    assert list(taken.headers) == [("content-type", b"x")]
