@@ -117,15 +117,20 @@ class Checkpointer:
                 if manifest.files:
                     cut.state.manifests += (manifest,)
             if not flushed:
-                return self._count(Committed.RETRY)
-            if self.token != token:
-                return self._count(Committed.FENCED)
-            return await self._commit(committer, [s for s in todo if self.states.get(s.tp) is s], token)
+                outcome = Committed.RETRY
+            elif self.token != token:
+                outcome = Committed.FENCED
+            else:
+                outcome = await self._commit(committer, [s for s in todo if self.states.get(s.tp) is s], token)
+            if outcome is Committed.FENCED:
+                # Nobody will commit these files. Where the group has nothing more to publish, nobody else removes them.
+                await asyncio.to_thread(self._store.unstage, [manifest for manifest, _ in staged])
+            return self._count(outcome)
 
     async def _commit(self, committer: Committer, states: list[PartitionState], token: Token) -> Committed:
         saved = {state.tp: state.saved for state in states}
         if not await self._same_partitions(committer, states):
-            return self._count(Committed.RETRY)
+            return Committed.RETRY
         outcome = await committer.commit_fenced(saved, token, self._commit_limit_s)
         if outcome is Committed.OK:
             publishing = []
@@ -136,7 +141,7 @@ class Checkpointer:
             await asyncio.gather(*publishing)
         elif outcome is Committed.FENCED and self.token == token:
             self.release()  # perform_seek follows with the new membership and loads what the broker has
-        return self._count(outcome)
+        return outcome
 
     async def _same_partitions(self, committer: Committer, states: list[PartitionState]) -> bool:
         """Whether the topic is still divided as it was; False: nobody says. Raises StateError when it is not.

@@ -1,5 +1,6 @@
 """One partition's state and the files behind it: the half of the checkpoints that blocks on the disk."""
 
+import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -347,6 +348,12 @@ class PartitionStore:
         )
         snapshot = Snapshot(head, cut.frozen.encode())
         return manifest, self._patience(lambda: self.snapshots.save(snapshot))
+
+    def unstage(self, manifests: Sequence[Manifest]) -> None:
+        """Remove files whose commit was refused: no other worker's, as each stages under names of its own."""
+        for file in (file for manifest in manifests for file in manifest.files):
+            with contextlib.suppress(OSError):
+                (self._audit / file.staged).unlink()
 
     def publish(self, state: PartitionState, manifests: Sequence[Manifest], committed: tuple[int, str]) -> None:
         """Step 4, and cleaning up below the committed offset."""
