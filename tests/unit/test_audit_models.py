@@ -103,6 +103,18 @@ def test_several_workers_store_at_once(tmp_path: Path) -> None:
     assert len(list((tmp_path / "_models").iterdir())) == 1
 
 
+def test_what_a_killed_writer_left_goes(tmp_path: Path) -> None:
+    plant = load(EXAMPLES[0])
+    models.store(tmp_path, plant)
+    folder = tmp_path / models.FOLDER
+    left, other = folder / f".{plant.hash}.77-1.tmp", folder / ".0123456789abcdef.77-1.tmp"
+    for path in (left, other):
+        path.write_bytes(b"half")
+    models.store(tmp_path, plant)
+    assert not left.exists()
+    assert other.exists()  # of another model, perhaps being written
+
+
 def test_a_hash_that_is_not_the_models(tmp_path: Path) -> None:
     with pytest.raises(AuditError, match="is not its model's"):
         models.store(tmp_path, replace(FULL, hash="0" * 16))

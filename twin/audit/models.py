@@ -56,19 +56,31 @@ def store(root: Path | str, plant: Plant) -> None:
     path = layout.root_path(root) / model_name(digest)
     if path.exists():
         load(root, digest)
+        _remove_temporary(path.parent, digest)
         return
     temporary = path.with_name(f".{digest}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         layout.make_folder(path.parent)
         temporary.unlink(missing_ok=True)  # of a process with our number that was killed right here
         layout.write_durably(temporary, data)
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except FileNotFoundError:
+            if not path.exists():  # otherwise another worker was quicker, and has cleaned up
+                raise
         layout.sync_folder(path.parent)
+        _remove_temporary(path.parent, digest)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise AuditError(
             f"{path}: cannot be written ({error.strerror}); make room or give this user the right to write there"
         ) from error
+
+
+def _remove_temporary(folder: Path, digest: str) -> None:
+    """What writers left that were killed; the model is stored, so those still at it need theirs no more."""
+    for left in folder.glob(f".{digest}.*.tmp"):
+        left.unlink(missing_ok=True)
 
 
 def stored(root: Path) -> list[str]:
