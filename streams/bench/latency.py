@@ -88,7 +88,9 @@ class Events:
 
     def at(self, start_ns: int) -> tuple[I64, list[bytes]]:
         """Times and values with the first event at `start_ns`."""
-        block = replace(self._block, ts=self._steps + start_ns)
+        # An epoch of its own: numbers that begin anew would make a second repeat's events repeats of the first's.
+        epoch = np.full(len(self._steps), start_ns // 1_000_000_000)
+        block = replace(self._block, ts=self._steps + start_ns, epoch=epoch)
         return block.ts, json_records(block, self.plant)
 
     @property

@@ -74,7 +74,7 @@ async def test_short_plans(plan: Plan, hurt: LocalBroker, inputs: Inputs, tmp_pa
 
 
 # A short share of the drawn ones, on packed logs, the first of lines that revise: a death and a file cut off in each.
-@pytest.mark.parametrize("seed", [12, 34])
+@pytest.mark.parametrize("seed", [12, pytest.param(34, marks=pytest.mark.slow)])
 async def test_drawn_plans(seed: int, hurt: LocalBroker, inputs: Inputs, tmp_path: Path) -> None:
     plan = draw(seed, brokers=1)
     given = await asyncio.to_thread(inputs.get, plan.log)
