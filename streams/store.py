@@ -1,6 +1,5 @@
 """One partition's state and the files behind it: the half of the checkpoints that blocks on the disk."""
 
-import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from streams.transport import Assigned
 from twin.audit import AuditError, layout, models
 from twin.audit.intervals import Interval
 from twin.audit.rows import by_date, check_rows, rejected_table
-from twin.audit.writer import GENESIS, AuditWriter, Manifest, rehearse
+from twin.audit.writer import GENESIS, AuditWriter, Manifest, rehearse, unstage
 from twin.events.block import EventBlock, Rejected
 from twin.line import snapshot as line_snapshot
 from twin.plant.model import Plant
@@ -354,10 +353,9 @@ class PartitionStore:
         return manifest, self._patience(lambda: self.snapshots.save(snapshot))
 
     def unstage(self, manifests: Sequence[Manifest]) -> None:
-        """Remove files whose commit was refused: no other worker's, as each stages under names of its own."""
-        for file in (file for manifest in manifests for file in manifest.files):
-            with contextlib.suppress(OSError):
-                (self._audit / file.staged).unlink()
+        """Remove files whose commit was refused."""
+        for manifest in manifests:
+            unstage(self._audit, manifest.files)
 
     def publish(self, state: PartitionState, manifests: Sequence[Manifest], committed: tuple[int, str]) -> None:
         """Step 4, and cleaning up below the committed offset."""

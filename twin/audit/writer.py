@@ -5,7 +5,7 @@ import errno
 import hashlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -152,9 +152,7 @@ class AuditWriter:
             if files:
                 layout.sync_folders(self.root, [self.root / layout.STAGING])
         except (OSError, AuditError) as error:
-            for file in files:
-                with contextlib.suppress(OSError):
-                    (self.root / file.staged).unlink()
+            unstage(self.root, files)
             if isinstance(error, AuditError):
                 raise
             raise _write_error(error, self.root) from error
@@ -270,6 +268,13 @@ class AuditWriter:
                 layout.sync_folder(self.root / layout.STAGING)
         except OSError as error:
             raise _write_error(error, self.root / layout.STAGING) from error
+
+
+def unstage(root: Path, files: Iterable[StagedFile]) -> None:
+    """Remove staged files that nobody will publish: no other writer's, as each stages under names of its own."""
+    for file in files:
+        with contextlib.suppress(OSError):
+            (root / file.staged).unlink()
 
 
 def rehearse(table: pa.Table) -> None:
