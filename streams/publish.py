@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 
 MOST_BATCH_BYTES: Final = 1_000_000  # a broker takes 1,048,588 unless told otherwise
 LINGER_S: Final = 0.05
-MOST_PENDING: Final = 32  # batches on their way; more hold the sender back
+MOST_PENDING_BYTES: Final = 8 * MOST_BATCH_BYTES  # on their way; more hold the sender back
+# As Python objects a row takes over 1 KB: after an hour read in one go they would be the most of a worker's memory.
+_ROWS_AT_ONCE: Final = 1_024
 # A refused record may be as long as the broker allows, and then does not fit with its headers.
 MOST_REJECTED_BYTES: Final = 900_000
 # How long the producer tries before a batch is lost and the worker must end: longer than a broker's restart.
@@ -114,7 +116,8 @@ class Publisher:
         self._partitions: dict[str, list[int]] = {}
         self._open: dict[Place, Any] = {}
         self._ready: asyncio.Queue[tuple[Place, Any, asyncio.Future[None]]] = asyncio.Queue()
-        self._unacknowledged: set[asyncio.Future[None]] = set()
+        self._unacknowledged: dict[asyncio.Future[None], int] = {}  # with the bytes of the batch
+        self._pending_bytes = 0
         self._tasks: list[asyncio.Task[None]] = []
         self.sent = 0
 
@@ -155,8 +158,9 @@ class Publisher:
             name = _TOPIC_OF.get(set_name)
             if name is not None and table.num_rows:
                 topic = self._settings.topic(name)
-                for line, value in json_rows(set_name, table):
-                    self._append(self._place_of_line(topic, line), line.encode(), value)
+                for start in range(0, table.num_rows, _ROWS_AT_ONCE):
+                    for line, value in json_rows(set_name, table.slice(start, _ROWS_AT_ONCE)):
+                        self._append(self._place_of_line(topic, line), line.encode(), value)
 
     def rejected(self, rejected: Iterable[Rejected], topic: str, partition: int) -> None:
         """Refused records: the bytes as they came, and in the headers why and from where."""
@@ -186,12 +190,12 @@ class Publisher:
     @property
     def behind(self) -> bool:
         """True while so much is on its way that what can be left out should be."""
-        return len(self._unacknowledged) >= MOST_PENDING // 2
+        return self._pending_bytes >= MOST_PENDING_BYTES // 2
 
     async def room(self) -> None:
         """Wait until not too much is on its way. Raises PublishError."""
         self._raise_failed()
-        while len(self._unacknowledged) >= MOST_PENDING:
+        while self._pending_bytes >= MOST_PENDING_BYTES:
             await asyncio.wait(self._unacknowledged, return_when=asyncio.FIRST_COMPLETED)
             self._raise_failed()
 
@@ -238,13 +242,14 @@ class Publisher:
         builder.close()
         self.sent += builder.record_count()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._unacknowledged.add(done)
+        size = builder.size()
+        self._unacknowledged[done] = size
+        self._pending_bytes += size
         self._ready.put_nowait((place, builder, done))
 
     def _raise_failed(self) -> None:
-        finished = {future for future in self._unacknowledged if future.done()}
-        self._unacknowledged -= finished
-        for future in finished:
+        for future in [future for future in self._unacknowledged if future.done()]:
+            self._pending_bytes -= self._unacknowledged.pop(future)
             error = future.exception()
             if error is not None:
                 raise PublishError(f"a batch of results was not taken: {error!r}") from error

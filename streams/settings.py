@@ -83,7 +83,7 @@ class Settings:
     rebalance_timeout_s: float = _setting(10.0, "how long the group waits for its members to give partitions back")
     request_timeout_s: float = _setting(30.0, "limit of one request to Kafka; at least the session")
     checkpoint_interval_s: float = _setting(5.0, "time between checkpoints")
-    checkpoint_bytes: int = _setting(16 << 20, "a checkpoint as well when a partition's rows reach this; bounds memory")
+    checkpoint_bytes: int = _setting(32 << 20, "a checkpoint as well when a worker's rows reach this; bounds memory")
     snapshots: int = _setting(20, "snapshots kept per partition besides the committed one")
     poll_records: int = _setting(10_000, "most records folded in one go")
     fetch_bytes: int = _setting(2 << 20, "most bytes fetched per partition and request")

@@ -344,6 +344,7 @@ class PartitionStore:
         for set_name, several in tables.items():
             # Checked as one: hundreds of small tables, as a slow source gives them, took the interpreter half a second.
             state.writer.add(set_name, pa.concat_tables(several))
+        cut.rows.clear()  # the writer has them, and lets go of them once they are written
         manifest = self._patience(lambda: state.writer.stage(cut.first, cut.next))
         named = tuple(m for m in (*state.manifests, manifest) if m.files)
         head = Head(

@@ -201,7 +201,7 @@ class TwinWorker:
         for part in state.parts(run):
             while part and part[-1].offset >= state.next:
                 self._fold(state, part)
-                await self._hold_back(state)
+                await self._hold_back()
                 if self.checkpoints.states.get(tp) is not state:  # lost while waiting
                     return
             await self._compare(state)
@@ -224,11 +224,12 @@ class TwinWorker:
             step_over(state, min(start, first))  # what is in hand was read, though retention may have gone on since
         return True
 
-    async def _hold_back(self, state: PartitionState) -> None:
+    async def _hold_back(self) -> None:
         """Wait while the disk or the broker is slower than the fold; what they have not taken yet is in memory."""
-        if state.bytes >= 2 * self.settings.checkpoint_bytes:
+        waiting_bytes = self.checkpoints.waiting_bytes
+        if waiting_bytes >= 2 * self.settings.checkpoint_bytes:
             await self.checkpoint()
-        elif state.bytes >= self.settings.checkpoint_bytes:
+        elif waiting_bytes >= self.settings.checkpoint_bytes:
             self._due.set()
         await self._publisher.room()
         # A stream with messages in it never waits by itself; health, views and the timer want their turn.

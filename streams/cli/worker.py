@@ -35,6 +35,9 @@ def given(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def run(args: argparse.Namespace) -> int:
+    from streams import allocators
+
+    allocators.spare()
     from streams.settings import Settings
     from streams.worker import run as run_worker
 

@@ -9,7 +9,15 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from streams.publish import MOST_PENDING, MOST_REJECTED_BYTES, Publisher, PublishError, json_rows, record_id
+from streams.publish import (
+    MOST_BATCH_BYTES,
+    MOST_PENDING_BYTES,
+    MOST_REJECTED_BYTES,
+    Publisher,
+    PublishError,
+    json_rows,
+    record_id,
+)
 from streams.settings import Settings
 from twin.events.block import Rejected
 from twin.results import ALERTS
@@ -148,8 +156,8 @@ async def test_a_producer_that_has_ended_is_said_and_not_taken_for_a_broker_that
 async def test_too_much_on_its_way_holds_back(made: tuple[Publisher, Producer]) -> None:
     publisher, producer = made
     producer.automatic = False
-    for _ in range(2 * MOST_PENDING + 2):
-        publisher.view("l1", b"x" * 900)
+    for _ in range(1 + MOST_PENDING_BYTES // (MOST_BATCH_BYTES // 2)):
+        publisher.view("l1", b"x" * (MOST_BATCH_BYTES // 2))
     assert publisher.behind
     waiting = asyncio.create_task(publisher.room())
     await asyncio.sleep(0.01)

@@ -1,6 +1,7 @@
 """A run that is small on the way and large when decoded is folded in several goes, each with its turn to wait."""
 
 import asyncio
+import dataclasses
 import resource
 from pathlib import Path
 from types import SimpleNamespace
@@ -167,3 +168,25 @@ async def test_every_go_waits_and_no_record_is_left_out(tmp_path: Path) -> None:
     assert len(outputs.goes) > 1
     assert sum(outputs.goes) == 5 * MAX_EVENTS_PER_RECORD
     assert max(outputs.goes) <= 3 * MAX_EVENTS_PER_RECORD
+
+
+async def test_rows_of_all_partitions_together_bring_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each partition stays below the limit: it is the worker's memory that it bounds, not a partition's."""
+    worker, state = worker_at(tmp_path, 0)
+    worker.settings = dataclasses.replace(worker.settings, checkpoint_bytes=1_000)
+    other = PartitionState(TP(AT.topic, 1), state.twin, state.writer, 0, 0, (0, ""), (0, ""))
+    worker.checkpoints.states[other.tp] = other
+    checkpoint = AsyncMock()
+    monkeypatch.setattr(worker, "checkpoint", checkpoint)
+
+    async def asked(mine: int, others: int) -> tuple[bool, int]:
+        state.bytes, other.bytes = mine, others
+        worker._due.clear()
+        await worker._hold_back()
+        return worker._due.is_set(), checkpoint.await_count
+
+    assert await asked(900, 0) == (False, 0)
+    assert await asked(600, 600) == (True, 0)
+    assert await asked(1_400, 600) == (False, 1)
