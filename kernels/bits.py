@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba.cpython.unsafe import numbers
 
+from kernels.index import natural
 from kernels.jit import hot
 
 I64 = npt.NDArray[np.int64]
@@ -61,3 +62,15 @@ def highest(bits: I64, lo: int, hi: int) -> int:
         word = bits[w]
     found = (w << 6) + 63 - leading_zeros(word)
     return int(found) if found >= lo else -1
+
+
+@hot
+def last(bits: I64, lo: int, hi: int) -> int:
+    """The highest member, -1 if there is none, of a set that has none outside [lo, hi): `highest` without the masks."""
+    first = natural(lo) >> 6
+    w = natural(hi - 1) >> 6
+    while bits[natural(w)] == 0:
+        w -= 1
+        if w < first:
+            return -1
+    return int((w << 6) + 63 - leading_zeros(bits[natural(w)]))

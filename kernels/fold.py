@@ -26,6 +26,7 @@ from kernels.codes import (
 from kernels.counters import increment
 from kernels.cuts import close_order, emit, open_scope
 from kernels.flow import begin_cycles, complete, reset_scope, set_level, start, unblock
+from kernels.index import natural
 from kernels.jit import bare, hot
 from kernels.timers import begin_line, run_timers, skip_silence
 
@@ -89,8 +90,12 @@ def begin_order(m: Model, x: State, line: int, event: I64, t: int) -> None:
 
 
 @hot
-def apply(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> None:
-    """One event at its instant. Classes of stations follow at the end of the instant."""
+def apply(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> int:
+    """One event at its instant. Classes of stations follow at the end of the instant.
+
+    Returns the station that has completed a part by it, -1 none.
+    """
+    completed = -1
     row = x.lines[line]
     kind = event[at.E_TYPE]
     s = event[at.E_STATION]
@@ -102,7 +107,8 @@ def apply(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> None:
         if event[at.E_CODE] == END:
             if event[at.E_PRODUCT] < 0 and x.stations[s, at.S_CYCLE_PRODUCT] >= 0:
                 product = x.stations[s, at.S_CYCLE_PRODUCT]
-            complete(m, x, o, line, s, t)
+            if complete(m, x, o, line, s, t):
+                completed = s
             if m.stations[s, at.SC_PARTS_FROM_CYCLE]:
                 add_parts(m, x, s, 1, 0, 0, product)
         else:
@@ -130,6 +136,7 @@ def apply(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> None:
             begin_order(m, x, line, event, t)
     elif kind == BUFFER:
         set_level(m, x, o, line, event[at.E_X], event[at.E_A], t)
+    return completed
 
 
 @hot
@@ -181,10 +188,12 @@ def instant(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, 
     row[at.L_FOLDED] += j - i
     everywhere = row[at.L_T0] == t
     flows = False
+    completed = -1
     for k in range(i, j + 1):
         # Parts move once all completions are known, and after each event behind them.
         if flows and (k == j or events[k, at.E_PHASE] > at.PHASE_COMPLETION):
-            unblock(m, x, o, line, t)
+            unblock(m, x, o, line, completed, t)
+            completed = -1
         if k == j:
             break
         event = events[k]
@@ -201,7 +210,9 @@ def instant(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, 
         if kind in (CYCLE, BUFFER):
             flows = True
             everywhere |= row[at.L_CYCLES] == 0
-        apply(m, x, o, line, event, t)
+        if completed >= 0:
+            bits.add(o.pending, completed)
+        completed = apply(m, x, o, line, event, t)
     if everywhere or (flows and (row[at.L_UNDECIDED] > 0 or m.lines[line, at.LC_DOWN_NS] > 0)):
         touch_line(m, x, o, line, everywhere)
     settle_touched(m, x, o, line, events, i, everywhere or flows, t)
@@ -223,7 +234,7 @@ def settle_touched(m: Model, x: State, o: Out, line: int, events: I64, k: int, b
         if not by_place:
             while not bits.has(o.touched, events[k, at.E_STATION]):
                 k += 1
-            s = events[k, at.E_STATION]
+            s = natural(events[k, at.E_STATION])
         bits.discard(o.touched, s)
         settle(m, x, o, line, s, t)
         s = bits.lowest(o.touched, lo, hi)
@@ -254,7 +265,7 @@ def fold(m: Model, x: State, o: Out, events: I64, begin: int) -> int:
     n = len(events)
     i = begin
     while i < n:
-        line = events[i, at.E_LINE]
+        line = natural(events[i, at.E_LINE])
         t = events[i, at.E_TS]
         j = i + 1
         while j < n and events[j, at.E_LINE] == line and events[j, at.E_TS] == t:

@@ -124,10 +124,12 @@ def flow_of(m: Model, x: State, o: Out, rows: I64) -> None:
         if rows[i, at.E_CODE] == END:
             complete(m, x, o, 0, s, t)
             if i + 1 < end and rows[i + 1, at.E_TS] == t and rows[i + 1, at.E_CODE] == END:
+                bits.add(o.pending, s)
                 continue
         else:
             start(m, x, o, 0, s, t)
-        unblock(m, x, o, 0, t)
+            s = -1
+        unblock(m, x, o, 0, s, t)
 
 
 class CriticalPath:

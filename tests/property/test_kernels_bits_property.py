@@ -22,6 +22,8 @@ def test_sets(added: set[int], discarded: set[int], lo: int, hi: int) -> None:
     within = [i for i in expected if lo <= i < hi]
     assert bits.lowest(members, lo, hi) == min(within, default=-1)
     assert bits.highest(members, lo, hi) == max(within, default=-1)
+    lo, hi = min(expected, default=lo), max(expected, default=lo) + 1
+    assert bits.last(members, lo, hi) == max(expected, default=-1)
 
 
 def test_words() -> None:
