@@ -58,34 +58,52 @@ def fill_rows(
 
 
 @bare
-def count_due(rows: I64, waiting: I64, watermark: I64, counts: I64) -> int:
+def note(rows: I64, places: I64, lines: I32, times: I64) -> int:
+    """Line and time of the rows at these places, side by side: a row is two cache lines long. Returns the oldest."""
+    oldest = rows[places[0], at.E_TS]
+    for k in range(places.size):
+        lines[k] = rows[places[k], at.E_LINE]
+        times[k] = rows[places[k], at.E_TS]
+        oldest = min(oldest, times[k])
+    return int(oldest)
+
+
+@bare
+def count_due(lines: I32, times: I64, watermark: I64, counts: I64) -> int:
     """Add to counts[line] the waiting rows of a line that lie before its watermark. Returns how many there are."""
     n = 0
-    for k in range(waiting.size):
-        line = rows[waiting[k], at.E_LINE]
-        if rows[waiting[k], at.E_TS] < watermark[line]:
-            counts[line] += 1
+    for k in range(lines.size):
+        if times[k] < watermark[lines[k]]:
+            counts[lines[k]] += 1
             n += 1
     return n
 
 
 @bare
-def take_due(rows: I64, waiting: I64, watermark: I64, to: I64, place: I64) -> int:
+def take_due(
+    rows: I64, waiting: I64, lines: I32, times: I64, watermark: I64, to: I64, begins: I64, place: I64, mixed: I8
+) -> int:
     """Copy what `count_due` counted into `to`, from place[line] on, in order; what still waits moves to the front.
 
-    Returns how many still wait. `place` moves on.
+    Returns how many still wait. `place` moves on. mixed[line] is set where a row is not later than the one before it
+    (from begins[line] on): the others stand in the order of folding already.
     """
     still = 0
     for k in range(waiting.size):
-        source = rows[waiting[k]]
-        line = source[at.E_LINE]
-        if source[at.E_TS] < watermark[line]:
-            target = to[place[line]]
+        line = lines[k]
+        if times[k] < watermark[line]:
+            source = rows[waiting[k]]
+            spot = place[line]
+            target = to[spot]
             for column in range(at.N_E):
                 target[column] = source[column]
-            place[line] += 1
+            if spot > begins[line] and to[spot - 1, at.E_TS] >= times[k]:
+                mixed[line] = 1
+            place[line] = spot + 1
         else:
             waiting[still] = waiting[k]
+            lines[still] = line
+            times[still] = times[k]
             still += 1
     return still
 
@@ -167,8 +185,8 @@ def sort_line(rows: I64, lo: int, hi: int, order: I64, spare: I64, copies: I64) 
 
 
 @bare
-def sort_lines(rows: I64, bounds: I64, order: I64, spare: I64, copies: I64) -> None:
-    """Sort each line's rows: line k stands in rows[bounds[k]:bounds[k + 1]]."""
-    for k in range(bounds.size - 1):
-        if bounds[k + 1] - bounds[k] > 1:
+def sort_lines(rows: I64, bounds: I64, mixed: I8, order: I64, spare: I64, copies: I64) -> None:
+    """Sort the rows of each line that is `mixed`: line k stands in rows[bounds[k]:bounds[k + 1]]."""
+    for k in range(mixed.size):
+        if mixed[k]:
             sort_line(rows, bounds[k], bounds[k + 1], order, spare, copies)

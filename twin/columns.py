@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from kernels.cells import least_step
+
 
 def value_range(parquet: pq.ParquetFile, column: str) -> tuple[int, int] | None:
     """Least and greatest value, times in ns; None: there is none. Raises OSError, pa.ArrowException.
@@ -28,12 +30,16 @@ def in_order(keys: Sequence[npt.NDArray[np.int64]]) -> bool:
     """Whether rows rise or stay by these keys of one length, the first the most important."""
     tied: npt.NDArray[np.intp] | None = None
     for key in keys:
+        if tied is None:
+            step = least_step(key)
+            if step:  # by this key alone the rows fall, or no two are alike
+                return step > 0
+            if key[0] == key[-1]:  # one date, one partition: the next key decides alone, nothing is gathered for it
+                continue
         before, after = (key[:-1], key[1:]) if tied is None else (key[tied], key[tied + 1])
         if (after < before).any():
             return False
         equal = after == before
-        if equal.all():  # one date, one partition: the next key decides alone, and nothing is gathered for it
-            continue
         same = np.flatnonzero(equal)
         tied = same if tied is None else tied[same]
         if not tied.size:

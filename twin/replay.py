@@ -1,7 +1,8 @@
 """Logs to an audit root without a broker: the same decoder, the same twin, the same rows as live."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -62,7 +63,7 @@ def replay(
     _make_way(root, force)
     begun = time.perf_counter()  # a duration for the report; no row depends on it
     # Reading, folding and writing side by side: Arrow and the kernels do without Python's lock most of the time.
-    with Behind() as writing:
+    with _kept_memory(), Behind() as writing:
         replaying = _Replay(plant, root, writing)
         for block, rejected in ahead(logs):
             replaying.take(block, rejected)
@@ -73,6 +74,20 @@ def replay(
     report.summary = logs.summary
     report.seconds = time.perf_counter() - begun
     return report
+
+
+@contextmanager
+def _kept_memory() -> Iterator[None]:
+    """Arrow's own allocator gives memory back as soon as it can; the system clears it before it gives it out again.
+
+    In a replay each interval takes what the one before has just given up: a tenth of the time went into clearing.
+    """
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
 
 
 def code_version() -> str:

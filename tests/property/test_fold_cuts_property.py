@@ -4,13 +4,21 @@ import itertools
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.random_logs import ended, late, logs, small_plant
 from tests.support_fold import Ev, S, block, multisets
-from twin.line import PartitionTwin, Results
+from twin.line import PartitionTwin, Results, partition
 from twin.plant.model import Plant
+
+
+def folded_at_a_time(plant: Plant, events: list[Ev], size: int) -> tuple[bytes, list[Results]]:
+    """One block, of which `size` events are in the cache at a time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(partition, "_CACHED", size)
+        return in_blocks(plant, events, [], False)
 
 
 def in_blocks(plant: Plant, events: list[Ev], cuts: list[int], save: bool) -> tuple[bytes, list[Results]]:
@@ -54,13 +62,15 @@ def test_any_cut(
     whole, once = in_blocks(plant, events, [], False)
     saved, parts = in_blocks(plant, events, cuts, True)
     unsaved, more = in_blocks(plant, events, cuts, False)
+    cached, within = folded_at_a_time(plant, events, data.draw(st.integers(1, 9)))
     expected = multisets(once)
     assert multisets(parts) == expected
     assert multisets(more) == expected
+    assert multisets(within) == expected
     for name in ("events", "duplicates", "late", "revising"):
         assert sum(getattr(r, name) for r in parts) == getattr(once[0], name)
     assert saved == whole
-    assert unsaved == whole
+    assert unsaved == cached == whole
 
 
 def without_offsets(found: dict[str, Any]) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support_wire import PLANT, events_of
-from twin.events.block import EventBlock, Rejected
+from twin.events.block import DTYPES, EventBlock, Rejected
 from twin.events.declare import INT64_MAX, YEAR_2200_NS
 from twin.wire import explain
 from twin.wire.decode import Decoder
-from twin.wire.encode import arrow_record, canonical_json, events_table, is_encoded, json_records
+from twin.wire.encode import ROWS, arrow_record, canonical_json, events_table, is_encoded, json_records
 from twin.wire.lookup import Lookup
+from twin.wire.stored import StoredReader
 
 DECODER = Decoder(PLANT)
 LOOKUP = Lookup(PLANT)
@@ -132,6 +133,7 @@ def test_rows_are_carried_on_only_where_encoding_gives_them_again(
     rows = events_table(block_of(given_events), PLANT)
     again, _ = DECODER.decode_table(rows, np.arange(len(rows)))
     assert is_encoded(rows, again)
+    _read_alike(rows)
     # One cell more or less, and either the table is what the decoded block gives, or it is not taken for it.
     column = data.draw(st.sampled_from([name for name in rows.column_names if rows.schema.field(name).nullable]))
     cells = rows.column(column).to_pylist()
@@ -143,6 +145,29 @@ def test_rows_are_carried_on_only_where_encoding_gives_them_again(
     changed = rows.set_column(position, field, pa.array(cells, plain).cast(field.type))
     block, refused = DECODER.decode_table(changed, np.arange(len(changed)))
     assert is_encoded(changed, block) == (not refused and _rows(events_table(block, PLANT)) == _rows(changed))
+    _read_alike(changed)
+
+
+@given(st.lists(events(), min_size=3, max_size=30), st.data())
+def test_a_part_of_a_table_is_read_as_the_whole(given_events: list[dict[str, Any]], data: st.DataObject) -> None:
+    rows = events_table(block_of(given_events), PLANT)
+    begin = data.draw(st.integers(0, len(rows) - 1))
+    _read_alike(rows.slice(begin, data.draw(st.integers(1, len(rows)))))
+
+
+def _read_alike(rows: pa.Table) -> None:
+    """Read column by column or by the general decoder: the same events, and carried on in the same cases."""
+    offsets = np.arange(len(rows))
+    block, refused = DECODER.decode_rows(rows, offsets)
+    expected, also_refused = DECODER.decode_table(rows, offsets)
+    assert refused == also_refused
+    assert events_of(block) == events_of(expected)
+    assert (block.rows is rows) == (not refused and is_encoded(rows, expected))
+    quick = StoredReader(LOOKUP, ROWS).read(rows, offsets)
+    if quick is not None:
+        assert block.rows is rows
+        for name, dtype in DTYPES.items():
+            assert getattr(quick, name).dtype == dtype
 
 
 def _rows(table: pa.Table) -> list[dict[str, Any]]:

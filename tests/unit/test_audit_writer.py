@@ -427,3 +427,32 @@ def test_dictionaries_of_different_blocks_meet_in_one_file(tmp_path: Path) -> No
         audit.add("states", table("states", made[start : start + 7]))
     audit.publish(audit.stage(0, 30))
     assert digest.digest(tmp_path)["states"] == digest.digest_tables("states", [table("states", made)])
+
+
+def test_events_of_different_blocks_meet_in_one_row_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows in order of arrival get one dictionary per row group, whatever the pieces they came in had."""
+    monkeypatch.setattr("twin.audit.writer.ROW_GROUP_ROWS", 25)
+    made = rows("events", 60, seed=8)
+    audit = writer(tmp_path)
+    for start in range(0, 60, 7):
+        audit.add("events", table("events", made[start : start + 7]))
+    audit.publish(audit.stage(0, 60))
+    assert digest.digest(tmp_path)["events"] == digest.digest_tables("events", [table("events", made)])
+    for file in layout.published(tmp_path, "events"):
+        metadata = pq.read_metadata(file.path)
+        line = table("events", made).schema.get_field_index("line")
+        for group in range(metadata.num_row_groups):
+            # A second dictionary would have ended the first one: what follows would be plain.
+            assert metadata.row_group(group).column(line).encodings == ("PLAIN", "RLE", "RLE_DICTIONARY")
+
+
+def test_columns_without_a_value_are_not_compressed(tmp_path: Path) -> None:
+    made = [row | {"reason": None} for row in rows("events", 30, seed=1)]
+    audit = writer(tmp_path)
+    audit.add("events", table("events", made))
+    audit.publish(audit.stage(0, 30))
+    for file in layout.published(tmp_path, "events"):
+        group = pq.read_metadata(file.path).row_group(0)
+        packed = {group.column(i).path_in_schema: group.column(i).compression for i in range(group.num_columns)}
+        assert (packed["reason"], packed["line"]) == ("UNCOMPRESSED", "ZSTD")
+    assert digest.digest(tmp_path)["events"] == digest.digest_tables("events", [table("events", made)])

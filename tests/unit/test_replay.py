@@ -24,6 +24,7 @@ from twin.replay import replay
 from twin.results import ALERTS, ORIGIN
 from twin.sources import SourceError, Summary, open_logs
 from twin.wire.encode import json_records
+from twin.wire.stored import StoredReader
 
 NS = 1_000_000_000
 START_NS = 1_750_075_200 * NS
@@ -214,3 +215,23 @@ def test_real_logs_and_their_own_audit_give_the_same_rows(tmp_path: Path) -> Non
     first, second = digest(tmp_path / "one"), digest(tmp_path / "two")
     assert first["events"] == second["events"]
     assert first["alerts"] == second["alerts"]
+
+
+def test_rows_read_column_by_column_or_decoded_and_encoded_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay(PLANT, logs(), tmp_path / "one")
+    replay(PLANT, open_logs([tmp_path / "one"], PLANT, rules=()), tmp_path / "quick")
+    monkeypatch.setattr(StoredReader, "read", lambda *_: None)
+    replay(PLANT, open_logs([tmp_path / "one"], PLANT, rules=()), tmp_path / "general")
+    monkeypatch.setattr("twin.wire.decode.is_encoded", lambda *_: False)
+    replay(PLANT, open_logs([tmp_path / "one"], PLANT, rules=()), tmp_path / "anew")
+    assert digest(tmp_path / "quick") == digest(tmp_path / "general") == digest(tmp_path / "anew")
+
+
+def test_arrow_allocates_as_before_after_a_replay(tmp_path: Path) -> None:
+    before = pa.default_memory_pool().backend_name
+    replay(PLANT, logs(), tmp_path / "one")
+    with pytest.raises(AuditError):
+        replay(PLANT, logs(), tmp_path / "one")
+    assert pa.default_memory_pool().backend_name == before

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final, cast
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kernels.cells import least_step
 from twin.audit import AuditError
 from twin.columns import in_order
 from twin.events.block import Rejected
@@ -29,16 +31,17 @@ ORDER: Final = {
     "alerts": ("line", "station", "ts", "kind", "action", "revision"),
     "rejected": ("source_offset",),
 }
+BY_ARRIVAL: Final = ("events", "rejected")
 
 
 def events_with_origin(table: pa.Table, topic: str, partition: int, offset: I64) -> pa.Table:
     """Rows of `events` with their origin, the place within the record included: records are whole and in order."""
     table = with_origin(table, topic, partition, offset)
+    if least_step(offset) > 0:  # in a replay each event is a record of its own
+        return table.append_column(EVENTS.field(INDEX), _alike(topic, 0, len(offset))[1])
     begins = np.flatnonzero(np.diff(offset, prepend=-1))
-    index = np.zeros(len(offset), np.int32)
-    if len(begins) < len(offset):  # in a replay each event is a record of its own
-        index[:] = np.arange(len(offset)) - np.repeat(begins, np.diff(begins, append=len(offset)))
-    return table.append_column(EVENTS.field(INDEX), pa.array(index))
+    index = np.arange(len(offset)) - np.repeat(begins, np.diff(begins, append=len(offset)))
+    return table.append_column(EVENTS.field(INDEX), pa.array(index.astype(np.int32)))
 
 
 def with_origin(table: pa.Table, topic: str, partition: int, offset: int | I64) -> pa.Table:
@@ -47,16 +50,17 @@ def with_origin(table: pa.Table, topic: str, partition: int, offset: int | I64) 
     `offset` is the offset of the record each row came from: int64[rows], or one number for all rows.
     """
     rows = table.num_rows
-    topics = pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([topic], pa.string()))
-    origin = REJECTED.field(ORIGIN[0]), REJECTED.field(ORIGIN[1]), REJECTED.field(ORIGIN[2])
-    columns = (
-        topics,
-        pa.array(np.full(rows, partition, np.int32)),
-        pa.array(np.full(rows, offset, np.int64)),
-    )
-    for field, column in zip(origin, columns, strict=True):
-        table = table.append_column(field, column)
+    offsets = pa.array(np.full(rows, offset, np.int64) if isinstance(offset, int) else offset)
+    for name, column in zip(ORIGIN, (*_alike(topic, partition, rows), offsets), strict=False):
+        table = table.append_column(REJECTED.field(name), column)
     return table
+
+
+@lru_cache(maxsize=16)
+def _alike(topic: str, partition: int, rows: int) -> "tuple[pa.Array[Any], pa.Array[Any]]":
+    """Topic and partition of so many rows. Blocks are mostly of one length, and what is there need not be filled."""
+    topics = pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([topic], pa.string()))
+    return topics, pa.array(np.full(rows, partition, np.int32))
 
 
 def refused_with_origin(table: pa.Table, topic: str, partition: int) -> pa.Table:
@@ -98,12 +102,11 @@ def check_rows(set_name: str, table: pa.Table) -> None:
         raise AuditError(
             f"set {set_name}: the table's schema is not the one in twin.results; they differ in {'; '.join(wrong)}"
         )
-    for field in expected:
-        if not field.nullable and table.column(field.name).null_count:
+    for field, column in zip(expected, table.columns, strict=True):
+        if not field.nullable and column.null_count:
             raise AuditError(f"set {set_name}: column {field.name} holds a null; every row must have one")
         if isinstance(field.type, pa.DictionaryType) and any(
-            chunk.dictionary.null_count
-            for chunk in cast("list[pa.DictionaryArray[Any, Any]]", table.column(field.name).chunks)
+            chunk.dictionary.null_count for chunk in cast("list[pa.DictionaryArray[Any, Any]]", column.chunks)
         ):
             raise AuditError(f"set {set_name}: the dictionary of column {field.name} holds a null; use a null index")
     if set_name == "kpis":
@@ -161,7 +164,10 @@ def sort_key(column: "pa.ChunkedArray[Any]") -> I64:
 
 def days_of(set_name: str, table: pa.Table) -> I64:
     """Days since 1970 (UTC) of every row; 0 for a refused record without a time that could be read."""
-    return integers(table.column(TIME_COLUMN[set_name])) // DAY_NS
+    times = integers(table.column(TIME_COLUMN[set_name]))
+    if len(times) and (first := times.min() // DAY_NS) == times.max() // DAY_NS:
+        return np.full(len(times), first)  # to divide each takes more than all else that finds the rows' order
+    return times // DAY_NS
 
 
 def _folders(set_name: str, table: pa.Table) -> I64:
@@ -173,15 +179,20 @@ def _folders(set_name: str, table: pa.Table) -> I64:
 
 
 def by_date(set_name: str, tables: Sequence[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
-    """One sorted table per UTC date, dates rising. Rows equal in every sort key keep the order in which they came."""
+    """One sorted table per UTC date, dates rising. Rows equal in every sort key keep the order in which they came.
+
+    Pieces of a table may each have dictionaries of their own.
+    """
     if not tables:
         return
-    table = pa.concat_tables(tables).unify_dictionaries()
+    table = pa.concat_tables(tables)
+    if set_name not in BY_ARRIVAL:
+        table = table.unify_dictionaries()
     days = _folders(set_name, table)
     keys = [days, *(sort_key(table.column(name)) for name in ORDER[set_name])]
     if not in_order(keys):  # the rule for events; to find out costs a tenth of sorting
-        order = np.lexsort(keys[::-1])
-        table = table.combine_chunks().take(pa.array(order, pa.int64()))
+        order = np.lexsort([key for key in keys[::-1] if key.min() < key.max()])
+        table = table.unify_dictionaries().combine_chunks().take(pa.array(order, pa.int64()))
         days = days[order]
     bounds = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
     for start, end in itertools.pairwise(bounds):

@@ -71,6 +71,11 @@ def pick(block: EventBlock, rows: I64) -> EventBlock:
     return replace(block, **{name: getattr(block, name)[rows] for name in INTEGER_COLUMNS})
 
 
+def part(block: EventBlock, begin: int, end: int) -> EventBlock:
+    """The events from `begin` up to `end`, not copied."""
+    return replace(block, **{name: getattr(block, name)[begin:end] for name in INTEGER_COLUMNS})
+
+
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """One refused input: a stable reason code, a sentence for people, where it stood, the bytes as they came."""

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from kernels import layout as at
 from kernels.admit import MAX_WAITING, admit
+from kernels.cells import tally
 from kernels.codes import CORRECTION
 from twin.events.block import EventBlock, pick
 from twin.line.engine import Engine
@@ -87,14 +88,15 @@ class Admission:
             np.empty(len(events), np.int64),
             due,
         )
-        tally = np.bincount(verdict, minlength=at.UNCORRECTED + 1)
+        given = np.zeros(at.UNCORRECTED + 1, np.int64)
+        tally(verdict, given)
         result = Admitted(
             events,
             np.flatnonzero(verdict == at.ADMITTED),
-            duplicates=int(tally[at.DUPLICATE]),
-            late=int(tally[at.LATE]),
+            duplicates=int(given[at.DUPLICATE]),
+            late=int(given[at.LATE]),
         )
-        plain = int(tally[at.ADMITTED] + tally[at.DUPLICATE]) == len(events)
+        plain = int(given[at.ADMITTED] + given[at.DUPLICATE]) == len(events)
         if held or not plain or (block.type == CORRECTION).any():
             told = np.flatnonzero(
                 ((verdict != at.ADMITTED) & (verdict != at.DUPLICATE))

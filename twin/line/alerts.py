@@ -17,6 +17,7 @@ _KIND: Final = {at.ALERT_DOWN: "down", at.ALERT_STALE: "stale"}
 _ACTION: Final = {at.RAISED: "raised", at.CLEARED: "cleared"}
 _ALERTS: Final = own(ALERTS)
 _S: Final = 1e9
+_BETWEEN: Final = "\0"  # line and station, where both together are a name
 _FIRST: Final = {"revision": 0, "revised": None, "retracted": False}
 
 
@@ -73,24 +74,31 @@ class Alerts:
         """OEE under its limit; performance over 100 %: the ideal cycle time is too long, or parts are miscounted."""
         columns = ["line", "station", "window", "end", "good", "scrap", "rework", "performance", "oee", "suspect"]
         table = kpis.select(columns).set_column(3, "end", kpis.column("end").cast(pa.int64()))
-        for row in table.filter(self._telling(kpis, memory)).to_pylist():
-            number = self._number[row["line"]]
+        table = table.filter(self._telling(kpis, memory))
+        cells = {name: table.column(name).to_pylist() for name in columns}
+        # Most rows say what was known before: only of the others a dictionary is made.
+        for k, (line, station, window) in enumerate(zip(*(cells[name] for name in columns[:3]), strict=True)):
+            number = self._number[line]
             mine = memory.setdefault(number, LineMemory())
             limits = self._plant.lines[number].limits
-            if row["station"] is not None:
-                if row["window"] == self._longest[number]:
-                    self._suspect(row, mine)
-            elif limits.oee_below is not None and row["window"] == (limits.oee_window or self._longest[number]):
-                self._oee(row, limits.oee_below, mine)
+            if station is not None:
+                if window == self._longest[number] and cells["suspect"][k] != (station in mine.suspects):
+                    self._suspect({name: values[k] for name, values in cells.items()}, mine)
+            elif limits.oee_below is not None and window == (limits.oee_window or self._longest[number]):
+                self._oee({name: values[k] for name, values in cells.items()}, limits.oee_below, mine)
 
     def _telling(self, kpis: pa.Table, memory: dict[int, LineMemory]) -> "pa.ChunkedArray[Any]":
         """Rows that may change an alert. Most change none, and to look at each in Python took longer than the fold."""
-        line, suspect = kpis.column("line"), kpis.column("suspect")
-        changing = {self._plant.lines[number].id for number, mine in memory.items() if mine.suspects}
-        changing.update(text for text in pc.unique(line.filter(suspect)).to_pylist() if text)
-        of_stations = pc.and_(pc.is_valid(kpis.column("station")), _among(line, changing))
-        of_lines = pc.and_(pc.is_null(kpis.column("station")), _among(line, self._limited))
-        telling: Any = pc.and_(_among(kpis.column("window"), self._windows), pc.or_(of_stations, of_lines))
+        line: Any = kpis.column("line").cast(pa.string())
+        station: Any = kpis.column("station").cast(pa.string())
+        window = _among(kpis.column("window").cast(pa.string()), self._windows)
+        named: Any = pc.binary_join_element_wise(line, station, _BETWEEN)
+        lines = self._plant.lines
+        known = {lines[number].id + _BETWEEN + one for number, mine in memory.items() for one in mine.suspects}
+        turning = pc.and_(window, pc.xor(kpis.column("suspect"), _among(named, known)))
+        of_stations = pc.is_in(named, value_set=pc.unique(named.filter(turning)).drop_null())
+        of_lines = pc.and_(pc.is_null(station), _among(line, self._limited))
+        telling: Any = pc.and_(window, pc.or_(of_stations, of_lines))
         return telling  # type: ignore[no-any-return]  # the stubs know scalars only
 
     def _suspect(self, row: dict[str, Any], mine: LineMemory) -> None:
@@ -99,7 +107,7 @@ class Alerts:
         Without the step, a press counted in thousands is suspect in every second window of a perfect hour.
         """
         known = row["station"] in mine.suspects
-        if row["suspect"] == known or row["performance"] is None:
+        if row["performance"] is None:
             return
         if not known:
             parts = row["good"] + row["scrap"] + row["rework"]
@@ -140,4 +148,4 @@ class Alerts:
 
 
 def _among(column: "pa.ChunkedArray[Any]", texts: Collection[str]) -> Any:
-    return pc.is_in(column.cast(pa.string()), value_set=pa.array(sorted(texts), pa.string()))
+    return pc.is_in(column, value_set=pa.array(sorted(texts), pa.string()))

@@ -56,6 +56,7 @@ class Engine:
         self.model: Model | None = None
         self._covered = (0, 0)
         self._out = _out(_OUT_ROWS, len(plant.stations))
+        self._given: list[list[I64]] = [[] for _ in range(5)]  # rows put aside
 
     @property
     def watermarks(self) -> I64:
@@ -67,7 +68,9 @@ class Engine:
         """Calendars that reach over all time this call may run through."""
         seen = self.state.lines[:, at.L_SEEN] > 0
         ends = [int(until.max())] if until.size else []
-        begins = [int(v) for v in (events[:, at.E_TS].min(),)] if len(events) else []
+        begins = []
+        if len(events) and not seen.all():  # a line that was seen has no event before its last one
+            begins.append(int(events[:, at.E_TS].min()))
         if seen.any():
             begins.append(int(self.state.lines[seen, at.L_LAST].min()))
         low, high = min(begins, default=0), max([*ends, *begins], default=0)
@@ -77,30 +80,38 @@ class Engine:
             self._covered = (low, int(self.model.calendar_end[0]) - 1)
         return self.model
 
+    def fold(self, events: I64, until: I64) -> None:
+        """Fold sorted events and put aside what they give, for `run`. No line comes to stand behind `until`."""
+        m = self._cover(events, until)
+        done = 0
+        while done < len(events):
+            before, done = done, int(fold(m, self.state, self._out, events, done))
+            self._put_aside(done > before)
+
     def run(self, events: I64, lines: I64, until: I64) -> Tables:
         """Fold sorted events, then let time of `lines` pass up to `until`, timers at that instant included.
 
-        Returns the rows that became certain, by set.
+        Returns the rows that became certain, by set, those put aside included.
         """
-        if not len(events) and not len(lines):
-            return {}
-        m = self._cover(events, until)
-        parts: list[list[I64]] = [[] for _ in range(5)]
-        at_event = at_line = 0
-        while at_event < len(events) or at_line < len(lines):
-            before = (at_event, at_line)
-            if at_event < len(events):
-                at_event = int(fold(m, self.state, self._out, events, at_event))
-            if at_event == len(events):
-                at_line = int(pass_time(m, self.state, self._out, lines, until, at_line))
-            empty = not self._out.n.any()
-            for k, array in enumerate(self._out[:5]):
-                if self._out.n[k]:
-                    parts[k].append(array[: self._out.n[k]].copy())
-            self._out.n[:] = 0
-            if (at_event, at_line) == before and empty:
-                self._grow()
-        return self._collect([np.concatenate(p) if p else None for p in parts])
+        if len(events) or len(lines):
+            self.fold(events, until)
+            m = self._cover(events, until)
+            done = 0
+            while done < len(lines):
+                before, done = done, int(pass_time(m, self.state, self._out, lines, until, done))
+                self._put_aside(done > before)
+        given, self._given = self._given, [[] for _ in self._given]
+        return self._collect([np.concatenate(parts) if parts else None for parts in given])
+
+    def _put_aside(self, moved: bool) -> None:
+        """Empty the output. Where nothing moved although it was empty, one instant needs more room."""
+        if not moved and not self._out.n.any():
+            self._grow()
+            return
+        for parts, array, n in zip(self._given, self._out[:5], self._out.n, strict=False):
+            if n:
+                parts.append(array[:n].copy())
+        self._out.n[:] = 0
 
     def _grow(self) -> None:
         """One instant needs more room than there is: more output rows, more closings."""

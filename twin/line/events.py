@@ -1,13 +1,15 @@
 """Event columns into the rows the kernels fold, and the order they are folded in."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from kernels import codes
 from kernels import layout as at
-from kernels.order import count_due, fill_rows, sort_line, sort_lines, take_due
-from twin.events.block import I64, EventBlock
+from kernels.cells import tally
+from kernels.order import count_due, fill_rows, note, sort_line, sort_lines, take_due
+from twin.events.block import I32, I64, EventBlock, part
 from twin.line.texts import Texts, by_owner
 from twin.plant.model import Plant
 
@@ -33,46 +35,62 @@ class Preparation:
 
     def rows(self, block: EventBlock, arrival: int) -> I64:
         """int64 (events, N_E); `arrival` is the number of the first."""
-        n = len(block)
-        rows = np.empty((n, at.N_E), np.int64)
-        x, y, product = (np.full(n, -1, np.int64) for _ in range(3))
-        self._name(block, x, y, product)
+        return self.named(block).rows(0, len(block), arrival)
+
+    def named(self, block: EventBlock) -> "Named":
+        """The block with its words looked up, for rows of a part of it at a time."""
+        x, y, product = (np.full(len(block), -1, np.int64) for _ in range(3))
+        words, kind = block.words, block.type
+        there = np.zeros(len(codes.EVENT_NAMES), np.int64)
+        tally(kind, there)
+        if there[codes.STATE] or there[codes.ORDER]:
+            told = np.flatnonzero((kind == codes.STATE) | (kind == codes.ORDER))
+            both = self._texts.numbers(words, np.stack([block.x[told], block.y[told]], axis=1).ravel())
+            x[told], y[told] = both[0::2], both[1::2]
+        if there[codes.CYCLE] or there[codes.ORDER]:
+            made = np.flatnonzero((kind == codes.CYCLE) | (kind == codes.ORDER))
+            product[made] = by_owner(block.line[made], block.y[made], words, self._products)
+        if there[codes.COUNT] and block.code.any():
+            counted = np.flatnonzero((kind == codes.COUNT) & (block.code == codes.COUNTER))
+            x[counted] = by_owner(block.station[counted], block.x[counted], words, self._counters)
+        if there[codes.BUFFER]:
+            stored = np.flatnonzero(kind == codes.BUFFER)
+            x[stored] = by_owner(block.line[stored], block.x[stored], words, self._buffers)
+        return Named(block, x, y, product)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A block, and the numbers of its words: texts or counters or buffers, and products."""
+
+    block: EventBlock
+    x: I64
+    y: I64
+    product: I64
+
+    def rows(self, begin: int, end: int, arrival: int) -> I64:
+        """int64 (events, N_E) of the events from `begin` up to `end`; `arrival` is the number of the first."""
+        of = part(self.block, begin, end)
+        rows = np.empty((end - begin, at.N_E), np.int64)
         fill_rows(
             rows,
             _PHASE,
             arrival,
-            block.line,
-            block.station,
-            block.type,
-            block.ts,
-            block.epoch,
-            block.seq,
-            block.code,
-            block.a,
-            block.b,
-            block.c,
-            x,
-            y,
-            product,
+            of.line,
+            of.station,
+            of.type,
+            of.ts,
+            of.epoch,
+            of.seq,
+            of.code,
+            of.a,
+            of.b,
+            of.c,
+            self.x[begin:end],
+            self.y[begin:end],
+            self.product[begin:end],
         )
         return rows
-
-    def _name(self, block: EventBlock, x: I64, y: I64, product: I64) -> None:
-        words = block.words
-        kind = block.type
-        told = np.flatnonzero((kind == codes.STATE) | (kind == codes.ORDER))
-        if told.size:
-            both = self._texts.numbers(words, np.stack([block.x[told], block.y[told]], axis=1).ravel())
-            x[told], y[told] = both[0::2], both[1::2]
-        made = np.flatnonzero((kind == codes.CYCLE) | (kind == codes.ORDER))
-        if made.size:
-            product[made] = by_owner(block.line[made], block.y[made], words, self._products)
-        counted = np.flatnonzero((kind == codes.COUNT) & (block.code == codes.COUNTER))
-        if counted.size:
-            x[counted] = by_owner(block.station[counted], block.x[counted], words, self._counters)
-        stored = np.flatnonzero(kind == codes.BUFFER)
-        if stored.size:
-            x[stored] = by_owner(block.line[stored], block.x[stored], words, self._buffers)
 
 
 def _numbered(ids: list[list[str]], total: int) -> list[dict[str, int]]:
@@ -88,6 +106,30 @@ def in_order(rows: I64) -> I64:
     return found
 
 
+@dataclass(slots=True)
+class _Piece:
+    """Events that came together: their rows, the places of those that wait, and of each of these its line and time."""
+
+    rows: I64
+    places: I64
+    lines: I32
+    times: I64
+    oldest: int
+
+    @classmethod
+    def of(cls, rows: I64, places: I64) -> "_Piece":
+        lines, times = np.empty(len(places), np.int32), np.empty(len(places), np.int64)
+        return cls(rows, places, lines, times, int(note(rows, places, lines, times)))
+
+    def left(self, n: int) -> "_Piece":
+        """With the first `n` places only."""
+        rows, places = self.rows, self.places[:n]
+        # A few stragglers would keep a whole block in memory.
+        if 4 * n < len(rows):
+            rows, places = rows[places], np.arange(n)
+        return _Piece(rows, places, self.lines[:n], self.times[:n], int(self.times[:n].min()))
+
+
 class Waiting:
     """Events that wait for their line's watermark, in the pieces they came in.
 
@@ -96,13 +138,13 @@ class Waiting:
     """
 
     def __init__(self) -> None:
-        self._pieces: list[tuple[I64, I64, int]] = []  # rows, places of those that wait, their oldest ts
+        self._pieces: list[_Piece] = []
         # Room of the last call: the system clears new memory page by page, which took a third of the time.
         self._room = np.empty((0, at.N_E), np.int64)
 
     def add(self, rows: I64, places: I64) -> None:
         if len(places):
-            self._pieces.append((rows, places, int(rows[places, at.E_TS].min())))
+            self._pieces.append(_Piece.of(rows, places))
 
     def take_due(self, watermarks: I64) -> I64:
         """The rows that lie before their line's watermark (one per line), by line and then in the order of folding.
@@ -112,33 +154,29 @@ class Waiting:
         highest = int(watermarks.max(initial=0))
         counts = np.zeros(len(watermarks), np.int64)
         found = [
-            rows.size and oldest < highest and count_due(rows, places, watermarks, counts)
-            for rows, places, oldest in self._pieces
+            one.oldest < highest and count_due(one.lines, one.times, watermarks, counts) > 0 for one in self._pieces
         ]
         bounds = np.concatenate([[0], np.cumsum(counts)])
         if len(self._room) < bounds[-1]:
             self._room = np.empty((int(bounds[-1]), at.N_E), np.int64)
         due = self._room[: bounds[-1]]
-        place = bounds[:-1].copy()
+        place, mixed = bounds[:-1].copy(), np.zeros(len(watermarks), np.int8)
         pieces = []
-        for (rows, places, oldest), some in zip(self._pieces, found, strict=True):
-            if some:
-                places = places[: take_due(rows, places, watermarks, due, place)]
-                if not len(places):
-                    continue
-                # A few stragglers would keep a whole block in memory.
-                if 4 * len(places) < len(rows):
-                    rows, places = rows[places], np.arange(len(places))
-                oldest = int(rows[places, at.E_TS].min())
-            pieces.append((rows, places, oldest))
+        for one, some in zip(self._pieces, found, strict=True):
+            if not some:
+                pieces.append(one)
+            elif n := take_due(one.rows, one.places, one.lines, one.times, watermarks, due, bounds, place, mixed):
+                pieces.append(one.left(n))
         self._pieces = pieces
-        order = np.empty(len(due), np.int64)
-        sort_lines(due, bounds, order, np.empty_like(order), np.empty_like(due))
+        if mixed.any():
+            order = np.empty(len(due), np.int64)
+            sort_lines(due, bounds, mixed, order, np.empty_like(order), np.empty_like(due))
         return due
 
     def rows(self) -> I64:
         """All that wait, in order of arrival."""
-        found = np.concatenate([np.empty((0, at.N_E), np.int64), *(rows[places] for rows, places, _ in self._pieces)])
+        none = np.empty((0, at.N_E), np.int64)
+        found = np.concatenate([none, *(one.rows[one.places] for one in self._pieces)])
         # An event that was held came before its piece.
         return found[np.argsort(found[:, at.E_ARRIVAL])]
 

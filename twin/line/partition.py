@@ -9,12 +9,12 @@ import pyarrow as pa
 
 from kernels import layout as at
 from kernels.codes import HEARTBEAT
-from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock
+from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock, part
 from twin.line import snapshot as snap
 from twin.line.admission import Admission, Admitted
 from twin.line.compact import compacted
 from twin.line.engine import Engine
-from twin.line.events import Preparation, Waiting
+from twin.line.events import Named, Preparation, Waiting
 from twin.line.memory import LineMemory
 from twin.line.revision import Revisions
 from twin.line.view import LineView, line_view
@@ -25,6 +25,9 @@ Pieces = dict[str, list[pa.Table]]
 
 # Texts are looked through when there are so many, and twice as many as were needed the last time.
 _FEW_TEXTS: Final = 4_096
+# Events whose rows are made, admitted, put in order and folded before the next ones: they then stand in the cache
+# (2 MiB). Of 65,536 each step waited for memory: putting them in order took twice as long.
+_CACHED: Final = 16_384
 
 
 @dataclass(slots=True)
@@ -58,22 +61,40 @@ class PartitionTwin:
 
     def fold(self, block: EventBlock) -> Results:
         """Take events in the order of their arrival; return the rows that became certain."""
-        new = self._preparation.rows(block, self._arrival)
-        self._arrival += len(block)
-        admitted = self._admission.admit(new, block)
-        pieces: Pieces = {"rejected": admitted.rejected} if admitted.rejected else {}
-        results = Results(duplicates=admitted.duplicates, late=admitted.late, revising=len(admitted.revising))
-        self._waiting.add(admitted.rows, admitted.admitted)
-        watermarks = self.engine.watermarks
-        events = self._waiting.take_due(watermarks)
-        results.events = len(events)
-        heard = np.zeros(len(watermarks), np.bool_)
-        heard[admitted.rows[admitted.admitted, at.E_LINE]] = True
-        self._advance(events, np.flatnonzero(heard), watermarks, admitted, pieces)
+        pieces: Pieces = {}
+        results = Results()
+        before = self.engine.state.lines[:, at.L_ADMITTED].copy()
+        named = self._preparation.named(block)
+        # Late events revise rows once for all that came together.
+        step = max(len(block), 1) if self._revisions.any else _CACHED
+        for begin in range(0, max(len(block), 1), step):
+            end = min(begin + step, len(block))
+            events, admitted = self._take(named, begin, end, results)
+            if admitted.rejected:
+                pieces.setdefault("rejected", []).extend(admitted.rejected)
+            watermarks = self.engine.watermarks
+            if end < len(block):
+                self.engine.fold(events, watermarks)
+                continue
+            heard = np.flatnonzero(self.engine.state.lines[:, at.L_ADMITTED] != before)
+            self._advance(events, heard, watermarks, admitted, pieces)
         results.tables = {name: _joined(tables) for name, tables in pieces.items()}
         if len(self.engine.texts.all) > max(_FEW_TEXTS, 2 * self._texts_needed):
             self._forget_texts()
         return results
+
+    def _take(self, named: Named, begin: int, end: int, results: Results) -> tuple[I64, Admitted]:
+        """What of all events is due after these, in the order of folding; and what became of these."""
+        new = named.rows(begin, end, self._arrival)
+        self._arrival += end - begin
+        admitted = self._admission.admit(new, part(named.block, begin, end))
+        self._waiting.add(admitted.rows, admitted.admitted)
+        events = self._waiting.take_due(self.engine.watermarks)
+        results.events += len(events)
+        results.duplicates += admitted.duplicates
+        results.late += admitted.late
+        results.revising += len(admitted.revising)
+        return events, admitted
 
     def _advance(self, events: I64, lines: I64, watermarks: I64, admitted: Admitted, pieces: Pieces) -> None:
         if self._revisions.any:

@@ -32,12 +32,14 @@ class Texts:
 
         New words are numbered as they first appear: a block's own numbering depends on where the log was cut.
         """
-        distinct, first, inverse = np.unique(used, return_index=True, return_inverse=True)
-        known = np.empty(len(distinct), np.int64)
-        for at in np.argsort(first).tolist():
-            word = int(distinct[at])
-            known[at] = self.number(words[word]) if word >= 0 else -1
-        return known[inverse]
+        # Written backwards, the first place of a word is what stays; that of -1 is the last.
+        first = np.full(len(words) + 1, -1, np.int64)
+        first[used[::-1]] = np.arange(len(used) - 1, -1, -1)
+        there = np.flatnonzero(first[:-1] >= 0)
+        known = np.full(len(words) + 1, -1, np.int64)
+        for word in there[np.argsort(first[there])].tolist():
+            known[word] = self.number(words[word])
+        return known[used]
 
     def text(self, number: int) -> str | None:
         return self.all[number] if number >= 0 else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,9 +18,8 @@ from twin.sources.blocks import empty, slices
 from twin.sources.source import BLOCK_EVENTS, Batch, SourceError
 from twin.sources.summary import Summary
 from twin.wire.decode import Decoder
-from twin.wire.encode import is_encoded
 
-_TOPIC, _PARTITION, _OFFSET = ORIGIN[0], ORIGIN[1], ORIGIN[2]
+_PARTITION, _OFFSET = ORIGIN[1], ORIGIN[2]
 # What orders events by arrival, the place within the record where a file has it.
 _KEYS = (_PARTITION, _OFFSET, INDEX)
 
@@ -65,13 +65,10 @@ class EventsParquet:
     def _decoded(self, table: pa.Table, offsets: "np.ndarray[Any, np.dtype[np.int64]]", path: Path) -> Iterator[Batch]:
         self.summary.rows += table.num_rows
         try:
-            block, refused = self._decoder.decode_table(table, offsets)
+            rows = table.drop_columns([name for name in table.column_names if name in ORIGIN])
+            block, refused = self._decoder.decode_rows(rows, offsets)
         except ValueError as error:
             raise SourceError(f"{path}: {error}; is it a file of the set events?") from error
-        if not refused:
-            rows = table.drop_columns([name for name in table.column_names if name in ORIGIN])
-            if is_encoded(rows, block):
-                block.rows = rows
         for one in refused:
             self.summary.reject(one.reason, f"{path}: offset {one.offset}: {one.detail}")
         for part in slices(block, BLOCK_EVENTS) or [empty()]:
@@ -144,9 +141,9 @@ def _overlapping(files: Sequence[_File]) -> Iterator[list[_File]]:
 def _in_order(group: Sequence[_File]) -> Iterator[pa.Table]:
     """The rows of files that belong together, in order of arrival."""
     if len(group) == 1 and group[0].rises:
-        yield from _row_groups(group[0].path)
+        yield from _row_groups(group[0].path, (_OFFSET,))
         return
-    parts = [part for file in group for part in _row_groups(file.path)]
+    parts = [part for file in group for part in _row_groups(file.path, _KEYS)]
     if not parts:
         return
     table = pa.concat_tables(parts, promote_options="permissive")
@@ -156,14 +153,17 @@ def _in_order(group: Sequence[_File]) -> Iterator[pa.Table]:
     yield table
 
 
-def _row_groups(path: Path) -> Iterator[pa.Table]:
+def _row_groups(path: Path, origin: Sequence[str]) -> Iterator[pa.Table]:
+    """A file's events, of the columns that say where they came from only `origin`."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
-            schema = pa.schema([field for field in parquet.schema_arrow if field.name != _TOPIC])
+            left_out = set(ORIGIN).difference(origin)
+            schema = pa.schema([field for field in parquet.schema_arrow if field.name not in left_out])
             absent = _absent(parquet, schema)
             read = [name for name in schema.names if name not in absent]
             for group in range(parquet.num_row_groups):
-                table = parquet.read_row_group(group, columns=read)
+                # Arrow's threads would take the time from the steps that run beside this one.
+                table = parquet.read_row_group(group, columns=read, use_threads=False)
                 yield _complete(table, schema) if absent else table
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: cannot be read ({error}); restore it from a copy") from error
@@ -178,9 +178,15 @@ def _absent(parquet: pq.ParquetFile, schema: pa.Schema) -> set[str]:
 
 def _complete(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """With the columns that were not read, null throughout."""
-    nulls: dict[Any, Any] = {kind: pa.nulls(table.num_rows, cast(Any, kind)) for kind in set(schema.types)}
-    columns = [table.column(f.name) if f.name in table.column_names else nulls[f.type] for f in schema]
+    there = set(table.column_names)
+    columns: list[Any] = [table.column(f.name) if f.name in there else _nulls(f.type, table.num_rows) for f in schema]
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+@lru_cache(maxsize=16)
+def _nulls(kind: pa.DataType, rows: int) -> "pa.Array[Any]":
+    """The same ones for every row group of one length: memory that is new is cleared by the system first."""
+    return cast("pa.Array[Any]", pa.nulls(rows, cast(Any, kind)))
 
 
 def _integers(table: pa.Table, column: str) -> "np.ndarray[Any, np.dtype[np.int64]]":

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kernels import cells
 from kernels.codes import EVENT_NAMES
 from twin.events.block import EventBlock
 
@@ -54,7 +55,9 @@ class Summary:
         self.gap_ns += duration_ns
 
     def count_events(self, block: EventBlock) -> None:
-        for code, count in enumerate(np.bincount(block.type, minlength=len(EVENT_NAMES))):
+        counts = np.zeros(len(EVENT_NAMES), np.int64)
+        cells.tally(block.type, counts)
+        for code, count in enumerate(counts):
             if count:
                 name = EVENT_NAMES[code]
                 self.events[name] = self.events.get(name, 0) + int(count)

@@ -14,11 +14,13 @@ from twin.events.block import EventBlock, Rejected, pick
 from twin.events.declare import MAX_DECODED_BYTES, MAX_ORDERS_PER_RECORD
 from twin.plant.model import Plant
 from twin.wire.arrow import ArrowReader, ArrowRun, layout, part
+from twin.wire.encode import ROWS, is_encoded
 from twin.wire.framing import CONTINUATION, UnreadableError
 from twin.wire.json import JsonRun
 from twin.wire.lookup import Lookup, Words
 from twin.wire.part import join
 from twin.wire.plain import PlainReader, nothing_plain
+from twin.wire.stored import StoredReader
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
 
@@ -30,6 +32,7 @@ class Decoder:
         self._lookup = Lookup(plant)
         self._reader = ArrowReader()
         self._plain = PlainReader(self._lookup)
+        self._stored = StoredReader(self._lookup, ROWS)
 
     def warm(self) -> None:
         """Compile what decoding needs: records of both kinds, refused at once."""
@@ -85,6 +88,16 @@ class Decoder:
         if json_run.decoded_bytes:
             parts.append(json_run.part(values, offsets))
         return *_few_orders(*join(parts, offsets, words), values, offsets), taken
+
+    def decode_rows(self, rows: pa.Table, offsets: npt.NDArray[np.int64]) -> tuple[EventBlock, list[Rejected]]:
+        """As `decode_table`; the block has `rows` with it where encoding it would give them again, cell by cell."""
+        block = self._stored.read(rows, offsets)
+        if block is not None:
+            return block, []
+        block, refused = self.decode_table(rows, offsets)
+        if not refused and is_encoded(rows, block):
+            block.rows = rows
+        return block, refused
 
     def decode_table(
         self, table: pa.Table, offsets: Sequence[int] | npt.NDArray[np.int64]

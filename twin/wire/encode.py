@@ -17,10 +17,11 @@ from twin.wire.canonical import canonical_json
 from twin.wire.lookup import I64
 from twin.wire.rows import Bools
 
-__all__ = ["EventRows", "arrow_record", "canonical_json", "events_table", "is_encoded", "json_records"]
+__all__ = ["ROWS", "EventRows", "arrow_record", "canonical_json", "events_table", "is_encoded", "json_records"]
 
 _ENCODER: Final = msgspec.json.Encoder()
-_SCHEMA: Final = pa.schema([f for f in EVENTS_SET if f.name not in ORIGIN])
+# The set `events` without the columns that say where a row came from.
+ROWS: Final = pa.schema([f for f in EVENTS_SET if f.name not in ORIGIN])
 # Which events have which fields: by type, and by `code` where a type has several forms.
 _FORMS: Final = [
     (code, form)
@@ -79,7 +80,7 @@ class EventRows:
         """
         if block.rows is not None:
             return block.rows
-        kind = _SCHEMA.field("line").type
+        kind = ROWS.field("line").type
         line = _texts(block.line, self._lines, kind)
         return _table(block, line, _texts(self._station_of[block.station], self._stations, kind))
 
@@ -89,7 +90,7 @@ def is_encoded(table: pa.Table, block: EventBlock) -> bool:
 
     Every value of the block is the table's, so what is left to ask is whether both have one in the same places.
     """
-    if not table.schema.equals(_SCHEMA) or table.num_rows != len(block):
+    if not table.schema.equals(ROWS) or table.num_rows != len(block):
         return False
     present: dict[str, Bools] = {"station": block.station >= 0, "seq": block.seq >= 0}
     for code, form in _FORMS:
@@ -103,7 +104,7 @@ def is_encoded(table: pa.Table, block: EventBlock) -> bool:
                 assert f.column is not None
                 mine = rows if f.absent != NONE else rows & (getattr(block, f.column) >= 0)
                 present[f.name] = present[f.name] | mine if f.name in present else mine
-    return all(_has(table.column(f.name), f.nullable, present.get(f.name)) for f in _SCHEMA)
+    return all(_has(table.column(f.name), f.nullable, present.get(f.name)) for f in ROWS)
 
 
 def _has(column: "pa.ChunkedArray[Any]", nullable: bool, present: Bools | None) -> bool:
@@ -128,13 +129,13 @@ def _table(block: EventBlock, line: "pa.Array[Any]", station: "pa.Array[Any]") -
     heads = {
         "line": line,
         "station": station,
-        "type": _texts(block.type, pa.array(EVENT_NAMES, pa.string()), _SCHEMA.field("type").type),
-        "ts": pa.array(block.ts).view(_SCHEMA.field("ts").type),
+        "type": _texts(block.type, pa.array(EVENT_NAMES, pa.string()), ROWS.field("type").type),
+        "ts": pa.array(block.ts).view(ROWS.field("ts").type),
         "epoch": pa.array(block.epoch),
         "seq": pa.array(block.seq, mask=block.seq < 0),
     }
     arrays: list[pa.Array[Any]] = []
-    for column in _SCHEMA:
+    for column in ROWS:
         if column.name in heads:
             arrays.append(heads[column.name])
             continue
@@ -148,7 +149,7 @@ def _table(block: EventBlock, line: "pa.Array[Any]", station: "pa.Array[Any]") -
         else:
             names = pa.array(field.choices, pa.string()) if field.kind == "choice" else words
             arrays.append(_texts(values, names, column.type))
-    return pa.Table.from_arrays(arrays, schema=_SCHEMA)
+    return pa.Table.from_arrays(arrays, schema=ROWS)
 
 
 def arrow_record(block: EventBlock, plant: Plant) -> bytes:
