@@ -5,6 +5,7 @@ The one decoder learns the forms of what it reads and takes the kernels' way fro
 
 import json
 import random
+from struct import pack_into
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernels import arrow, payload
 from tests.fuzz.mutate import arrow_mutated, mutated
 from tests.property.test_wire_property import block_of, events
 from tests.support_wire import PLANT, TS, events_of
 from twin.events.block import DTYPES, EventBlock, Rejected
 from twin.events.declare import MAX_DECODED_BYTES, MAX_EVENTS_PER_RECORD, WIRE, YEAR_2200_NS
-from twin.wire.decode import Decoder
+from twin.wire.decode import ARROW, Decoder
 from twin.wire.encode import arrow_record, events_table
+from twin.wire.forms import _messages
 
 KNOWING = Decoder(PLANT)
 GENERAL = Decoder(PLANT, plain_arrow=False)
@@ -212,6 +215,44 @@ def test_limits(rows: int, entries: list[str], by_kernel: bool) -> None:
     agree([value])
     for most_bytes in (1, 10**6, 3 * 10**7):
         agree([value] * 3, most_bytes)
+
+
+def test_buffers_that_lie_over_each_other() -> None:
+    """More rows than the bytes have room for: all columns share one buffer of zeros."""
+    n = 10_000
+    kinds = {name: pa.array([0, 0]) for name in ("ts", "epoch", "seq", "good", "scrap", "rework")}
+    texts = {"type": "count", "line": "L1", "station": "M1"}
+    value = stream(pa.table(kinds | {k: pa.array([v, v]).dictionary_encode() for k, v in texts.items()}))
+    agree([value])
+    start = 8 + int.from_bytes(value[4:8], "little")
+    messages = _messages(value, start)
+    start += sum(len(m.data) + m.body for m in messages[:-1])
+    data, (body, rows, nodes, buffers) = bytearray(messages[-1].data), messages[-1].places
+    pack_into("<q", data, body, 8 * n)
+    pack_into("<q", data, rows, n)
+    for k in range(messages[-1].counts[0]):
+        pack_into("<qq", data, nodes + 16 * k, n, 0)
+    for k in range(messages[-1].counts[1]):
+        pack_into("<qq", data, buffers + 16 * k, 0, 8 * n)
+    lying = value[:start] + bytes(data) + bytes(8 * n) + value[-8:]
+    found, refused, _ = agree([lying])
+    assert (len(found), refused) == (n, [])
+    found, refused, _ = agree([stream(repeated(n, ["r"])), lying])
+    assert (len(found), refused) == (2 * n, [])
+
+
+def test_bytes_that_only_the_header_calls_arrow() -> None:
+    for decoder in (KNOWING, Decoder(PLANT)):
+        for value in (bytes(8), bytes(64), b"\xff" * 8, b"x" * 16, b""):
+            block, (refused,) = decoder.decode([value], [0], [ARROW])
+            assert (len(block), refused.value) == (0, value)
+
+
+def test_kernels_are_compiled_once() -> None:
+    """Arrays of another layout would compile them again, in the middle of a run."""
+    agree([stream(repeated(2, ["r"]))] * 2)
+    kernels: list[Any] = [arrow.read, payload.lay_out]
+    assert [len(kernel.signatures) for kernel in kernels] == [1, 1]
 
 
 def test_a_form_is_learned_by_schema() -> None:

@@ -205,11 +205,14 @@ def _form(value: bytes, key: bytes, schema: pa.Schema) -> Form:
     """The form of a sound stream. Raises `_OddError` where it is not plain."""
     messages = _messages(value, len(key))
     known = [m.dictionary for m in messages[:-1]]
+    of_fields = _dictionaries(key)
+    if not set(known) <= set(of_fields):
+        raise _OddError
     if any(m.counts != (1, 3) for m in messages[:-1]):
         raise _OddError
     columns: list[list[int]] = []
     buffer = 0
-    for name, kind, own in zip(schema.names, schema.types, _dictionaries(key), strict=True):
+    for name, kind, own in zip(schema.names, schema.types, of_fields, strict=True):
         columns.append(_column(name, kind, buffer, known, own))
         buffer += 3 if columns[-1][at.COLUMN_KIND] == at.TEXT else 2
     if messages[-1].counts != (len(columns), buffer):
@@ -269,7 +272,7 @@ class Forms:
         self._first: dict[bytes, int] = {}
         self._patterns: set[tuple[bytes, ...]] = set()
         self._streams: dict[bytes, int] = {}
-        self._newest = b"\0"
+        self._newest = b""
         self._add()
 
     def _add(self, *forms: Form) -> None:
@@ -279,7 +282,8 @@ class Forms:
 
     def first(self, value: bytes) -> int:
         """The first form with the schema of a stream, -1 if there is none."""
-        if value.startswith(self._newest):  # many in a row are alike, and to compare is quicker than to hash
+        # Many in a row are alike, and to compare is quicker than to hash.
+        if self._newest and value.startswith(self._newest):
             return self._first[self._newest]
         size = int.from_bytes(value[4:8], "little") + 8
         key = value[:size] if size <= _MOST_SCHEMA_BYTES else b""

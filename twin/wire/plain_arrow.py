@@ -210,7 +210,7 @@ class PlainArrowReader:
             places=places,
             place_table=hash_table(most_places),
             known=np.zeros(2, np.int64),
-            names=np.empty((at.N_PLACE, int(rows.max(initial=0))), np.int64),
+            names=np.empty((at.N_PLACE, MAX_EVENTS_PER_RECORD), np.int64),
             codes=np.empty(int(sizes.max(initial=0)) // 4, np.int32),
             dictionaries=np.empty((len(FIELDS), at.N_DICTIONARY), np.int64),
         )
