@@ -87,7 +87,7 @@ class Decoder:
         elif rest:
             done = json_run.add(rest, values, offsets, most_bytes)
         taken = plain.records
-        if arrow_bytes + json_run.decoded_bytes > most_bytes:
+        if done and arrow_bytes + json_run.decoded_bytes > most_bytes:
             # What is not plain may be many events: what follows the last of these does not fit any more.
             taken = rest[done - 1] + 1
             plain, known = plain.before(taken), known.before(taken)
