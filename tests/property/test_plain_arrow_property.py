@@ -241,6 +241,13 @@ def test_buffers_that_lie_over_each_other() -> None:
     assert (len(found), refused) == (2 * n, [])
 
 
+@pytest.mark.parametrize("name", ["type", "ts", "line", "station", "state"])
+def test_a_column_may_be_missing(name: str) -> None:
+    value = stream(repeated(3, ["r"]).drop_columns([name]))
+    for _ in range(2):
+        agree([stream(repeated(100, ["r", "s"])), value])
+
+
 def test_bytes_that_only_the_header_calls_arrow() -> None:
     for decoder in (KNOWING, Decoder(PLANT)):
         for value in (bytes(8), bytes(64), b"\xff" * 8, b"x" * 16, b""):

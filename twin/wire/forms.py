@@ -27,6 +27,7 @@ _MOST_SCHEMA_BYTES: Final = 1 << 16
 # A schema is learned from so many streams: their forms may differ, and a stream that is left again teaches nothing new.
 _MOST_STREAMS: Final = 32
 _DICTIONARY, _BATCH = 2, 3
+_NEEDED: Final = {"type", "ts", "line"}  # without one of these every event is refused, and the kernel finds no place
 
 Span = tuple[int, int]
 
@@ -206,7 +207,7 @@ def _form(value: bytes, key: bytes, schema: pa.Schema) -> Form:
     messages = _messages(value, len(key))
     known = [m.dictionary for m in messages[:-1]]
     of_fields = _dictionaries(key)
-    if not set(known) <= set(of_fields):
+    if not set(known) <= set(of_fields) or not _NEEDED <= set(schema.names):
         raise _OddError
     if any(m.counts != (1, 3) for m in messages[:-1]):
         raise _OddError
