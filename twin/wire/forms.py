@@ -207,7 +207,7 @@ def _form(value: bytes, key: bytes, schema: pa.Schema) -> Form:
     messages = _messages(value, len(key))
     known = [m.dictionary for m in messages[:-1]]
     of_fields = _dictionaries(key)
-    if not set(known) <= set(of_fields) or not _NEEDED <= set(schema.names):
+    if not set(known) <= set(of_fields) or not set(schema.names) >= _NEEDED:
         raise _OddError
     if any(m.counts != (1, 3) for m in messages[:-1]):
         raise _OddError
