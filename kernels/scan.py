@@ -40,7 +40,7 @@ _MIX = -7046029254386353131  # 2^64 over the golden ratio, as int64
 _MOST_TENTH, _MOST_DIGIT = (2**63 - 1) // 10, (2**63 - 1) % 10
 _MOST_DIGITS = 19
 # The hash has no key. Words that meet on purpose are left to the caller instead of searched for ever longer.
-_MOST_STEPS = 64
+MOST_STEPS = 64
 _DAY_NS = 86_400 * 10**9
 # What no plain text contains or what ends it: its quote, escapes, control characters (JSON allows none) and opening
 # brackets (a limit counts these, wherever they stand).
@@ -77,7 +77,7 @@ def _byte(data: U8, i: int) -> int:
 
 
 @hot
-def _mixed(h: int, w: int) -> int:
+def mixed(h: int, w: int) -> int:
     h = (h ^ w) * _MIX
     return h ^ (h >> 29)
 
@@ -95,9 +95,9 @@ def _text(data: U8, i: int) -> tuple[int, int, int]:
         w = (w << 8) | byte
         i += 1
         if (i - start) & 7 == 0:
-            h = _mixed(h, w)
+            h = mixed(h, w)
             w = 0
-    return i, _mixed(h, w ^ (i - start)), wide
+    return i, mixed(h, w ^ (i - start)), wide
 
 
 @hot
@@ -109,7 +109,7 @@ def _same(a: U8, at: int, b: U8, start: int, length: int) -> bool:
 
 
 @bare
-def _utf8(data: U8, i: int, end: int) -> bool:
+def utf8(data: U8, i: int, end: int) -> bool:
     """Whether it is UTF-8: no more bytes than needed, no surrogates, nothing beyond U+10FFFF."""
     while i < end:
         byte = _byte(data, i)
@@ -226,7 +226,7 @@ def _place(data: U8, at: I64, station: bool, places: Places) -> int:
     begin = at[AT_VALUE, F_STATION] if station else 0
     length = at[AT_END, F_STATION] - begin if station else 0
     mask = len(places.table) - 1
-    slot = _mixed(at[AT_HASH, F_LINE], at[AT_HASH, F_STATION] if station else 0) & mask
+    slot = mixed(at[AT_HASH, F_LINE], at[AT_HASH, F_STATION] if station else 0) & mask
     spans = places.spans
     while True:
         k = places.table[slot]
@@ -248,7 +248,7 @@ def numbered(data: U8, start: int, end: int, h: int, words: I64, table: I32, kno
     """The number of a word: `known` if it is a new one, -1 if it is not found soon."""
     mask = len(table) - 1
     slot = h & mask
-    for _ in range(_MOST_STEPS):
+    for _ in range(MOST_STEPS):
         k = int(np.int64(table[slot]))
         if k < 0:
             if known == words.shape[1]:
@@ -289,7 +289,7 @@ def enter_places(names: U8, spans: I64, table: I32) -> None:
     mask = len(table) - 1
     for k in range(spans.shape[1]):
         second = _text(names, spans[2, k])[1] if spans[2, k] >= 0 else 0
-        slot = _mixed(_text(names, spans[0, k])[1], second) & mask
+        slot = mixed(_text(names, spans[0, k])[1], second) & mask
         while table[slot] >= 0:
             slot = (slot + 1) & mask
         table[slot] = k
@@ -308,7 +308,7 @@ def _value(data: U8, i: int, at: I64, f: int) -> int:
     byte = _byte(data, i)
     if byte == _QUOTE:
         end, h, wide = _text(data, i + 1)
-        if _byte(data, end) != _QUOTE or (wide >= 0x80 and not _utf8(data, i + 1, end)):
+        if _byte(data, end) != _QUOTE or (wide >= 0x80 and not utf8(data, i + 1, end)):
             return NONE
         at[AT_KIND, f] = TEXT
         at[AT_VALUE, f] = i + 1
@@ -370,7 +370,7 @@ def _fields(data: U8, i: int, end: int, grammar: Grammar, at: I64) -> int:
         if _byte(data, i) != _QUOTE:
             return NONE  # also where the object is empty
         name_end, h, wide = _text(data, i + 1)
-        if _byte(data, name_end) != _QUOTE or (wide >= 0x80 and not _utf8(data, i + 1, name_end)):
+        if _byte(data, name_end) != _QUOTE or (wide >= 0x80 and not utf8(data, i + 1, name_end)):
             return NONE
         word = _find(data, i + 1, name_end, h, grammar.names, grammar.spans, grammar.table)
         f = grammar.field_of[word] if word >= 0 else NONE

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kernels import codes, scan
+from kernels import arrow, codes, payload, scan
 from kernels.messages import walk
 from tests.support_wire import PLANT, TS, events_of
 from twin.events.block import DTYPES, EventBlock, Rejected
@@ -273,5 +273,5 @@ def test_not_rfc3339(text: str) -> None:
 
 def test_a_warm_decoder_has_compiled_its_kernels() -> None:
     Decoder(PLANT).warm()
-    compiled: list[Any] = [scan.scan, scan.enter_words, scan.enter_places, walk]
+    compiled: list[Any] = [scan.scan, scan.enter_words, scan.enter_places, walk, arrow.read, payload.lay_out]
     assert all(kernel.signatures for kernel in compiled)

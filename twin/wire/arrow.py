@@ -1,7 +1,7 @@
 """Arrow IPC streams to columns: batches of one schema together, each dictionary entry looked at once."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from twin.events.declare import (
 )
 from twin.wire import explain
 from twin.wire.canonical import canonical_json
+from twin.wire.forms import UNIT_NS, Forms
 from twin.wire.framing import Frame, UnreadableError, check
 from twin.wire.lookup import I32, I64, Lookup, Words, by_pair
 from twin.wire.part import EVENT_BYTES, Part, Refusal
@@ -31,8 +32,7 @@ from twin.wire.rows import INVALID, Rows, finish
 Layout = dict[str, int]  # field -> column
 Texts = list[str | None]
 _SMALL: Final = 256
-_SMALL_BYTES: Final = 4 << 20
-_UNIT_NS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+SMALL_BYTES: Final = 4 << 20
 _MAX_LAYOUTS: Final = 1024
 _OPTIONS: Final = pa.ipc.IpcReadOptions(use_threads=False)
 
@@ -83,10 +83,11 @@ class Opened(NamedTuple):
 
 
 class ArrowReader:
-    """Opens records; remembers the layouts of the schemas it has seen."""
+    """Opens records; remembers the layouts of the schemas it has seen, and the forms of the records."""
 
-    def __init__(self) -> None:
+    def __init__(self, forms: Forms) -> None:
         self._layouts: dict[bytes, Layout] = {}
+        self._forms = forms
 
     def read(self, value: bytes) -> Opened:
         """Open one record. Raises `UnreadableError`."""
@@ -121,6 +122,8 @@ class ArrowReader:
             if unfolded > MAX_ARROW_DECODED_BYTES:
                 detail = f"over {MAX_ARROW_DECODED_BYTES} bytes with every text written out: send several records"
                 raise UnreadableError("too_large", detail)
+        if batches:
+            self._forms.learn(value, key, reader.schema)
         return Opened(key, found, batches, frame.decoded_bytes + unfolded)
 
 
@@ -129,7 +132,7 @@ def _unfolded_bytes(batch: pa.RecordBatch, columns: Layout, dictionary_bytes: in
     rows = batch.num_rows
     kinds = batch.schema.types
     views = [i for i in columns.values() if pa.types.is_string_view(getattr(kinds[i], "value_type", kinds[i]))]
-    if not views and rows * dictionary_bytes <= _SMALL_BYTES:  # no text is longer than all together
+    if not views and rows * dictionary_bytes <= SMALL_BYTES:  # no text is longer than all together
         return rows * dictionary_bytes
     total = 0
     for i in columns.values():
@@ -206,7 +209,7 @@ Chunks = Mapping[str, Sequence["pa.Array[Any]"]]
 def part(chunks: Chunks, record: I64, offsets: Sequence[int] | I64, lookup: Lookup, words: Words) -> Part:
     """Events of Arrow columns by field name. `record` gives each row's record, `offsets` each record's offset."""
     table = _Columns(chunks, len(record))
-    rows = _rows(table, record, lookup, words)
+    rows = rows_of(table, record, lookup, words)
     columns, ok = finish(rows, lookup, words)
     refused: list[Refusal] = []
     if not ok.all():
@@ -219,8 +222,24 @@ def part(chunks: Chunks, record: I64, offsets: Sequence[int] | I64, lookup: Look
     return Part(columns, record, refused).keep(ok)
 
 
+class Table(Protocol):
+    """Columns by field name."""
+
+    def integers(self, name: str) -> I64:
+        """The values; -1 where null, below where negative or, for a time, out of range."""
+
+    def places(self, lookup: Lookup) -> I64:
+        """The plant's number of each event's place, -1 where unknown."""
+
+    def mapped(self, name: str, codes: Mapping[str, int]) -> I32:
+        """The code of each text: -1 where null, below where it has none."""
+
+    def words(self, field: Field, words: Words) -> I32:
+        """The word of each text: -1 where null, below where the field does not allow it."""
+
+
 class _Columns:
-    """Columns by field name, each of all the batches together."""
+    """A table of Arrow's columns, each of all the batches together."""
 
     def __init__(self, chunks: Chunks, length: int) -> None:
         self._chunks = chunks
@@ -228,7 +247,6 @@ class _Columns:
         self._texts: dict[str, tuple[I32, Texts]] = {}
 
     def integers(self, name: str) -> I64:
-        """The values; -1 where null, below where negative or, for a time, out of range."""
         chunks = self._chunks.get(name)
         if not chunks:
             return np.full(self._length, NONE, np.int64)
@@ -240,7 +258,7 @@ class _Columns:
         valid = np.asarray(column.is_valid()) if column.null_count else None
         scale = 1
         if pa.types.is_timestamp(column.type):
-            scale = _UNIT_NS[column.type.unit]
+            scale = UNIT_NS[column.type.unit]
             column = column.view(pa.int64())
         raw = np.asarray(column if valid is None else column.fill_null(0))
         # An unsigned integer above int64 turns negative here: refused all the same.
@@ -250,6 +268,17 @@ class _Columns:
         if len(values) and values.min() < 0:
             values = np.where(values < 0, INVALID, values)
         return values if valid is None else np.where(valid, values, NONE)
+
+    def places(self, lookup: Lookup) -> I64:
+        line, lines = self.texts("line")
+        station, stations = self.texts("station")
+
+        def place(at_line: int, at_station: int) -> int:
+            if at_line < 0:
+                return NONE
+            return lookup.places.get((lines[at_line], stations[at_station] if at_station >= 0 else None), NONE)
+
+        return by_pair(line, station, place)
 
     def texts(self, name: str) -> tuple[I32, Texts]:
         """Indices into a list of texts, -1 (or a None in the list) where null."""
@@ -287,7 +316,6 @@ class _Columns:
         return place.take(codes), distinct.take(used).to_pylist()
 
     def mapped(self, name: str, codes: Mapping[str, int]) -> I32:
-        """The code of each text: -1 where null, below where it has none."""
         at, texts = self.texts(name)
         return _pick([NONE if text is None else codes.get(text, INVALID) for text in texts], at)
 
@@ -304,7 +332,7 @@ class _Columns:
                 continue
             column = pa.chunked_array(chunks)
             if name == "ts" and pa.types.is_timestamp(column.type):
-                scale = _UNIT_NS[column.type.unit]
+                scale = UNIT_NS[column.type.unit]
                 raw = pa.chunked_array([c.view(pa.int64()) for c in chunks]).take(rows).to_pylist()
                 listed[name] = [None if v is None else v * scale for v in raw]
             elif pa.types.is_dictionary(column.type) or pa.types.is_string_view(column.type):
@@ -336,20 +364,12 @@ def _codes(indices: "pa.Array[Any]") -> I32:
     return np.asarray(indices).astype(np.int32, copy=False)
 
 
-def _rows(table: _Columns, record: I64, lookup: Lookup, words: Words) -> Rows:
+def rows_of(table: Table, record: I64, lookup: Lookup, words: Words) -> Rows:
     types = table.mapped("type", TYPE_CODE)
-    line, lines = table.texts("line")
-    station, stations = table.texts("station")
-
-    def place(at_line: int, at_station: int) -> int:
-        if at_line < 0:
-            return NONE
-        return lookup.places.get((lines[at_line], stations[at_station] if at_station >= 0 else None), NONE)
-
     rows = Rows(
         record=record,
         type=types,
-        place=by_pair(line, station, place),
+        place=table.places(lookup),
         ts=table.integers("ts"),
         epoch=table.integers("epoch"),
         seq=table.integers("seq"),
@@ -358,15 +378,15 @@ def _rows(table: _Columns, record: I64, lookup: Lookup, words: Words) -> Rows:
         where = np.flatnonzero(types == code)
         if not len(where):
             continue
-        at = slice(None) if len(where) == len(record) else where
-        rows.payload[code] = (
-            None if len(where) == len(record) else where,
-            {f.name: _payload(table, f, words)[at] for f in PAYLOAD[code]},
-        )
+        fields = {f.name: _payload(table, f, words) for f in PAYLOAD[code]}
+        if len(where) == len(record):
+            rows.payload[code] = (None, fields)
+        else:
+            rows.payload[code] = (where, {name: values.take(where) for name, values in fields.items()})
     return rows
 
 
-def _payload(table: _Columns, field: Field, words: Words) -> npt.NDArray[Any]:
+def _payload(table: Table, field: Field, words: Words) -> npt.NDArray[Any]:
     match field.kind:
         case "integer":
             return table.integers(field.name)

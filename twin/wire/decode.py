@@ -15,11 +15,13 @@ from twin.events.declare import MAX_DECODED_BYTES, MAX_ORDERS_PER_RECORD
 from twin.plant.model import Plant
 from twin.wire.arrow import ArrowReader, ArrowRun, layout, part
 from twin.wire.encode import ROWS, is_encoded
+from twin.wire.forms import Forms
 from twin.wire.framing import CONTINUATION, UnreadableError
 from twin.wire.json import JsonRun
 from twin.wire.lookup import Lookup, Words
 from twin.wire.part import join
 from twin.wire.plain import PlainReader, nothing_plain
+from twin.wire.plain_arrow import PlainArrowReader, nothing_plain_arrow
 from twin.wire.stored import StoredReader
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
@@ -28,15 +30,20 @@ ARROW: Final = "application/vnd.apache.arrow.stream"
 class Decoder:
     """Decodes the records of one plant. It keeps no state that changes a result."""
 
-    def __init__(self, plant: Plant) -> None:
+    def __init__(self, plant: Plant, plain_arrow: bool = True) -> None:
+        """`plain_arrow`: whether Arrow records of forms that were read before take a shorter way, to the same end."""
+        forms = Forms()
         self._lookup = Lookup(plant)
-        self._reader = ArrowReader()
+        self._reader = ArrowReader(forms)
         self._plain = PlainReader(self._lookup)
         self._stored = StoredReader(self._lookup, ROWS)
+        self._plain_arrow = PlainArrowReader(forms) if plain_arrow else None
 
     def warm(self) -> None:
         """Compile what decoding needs: records of both kinds, refused at once."""
         self.decode((b"", CONTINUATION), (0, 1))
+        if self._plain_arrow:
+            self._plain_arrow.warm()
 
     def decode(
         self,
@@ -67,24 +74,30 @@ class Decoder:
         rest = plain.rest
         arrow = {i for i in rest if _is_arrow(values[i], encodings[i] if encodings is not None else None)}
         arrow_run = ArrowRun(self._lookup, words, self._reader, offsets)
+        known = nothing_plain_arrow()
+        if arrow and self._plain_arrow:
+            known = self._plain_arrow.read([i for i in rest if i in arrow], values, most_bytes)
         arrow_bytes = done = 0
         if arrow:
             for i in rest:
                 if arrow_bytes + json_run.decoded_bytes > most_bytes:
                     break
                 if i in arrow:
-                    arrow_bytes += arrow_run.add(i, values[i])
+                    arrow_bytes += known.sizes.get(i) or arrow_run.add(i, values[i])
                 else:
                     json_run.add((i,), values, offsets, sys.maxsize)
                 done += 1
         elif rest:
             done = json_run.add(rest, values, offsets, most_bytes)
         taken = plain.records
-        if arrow_bytes + json_run.decoded_bytes > most_bytes:
+        if done and arrow_bytes + json_run.decoded_bytes > most_bytes:
             # What is not plain may be many events: what follows the last of these does not fit any more.
             taken = rest[done - 1] + 1
-            plain = plain.before(taken)
-        parts = [*arrow_run.parts(), plain.part(values, offsets, self._lookup, words)]
+            plain, known = plain.before(taken), known.before(taken)
+        known_part, left = known.part(self._lookup, words)
+        for i in left:
+            arrow_run.add(i, values[i])
+        parts = [known_part, *arrow_run.parts(), plain.part(values, offsets, self._lookup, words)]
         if json_run.decoded_bytes:
             parts.append(json_run.part(values, offsets))
         return *_few_orders(*join(parts, offsets, words), values, offsets), taken

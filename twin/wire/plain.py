@@ -39,7 +39,7 @@ def _spans(spans: Sequence[tuple[int, ...]], rows: int) -> I64:
     return np.ascontiguousarray(np.array(spans, np.int64).reshape(-1, rows).T)
 
 
-def _table(entries: int) -> npt.NDArray[np.int32]:
+def hash_table(entries: int) -> npt.NDArray[np.int32]:
     """An empty hash table, at most half full with so many entries."""
     return np.full(1 << (2 * entries + 1).bit_length(), NONE, np.int32)
 
@@ -67,7 +67,7 @@ def _grammar() -> at.Grammar:
     grammar = at.Grammar(
         names=names,
         spans=_spans(spans, 2),
-        table=_table(len(words)),
+        table=hash_table(len(words)),
         field_of=np.array([_FIELDS.index(word) if word in WIRE else NONE for word in words], np.int64),
         choice=np.array(choice, np.int64),
         forms=forms,
@@ -83,7 +83,7 @@ def _places(lookup: Lookup) -> at.Places:
     span_of: dict[str | None, tuple[int, int]] = dict(zip(distinct, spans, strict=True))
     span_of[None] = (NONE, NONE)
     pairs = [(*span_of[line], *span_of[station]) for line, station in lookup.places]
-    places = at.Places(names, _spans(pairs, 4), _table(len(pairs)))
+    places = at.Places(names, _spans(pairs, 4), hash_table(len(pairs)))
     at.enter_places(*places)
     return places
 
@@ -161,7 +161,7 @@ class PlainReader:
             scratch,
             rows,
             words,
-            _table(words.shape[1]),
+            hash_table(words.shape[1]),
             rest,
         )
         spans = words[: at.WORD_HASH, :known].T.tolist()

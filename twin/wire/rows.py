@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import BUFFER, CORRECTION, COUNT, NONE, STATE
+from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, NONE, STATE
 from twin.events.block import DTYPES
 from twin.events.declare import NEEDS_STATION, PAYLOAD, YEAR_2200_NS
 from twin.wire.lookup import I32, I64, Lookup, Tables, Words
@@ -20,7 +20,7 @@ Fields = dict[str, npt.NDArray[Any]]
 Bools = npt.NDArray[np.bool_]
 
 INVALID = -2  # present on the wire, but not an allowed value
-_DEFAULTS = {name: NONE if name in ("x", "y", "z") else 0 for name in ("code", "a", "b", "c", "x", "y", "z")}
+DEFAULTS = {name: NONE if name in ("x", "y", "z") else 0 for name in ("code", "a", "b", "c", "x", "y", "z")}
 
 
 @dataclass(slots=True)
@@ -40,27 +40,34 @@ class Rows:
     payload: dict[int, tuple[I64 | None, Fields]] = field(default_factory=dict)
 
 
-def finish(rows: Rows, lookup: Lookup, words: Words) -> tuple[Columns, Bools]:
-    """The block's columns (without `offset`), and which rows are sound."""
+def heads(rows: Rows, lookup: Lookup) -> tuple[Columns, Bools]:
+    """The block's columns that every event has (without `offset`), and which of these are sound."""
     n = len(rows.ts)
-    station = lookup.station_of.take(rows.place)
-    line = lookup.line_of.take(rows.place)
     ok = np.ones(n, np.bool_)
     for values, least in ((rows.type, 0), (rows.place, 0), (rows.ts, 0), (rows.epoch, NONE), (rows.seq, NONE)):
         _at_least(values, least, ok)
     if n and rows.ts.max() >= YEAR_2200_NS:
         ok &= rows.ts < YEAR_2200_NS
     columns: Columns = {
-        "line": line,
-        "station": station,
+        "line": lookup.line_of.take(rows.place),
+        "station": lookup.station_of.take(rows.place),
         "type": rows.type.astype(np.int8),
         "ts": rows.ts,
         "epoch": np.maximum(rows.epoch, 0) if n and rows.epoch.min() < 0 else rows.epoch,
         "seq": rows.seq,
     }
+    return columns, ok
+
+
+def finish(rows: Rows, lookup: Lookup, words: Words) -> tuple[Columns, Bools]:
+    """The block's columns (without `offset`), and which rows are sound."""
+    n = len(rows.ts)
+    columns, ok = heads(rows, lookup)
+    line, station = columns["line"], columns["station"]
     for code, (where, fields) in rows.payload.items():
         at = slice(None) if where is None else where
-        filled, sound = _payload(code, fields, line[at], station[at], lookup, words)
+        filled, sound = _payload(code, fields, station[at])
+        sound &= named(code, filled, line[at], station[at], lookup, words)
         if not sound.all():
             ok[at] &= sound
         if where is None:
@@ -68,9 +75,9 @@ def finish(rows: Rows, lookup: Lookup, words: Words) -> tuple[Columns, Bools]:
             continue
         for name, values in filled.items():
             if name not in columns:
-                columns[name] = np.full(n, _DEFAULTS[name], DTYPES[name])
+                columns[name] = np.full(n, DEFAULTS[name], DTYPES[name])
             columns[name][at] = values
-    for name, default in _DEFAULTS.items():
+    for name, default in DEFAULTS.items():
         if name not in columns:
             columns[name] = np.full(n, default, DTYPES[name])
     return columns, ok
@@ -82,26 +89,16 @@ def _at_least(values: npt.NDArray[Any], least: int, ok: Bools) -> None:
         ok &= values >= least
 
 
-def _payload(
-    code: int, fields: Fields, line: I32, station: I32, lookup: Lookup, words: Words
-) -> tuple[dict[str, npt.NDArray[Any]], Bools]:
-    """The block columns of the events of one type, and which of them are sound."""
+def _payload(code: int, fields: Fields, station: I32) -> tuple[Columns, Bools]:
+    """The block columns of the events of one type, and which of them have what they need."""
     ok = np.ones(len(station), np.bool_)
     _at_least(station, 0 if NEEDS_STATION[code] else NONE, ok)
     for f in PAYLOAD[code]:
         _at_least(fields[f.name], 0 if f.required else NONE, ok)
-    filled: dict[str, npt.NDArray[Any]] = {}
-    if code == STATE:
-        filled["code"] = _named(lookup.states, station, fields["state"], words)
-        _at_least(filled["code"], 0, ok)
-    elif code == COUNT:
-        filled["code"], sound = _count_form(station, fields, lookup, words)
+    filled: Columns = {}
+    if code == COUNT:
+        filled["code"], sound = _count_form(fields)
         ok &= sound
-    elif code == BUFFER:
-        ok &= fields["level"] <= _named(lookup.buffer_max, line, fields["buffer"], words)
-    elif code == CORRECTION:
-        ok &= (fields["state"] < 0) | (_named(lookup.states, station, fields["state"], words) >= 0)
-        ok &= np.any([fields[name] >= 0 for name in ("reason", "state", "good", "scrap", "rework")], axis=0)
     for f in PAYLOAD[code]:
         assert f.column is not None
         values = fields[f.name]
@@ -116,17 +113,33 @@ def _payload(
     return filled, ok
 
 
+def named(code: int, filled: Columns, line: I32, station: I32, lookup: Lookup, words: Words) -> Bools:
+    """Whether what the events of one type name is there, and allows their values. Fills in the code of a state."""
+    if code == STATE:
+        filled["code"] = _named(lookup.states, station, filled["x"], words)
+        ok: Bools = filled["code"] >= 0
+        return ok
+    ok = np.ones(len(station), np.bool_)
+    if code == COUNT:
+        counter = filled["code"] == COUNTER
+        if counter.any():
+            most = _named(lookup.counter_max, station, filled["x"], words)
+            ok = ~counter | ((filled["a"] >= 0) & (filled["a"] <= most))
+    elif code == BUFFER:
+        ok = filled["a"] <= _named(lookup.buffer_max, line, filled["x"], words)
+    elif code == CORRECTION:
+        ok = (filled["z"] < 0) | (_named(lookup.states, station, filled["z"], words) >= 0)
+        ok &= np.any([filled[name] >= 0 for name in ("y", "z", "a", "b", "c")], axis=0)
+    return ok
+
+
 def _named(tables: Tables, owner: I32, word: npt.NDArray[Any], words: Words) -> I64:
     """`tables[owner][word]`, -1 where there is none."""
     return tables.find(owner, np.maximum(word, NONE), words.texts)
 
 
-def _count_form(station: I32, fields: Fields, lookup: Lookup, words: Words) -> tuple[npt.NDArray[Any], Bools]:
+def _count_form(fields: Fields) -> tuple[npt.NDArray[Any], Bools]:
     """PARTS or COUNTER (their codes are 0 and 1), and whether the event is exactly one of the two."""
     parts = (fields["good"] != NONE) | (fields["scrap"] != NONE) | (fields["rework"] != NONE)
     counter = (fields["counter"] != NONE) | (fields["value"] != NONE)
-    ok = parts ^ counter
-    if counter.any():
-        most = _named(lookup.counter_max, station, fields["counter"], words)
-        ok &= ~counter | ((fields["value"] >= 0) & (fields["value"] <= most))
-    return counter.astype(np.int32), ok
+    return counter.astype(np.int32), parts ^ counter
