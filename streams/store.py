@@ -174,6 +174,8 @@ class PartitionStore:
         state.partitions = assigned.partitions
         if not state.manifests:
             discard_staged(self._audit, tp.partition, state.first)
+        # Here too, not only behind a checkpoint: at the end of a log none follows.
+        self.snapshots.remove_temporary(tp.partition, state.first)
         return state
 
     def _named(self, where: str, tp: TP, assigned: Assigned) -> Snapshot | None:
