@@ -21,6 +21,8 @@ from twin.audit.writer import Manifest
 log = logging.getLogger(__name__)
 
 MOST_FENCED: Final = 6
+# One computes while another waits for its disk. More take the processor from the fold, and memory each.
+_STAGED_AT_ONCE: Final = 2
 
 
 class FencedError(RuntimeError):
@@ -58,7 +60,7 @@ class Checkpointer:
         self._outputs = outputs
         self._commit_limit_s = commit_limit_s
         self._lock = asyncio.Lock()
-        self._staging = asyncio.Lock()
+        self._staging = asyncio.Semaphore(_STAGED_AT_ONCE)
         self._fenced_in_a_row = 0
 
     async def install(
@@ -135,7 +137,6 @@ class Checkpointer:
             return self._count(outcome)
 
     async def _stage(self, cut: Cut) -> tuple[Manifest, str]:
-        """One after the other: four side by side took the processor from the fold, and four times the memory."""
         async with self._staging:
             return await asyncio.to_thread(self._store.stage, cut)
 

@@ -370,8 +370,6 @@ class PartitionStore:
         next_offset, identity = committed
         self.snapshots.collect(state.tp.partition, identity, self._keep)
         discard_staged(self._audit, state.tp.partition, next_offset)
-        # Arrow keeps what it has freed: after a backlog a worker would hold its memory for good.
-        pa.default_memory_pool().release_unused()
 
 
 def check_partitions(where: str, before: int, now: int) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import msgspec
+import pyarrow as pa
 from aiokafka import codec
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
@@ -40,6 +41,7 @@ from twin.replay import code_version
 log = logging.getLogger(__name__)
 
 _WATCH_INTERVAL_S: Final = 1.0
+_HELD_BACK_S: Final = 0.005
 _LAST_VIEWS_LIMIT_S: Final = 1.0
 _VIEW_FAILURE_PAUSE_S: Final = 60.0
 
@@ -126,6 +128,7 @@ class TwinWorker:
         self._due = asyncio.Event()
         self._reseeking: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
         self._views: dict[str, bytes] = {}
         self._view_failure_said_s = -_VIEW_FAILURE_PAUSE_S
         self._notes: dict[TP, tuple[PartitionState, Notes]] = {}
@@ -226,10 +229,13 @@ class TwinWorker:
 
     async def _hold_back(self) -> None:
         """Wait while the disk or the broker is slower than the fold; what they have not taken yet is in memory."""
-        waiting_bytes = self.checkpoints.waiting_bytes
-        if waiting_bytes >= 2 * self.settings.checkpoint_bytes:
-            await self.checkpoint()
-        elif waiting_bytes >= self.settings.checkpoint_bytes:
+        limit_bytes = self.settings.checkpoint_bytes
+        if self.checkpoints.waiting_bytes >= 2 * limit_bytes:
+            # Until the rows are handed over, behind the checkpoint that runs; while they are written the fold goes on.
+            self._writing = asyncio.create_task(self.checkpoint())
+            while not self._writing.done() and self.checkpoints.waiting_bytes >= 2 * limit_bytes:
+                await asyncio.sleep(_HELD_BACK_S)
+        elif self.checkpoints.waiting_bytes >= limit_bytes:
             self._due.set()
         await self._publisher.room()
         # A stream with messages in it never waits by itself; health, views and the timer want their turn.
@@ -315,11 +321,18 @@ class TwinWorker:
 
     async def checkpoint_now_and_then(self) -> None:
         while not self.app.should_stop:
-            with contextlib.suppress(TimeoutError):
+            try:
                 await asyncio.wait_for(self._due.wait(), self.settings.checkpoint_interval_s)
+                calm = False
+            except TimeoutError:
+                calm = True
             self._due.clear()
             if not self.app.rebalancing:
                 await self.checkpoint()
+            if calm:
+                # After a backlog a worker would hold its memory for good. In the midst of one it would only be fetched
+                # again, page by page, and every thread that takes memory waits meanwhile.
+                await asyncio.to_thread(pa.default_memory_pool().release_unused)
 
     async def send_views(self) -> None:
         """The provisional view of each line that has changed. The only use of the wall clock; never audited."""
