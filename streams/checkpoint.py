@@ -56,6 +56,7 @@ class Checkpointer:
         self.states: dict[TP, PartitionState] = {}
         self.token: Token | None = None
         self.commits = dict.fromkeys(Committed, 0)
+        self.handed_over = asyncio.Event()  # set when the rows that waited are a checkpoint's
         self._store = store
         self._outputs = outputs
         self._commit_limit_s = commit_limit_s
@@ -113,6 +114,7 @@ class Checkpointer:
         async with self._lock:  # of the timer, of a revocation, of the stop: one after the other
             token = self.token
             cuts = [cut for state in self.states.values() if (cut := state.cut()) is not None]
+            self.handed_over.set()
             todo = [state for state in self.states.values() if state.saved != state.committed]
             todo += [cut.state for cut in cuts if cut.state not in todo]
             if not todo or token is None:

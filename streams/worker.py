@@ -41,7 +41,6 @@ from twin.replay import code_version
 log = logging.getLogger(__name__)
 
 _WATCH_INTERVAL_S: Final = 1.0
-_HELD_BACK_S: Final = 0.005
 _LAST_VIEWS_LIMIT_S: Final = 1.0
 _VIEW_FAILURE_PAUSE_S: Final = 60.0
 
@@ -232,9 +231,11 @@ class TwinWorker:
         limit_bytes = self.settings.checkpoint_bytes
         if self.checkpoints.waiting_bytes >= 2 * limit_bytes:
             # Until the rows are handed over, behind the checkpoint that runs; while they are written the fold goes on.
+            self.checkpoints.handed_over.clear()
             self._writing = asyncio.create_task(self.checkpoint())
-            while not self._writing.done() and self.checkpoints.waiting_bytes >= 2 * limit_bytes:
-                await asyncio.sleep(_HELD_BACK_S)
+            handed_over = asyncio.create_task(self.checkpoints.handed_over.wait())
+            await asyncio.wait((self._writing, handed_over), return_when=asyncio.FIRST_COMPLETED)
+            handed_over.cancel()
         elif self.checkpoints.waiting_bytes >= limit_bytes:
             self._due.set()
         await self._publisher.room()
