@@ -6,6 +6,7 @@ Usage: faust_agent.py BOOTSTRAP TOPIC EVENTS FORM, where FORM is codec (Faust's 
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ app = faust.App(
     f"stock-{os.getpid()}",
     broker=f"kafka://{BOOTSTRAP}",
     store="memory://",
+    datadir=tempfile.mkdtemp(prefix="stock-"),  # otherwise a folder in the current one for each run
     web_enabled=False,
     topic_disable_leader=True,
     consumer_auto_offset_reset="earliest",
