@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import arrow, payload
@@ -109,6 +109,7 @@ def test_sound_records_are_read_by_the_kernel(table: pa.Table) -> None:
     agree([value, value])
 
 
+@settings(max_examples=50)
 @given(st.lists(LINE, min_size=1, max_size=6))
 def test_records_as_they_are_sent(groups: list[list[dict[str, Any]]]) -> None:
     values = [arrow_record(block_of(group), PLANT) for group in groups]
@@ -117,6 +118,7 @@ def test_records_as_they_are_sent(groups: list[list[dict[str, Any]]]) -> None:
     assert read_by_kernel(values) == set(range(len(values)))
 
 
+@settings(max_examples=50)
 @given(plain_tables(), st.sets(st.sampled_from(sorted(WIRE)), max_size=4), CHANCE)
 def test_odd_values_are_refused_alike(table: pa.Table, names: set[str], chance: random.Random) -> None:
     table = table.slice(0, 30)
@@ -130,6 +132,7 @@ def test_odd_values_are_refused_alike(table: pa.Table, names: set[str], chance: 
         agree(values)
 
 
+@settings(max_examples=50)
 @given(plain_tables(), CHANCE)
 def test_damaged_records_are_refused_alike(table: pa.Table, chance: random.Random) -> None:
     value = stream(table.slice(0, 100).combine_chunks())
@@ -159,6 +162,7 @@ def test_every_byte_of_a_record_may_be_damaged() -> None:
         agree([value[:at] + value[at + 8 :]])
 
 
+@settings(max_examples=50)
 @given(st.lists(LINE | st.just([]), max_size=6), st.integers(1, 40_000), st.data())
 def test_mixed_runs(groups: list[list[dict[str, Any]]], most_bytes: int, data: st.DataObject) -> None:
     chance = data.draw(CHANCE)
