@@ -18,10 +18,9 @@ from kernels.codes import ORDER
 from streams.security import check_access, connection
 from streams.settings import Settings
 from streams.topics import EVENTS
-from twin.events.block import EventBlock, Rejected
+from twin.events.block import EventBlock, Rejected, pick
 from twin.events.declare import MAX_ORDERS_PER_RECORD
 from twin.plant.model import Plant
-from twin.sources.blocks import take
 from twin.sources.source import Batch
 from twin.wire.encode import arrow_record, json_records
 
@@ -154,7 +153,7 @@ def by_line(block: EventBlock, most: int) -> Iterator[tuple[int, EventBlock]]:
         orders = np.count_nonzero(block.type[index] == ORDER)
         step = most if orders <= MAX_ORDERS_PER_RECORD else min(most, MAX_ORDERS_PER_RECORD)
         for start in range(0, len(index), step):
-            yield line, take(block, index[start : start + step])
+            yield line, pick(block, index[start : start + step])
 
 
 class Pace:
@@ -184,7 +183,7 @@ async def send_paced(feeder: Feeder, block: EventBlock, pace: Pace) -> None:
     while position < len(block):
         ready = int(np.searchsorted(due_s, clock(), "right"))
         if ready > position:
-            await feeder.send(take(block, slice(position, ready)))
+            await feeder.send(pick(block, slice(position, ready)))
             await feeder.flush()
             position = ready
         else:

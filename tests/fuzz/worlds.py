@@ -10,11 +10,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from twin.events.block import EventBlock
+from twin.events.block import EventBlock, pick
 from twin.plant import load, loads
 from twin.plant.model import Plant
 from twin.sources import open_logs
-from twin.sources.blocks import take
 from twin.wire.encode import arrow_record, json_records
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
@@ -106,10 +105,10 @@ def _records(block: EventBlock, plant: Plant, chance: random.Random) -> Iterator
     at = 0
     while at < len(block):
         size = chance.choice(_CHUNKS)
-        piece = take(block, slice(at, at + size))
+        piece = pick(block, slice(at, at + size))
         at += size
         for line in np.unique(piece.line).tolist():
-            mine = take(piece, np.flatnonzero(piece.line == line))
+            mine = pick(piece, np.flatnonzero(piece.line == line))
             if chance.random() < 0.4:
                 yield arrow_record(mine, plant)
             elif chance.random() < 0.5 and len(mine) > 1:

@@ -16,10 +16,10 @@ from streams.topics import ensure
 from tests import support_generated
 from tests.support_streams import Worker, own_settings, settled, wait_for, workers
 from twin.audit.digest import SetDigest, digest
+from twin.events.block import pick
 from twin.plant import load
 from twin.replay import replay
 from twin.sources import open_logs
-from twin.sources.blocks import take
 from twin.sources.source import Batch
 
 pytestmark = pytest.mark.kafka
@@ -39,7 +39,7 @@ class Case:
         pieces: list[Batch] = []
         for block, refused in open_logs(self.logs, load(self.plant)):
             cuts = range(0, len(block), 1000)
-            pieces += [(take(block, slice(at, at + 1000)), [] if at else refused) for at in cuts]
+            pieces += [(pick(block, slice(at, at + 1000)), [] if at else refused) for at in cuts]
         return pieces[: len(pieces) // 2], pieces[len(pieces) // 2 :]
 
 

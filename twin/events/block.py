@@ -66,14 +66,9 @@ DTYPES: dict[str, np.dtype[np.generic]] = {
 }
 
 
-def pick(block: EventBlock, rows: I64) -> EventBlock:
-    """The events at these places, in their order."""
+def pick(block: EventBlock, rows: I64 | slice) -> EventBlock:
+    """The events at these places, in the order given; of a slice, not copied. The dictionary is kept as it is."""
     return replace(block, **{name: getattr(block, name)[rows] for name in INTEGER_COLUMNS})
-
-
-def part(block: EventBlock, begin: int, end: int) -> EventBlock:
-    """The events from `begin` up to `end`, not copied."""
-    return replace(block, **{name: getattr(block, name)[begin:end] for name in INTEGER_COLUMNS})
 
 
 @dataclass(frozen=True, slots=True)

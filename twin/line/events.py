@@ -9,7 +9,7 @@ from kernels import codes
 from kernels import layout as at
 from kernels.cells import tally
 from kernels.order import count_due, fill_rows, note, sort_line, sort_lines, take_due
-from twin.events.block import I32, I64, EventBlock, part
+from twin.events.block import I32, I64, EventBlock, pick
 from twin.line.texts import Texts, by_owner
 from twin.plant.model import Plant
 
@@ -70,7 +70,7 @@ class Named:
 
     def rows(self, begin: int, end: int, arrival: int) -> I64:
         """int64 (events, N_E) of the events from `begin` up to `end`; `arrival` is the number of the first."""
-        of = part(self.block, begin, end)
+        of = pick(self.block, slice(begin, end))
         rows = np.empty((end - begin, at.N_E), np.int64)
         fill_rows(
             rows,

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from kernels import layout as at
 from kernels.codes import HEARTBEAT
-from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock, part
+from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock, pick
 from twin.line import snapshot as snap
 from twin.line.admission import Admission, Admitted
 from twin.line.compact import compacted
@@ -87,7 +87,7 @@ class PartitionTwin:
         """What of all events is due after these, in the order of folding; and what became of these."""
         new = named.rows(begin, end, self._arrival)
         self._arrival += end - begin
-        admitted = self._admission.admit(new, part(named.block, begin, end))
+        admitted = self._admission.admit(new, pick(named.block, slice(begin, end)))
         self._waiting.add(admitted.rows, admitted.admitted)
         events = self._waiting.take_due(self.engine.watermarks)
         results.events += len(events)

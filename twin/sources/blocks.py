@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from twin.events.block import DTYPES, I64, INTEGER_COLUMNS, EventBlock
+from twin.events.block import DTYPES, I64, INTEGER_COLUMNS, EventBlock, pick
 
 WORD_COLUMNS = ("x", "y", "z")
 # What a column holds where an event has nothing to say (twin.events.block).
@@ -32,12 +32,6 @@ class Words:
 
 def empty() -> EventBlock:
     return EventBlock(**{name: np.empty(0, dtype) for name, dtype in DTYPES.items()})  # type: ignore[arg-type] # by column name
-
-
-def take(block: EventBlock, rows: I64 | slice) -> EventBlock:
-    """Some rows, in the order given; the dictionary is kept as it is."""
-    columns = {name: getattr(block, name)[rows] for name in INTEGER_COLUMNS}
-    return EventBlock(**columns, words=block.words)
 
 
 def join(blocks: Sequence[EventBlock]) -> EventBlock:
@@ -74,7 +68,7 @@ def slices(block: EventBlock | None, size: int) -> list[EventBlock]:
         return []
     if len(block) <= size:
         return [block] if len(block) else []
-    return [compact(take(block, slice(i, i + size))) for i in range(0, len(block), size)]
+    return [compact(pick(block, slice(i, i + size))) for i in range(0, len(block), size)]
 
 
 def by_pair(left: I64, right: I64, get: Callable[[int, int], int]) -> I64:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock
-from twin.sources.blocks import ABSENT, compact, join, take
+from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock, pick
+from twin.sources.blocks import ABSENT, compact, join
 
 I64 = npt.NDArray[np.int64]
 Index = npt.NDArray[np.intp]
@@ -28,7 +28,7 @@ class Draft:
     block: EventBlock
 
     def rows(self, index: Index) -> "Draft":
-        return Draft(self.at[index], self.between[index], self.rank[index], take(self.block, index.astype(np.int64)))
+        return Draft(self.at[index], self.between[index], self.rank[index], pick(self.block, index.astype(np.int64)))
 
 
 def draft(words: Sequence[str], at: I64, ts: I64, line: npt.ArrayLike, rank: int, **columns: npt.ArrayLike) -> Draft:

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.codes import HEARTBEAT
-from twin.events.block import EventBlock, Rejected
+from twin.events.block import EventBlock, Rejected, pick
 from twin.plant.model import Line, Plant
-from twin.sources.blocks import compact, empty, join, take
+from twin.sources.blocks import compact, empty, join
 from twin.sources.drafts import draft
 from twin.sources.source import BLOCK_EVENTS, Batch, Source
 from twin.sources.summary import Summary, merged
@@ -64,7 +64,7 @@ class Logs:
             refused = [_at(one, offset) for one in refused]
             offset += len(block)
             for i in range(0, max(len(block), 1), BLOCK_EVENTS):
-                part = block if len(block) <= BLOCK_EVENTS else compact(take(block, slice(i, i + BLOCK_EVENTS)))
+                part = block if len(block) <= BLOCK_EVENTS else compact(pick(block, slice(i, i + BLOCK_EVENTS)))
                 yield part, refused
                 refused = []
         block = self._end()
@@ -225,8 +225,8 @@ class Track:
     def take(self, horizon: int | None) -> tuple[EventBlock, I64]:
         """The events before `horizon` (None: all), and their keys."""
         cut = len(self._keys) if horizon is None else int(np.searchsorted(self._keys, horizon))
-        block, keys = take(self._block, slice(0, cut)), self._keys[:cut]
-        self._block, self._keys = take(self._block, slice(cut, None)), self._keys[cut:]
+        block, keys = pick(self._block, slice(0, cut)), self._keys[:cut]
+        self._block, self._keys = pick(self._block, slice(cut, None)), self._keys[cut:]
         return block, keys
 
     def take_refused(self) -> list[Rejected]:
@@ -244,7 +244,7 @@ def _woven(parts: Sequence[tuple[EventBlock, I64]]) -> tuple[EventBlock, I64]:
     filled = [block for block, _ in parts if len(block)]
     if not filled:
         return empty(), own
-    return compact(take(join(filled), order)), own[order]
+    return compact(pick(join(filled), order)), own[order]
 
 
 def _at(one: Rejected, offset: int) -> Rejected:
