@@ -228,15 +228,15 @@ class TwinWorker:
 
     async def _hold_back(self) -> None:
         """Wait while the disk or the broker is slower than the fold; what they have not taken yet is in memory."""
-        limit_bytes = self.settings.checkpoint_bytes
-        if self.checkpoints.waiting_bytes >= 2 * limit_bytes:
+        limit_bytes, waiting_bytes = self.settings.checkpoint_bytes, self.checkpoints.waiting_bytes
+        if waiting_bytes >= 2 * limit_bytes:
             # Until the rows are handed over, behind the checkpoint that runs; while they are written the fold goes on.
             self.checkpoints.handed_over.clear()
             self._writing = asyncio.create_task(self.checkpoint())
             handed_over = asyncio.create_task(self.checkpoints.handed_over.wait())
             await asyncio.wait((self._writing, handed_over), return_when=asyncio.FIRST_COMPLETED)
             handed_over.cancel()
-        elif self.checkpoints.waiting_bytes >= limit_bytes:
+        elif waiting_bytes >= limit_bytes:
             self._due.set()
         await self._publisher.room()
         # A stream with messages in it never waits by itself; health, views and the timer want their turn.

@@ -92,10 +92,9 @@ def fuzz(seconds: float, seed: int, folder: Path) -> Report:
 
 def _compile() -> None:
     """Before the clock starts: on a fresh machine it takes longer than a short share of the fuzzing."""
-    world = worlds()[0]
-    decoder = Decoder(world.plant)
-    decoder.warm()
-    PartitionTwin(world.plant, 0).fold(decoder.decode(world.records, range(len(world.records)))[0])
+    plant = worlds()[0].plant
+    Decoder(plant).warm()
+    PartitionTwin(plant, 0).view()
 
 
 def _watch_memory(report: Report, warm: bool) -> None:

@@ -420,27 +420,27 @@ def test_origin_columns() -> None:
     assert with_origin(alerts, "t", 2, 9).column("source_offset").to_pylist() == [9] * 3
 
 
-def test_dictionaries_of_different_blocks_meet_in_one_file(tmp_path: Path) -> None:
-    made = rows("states", 60, seed=8)
-    audit = writer(tmp_path)
+def in_pieces(root: Path, set_name: str) -> None:
+    """Publish sixty rows that came in tables of seven, and find them all."""
+    made = rows(set_name, 60, seed=8)
+    audit = writer(root)
     for start in range(0, 60, 7):
-        audit.add("states", table("states", made[start : start + 7]))
-    audit.publish(audit.stage(0, 30))
-    assert digest.digest(tmp_path)["states"] == digest.digest_tables("states", [table("states", made)])
+        audit.add(set_name, table(set_name, made[start : start + 7]))
+    audit.publish(audit.stage(0, 60))
+    assert digest.digest(root)[set_name] == digest.digest_tables(set_name, [table(set_name, made)])
+
+
+def test_dictionaries_of_different_blocks_meet_in_one_file(tmp_path: Path) -> None:
+    in_pieces(tmp_path, "states")
 
 
 def test_events_of_different_blocks_meet_in_one_row_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows in order of arrival get one dictionary per row group, whatever the pieces they came in had."""
     monkeypatch.setattr("twin.audit.writer.ROW_GROUP_ROWS", 25)
-    made = rows("events", 60, seed=8)
-    audit = writer(tmp_path)
-    for start in range(0, 60, 7):
-        audit.add("events", table("events", made[start : start + 7]))
-    audit.publish(audit.stage(0, 60))
-    assert digest.digest(tmp_path)["events"] == digest.digest_tables("events", [table("events", made)])
+    in_pieces(tmp_path, "events")
     for file in layout.published(tmp_path, "events"):
         metadata = pq.read_metadata(file.path)
-        line = table("events", made).schema.get_field_index("line")
+        line = SETS["events"].get_field_index("line")
         for group in range(metadata.num_row_groups):
             # A second dictionary would have ended the first one: what follows would be plain.
             assert metadata.row_group(group).column(line).encodings == ("PLAIN", "RLE", "RLE_DICTIONARY")

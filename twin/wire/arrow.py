@@ -1,7 +1,7 @@
 """Arrow IPC streams to columns: batches of one schema together, each dictionary entry looked at once."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -209,7 +209,7 @@ Chunks = Mapping[str, Sequence["pa.Array[Any]"]]
 def part(chunks: Chunks, record: I64, offsets: Sequence[int] | I64, lookup: Lookup, words: Words) -> Part:
     """Events of Arrow columns by field name. `record` gives each row's record, `offsets` each record's offset."""
     table = _Columns(chunks, len(record))
-    rows = rows_of(table, record, lookup, words)
+    rows = _rows(table, record, lookup, words)
     columns, ok = finish(rows, lookup, words)
     refused: list[Refusal] = []
     if not ok.all():
@@ -222,24 +222,8 @@ def part(chunks: Chunks, record: I64, offsets: Sequence[int] | I64, lookup: Look
     return Part(columns, record, refused).keep(ok)
 
 
-class Table(Protocol):
-    """Columns by field name."""
-
-    def integers(self, name: str) -> I64:
-        """The values; -1 where null, below where negative or, for a time, out of range."""
-
-    def places(self, lookup: Lookup) -> I64:
-        """The plant's number of each event's place, -1 where unknown."""
-
-    def mapped(self, name: str, codes: Mapping[str, int]) -> I32:
-        """The code of each text: -1 where null, below where it has none."""
-
-    def words(self, field: Field, words: Words) -> I32:
-        """The word of each text: -1 where null, below where the field does not allow it."""
-
-
 class _Columns:
-    """A table of Arrow's columns, each of all the batches together."""
+    """Columns by field name, each of all the batches together."""
 
     def __init__(self, chunks: Chunks, length: int) -> None:
         self._chunks = chunks
@@ -247,6 +231,7 @@ class _Columns:
         self._texts: dict[str, tuple[I32, Texts]] = {}
 
     def integers(self, name: str) -> I64:
+        """The values; -1 where null, below where negative or, for a time, out of range."""
         chunks = self._chunks.get(name)
         if not chunks:
             return np.full(self._length, NONE, np.int64)
@@ -270,6 +255,7 @@ class _Columns:
         return values if valid is None else np.where(valid, values, NONE)
 
     def places(self, lookup: Lookup) -> I64:
+        """The plant's number of each event's place, -1 where unknown."""
         line, lines = self.texts("line")
         station, stations = self.texts("station")
 
@@ -316,10 +302,12 @@ class _Columns:
         return place.take(codes), distinct.take(used).to_pylist()
 
     def mapped(self, name: str, codes: Mapping[str, int]) -> I32:
+        """The code of each text: -1 where null, below where it has none."""
         at, texts = self.texts(name)
         return _pick([NONE if text is None else codes.get(text, INVALID) for text in texts], at)
 
     def words(self, field: Field, words: Words) -> I32:
+        """The word of each text: -1 where null, below where the field does not allow it."""
         at, texts = self.texts(field.name)
         least, most = field.minimum, field.maximum
         return _pick([words[t] if t is None or least <= len(t) <= most else INVALID for t in texts], at)
@@ -364,7 +352,7 @@ def _codes(indices: "pa.Array[Any]") -> I32:
     return np.asarray(indices).astype(np.int32, copy=False)
 
 
-def rows_of(table: Table, record: I64, lookup: Lookup, words: Words) -> Rows:
+def _rows(table: _Columns, record: I64, lookup: Lookup, words: Words) -> Rows:
     types = table.mapped("type", TYPE_CODE)
     rows = Rows(
         record=record,
@@ -386,7 +374,7 @@ def rows_of(table: Table, record: I64, lookup: Lookup, words: Words) -> Rows:
     return rows
 
 
-def _payload(table: Table, field: Field, words: Words) -> npt.NDArray[Any]:
+def _payload(table: _Columns, field: Field, words: Words) -> npt.NDArray[Any]:
     match field.kind:
         case "integer":
             return table.integers(field.name)

@@ -249,16 +249,14 @@ def _arrays(forms: Sequence[Form], following: Sequence[int]) -> at.Forms:
 class Sizes(NamedTuple):
     """What each form has."""
 
-    fields: I64  # as bits
     row_bytes: I64  # in the buffers, at least
     texts: I64  # in each row, beside those of dictionaries
 
 
 def _sizes(forms: Sequence[Form]) -> Sizes:
-    fields = [sum(1 << column[at.COLUMN_FIELD] for column in form.columns) for form in forms]
     row_bytes = [sum(column[at.COLUMN_WIDTH] for column in form.columns) for form in forms]
     texts = [sum(column[at.COLUMN_KIND] == at.TEXT for column in form.columns) for form in forms]
-    return Sizes(*(np.array(values, np.int64) for values in (fields, row_bytes, texts)))
+    return Sizes(*(np.array(values, np.int64) for values in (row_bytes, texts)))
 
 
 class Forms:

@@ -196,7 +196,7 @@ class PlainArrowReader:
         most_rows = min(int(rows.sum()), max(most_bytes, 0) // EVENT_BYTES + MAX_EVENTS_PER_RECORD)
         most_words = _MOST_WORDS + int((rows * known.texts[form_of]).sum())
         most_places = min(most_rows, _MOST_PLACES)
-        row_of = _row_of(int(np.bitwise_or.reduce(known.fields[form_of], initial=0)))
+        row_of = _row_of(int(np.bitwise_or.reduce(self._forms.arrays.forms[form_of, at.FORM_FIELDS], initial=0)))
         columns = np.empty((int(row_of.max()) + 1, most_rows), np.int64)
         record, place = np.empty(most_rows, np.int64), np.empty(most_rows, np.int64)
         words = np.empty((at.N_NAMED, most_words), np.int64)
