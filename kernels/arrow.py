@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from kernels.codes import INVALID, NONE
 from kernels.jit import bare, hot
 from kernels.scan import F_LINE, F_STATION, MOST_STEPS, N_WORD, WORD_END, WORD_START, mixed, numbered, utf8
 
@@ -44,8 +45,6 @@ N_NAMED = N_WORD + 1
 PLACE_LINE, PLACE_STATION = range(2)
 N_PLACE = 2
 
-NONE = -1
-INVALID = -2  # there, but not a value
 _UNSEEN = -3
 _END_OF_STREAM = 0xFFFFFFFF
 

@@ -67,3 +67,4 @@ PARTS: Final = 0  # count: parts since the last count
 COUNTER: Final = 1  # count: value of a running counter
 
 NONE: Final = -1
+INVALID: Final = -2  # there, but not an allowed value

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from kernels.codes import INVALID, NONE
 from kernels.jit import bare, hot
 
 I64 = npt.NDArray[np.int64]
@@ -22,8 +23,6 @@ FIELD_ROW, FIELD_MEANING, FIELD_REQUIRED, FIELD_COLUMN, FIELD_ABSENT, FIELD_FORM
 N_FIELD = 6
 COLUMNS = ("a", "b", "c", "code", "x", "y", "z")
 CODE = 3  # the first of the narrow ones
-
-NONE = -1
 
 
 class Types(NamedTuple):
@@ -40,7 +39,7 @@ def _field(field: I64, i: int, rows: I64, meaning: I32) -> int:
     value = rows[field[FIELD_ROW], i] if field[FIELD_ROW] >= 0 else NONE
     if field[FIELD_MEANING] >= 0:
         value = np.int64(meaning[field[FIELD_MEANING], value])
-    return NONE - 1 if value < 0 and field[FIELD_REQUIRED] else value
+    return INVALID if value < 0 and field[FIELD_REQUIRED] else value
 
 
 @hot

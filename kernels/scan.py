@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from kernels.codes import NONE
 from kernels.jit import bare, hot
 
 U8 = npt.NDArray[np.uint8]
@@ -34,7 +35,6 @@ N_WORD = 3
 AT_KIND, AT_VALUE, AT_END, AT_HASH = range(4)
 N_AT = 4
 
-NONE = -1
 _QUOTE, _MINUS, _DOT, _ZERO, _COLON, _COMMA, _OPEN, _CLOSE = 34, 45, 46, 48, 58, 44, 123, 125
 _MIX = -7046029254386353131  # 2^64 over the golden ratio, as int64
 _MOST_TENTH, _MOST_DIGIT = (2**63 - 1) // 10, (2**63 - 1) % 10

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kernels.codes import NONE
+from kernels.codes import INVALID, NONE
 from twin.events.block import Rejected
 from twin.events.declare import (
     EVENTS,
@@ -27,7 +27,7 @@ from twin.wire.forms import UNIT_NS, Forms
 from twin.wire.framing import Frame, UnreadableError, check
 from twin.wire.lookup import I32, I64, Lookup, Words, by_pair
 from twin.wire.part import EVENT_BYTES, Part, Refusal
-from twin.wire.rows import INVALID, Rows, finish
+from twin.wire.rows import Rows, finish
 
 Layout = dict[str, int]  # field -> column
 Texts = list[str | None]

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import NONE
+from kernels.codes import INVALID, NONE
 from twin.events.block import Rejected
 from twin.events.declare import (
     EVENTS,
@@ -23,7 +23,7 @@ from twin.events.declare import (
 from twin.wire import explain
 from twin.wire.lookup import I64, Lookup, Words
 from twin.wire.part import EVENT_BYTES, Part, Refusal
-from twin.wire.rows import INVALID, Rows, finish
+from twin.wire.rows import Rows, finish
 from twin.wire.time import parse_rfc3339
 
 _RECORD: Final = msgspec.json.Decoder(AnyEvent | list[AnyEvent])

@@ -12,7 +12,7 @@ import numpy as np
 
 from kernels import arrow as at
 from kernels import payload as to
-from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, NONE, STATE
+from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, INVALID, NONE, STATE
 from kernels.scan import WORD_HASH
 from twin.events.declare import (
     EVENTS,
@@ -29,7 +29,7 @@ from twin.wire.forms import FIELDS, Forms
 from twin.wire.lookup import I32, I64, Lookup, Words
 from twin.wire.part import EVENT_BYTES, Part
 from twin.wire.plain import hash_table
-from twin.wire.rows import DEFAULTS, INVALID, Bools, Columns, Rows, heads, named
+from twin.wire.rows import DEFAULTS, Bools, Columns, Rows, heads, named
 
 # Words of all the dictionaries of a run. A record for whose words there is no room is left.
 _MOST_WORDS: Final = 4_096

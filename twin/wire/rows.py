@@ -19,7 +19,6 @@ Columns = dict[str, npt.NDArray[Any]]
 Fields = dict[str, npt.NDArray[Any]]
 Bools = npt.NDArray[np.bool_]
 
-INVALID = -2  # present on the wire, but not an allowed value
 DEFAULTS = {name: NONE if name in ("x", "y", "z") else 0 for name in ("code", "a", "b", "c", "x", "y", "z")}
 
 

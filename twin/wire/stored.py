@@ -13,11 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kernels import cells
-from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, NONE, STATE
+from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, INVALID, NONE, STATE
 from twin.events.block import DTYPES, EventBlock
 from twin.events.declare import EVENTS, NEEDS_STATION, PAYLOAD, TYPE_CODE, YEAR_2200_NS, Field
 from twin.wire.lookup import I32, I64, Lookup, Words
-from twin.wire.rows import INVALID
 
 I8 = npt.NDArray[np.int8]
 U8 = npt.NDArray[np.uint8]
