@@ -1,5 +1,7 @@
-"""How numpy and Arrow take a worker's memory. They look once, when they are imported: this comes before."""
+"""How a worker's memory is taken. numpy and Arrow look once, when they are imported: this comes before."""
 
+import contextlib
+import ctypes
 import os
 from typing import Final
 
@@ -12,9 +14,18 @@ _SPARING: Final = {
     # stations, with no difference in the rate of the fold.
     "NUMPY_MADVISE_HUGEPAGE": "0",
 }
+# glibc's own, as a person may give it; and its number for `mallopt`.
+_ARENAS: Final = "MALLOC_ARENA_MAX"
+_M_ARENA_MAX: Final = -8
 
 
 def spare() -> None:
     """Choose for this process."""
     for name, value in _SPARING.items():
         os.environ.setdefault(name, value)
+    if _ARENAS not in os.environ:
+        # One heap for all threads: what one has freed is another's to take, and given back to the system as one. With a
+        # heap for each a worker of 1,000 stations stood at 390 MB instead of 340, one of 10,000 at 820 instead of 630.
+        # The C library read its environment before Python began; another library than glibc has no such setting.
+        with contextlib.suppress(AttributeError, OSError):
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)

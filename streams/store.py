@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 # The reason of the one row in `rejected` that stands for offsets nobody can read any more.
 DELETED: Final = "deleted_by_retention"
+# Records folded in one go before it is known how many rows they give.
+FIRST_RECORDS: Final = 64
 # What Arrow needs for a column of a table, whatever is in it (1.3 KB, measured). Of a table with one row, which a slow
 # line gives with every run, that is all but a hundredth.
 COLUMN_BYTES: Final = 1_400
@@ -74,6 +76,7 @@ class PartitionState:
     bytes: int = 0  # of the rows since the last cut
     partitions: int = 0  # of the topic
     deleted: int = 0  # offsets that retention took before they were read
+    records_at_once: int = FIRST_RECORDS  # folded in one go: as many as give a bearable number of rows
     catching_up: recovery.CatchUp | None = None  # replaying what is published already: nothing is written or committed
 
     def take(self, set_name: str, table: pa.Table) -> None:
@@ -83,9 +86,14 @@ class PartitionState:
             self.rows.append((set_name, table))
             self.bytes += table.nbytes + COLUMN_BYTES * table.num_columns
 
+    @property
+    def moved(self) -> bool:
+        """Whether there is something to write since the last cut."""
+        return self.next != self.first and self.catching_up is None
+
     def cut(self) -> "Cut | None":
         """Take the interval since the last cut. In one step of the loop: state, offset and rows belong together."""
-        if self.next == self.first or self.catching_up is not None:
+        if not self.moved:
             return None
         cut = Cut(self, self.first, self.next, self.rows, self.twin.freeze())
         self.first, self.rows, self.bytes = self.next, [], 0
@@ -127,7 +135,7 @@ class Cut:
     first: int
     next: int
     rows: list[tuple[str, pa.Table]]
-    frozen: Frozen
+    frozen: Frozen  # its `encode` takes it apart
 
 
 class PartitionStore:
@@ -337,8 +345,11 @@ class PartitionStore:
             chain=chain,
         )
 
-    def stage(self, cut: Cut) -> tuple[Manifest, str]:
-        """Steps 1 and 2: audit files, then the snapshot that names them. Returns the manifest and the snapshot's id."""
+    def stage(self, cut: Cut, encoded: bytes) -> tuple[Manifest, str]:
+        """Steps 1 and 2: audit files, then the snapshot that names them, of the state as `cut.frozen` encodes it.
+
+        Returns the manifest and the snapshot's id.
+        """
         state = cut.state
         tables: dict[str, list[pa.Table]] = {}
         for set_name, table in cut.rows:
@@ -352,7 +363,7 @@ class PartitionStore:
         head = Head(
             state.tp.topic, state.tp.partition, cut.next, self.plant.hash, manifest.chain, named, state.partitions
         )
-        snapshot = Snapshot(head, cut.frozen.encode())
+        snapshot = Snapshot(head, encoded)
         return manifest, self._patience(lambda: self.snapshots.save(snapshot))
 
     def unstage(self, manifests: Sequence[Manifest]) -> None:

@@ -26,7 +26,7 @@ from streams.checkpoint import Checkpointer, FencedError
 from streams.health import HealthServer
 from streams.patience import GivenUpError, Patience, StorageError
 from streams.poison import Notes
-from streams.process import Folded, Place, Processor, offset_of, place
+from streams.process import Folded, Place, Processor, offset_of, place, records_at_once
 from streams.publish import Publisher, PublishError
 from streams.security import AccessError, check_access
 from streams.settings import Settings, SettingsError, unknown_variables
@@ -230,12 +230,13 @@ class TwinWorker:
         """Wait while the disk or the broker is slower than the fold; what they have not taken yet is in memory."""
         limit_bytes, waiting_bytes = self.settings.checkpoint_bytes, self.checkpoints.waiting_bytes
         if waiting_bytes >= 2 * limit_bytes:
-            # Until the rows are handed over, behind the checkpoint that runs; while they are written the fold goes on.
-            self.checkpoints.handed_over.clear()
-            self._writing = asyncio.create_task(self.checkpoint())
-            handed_over = asyncio.create_task(self.checkpoints.handed_over.wait())
-            await asyncio.wait((self._writing, handed_over), return_when=asyncio.FIRST_COMPLETED)
-            handed_over.cancel()
+            # Until enough rows are given over, behind the checkpoint that runs: folding goes on while they are written.
+            self._writing = writing = asyncio.create_task(self.checkpoint())
+            while not writing.done() and self.checkpoints.waiting_bytes >= 2 * limit_bytes:
+                self.checkpoints.handed_over.clear()
+                handed_over = asyncio.create_task(self.checkpoints.handed_over.wait())
+                await asyncio.wait((writing, handed_over), return_when=asyncio.FIRST_COMPLETED)
+                handed_over.cancel()
         elif waiting_bytes >= limit_bytes:
             self._due.set()
         await self._publisher.room()
@@ -252,7 +253,8 @@ class TwinWorker:
     def _fold(self, state: PartitionState, run: Sequence[ConsumerRecord]) -> None:
         # No await in here: a checkpoint sees the state, the rows and the records to publish of the same offset.
         notes = self._notes_of(state)
-        for piece in notes.pieces(run[bisect_left(run, state.next, key=offset_of) :]):
+        begin = bisect_left(run, state.next, key=offset_of)
+        for piece in notes.pieces(run[begin : begin + state.records_at_once]):
             if piece.aside is not None:
                 folded = self._processor.set_aside(state, piece.records[0], piece.aside)
                 self.counts["set_aside"] += 1
@@ -264,6 +266,7 @@ class TwinWorker:
                     self._send(state, folded)
                     if notes.stuck:
                         state.rehearse(known)
+                state.records_at_once = records_at_once(state.records_at_once, folded)
             if folded.records < len(piece.records):  # too much for one go
                 break
             if notes.ahead or piece.aside is not None:  # a note is a write to the disk: others want their turn between

@@ -60,7 +60,7 @@ def live(
             processor.fold(state, run)
             cut = state.cut()
             assert cut is not None
-            manifest, identity = store.stage(cut)
+            manifest, identity = store.stage(cut, cut.frozen.encode())
             if stop or at + each < len(log):
                 store.publish(state, [manifest], (cut.next, identity))
         states[partition] = state

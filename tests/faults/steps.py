@@ -91,7 +91,7 @@ class Life:
         """The steps of `streams.checkpoint.Checkpointer`, one after the other."""
         cut = state.cut()
         if cut is not None:
-            manifest, identity = self._store.stage(cut)
+            manifest, identity = self._store.stage(cut, cut.frozen.encode())
             state.saved = (cut.next, identity)
             state.manifests += (manifest,)
         if state.saved == state.committed:

@@ -13,7 +13,7 @@ from streams.checkpoint import MOST_FENCED, Checkpointer, FencedError
 from streams.store import PartitionStore, StateError
 from streams.transport import Committed
 from tests.support_checkpoint import TP0, World
-from tests.support_streams import PLANT, FakeTwin
+from tests.support_streams import PLANT, FakeFrozen, FakeTwin
 from twin.line.snapshot import SnapshotError as LineSnapshotError
 from twin.plant import loads
 from twin.plant.model import Plant
@@ -50,6 +50,27 @@ async def test_the_next_owner_goes_on(world: World) -> None:
     assert world.audited() == list(range(170))
 
 
+async def test_what_is_lost_before_its_turn_is_not_cut(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Partitions are cut one by one, and the first one's state takes so long that the group has moved on."""
+    worker = await world.worker()
+    other = TP(TP0.topic, 1)
+    world.group.now = (2, "b")
+    await worker.install(world.group.assigned() | world.group.assigned(other), (2, "b"), world.group)
+    first, second = worker.states[TP0], worker.states[other]
+    world.feed(first, 100)  # more rows, so its turn is before the other's
+    world.feed(second, 50)
+    encode = FakeFrozen.encode
+
+    def slow(frozen: FakeFrozen) -> bytes:
+        worker.release()
+        return encode(frozen)
+
+    monkeypatch.setattr(FakeFrozen, "encode", slow)
+    assert await worker.checkpoint(world.group) is Committed.FENCED
+    assert (first.first, second.first) == (100, 0)
+    assert (world.group.offsets, world.audited(), world.staged()) == ({}, [], [])
+
+
 async def test_a_worker_that_lost_its_partition_leaves_no_trace(world: World) -> None:
     slept = await world.worker()
     world.feed(slept.states[TP0], 100)
@@ -77,7 +98,7 @@ async def test_a_sleeper_does_not_take_what_the_owner_has_staged(world: World) -
     world.feed(owner.states[TP0], 20)
     cut = owner.states[TP0].cut()
     assert cut is not None
-    world.store().stage(cut)
+    world.store().stage(cut, cut.frozen.encode())
     staged = world.staged()
     assert staged
     world.store().publish(state, (), state.committed)  # the sleeper wakes up in the middle of its own publishing

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
@@ -155,3 +156,20 @@ def test_content_type_and_tombstones() -> None:
     assert folded.events == 1
     assert [(one.reason, one.offset) for one in folded.rejected] == [("not_arrow", 1), ("not_json", 2)]
     assert state.next == 3
+
+
+@pytest.mark.parametrize(
+    ("before", "records", "rows", "expected"),
+    [
+        (64, 64, 100, 128),  # few rows: twice as many
+        (64, 64, process.MOST_RESULT_ROWS // 2 + 1, 64),
+        (64, 64, process.MOST_RESULT_ROWS, 64),
+        (64, 64, 4 * process.MOST_RESULT_ROWS, 16),
+        (64, 1, 1_000 * process.MOST_RESULT_ROWS, 1),  # never none
+        (64, 63, 100, 64),  # there were no more: nothing is known of more
+    ],
+)
+def test_records_in_one_go_follow_their_rows(before: int, records: int, rows: int, expected: int) -> None:
+    table = pa.table({"a": range(rows)})
+    folded = process.Folded(records, records, 0, 0, [("kpis", table[: rows // 2]), ("states", table[rows // 2 :])], [])
+    assert process.records_at_once(before, folded) == expected

@@ -105,7 +105,8 @@ def pack_arrays(x: State, n: Numbers, lines: Sequence[int], width: int) -> Piece
 
 
 def joined(pieces: Pieces) -> dict[str, bytes]:
-    return {name: b"".join([part.data for part in parts]) for name, parts in pieces.items()}
+    """Takes `pieces` apart, so that never more than one array is there twice."""
+    return {name: b"".join([part.data for part in pieces.pop(name)]) for name in tuple(pieces)}
 
 
 def closings_width(x: State, lines: Sequence[int]) -> int:
@@ -185,6 +186,7 @@ def unpack_arrays(x: State, n: Numbers, lines: Sequence[int], arrays: dict[str, 
 def squeeze(value: Any) -> bytes:
     """Raises SnapshotError for what `unsqueeze` would refuse: what cannot be read again must not be committed."""
     raw = msgspec.msgpack.encode(value)
+    del value  # a caller that kept none of it has its memory back before what is packed takes some
     if len(raw) > MAX_BYTES:
         advice = "lower the lines' `revise`, or use more partitions"
         raise SnapshotError(f"would take {len(raw)} bytes, the limit is {MAX_BYTES}: {advice}")
@@ -220,7 +222,7 @@ class Frozen:
     pieces: Pieces
 
     def encode(self) -> bytes:
-        """Equal states give equal bytes. Raises SnapshotError."""
+        """Equal states give equal bytes. To be called once: takes the copies apart. Raises SnapshotError."""
         return squeeze(msgspec.structs.replace(self.snapshot, arrays=joined(self.pieces)))
 
 
