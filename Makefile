@@ -16,8 +16,7 @@ $(READY): pyproject.toml uv.lock .ci/bootstrap
 demo: $(READY) ## a local Kafka, two workers, two real logs, a live table
 	@$(BIN)/twin demo
 
-test: lint $(READY) ## everything that must pass: lint, types, layers, all tests but the slow ones
-	@$(BIN)/pytest -m "not slow"
+test: lint unit integration ## everything that must pass: lint, types, layers, all tests but the slow ones
 
 lint: $(READY) ## ruff, mypy and the direction of imports
 	@$(BIN)/ruff check .
@@ -29,8 +28,8 @@ format: $(READY) ## sort imports and format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-unit: $(READY) ## the tests that need no broker
-	@$(BIN)/pytest -m "not slow and not kafka"
+unit: $(READY) ## the tests that need no broker, on all cores
+	@$(BIN)/pytest -m "not slow and not kafka" --numprocesses auto
 
 integration: $(READY) ## the tests on a real local Kafka
 	@$(BIN)/pytest -m "kafka and not slow"
