@@ -8,7 +8,7 @@ staged is never seen by anybody.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from faust.types import TP
@@ -16,6 +16,7 @@ from faust.types import TP
 from streams import recovery
 from streams.store import PartitionState, PartitionStore, StateError, check_partitions
 from streams.transport import Assigned, Committed, Token
+from twin.audit import AlreadyPublishedError
 from twin.audit.writer import Manifest
 
 log = logging.getLogger(__name__)
@@ -119,12 +120,16 @@ class Checkpointer:
             if not todo or token is None:
                 return None
             moved.sort(key=lambda state: state.bytes, reverse=True)  # who waits for room waits for the most of it
-            staged = [one for one in await asyncio.gather(*map(self._stage, moved)) if one is not None]
+            results = await asyncio.gather(*map(self._stage, moved), return_exceptions=True)
+            staged = [one for one in results if isinstance(one, Manifest)]
+            overtaken = await self._overtaken(
+                [one for one in results if isinstance(one, BaseException)], committer, token
+            )
             # Outputs first: what was concluded from an offset must be out before the offset counts as done.
-            flushed = await self._outputs.flush(self._commit_limit_s)
+            flushed = overtaken or await self._outputs.flush(self._commit_limit_s)
             if not flushed:
                 outcome = Committed.RETRY
-            elif self.token != token:
+            elif overtaken or self.token != token:
                 outcome = Committed.FENCED
             else:
                 outcome = await self._commit(committer, [s for s in todo if self.states.get(s.tp) is s], token)
@@ -150,6 +155,25 @@ class Checkpointer:
         if manifest.files:
             state.manifests += (manifest,)
         return manifest
+
+    async def _overtaken(self, errors: Sequence[BaseException], committer: Committer, token: Token) -> bool:
+        """False without errors; True when another owner has published what this one was about to, and raises otherwise.
+
+        A worker hears from the group seconds later that it is no member any more. It is asked by committing once more
+        what is committed: that changes nothing, and is refused to anybody else.
+        """
+        for error in errors:
+            if not isinstance(error, AlreadyPublishedError):
+                raise error
+        if not errors:
+            return False
+        if self.token == token == committer.token():
+            again = {tp: state.committed for tp, state in self.states.items() if state.committed[1]}
+            if not again or await committer.commit_fenced(again, token, self._commit_limit_s) is not Committed.FENCED:
+                raise errors[0]
+        if self.token == token:
+            self.release()  # perform_seek follows, as behind a commit that is refused
+        return True
 
     async def _commit(self, committer: Committer, states: list[PartitionState], token: Token) -> Committed:
         saved = {state.tp: state.saved for state in states}

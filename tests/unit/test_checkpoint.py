@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from streams.store import PartitionStore, StateError
 from streams.transport import Committed
 from tests.support_checkpoint import TP0, World
 from tests.support_streams import PLANT, FakeFrozen, FakeTwin
+from twin.audit import AlreadyPublishedError, layout
 from twin.line.snapshot import SnapshotError as LineSnapshotError
 from twin.plant import loads
 from twin.plant.model import Plant
@@ -86,6 +88,40 @@ async def test_a_worker_that_lost_its_partition_leaves_no_trace(world: World) ->
     await owner.checkpoint(world.group)
     assert world.audited() == list(range(120))
     assert world.staged() == []
+
+
+@pytest.mark.parametrize("heard", [True, False])
+async def test_an_owner_overtaken_by_its_own_cut_is_fenced(world: World, heard: bool) -> None:
+    """The next owner has published the very same offsets before this one heard that it is none any more."""
+    slept = await world.worker()
+    world.feed(slept.states[TP0], 40)
+    await slept.checkpoint(world.group)
+    world.feed(slept.states[TP0], 60)
+    before, world.group.now = world.group.now, (2, "b")
+    owner = await world.worker()
+    world.feed(owner.states[TP0], 60)
+    assert await owner.checkpoint(world.group) is Committed.OK
+    if not heard:
+        world.group.now = before
+        world.group.answers = [Committed.FENCED]
+    assert await slept.checkpoint(world.group) is Committed.FENCED
+    assert slept.states == {}
+    assert (world.group.offsets[TP0], world.staged()) == (owner.states[TP0].committed, [])
+    assert world.audited() == list(range(100))
+
+
+async def test_files_of_another_life_of_the_topic_are_no_other_owner(world: World) -> None:
+    """The group takes the commit, so nobody else has the partition: the worker must end, and say which file."""
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 40)
+    await worker.checkpoint(world.group)
+    state = worker.states[TP0]
+    world.feed(state, 60)
+    older = next((world.audit / "events").rglob("*.parquet"))
+    shutil.copy(older, world.audit / layout.final_name("events", "2023-11-14", 0, 40, 100))
+    with pytest.raises(AlreadyPublishedError, match="already published"):
+        await worker.checkpoint(world.group)
+    assert world.group.offsets[TP0] == state.committed
 
 
 async def test_a_sleeper_does_not_take_what_the_owner_has_staged(world: World) -> None:

@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twin.audit import AuditError, layout
+from twin.audit import AlreadyPublishedError, AuditError, layout
 from twin.audit.rows import BY_ARRIVAL, NO_DATE, absent, by_date, check_rows
 from twin.results import INDEX, NAME, REJECTED, SCHEMA_VERSION, SETS
 
@@ -177,7 +177,7 @@ class AuditWriter:
     def _write(self, set_name: str, date: str, table: pa.Table, offsets: tuple[int, int], previous: str) -> StagedFile:
         name = layout.final_name(set_name, date, self.partition, *offsets)
         if (self.root / name).exists():
-            raise AuditError(
+            raise AlreadyPublishedError(
                 f"{self.root / name}: already published: these offsets were audited before. Was the topic made anew, "
                 "or the group's offset set back? Move the old audit root away or continue after its last offset"
             )
