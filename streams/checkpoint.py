@@ -134,6 +134,8 @@ class Checkpointer:
             else:
                 outcome = await self._commit(committer, [s for s in todo if self.states.get(s.tp) is s], token)
             if outcome is Committed.FENCED:
+                if self.token == token:
+                    self.release()  # perform_seek follows with the new membership and loads what the broker has
                 # Nobody will commit these files. Where the group has nothing more to publish, nobody else removes them.
                 await asyncio.to_thread(self._store.unstage, staged)
             return self._count(outcome)
@@ -171,8 +173,6 @@ class Checkpointer:
             again = {tp: state.committed for tp, state in self.states.items() if state.committed[1]}
             if not again or await committer.commit_fenced(again, token, self._commit_limit_s) is not Committed.FENCED:
                 raise errors[0]
-        if self.token == token:
-            self.release()  # perform_seek follows, as behind a commit that is refused
         return True
 
     async def _commit(self, committer: Committer, states: list[PartitionState], token: Token) -> Committed:
@@ -187,8 +187,6 @@ class Checkpointer:
                 manifests, state.manifests = state.manifests, ()
                 publishing.append(asyncio.to_thread(self._store.publish, state, manifests, state.committed))
             await asyncio.gather(*publishing)
-        elif outcome is Committed.FENCED and self.token == token:
-            self.release()  # perform_seek follows with the new membership and loads what the broker has
         return outcome
 
     async def _same_partitions(self, committer: Committer, states: list[PartitionState]) -> bool:
