@@ -132,3 +132,15 @@ def ote_network(
         if stage[i] == s and (best == NONE or rate[i] * (1.0 - oee[i]) > rate[best] * (1.0 - oee[best])):
             best = i
     return delivered / possible, best
+
+
+@kernel
+def ote_intervals(rate: F64, oee: F64, quality: F64, stage: I64, inputs: I64, output: I64, n_buffers: int) -> F64:
+    """OTE of one line in each of several intervals, float64 (intervals,).
+
+    `oee` and `quality` are (intervals, stations), the rest is as in `ote_network`.
+    """
+    found = np.empty(oee.shape[0])
+    for k in range(found.size):
+        found[k], _ = ote_network(rate, oee[k], quality[k], stage, inputs, output, n_buffers)
+    return found

@@ -256,3 +256,20 @@ def stations_of(*links: tuple[tuple[str, ...], str | None]) -> Line:
 )
 def test_lines_without_an_ote(line: Line) -> None:
     assert subsystems(line) is None
+
+
+@UNTIMED
+@given(st.lists(st.lists(st.tuples(fractions, fractions) | st.none(), min_size=3, max_size=3), max_size=5))
+def test_ote_of_intervals_is_that_of_each(rows: list[list[tuple[Fraction, Fraction] | None]]) -> None:
+    """None: a station without a figure."""
+    of = series(3)
+    rate = np.array([1.0, 2.0, 1.5])
+    pairs = [[(np.nan, np.nan) if one is None else (float(one[0]), float(one[1])) for one in row] for row in rows]
+    factors = np.array(pairs).reshape(-1, 3, 2)
+    own = np.ascontiguousarray(factors[:, :, 0]), np.ascontiguousarray(factors[:, :, 1])
+    found = throughput.ote_intervals(rate, *own, of.stage, of.inputs, of.output, of.n_buffers)
+    single = [
+        throughput.ote_network(rate, oee, quality, of.stage, of.inputs, of.output, of.n_buffers)[0]
+        for oee, quality in zip(*own, strict=True)
+    ]
+    np.testing.assert_array_equal(found, np.array(single).reshape(-1))

@@ -10,7 +10,7 @@ import pyarrow as pa
 from kernels import codes
 from kernels import layout as at
 from kernels.oee import policy_matrix, ratios
-from kernels.throughput import ote_network
+from kernels.throughput import ote_intervals
 from twin.calendar import NO_SHIFT, shift_id
 from twin.line.bottlenecks import PATH, PathRows
 from twin.line.numbers import ideal_ns
@@ -81,7 +81,7 @@ class RowMaker:
     def __init__(self, plant: Plant, texts: Texts, first: list[int]) -> None:
         self._plant = plant
         self._texts = texts
-        self._first = first
+        self._first = np.array(first, np.int64)
         policies = sorted({line.policy for line in plant.lines})
         windows = [w.id for line in plant.lines for w in line.windows]
         self._lines = Labels([line.id for line in plant.lines])
@@ -91,7 +91,12 @@ class RowMaker:
         self._policies = Labels(policies)
         self._policy = np.array([policies.index(line.policy) for line in plant.lines], np.int64)
         self._roles = policy_matrix(tuple(policies))
-        self._ideal = [[ideal_ns(line, s) for s in line.stations] for line in plant.lines]
+        # Per line (stations, 1 + products).
+        self._ideal = [np.array([ideal_ns(line, s) for s in line.stations], np.int64) for line in plant.lines]
+        self._constraint = [
+            None if line.constraint is None else [s.id for s in line.stations].index(line.constraint)
+            for line in plant.lines
+        ]
         self._products = [{p.id: k for k, p in enumerate(line.products)} for line in plant.lines]
         self._network = [subsystems(line) for line in plant.lines]
 
@@ -164,14 +169,16 @@ class RowMaker:
 
     def _lines_of(self, rows: I64, factors: F64) -> tuple[I64, F64, I64]:
         """Per interval of a line: constraint (plant-wide number), OTE, and the row of the constraint."""
-        firsts = np.flatnonzero(rows[:, at.KO_STATION] == np.array(self._first, np.int64)[rows[:, at.KO_LINE]])
+        firsts = np.flatnonzero(rows[:, at.KO_STATION] == self._first[rows[:, at.KO_LINE]])
         constraint = np.empty(len(firsts), np.int64)
         ote = np.full(len(firsts), np.nan)
-        for k, i in enumerate(firsts.tolist()):
-            line = int(rows[i, at.KO_LINE])
-            product = self._product(line, int(rows[i, at.KO_PRODUCT]))
-            constraint[k] = self.constraint(line, product)
-            ote[k] = self._ote(line, product, factors[i : i + len(self._plant.lines[line].stations)])
+        # A line makes many rows of one product: they are taken together.
+        pairs, which = np.unique(rows[firsts][:, [at.KO_LINE, at.KO_PRODUCT]], axis=0, return_inverse=True)
+        for k, (line, text) in enumerate(pairs.tolist()):
+            mine = np.flatnonzero(which.reshape(-1) == k)
+            product = self._product(line, text)
+            constraint[mine] = self.constraint(line, product)
+            ote[mine] = self._ote(line, product, factors[firsts[mine, None] + np.arange(len(self._ideal[line]))])
         representative = firsts + constraint
         return rows[representative, at.KO_STATION], ote, representative
 
@@ -180,22 +187,19 @@ class RowMaker:
 
     def constraint(self, line: int, product: int) -> int:
         """Local number of the station that limits the line: the one named, else the longest ideal cycle."""
-        chosen = self._plant.lines[line]
-        if chosen.constraint is not None:
-            return [s.id for s in chosen.stations].index(chosen.constraint)
-        ideal = [cycles[product + 1] for cycles in self._ideal[line]]
-        return int(np.argmax(ideal))
+        named = self._constraint[line]
+        return int(self._ideal[line][:, product + 1].argmax()) if named is None else named
 
-    def _ote(self, line: int, product: int, factors: F64) -> float:
-        ideal = np.array([cycles[product + 1] for cycles in self._ideal[line]], np.float64)
+    def _ote(self, line: int, product: int, factors: F64) -> F64:
+        """Per interval; `factors` (intervals, stations, 4)."""
+        ideal = self._ideal[line][:, product + 1]
         network = self._network[line]
-        if network is None or (ideal <= 0).any() or np.isnan(factors[:, 2:]).any():
-            return float("nan")
-        oee, quality = np.ascontiguousarray(factors[:, 3]), np.ascontiguousarray(factors[:, 2])
-        value, _ = ote_network(
+        if network is None or (ideal <= 0).any():
+            return np.full(len(factors), np.nan)
+        oee, quality = np.ascontiguousarray(factors[:, :, 3]), np.ascontiguousarray(factors[:, :, 2])
+        return ote_intervals(
             1e9 / ideal, oee, quality, network.stage, network.inputs, network.output, network.n_buffers
         )
-        return float(value)
 
     def _shifts(self, line: I64, shift: I64) -> "pa.Array[Any]":
         keys = np.stack([line, shift])
