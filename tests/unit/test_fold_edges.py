@@ -1,9 +1,13 @@
 """Edges of the fold that once were wrong."""
 
+import pytest
+
 from kernels import codes
 from kernels.layout import L_DONE
 from tests.random_logs import SIX, START, ended, small_plant
 from tests.support_fold import Ev, S, dicts, fold_once, heartbeat
+from twin.events.block import EventBlock
+from twin.line import PartitionTwin
 
 CYCLES = ((0, codes.START), (0, codes.END), (1, codes.START), (1, codes.END))
 
@@ -41,3 +45,15 @@ def test_many_events_at_one_instant_need_no_more_closings() -> None:
     twin, results = fold_once(small_plant(True, False, False), ended(log))
     assert twin.engine.state.closings.shape[1] == 8
     assert results.events == 500
+
+
+def test_a_twin_without_events_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idle worker compiled at each view, several times a second: half a core for nothing."""
+    twin = PartitionTwin(small_plant(True, False, False), 0)
+    assert twin.view() == []
+    folded: list[EventBlock] = []
+    monkeypatch.setattr(PartitionTwin, "fold", lambda _, block: folded.append(block))
+    assert twin.view() == []
+    assert not folded
+    PartitionTwin(small_plant(True, False, False), 0).view()
+    assert folded

@@ -172,10 +172,6 @@ class Engine:
         while self.state.closings.shape[1] < closings:
             self._grow()
 
-    @property
-    def compiled(self) -> bool:
-        return self.model is not None
-
     def compile_with(self, start_ns: int, end_ns: int) -> None:
         """Calendars for a time of which no event has told yet."""
         self.model = model(self.numbers, start_ns, end_ns)

@@ -58,6 +58,7 @@ class PartitionTwin:
         self._waiting = Waiting()
         self._arrival = 0
         self._texts_needed = 0  # when they were last looked through
+        self._compiled = False
 
     def fold(self, block: EventBlock) -> Results:
         """Take events in the order of their arrival; return the rows that became certain."""
@@ -111,7 +112,8 @@ class PartitionTwin:
 
         `now_ns` is not used: a view is as of the line's own newest folded event, which it carries.
         """
-        if not self.engine.compiled:
+        if not self._compiled:
+            self._compiled = True
             self._compile()
         views = []
         for number in np.flatnonzero(self.engine.state.lines[:, at.L_SEEN]).tolist():
