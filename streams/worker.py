@@ -330,9 +330,10 @@ class TwinWorker:
                 calm = False
             except TimeoutError:
                 calm = True
-            self._due.clear()
             if not self.app.rebalancing:
                 await self.checkpoint()
+            # Not before it: while it hands its rows over, each run finds once more that too much waits.
+            self._due.clear()
             if calm:
                 # After a backlog a worker would hold its memory for good. In the midst of one it would only be fetched
                 # again, page by page, and every thread that takes memory waits meanwhile.

@@ -72,6 +72,9 @@ class Alerts:
 
     def from_kpis(self, kpis: pa.Table, memory: dict[int, LineMemory]) -> None:
         """OEE under its limit; performance over 100 %: the ideal cycle time is too long, or parts are miscounted."""
+        known = any(mine.suspects for mine in memory.values())
+        if not (known or self._limited or pc.any(kpis.column("suspect")).as_py()):
+            return
         columns = ["line", "station", "window", "end", "good", "scrap", "rework", "performance", "oee", "suspect"]
         table = kpis.select(columns).set_column(3, "end", kpis.column("end").cast(pa.int64()))
         table = table.filter(self._telling(kpis, memory))
