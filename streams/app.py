@@ -50,7 +50,11 @@ class TwinApp(faust.App):
         self._settings = settings
         self._work = work
         self._transport_config = TransportConfig(
-            settings.topic(EVENTS), work.on_seek, settings.fetch_wait_ms, settings.request_timeout_s
+            settings.topic(EVENTS),
+            work.on_seek,
+            settings.fetch_min_bytes,
+            settings.fetch_wait_ms,
+            settings.request_timeout_s,
         )
         super().__init__(settings.group_id, loop=loop, **_configuration(settings))
         self._wire()

@@ -12,6 +12,8 @@ from typing import Any, Final, Self
 
 ENV_PREFIX: Final = "TAKTWIN_"
 MAX_STORAGE_LIMIT_S: Final = 900.0
+# The protocol sends these as int32.
+MOST_OF_FETCH: Final = 2**31 - 1
 PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _SASL_ONLY: Final = ("sasl_user", "sasl_password", "sasl_password_file")
@@ -87,7 +89,8 @@ class Settings:
     snapshots: int = _setting(20, "snapshots kept per partition besides the committed one")
     poll_records: int = _setting(10_000, "most records folded in one go")
     fetch_bytes: int = _setting(2 << 20, "most bytes fetched per partition and request")
-    fetch_wait_ms: int = _setting(100, "how long the broker may wait for more data")
+    fetch_min_bytes: int = _setting(1 << 20, "the broker waits for so many bytes before it answers a fetch")
+    fetch_wait_ms: int = _setting(50, "but no longer than this: each fold has a fixed cost, each wait is latency")
     view_interval_s: float = _setting(0.25, "time between provisional views of changed lines; 0: none")
     storage_limit_s: float = _setting(
         300.0, "how long a disk that is full or gone is waited for, with the records held back; 0: not at all"
@@ -261,14 +264,15 @@ def _problems(s: Settings) -> Iterator[str]:
         value = getattr(s, name)
         if (value or name == "prefix") and (not _TOPIC_NAME.fullmatch(value) or value in (".", "..")):
             yield bad(name, "letters, digits, dot, underscore, hyphen; at most 200, and not . or .. alone")
-    for name in ("partitions", "replication", "checkpoint_bytes", "snapshots", "poll_records", "fetch_bytes"):
+    for name in ("partitions", "replication", "checkpoint_bytes", "snapshots", "poll_records"):
         if getattr(s, name) < 1:
             yield bad(name, "at least 1")
+    for name in ("fetch_bytes", "fetch_min_bytes", "fetch_wait_ms"):
+        if not 1 <= getattr(s, name) <= MOST_OF_FETCH:
+            yield bad(name, f"from 1 to {MOST_OF_FETCH}")
     for name in ("heartbeat_interval_s", "rebalance_timeout_s", "checkpoint_interval_s", "stop_limit_s"):
         if not 0 < getattr(s, name) < float("inf"):  # also refuses nan
             yield bad(name, "above 0")
-    if s.fetch_wait_ms < 1:
-        yield bad("fetch_wait_ms", "at least 1")
     # Longer, and the group would take a worker that folds nothing for dead.
     if not 0 <= s.storage_limit_s <= MAX_STORAGE_LIMIT_S:
         yield bad("storage_limit_s", f"from 0 to {MAX_STORAGE_LIMIT_S}")

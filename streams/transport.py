@@ -119,6 +119,7 @@ class TransportConfig:
 
     topic: str
     on_seek: SeekHook
+    fetch_min_bytes: int = 1
     fetch_wait_ms: int = 100
     request_timeout_s: float = 30.0
     runs_ahead: int = 4  # enough that the fold never waits for the next fetch
@@ -140,8 +141,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_consumer(loop)
         # For the whole process: aiokafka makes these objects itself, and a worker has this one consumer.
         PartitionRecords._consumer_record = _as_parsed
-        # Both are read by AIOKafkaConsumer.start(). Faust hard-codes 1500 ms, which stalls busy partitions behind idle
+        # All are read by AIOKafkaConsumer.start(). Faust hard-codes 1500 ms, which stalls busy partitions behind idle
         # ones, and reads uncommitted records, so that what a gateway's transaction took back would be counted.
+        consumer._fetch_min_bytes = self.config.fetch_min_bytes
         consumer._fetch_max_wait_ms = self.config.fetch_wait_ms
         consumer._isolation_level = "read_committed"
         return consumer
