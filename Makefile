@@ -3,7 +3,7 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test lint format unit integration faults soak restart fuzz bench peers audit-deps docs clean
+.PHONY: help demo test compiled lint format unit integration faults soak restart fuzz bench peers audit-deps docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -16,7 +16,12 @@ $(READY): pyproject.toml uv.lock .ci/bootstrap
 demo: $(READY) ## a local Kafka, two workers, two real logs, a live table
 	@$(BIN)/twin demo
 
-test: lint unit integration ## everything that must pass: lint, types, layers, all tests but the slow ones
+test: $(READY) ## everything that must pass: lint, types, layers, all tests but the slow ones
+	@$(MAKE) --no-print-directory --jobs 2 lint compiled
+	@$(MAKE) --no-print-directory unit integration
+
+compiled: $(READY) # the kernels: once, not in each of the processes that run tests
+	@$(BIN)/python -m tests.compiled
 
 lint: $(READY) ## ruff, mypy and the direction of imports
 	@$(BIN)/ruff check .
@@ -31,8 +36,8 @@ format: $(READY) ## sort imports and format
 unit: $(READY) ## the tests that need no broker, on all cores
 	@$(BIN)/pytest -m "not slow and not kafka" --numprocesses auto
 
-integration: $(READY) ## the tests on a real local Kafka
-	@$(BIN)/pytest -m "kafka and not slow"
+integration: $(READY) ## the tests on a real local Kafka: two at a time, each half with a broker of its own
+	@$(BIN)/pytest -m "kafka and not slow" --numprocesses 2 --dist worksteal
 
 faults: $(READY) ## 200 seeded fault plans on real workers and a real Kafka: SEED= first, COUNT= how many
 	@$(BIN)/pytest tests/integration/test_fault_plans_kafka.py tests/integration/test_doubtful_starts_kafka.py \
