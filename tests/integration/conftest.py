@@ -1,4 +1,4 @@
-"""One local Kafka for the whole run; each test gets a topic prefix of its own."""
+"""One local Kafka for each process that runs tests; each test gets a topic prefix of its own."""
 
 import itertools
 import os
