@@ -55,6 +55,8 @@ class Twin(Protocol):
     @classmethod
     def restore(cls, plant: Plant, partition: int, data: bytes) -> Self: ...
 
+    def warm(self) -> None: ...
+
     def fold(self, block: EventBlock) -> Any: ...
 
     def freeze(self) -> Frozen: ...
@@ -164,7 +166,7 @@ class PartitionStore:
 
     def warm(self) -> None:
         """Compile what a fold needs, before the worker joins: compiling later would stall its partitions."""
-        self._twin(self.plant, 0).view(None)
+        self._twin(self.plant, 0).warm()
 
     def load(self, tp: TP, assigned: Assigned) -> PartitionState:
         """The state the committed offset names, its files published. Raises StateError, SnapshotError, AuditError."""

@@ -2,9 +2,14 @@
 
 from streams.bench import inputs
 from twin.line import PartitionTwin
+from twin.plant.model import Plant
 from twin.wire.decode import Decoder
 
-if __name__ == "__main__":
-    plant = inputs.plant(lines=1, stations=2)
-    PartitionTwin(plant, 0).view()
+
+def compile_for(plant: Plant) -> None:
+    PartitionTwin(plant, 0).warm()
     Decoder(plant).warm()
+
+
+if __name__ == "__main__":
+    compile_for(inputs.plant(lines=1, stations=2))

@@ -79,6 +79,9 @@ class FakeTwin:
     def freeze(self) -> "FakeFrozen":
         return FakeFrozen(json.dumps(self.lines, sort_keys=True).encode())
 
+    def warm(self) -> None:
+        """Nothing is compiled."""
+
     def view(self, now_ns: int | None) -> list[FakeView]:
         return [FakeView(line, entry[0]) for line, entry in self.lines.items()]
 

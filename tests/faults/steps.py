@@ -144,7 +144,7 @@ def main() -> int:
 
 def everywhere(folder: Path, what: str, brief: bool, twice: int | None, checkpoints: int, every: int) -> dict[str, Any]:
     plant, records = _given(folder)
-    PartitionTwin(plant, 0).view(None)  # compile once, for all children
+    PartitionTwin(plant, 0).warm()  # once, for all children
     whole = Life(folder / "whole", plant, records, checkpoints)
     assert child(whole, (), folder / "trace.json") == 0
     expected = digest(whole.audit)

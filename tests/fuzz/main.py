@@ -19,11 +19,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.compiled import compile_for
 from tests.fuzz.mutate import MOST_BYTES
 from tests.fuzz.targets import targets
 from tests.fuzz.worlds import worlds
-from twin.line import PartitionTwin
-from twin.wire.decode import Decoder
 
 MOST_GROWTH_BYTES = 250 << 20  # after a warm-up, in which kernels are compiled and caches fill
 MOST_INPUT_S = 10.0
@@ -66,7 +65,7 @@ def fuzz(seconds: float, seed: int, folder: Path) -> Report:
     last, report = Last(folder / "last-input"), Report()
     weighted = targets(chance, folder)
     shares = [share for share, _ in weighted]
-    _compile()
+    compile_for(worlds()[0].plant)  # on a fresh machine it takes longer than a short share of the fuzzing
     begun = time.monotonic()
     while (now := time.monotonic()) - begun < seconds and len(report.breaches) < MOST_BREACHES:
         target = chance.choices(weighted, shares)[0][1]
@@ -88,13 +87,6 @@ def fuzz(seconds: float, seed: int, folder: Path) -> Report:
         grown = f"memory grew from {report.warm_bytes >> 20} to {report.end_bytes >> 20} MB"
         report.breaches.setdefault(("memory", "at the end"), grown)
     return report
-
-
-def _compile() -> None:
-    """Before the clock starts: on a fresh machine it takes longer than a short share of the fuzzing."""
-    plant = worlds()[0].plant
-    Decoder(plant).warm()
-    PartitionTwin(plant, 0).view()
 
 
 def _watch_memory(report: Report, warm: bool) -> None:

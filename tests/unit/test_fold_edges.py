@@ -47,7 +47,7 @@ def test_many_events_at_one_instant_need_no_more_closings() -> None:
     assert results.events == 500
 
 
-def test_a_twin_without_events_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_view_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """An idle worker compiled at each view, several times a second: half a core for nothing."""
     twin = PartitionTwin(small_plant(True, False, False), 0)
     assert twin.view() == []
@@ -55,5 +55,5 @@ def test_a_twin_without_events_is_compiled_once(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(PartitionTwin, "fold", lambda _, block: folded.append(block))
     assert twin.view() == []
     assert not folded
-    PartitionTwin(small_plant(True, False, False), 0).view()
+    twin.warm()
     assert folded

@@ -58,7 +58,6 @@ class PartitionTwin:
         self._waiting = Waiting()
         self._arrival = 0
         self._texts_needed = 0  # when they were last looked through
-        self._compiled = False
 
     def fold(self, block: EventBlock) -> Results:
         """Take events in the order of their arrival; return the rows that became certain."""
@@ -108,13 +107,10 @@ class PartitionTwin:
         _add(pieces, self.engine.run(events, lines, watermarks[lines]))
 
     def view(self, now_ns: int | None = None) -> list[LineView]:
-        """The provisional view of every line that was seen. The first call also compiles the kernels.
+        """The provisional view of every line that was seen.
 
         `now_ns` is not used: a view is as of the line's own newest folded event, which it carries.
         """
-        if not self._compiled:
-            self._compiled = True
-            self._compile()
         views = []
         for number in np.flatnonzero(self.engine.state.lines[:, at.L_SEEN]).tolist():
             mine = self.engine.memory.get(number, LineMemory())
@@ -134,8 +130,8 @@ class PartitionTwin:
             )
         return views
 
-    def _compile(self) -> None:
-        """Fold one heartbeat into a twin that is thrown away: machine code is then ready before events are."""
+    def warm(self) -> None:
+        """Compile what a fold needs: one heartbeat goes into a twin that is thrown away."""
         columns: dict[str, Any] = {name: np.zeros(1, DTYPES[name]) for name in INTEGER_COLUMNS}
         columns["type"][:] = HEARTBEAT
         columns["station"][:] = -1
