@@ -431,6 +431,7 @@ def _filled(
 @bare
 def scan(
     data: U8,
+    starts: I64,
     ends: I64,
     longest: int,
     grammar: Grammar,
@@ -447,11 +448,10 @@ def scan(
     throughout before). The numbers of the other records go to `rest`. `at` (N_AT, fields + 1) is scratch. Gives how
     many rows, words and others there are.
     """
-    n = known = others = start = 0
+    n = known = others = 0
     for record in range(len(ends)):
-        end = ends[record]
+        start, end = starts[record], ends[record]
         seen = _fields(data, start, end, grammar, at) if end - start <= longest else NONE
-        start = end + 1
         code = NONE
         if seen >= 0 and seen >> F_TYPE & 1 and at[AT_KIND, F_TYPE] == TEXT:
             value, stop = at[AT_VALUE, F_TYPE], at[AT_END, F_TYPE]

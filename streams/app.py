@@ -9,10 +9,11 @@ import faust
 from faust.types import TP
 
 from streams import exits
+from streams.batches import Run
 from streams.security import faust_credentials
 from streams.settings import Settings
 from streams.topics import EVENTS
-from streams.transport import Assigned, Consumer, Run, Token, TransportConfig, transport_of
+from streams.transport import Assigned, Consumer, Token, TransportConfig, transport_of
 
 log = logging.getLogger(__name__)
 

@@ -17,16 +17,16 @@ import contextlib
 import hashlib
 import logging
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
 import msgspec
-from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 from streams import exits, files
+from streams.records import Records
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Note(msgspec.Struct, forbid_unknown_fields=True):
 class Piece:
     """Records to fold in one go; with `aside`, one record to be refused, and why."""
 
-    records: Sequence[ConsumerRecord]
+    records: Records
     aside: str | None = None
 
 
@@ -145,24 +145,20 @@ class Notes:
         """Whether start after start has come no further."""
         return self.note.starts >= MOST_STARTS
 
-    def pieces(self, due: Sequence[ConsumerRecord]) -> Iterator[Piece]:
+    def pieces(self, due: Records) -> Iterator[Piece]:
         """Cut records into what may be folded in one go: all of them, unless some are suspected."""
-        rest: list[ConsumerRecord] = []
         certain = {suspect.first: suspect for suspect in self.note.suspects if suspect.exhausted}
-        for record in due if self.note.suspects else ():
-            suspect = certain.get(record.offset) or next(
-                (s for s in self.note.suspects if s.first <= record.offset <= s.last), None
-            )
+        begin = 0
+        for i, offset in enumerate(due.offsets.tolist() if self.note.suspects else ()):
+            suspect = certain.get(offset) or next((s for s in self.note.suspects if s.first <= offset <= s.last), None)
             if suspect is None:
-                rest.append(record)
                 continue
-            if rest:
-                yield Piece(rest)
-                rest = []
-            yield Piece([record], self._aside(record.offset, suspect) if suspect.exhausted else None)
-        rest = rest if self.note.suspects else list(due)
-        if rest:
-            yield Piece(rest)
+            if begin < i:
+                yield Piece(due[begin:i])
+            begin = i + 1
+            yield Piece(due[i:begin], self._aside(offset, suspect) if suspect.exhausted else None)
+        if begin < len(due):
+            yield Piece(due[begin:])
 
     def set_aside_again(self, offsets: Iterable[int]) -> None:
         """Records that are set aside in what is published: a replay that is compared with it must do the same."""

@@ -1,19 +1,16 @@
 """One run of records into one partition's state. No I/O, no await: offset, state and rows change in one step."""
 
-from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import repeat
-from operator import attrgetter
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-from aiokafka.structs import ConsumerRecord
 
 from kernels.codes import ORDER
-from streams import poison
+from streams import batches, poison
+from streams.records import Keys, Records
 from streams.store import PartitionState
 from twin.audit.rows import events_with_origin, refused_with_origin, rejected_table, with_origin
 from twin.events.block import EventBlock, Rejected, pick
@@ -28,11 +25,6 @@ MOST_ORDER_ROWS: Final = 1 << 17
 # rows an event: those of 65,000 events at once were 150 MB as arrays, tables and text.
 MOST_RESULT_ROWS: Final = 1 << 15
 _CONTENT_TYPE: Final = "content-type"
-# Thrice as quick as to write the loop out, and each record passes several.
-_HEADERS: Final = attrgetter("headers")
-_KEY: Final = attrgetter("key")
-offset_of: Final = attrgetter("offset")
-_VALUE: Final = attrgetter("value")
 
 
 class Place(Enum):
@@ -75,32 +67,31 @@ class Processor:
         self._rows = EventRows(plant)
         self._rows_of_order = np.array([1 + len(line.stations) * (1 + bool(line.buffers)) for line in plant.lines])
         self._most_rows = int(self._rows_of_order.max(initial=1))
-        self._line_of_key = {line.id.encode(): index for index, line in enumerate(plant.lines)}
+        self._keys = Keys([line.id for line in plant.lines])
 
     def warm(self) -> None:
-        """Compile what decoding needs."""
+        """Compile what unpacking and decoding need."""
+        batches.warm()
         self._decoder.warm()
+        self._keys.of(Records.of([]))
 
-    def fold(self, state: PartitionState, run: Sequence[ConsumerRecord]) -> Folded:
+    def fold(self, state: PartitionState, records: Records) -> Folded:
         """Fold the records that are due, or as many of them as memory bears in one go (see `Folded.records`).
 
         Refused ones become rows; any other exception is a fault of ours.
         """
         partition = state.tp.partition
-        due = list(run[bisect_left(run, state.next, key=offset_of) :])
-        offsets = list(map(offset_of, due))
-        values = list(map(_VALUE, due))
-        if None in values:  # a tombstone means nothing on this topic: it is refused as empty
-            values = [value or b"" for value in values]
-        block, rejected, taken = self._decoder.decode_some(values, offsets, _encodings(due))
-        block, rejected, taken = self._bounded(block, rejected, offsets, taken)
-        del due[taken:], offsets[taken:]
-        block, misplaced = self._misplaced(block, due, offsets)
+        due = records[records.index(state.next) :]
+        block, rejected, taken = self._decoder.decode_some(due.values, due.offsets, _encodings(due))
+        block, rejected, taken = self._bounded(block, rejected, due.offsets, taken)
+        due = due[:taken]
+        last = int(due.offsets[-1])
+        block, misplaced = self._misplaced(block, due)
         rejected += misplaced
         results = state.twin.fold(block)
         origin = (self._topic, partition)
         tables = [
-            (name, with_origin(table, *origin, offsets[-1]))
+            (name, with_origin(table, *origin, last))
             for name, table in results.tables.items()
             if table.num_rows and name != "rejected"
         ]
@@ -114,20 +105,20 @@ class Processor:
             rejected += _as_rejected(late)
         for name, table in tables:
             state.take(name, table)
-        state.next = offsets[-1] + 1
+        state.next = last + 1
         return Folded(len(due), len(block), results.duplicates, results.late, tables, rejected)
 
-    def set_aside(self, state: PartitionState, record: ConsumerRecord, detail: str) -> Folded:
-        """Refuse a record unseen: the fold has failed on it before (`streams.poison`)."""
-        index = self._line_of_key.get(record.key)
-        line = None if index is None else self._plant.lines[index].id
-        rejected = [Rejected(poison.REASON, detail, record.offset, record.value or b"", line)]
+    def set_aside(self, state: PartitionState, alone: Records, detail: str) -> Folded:
+        """Refuse the first of these records unseen: the fold has failed on it before (`streams.poison`)."""
+        record, index = alone[0], int(self._keys.of(alone[:1])[0])
+        line = None if index < 0 else self._plant.lines[index].id
+        rejected = [Rejected(poison.REASON, detail, record.offset, record.value, line)]
         state.take("rejected", rejected_table(rejected, self._topic, state.tp.partition))
         state.next = record.offset + 1
         return Folded(1, 0, 0, 0, [], rejected)
 
     def _bounded(
-        self, block: EventBlock, rejected: list[Rejected], offsets: Sequence[int], taken: int
+        self, block: EventBlock, rejected: list[Rejected], offsets: npt.NDArray[np.int64], taken: int
     ) -> tuple[EventBlock, list[Rejected], int]:
         """What was decoded, or so many of its records (at least one) that their orders do not give too many rows."""
         orders = np.flatnonzero(block.type == ORDER)
@@ -137,24 +128,22 @@ class Processor:
         fitting = int(np.searchsorted(rows, MOST_ORDER_ROWS, "right"))
         if fitting == len(orders):
             return block, rejected, taken
-        fewer = max(bisect_left(offsets, int(block.offset[orders[fitting]]), hi=taken), 1)
+        fewer = max(int(np.searchsorted(offsets[:taken], block.offset[orders[fitting]])), 1)
         if fewer == taken:
             return block, rejected, taken
-        end = offsets[fewer]
+        end = int(offsets[fewer])
         kept = np.arange(np.searchsorted(block.offset, end))
         return pick(block, kept), [one for one in rejected if one.offset < end], fewer
 
-    def _misplaced(
-        self, block: EventBlock, due: Sequence[ConsumerRecord], offsets: Sequence[int]
-    ) -> tuple[EventBlock, list[Rejected]]:
+    def _misplaced(self, block: EventBlock, due: Records) -> tuple[EventBlock, list[Rejected]]:
         """Refuse events whose record is keyed by another line: that line's partition would hold a second state of it.
 
         A key that names no line of the plant (or none at all) says nothing.
         """
-        keyed = np.fromiter(map(self._line_of_key.get, map(_KEY, due), repeat(-1)), np.int32, len(due))
+        keyed = self._keys.of(due)
         if not len(block) or (keyed < 0).all():
             return block, []
-        position = np.searchsorted(np.array(offsets, np.int64), block.offset)
+        position = np.searchsorted(due.offsets, block.offset)
         expected = keyed[position]
         wrong = np.flatnonzero((expected >= 0) & (expected != block.line))
         if not wrong.size:
@@ -167,7 +156,9 @@ class Processor:
             at = int(position[i])
             record = due[at]
             line = self._plant.lines[int(block.line[i])].id
-            detail = f"event of line {line} in a record keyed {record.key.decode()}; key each record by its line"
+            detail = (
+                f"event of line {line} in a record keyed {(record.key or b'').decode()}; key each record by its line"
+            )
             value = record.value if alone[at] else own
             rejected.append(Rejected("wrong_line_key", detail, record.offset, value, line, int(block.ts[i])))
         return pick(block, np.delete(np.arange(len(block)), wrong)), rejected
@@ -184,13 +175,14 @@ def records_at_once(before: int, folded: Folded) -> int:
     return 2 * before if folded.records == before and rows <= MOST_RESULT_ROWS // 2 else before
 
 
-def _encodings(records: Sequence[ConsumerRecord]) -> list[str | None] | None:
-    if not any(map(_HEADERS, records)):
+def _encodings(records: Records) -> list[str | None] | None:
+    some = records.with_headers
+    if not some:
         return None
-    found: list[str | None] = []
-    for record in records:
-        kind = next((value for name, value in record.headers or () if name.lower() == _CONTENT_TYPE), None)
-        found.append(None if kind is None else kind.decode("ascii", "replace"))
+    found: list[str | None] = [None] * len(records)
+    for i in some:
+        kind = next((value for name, value in records[i].headers if name.lower() == _CONTENT_TYPE), None)
+        found[i] = None if kind is None else kind.decode("ascii", "replace")
     return found
 
 

@@ -87,7 +87,7 @@ class Settings:
     checkpoint_interval_s: float = _setting(5.0, "time between checkpoints")
     checkpoint_bytes: int = _setting(32 << 20, "a checkpoint as well when a worker's rows reach this; bounds memory")
     snapshots: int = _setting(20, "snapshots kept per partition besides the committed one")
-    poll_records: int = _setting(10_000, "most records folded in one go")
+    poll_records: int = _setting(20_000, "most records folded in one go, but for a larger batch")
     fetch_bytes: int = _setting(2 << 20, "most bytes fetched per partition and request")
     fetch_min_bytes: int = _setting(1 << 20, "the broker waits for so many bytes before it answers a fetch")
     fetch_wait_ms: int = _setting(50, "but no longer than this: each fold has a fixed cost, each wait is latency")

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
 import pyarrow as pa
-from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 from streams import recovery
 from streams.patience import Patience
+from streams.records import Records
 from streams.snapshots import Head, Snapshot, SnapshotError, SnapshotStore, is_id
 from streams.transport import Assigned
 from twin.audit import AuditError, layout, models
@@ -115,18 +115,18 @@ class PartitionState:
             for _, table in by_date(set_name, tables):
                 rehearse(table)
 
-    def parts(self, records: Sequence[ConsumerRecord]) -> Iterator[Sequence[ConsumerRecord]]:
+    def parts(self, records: Records) -> Iterator[Records]:
         """A run as it must be folded: in one go, but cut where a replay is compared. After each, `Checkpointer.compare`
         must be asked; an empty part means that the log holds nothing before the next comparison."""
         while self.catching_up is not None and records:
             boundary = self.catching_up.boundary
-            inside = [record for record in records if record.offset < boundary]
+            inside = records[: records.index(boundary)]
             if inside:
                 yield inside
             records = records[len(inside) :]
             if records and self.catching_up is not None and self.catching_up.boundary == boundary:
                 self.next = boundary
-                yield []
+                yield records[:0]
         if records:
             yield records
 

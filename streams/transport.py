@@ -1,7 +1,7 @@
 """Faust's aiokafka driver, changed in three places; for faust-streaming 0.15.3 and aiokafka 0.14.0 (contract-tested).
 
-* One Faust message is a run: the records of one partition that one fetch brought. Faust spends four asyncio tasks per
-  message; per record that caps a worker at some 15,000 records a second.
+* One Faust message is a run (`streams.batches`): records of one partition that one fetch brought. Faust spends four
+  asyncio tasks per message; per record that caps a worker at some 15,000 records a second.
 * `perform_seek` installs the state that the committed offset names and seeks to the state's own next offset. That is
   the only place where a seek survives a rebalance.
 * `commit_fenced` is one OffsetCommit, bound to the membership under which the state was loaded. Faust's own commit
@@ -21,13 +21,13 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as kafka_errors
 from aiokafka.cluster import ClusterMetadata
-from aiokafka.consumer.fetcher import PartitionRecords
-from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streams import exits
+from streams.batches import Run
 
 # Else Faust's talk of starting and stopping would be logged as ours.
 _FAUST_LOG: Final = logging.getLogger("faust.transport")
@@ -53,17 +53,6 @@ class Committed(enum.Enum):
     RETRY = "retry"  # the broker is away: keep the state, try at the next checkpoint
 
 
-class Run(list[ConsumerRecord]):  # type: ignore[type-arg, unused-ignore]  # generic only in newer stubs
-    """Consecutive records of one partition.
-
-    `base` is the fetch position before it, so the log holds nothing in [base, first offset); None: unknown.
-    """
-
-    __slots__ = ("base",)
-
-    base: int | None
-
-
 @dataclass(frozen=True, slots=True)
 class Assigned:
     """What the broker says of one assigned partition."""
@@ -80,17 +69,6 @@ class Assigned:
 SeekHook = Callable[[Mapping[TP, Assigned], Token], Awaitable[Mapping[TP, int] | None]]
 
 
-class _OneRecord:
-    """What Faust's scheduler sees of a run: one record, with the offset of the last."""
-
-    __slots__ = ("offset", "run", "timestamp")
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.offset = run[-1].offset
-        self.timestamp = run[-1].timestamp
-
-
 class NullOffsets(defaultdict[TP, int | None]):
     """Remembers nothing. With Faust's own, a record below the last one read is dropped without a word after a seek."""
 
@@ -102,15 +80,6 @@ class NullOffsets(defaultdict[TP, int | None]):
 
     def __setitem__(self, key: TP, value: int | None) -> None:
         pass
-
-
-def _as_parsed(_records: PartitionRecords, _tp: TopicPartition, record: Any) -> Any:
-    """A record as aiokafka's parser gives it, in C: it has all that is read of a `ConsumerRecord`.
-
-    To copy each into a `ConsumerRecord` took half the time of the consumer's thread (1.16 us a record, 0.57 without),
-    and held the interpreter's lock for it.
-    """
-    return record
 
 
 @dataclass(slots=True)
@@ -139,8 +108,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> AIOKafkaConsumer:
         consumer = super()._create_consumer(loop)
-        # For the whole process: aiokafka makes these objects itself, and a worker has this one consumer.
-        PartitionRecords._consumer_record = _as_parsed
         # All are read by AIOKafkaConsumer.start(). Faust hard-codes 1500 ms, which stalls busy partitions behind idle
         # ones, and reads uncommitted records, so that what a gateway's transaction took back would be counted.
         consumer._fetch_min_bytes = self.config.fetch_min_bytes
@@ -171,17 +138,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> Any:
         self._forget_old_bases()
-        fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        # One record, as Faust sees it: a run. The next partition's turn comes with the next call.
+        fetched = await super()._fetch_records(consumer, active_partitions, timeout, 1)
         self._forget_old_bases()
         found: dict[TP, Sequence[Any]] = {}
-        for key, records in fetched.items():  # no await before the end: positions still are what these records left
-            if records and key.topic == self.config.topic:
-                tp = ensure_TP(key)
-                found[tp] = run = Run(records)
+        for key, runs in fetched.items():  # no await before the end: positions still are what these runs left
+            tp = ensure_TP(key)
+            for run in runs:
                 run.base = self._base.get(tp)
-                self._base[tp] = run[-1].offset + 1
-            else:
-                found[key] = records
+                self._base[tp] = run.offset + 1
+            found[tp] = runs
         return found
 
     def token(self) -> Token:
@@ -356,31 +322,22 @@ class Consumer(driver.Consumer):
         except TimeoutError:
             return {}
         fetched = await self._thread.getmany(active_partitions, timeout)
-        runs: dict[TP, Sequence[Any]] = {}
-        for tp, records in fetched.items():
-            if isinstance(records, Run):
-                runs[tp] = [_OneRecord(records)]
-                self._ahead += 1
-            elif records:
-                runs[tp] = records
+        self._ahead += sum(map(len, fetched.values()))
         if self._ahead >= self.config.runs_ahead:
             self._room.clear()
-        return runs
+        return fetched
 
-    def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
-        if not isinstance(record, _OneRecord):
-            return super()._to_message(tp, record)
+    def _to_message(self, tp: TP, record: Run) -> ConsumerMessage:
         tp = ensure_TP(tp)
-        timestamp_s = (record.timestamp or 0) / 1000.0
         return ConsumerMessage(
             tp.topic,
             tp.partition,
             record.offset,
-            timestamp_s,
+            record.timestamp / 1000.0,
             0,
             [],
             b"",
-            record.run,  # type: ignore[arg-type, unused-ignore]  # the agent's value: the whole run
+            record,  # type: ignore[arg-type, unused-ignore]  # the agent's value: the whole run
             None,
             0,
             0,

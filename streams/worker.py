@@ -6,7 +6,6 @@ import faulthandler
 import fcntl
 import gc
 import logging
-from bisect import bisect_left
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
@@ -15,25 +14,26 @@ import msgspec
 import pyarrow as pa
 from aiokafka import codec
 from aiokafka.errors import KafkaError
-from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 import twin.plant
-from streams import clock, exits, logs, umask
+from streams import batches, clock, exits, logs, umask
 from streams.app import TwinApp
 from streams.app import run as run_app
+from streams.batches import Run
 from streams.checkpoint import Checkpointer, FencedError
 from streams.health import HealthServer
 from streams.patience import GivenUpError, Patience, StorageError
 from streams.poison import Notes
-from streams.process import Folded, Place, Processor, offset_of, place, records_at_once
+from streams.process import Folded, Place, Processor, place, records_at_once
 from streams.publish import Publisher, PublishError
+from streams.records import Records
 from streams.security import AccessError, check_access
 from streams.settings import Settings, SettingsError, unknown_variables
 from streams.snapshots import SnapshotError, SnapshotStore
 from streams.store import PartitionState, PartitionStore, StateError, Twin, step_over
 from streams.topics import EVENTS
-from streams.transport import Assigned, Run, Token
+from streams.transport import Assigned, Token
 from twin.audit import AuditError
 from twin.plant.model import Plant
 from twin.replay import code_version
@@ -63,6 +63,7 @@ def run(settings: Settings, twin_type: type[Twin] | None = None) -> int:
 
         twin_type = PartitionTwin
     worker = TwinWorker(settings, plant, twin_type)
+    batches.install(settings.poll_records)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     worker.app = TwinApp(settings, worker, loop)
@@ -190,18 +191,18 @@ class TwinWorker:
         if state is None:  # revoked or fenced while the run was on its way; perform_seek follows
             self.runs["stateless"] += 1
             return
-        kind = place(run[0].offset, run[-1].offset, run.base, state.next)
+        kind = place(run.first, run.offset, run.base, state.next)
         self.runs[kind.value] += 1
         if kind is Place.OLD:
             return
         if kind is Place.LOST:
-            log.warning("%s: due %d, but records begin at %d: reading again", tp, state.next, run[0].offset)
+            log.warning("%s: due %d, but records begin at %d: reading again", tp, state.next, run.first)
             self._reseek()
             return
-        if kind is Place.HOLE and not await self._step_over_deleted(state, run[0].offset):
+        if kind is Place.HOLE and not await self._step_over_deleted(state, run.first):
             return
-        for part in state.parts(run):
-            while part and part[-1].offset >= state.next:
+        for part in state.parts(run.records):
+            while part and part.offsets[-1] >= state.next:
                 self._fold(state, part)
                 await self._hold_back()
                 if self.checkpoints.states.get(tp) is not state:  # lost while waiting
@@ -250,13 +251,13 @@ class TwinWorker:
             except (StateError, AuditError) as error:
                 exits.end_now(exits.STATE, str(error))
 
-    def _fold(self, state: PartitionState, run: Sequence[ConsumerRecord]) -> None:
+    def _fold(self, state: PartitionState, part: Records) -> None:
         # No await in here: a checkpoint sees the state, the rows and the records to publish of the same offset.
         notes = self._notes_of(state)
-        begin = bisect_left(run, state.next, key=offset_of)
-        for piece in notes.pieces(run[begin : begin + state.records_at_once]):
+        begin = part.index(state.next)
+        for piece in notes.pieces(part[begin : begin + min(state.records_at_once, self.settings.poll_records)]):
             if piece.aside is not None:
-                folded = self._processor.set_aside(state, piece.records[0], piece.aside)
+                folded = self._processor.set_aside(state, piece.records, piece.aside)
                 self.counts["set_aside"] += 1
                 self._send(state, folded)
             else:

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow.dataset as ds
-from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 from streams.checkpoint import Checkpointer
 from streams.process import Processor
+from streams.records import Record, Records
 from streams.snapshots import SnapshotStore
 from streams.store import PartitionState, PartitionStore
 from streams.transport import Assigned, Committed, Token
@@ -82,11 +81,10 @@ class World:
         await checkpointer.install(self.group.assigned(partitions=partitions), self.group.now, self.group)
         return checkpointer
 
-    def records(self, first: int, number: int) -> list[Any]:
-        return [
-            ConsumerRecord(TOPIC, 0, o, 0, 0, None, event(LINES[(o + (o == self.changed)) % 8], o), None, 0, 1, ())
-            for o in range(first, first + number)
-        ]
+    def records(self, first: int, number: int) -> Records:
+        return Records.of(
+            Record(o, None, event(LINES[(o + (o == self.changed)) % 8], o), []) for o in range(first, first + number)
+        )
 
     def feed(self, state: PartitionState, number: int) -> None:
         Processor(self.plant, TOPIC).fold(state, self.records(state.next, number))

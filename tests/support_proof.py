@@ -6,11 +6,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 from streams.anchors import anchors
 from streams.process import Processor
+from streams.records import Record as Kafkas
+from streams.records import Records
 from streams.snapshots import SnapshotStore
 from streams.store import PartitionState, PartitionStore
 from streams.transport import Assigned
@@ -53,10 +54,9 @@ def live(
         assigned = Assigned(begin or None, newest[-1] if newest and begin else "", 0, 1 << 40)
         state = store.load(TP(TOPIC, partition), assigned)
         for at in range(0, len(log), each):
-            run = [
-                ConsumerRecord(TOPIC, partition, begin + at + k, 0, 0, key, value, None, 0, 0, ())
-                for k, (key, value) in enumerate(log[at : at + each])
-            ]
+            run = Records.of(
+                Kafkas(begin + at + k, key, value, []) for k, (key, value) in enumerate(log[at : at + each])
+            )
             processor.fold(state, run)
             cut = state.cut()
             assert cut is not None

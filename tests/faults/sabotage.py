@@ -210,7 +210,7 @@ def patch_worker(saboteur: Saboteur) -> None:
         return outcome
 
     async def on_run(self: Any, tp: Any, run: Any) -> None:
-        saboteur.consumed(len(run))
+        saboteur.consumed(len(run.records))
         await real_run(self, tp, run)
 
     Consumer.commit_fenced = commit_fenced  # type: ignore[method-assign]

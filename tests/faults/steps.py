@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 from streams.poison import Notes
 from streams.process import Processor
+from streams.records import Record, Records
 from streams.snapshots import SnapshotStore
 from streams.store import PartitionState, PartitionStore
 from streams.transport import Assigned
@@ -42,7 +42,7 @@ _DIED = 70
 class Life:
     """One partition's files in a folder, and what one process does with them."""
 
-    def __init__(self, folder: Path, plant: Plant, records: Sequence[Any], checkpoints: int) -> None:
+    def __init__(self, folder: Path, plant: Plant, records: Records, checkpoints: int) -> None:
         self._size = -(-len(records) // checkpoints)
         self.folder = folder
         self.audit = folder / "audit"
@@ -203,17 +203,14 @@ def _operations(trace: list[str], what: str, brief: bool) -> list[int]:
     return numbers
 
 
-def _given(folder: Path) -> tuple[Plant, list[Any]]:
+def _given(folder: Path) -> tuple[Plant, Records]:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "plant.toml"
     file.write_text(support_generated.plant_text(2, 2))
     plant = load(file)
     values = support_generated.values(2, 2, 120, seed=5)
     values.insert(40, ("line-0", b"{"))  # a row in every set
-    return plant, [
-        ConsumerRecord(TOPIC, 0, offset, 0, 0, line.encode(), value, None, 0, 1, ())
-        for offset, (line, value) in enumerate(values)
-    ]
+    return plant, Records.of(Record(offset, line.encode(), value, []) for offset, (line, value) in enumerate(values))
 
 
 def _same(work: Path, expected: dict[str, SetDigest]) -> bool:

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import exits, poison
 from streams.poison import Note, NoteError, Notes, Piece, Suspect, decode, encode
+from streams.records import Record, Records
 
 AT = TP("twin.events", 3)
 FILE = "note-p00003.json"
@@ -35,11 +35,8 @@ def survive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)  # no power fails here, and thousands of notes are written
 
 
-def records(first: int, number: int) -> list[ConsumerRecord[bytes, bytes]]:
-    return [
-        ConsumerRecord(AT.topic, AT.partition, first + i, 0, 0, b"line", b"value", None, 4, 5, ())
-        for i in range(number)
-    ]
+def records(first: int, number: int) -> Records:
+    return Records.of(Record(first + i, b"line", b"value", []) for i in range(number))
 
 
 def life(

@@ -1,17 +1,18 @@
 """One run of records into a state: what is due, what is refused, where rows come from."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams import process
 from streams.process import Place, Processor, place
+from streams.records import Records
 from streams.store import COLUMN_BYTES, PartitionState
 from tests.support_streams import LINES, PLANT, FakeTwin, event
 from twin.audit.rows import check_rows
@@ -24,7 +25,7 @@ TOPIC = "twin.events"
 
 
 def record(offset: int, value: bytes | None, key: bytes | None = None, headers: Any = ()) -> Any:
-    return ConsumerRecord(TOPIC, 2, offset, 0, 0, key, value, None, 0, 0, headers)
+    return SimpleNamespace(offset=offset, key=key, value=value, headers=headers)
 
 
 def fresh(due: int = 0) -> PartitionState:
@@ -61,7 +62,7 @@ def test_nothing_that_may_be_in_the_log_is_skipped(base: int, hole: int, length:
 def test_only_what_is_due_is_folded() -> None:
     state = fresh(due=2)
     run = [record(offset, event("line-1", offset)) for offset in range(5)]
-    folded = Processor(PLANT_MODEL, TOPIC).fold(state, run)
+    folded = Processor(PLANT_MODEL, TOPIC).fold(state, Records.of(run))
     assert (folded.records, folded.events, state.next) == (3, 3, 5)
     assert state.bytes == sum(table.nbytes + COLUMN_BYTES * table.num_columns for _, table in state.rows) > 0
     assert state.twin.lines["line-1"][0] == 3  # type: ignore[attr-defined]  # FakeTwin
@@ -71,7 +72,7 @@ def test_rows_say_where_they_come_from() -> None:
     state = fresh()
     run = [record(10 + i, event(LINES[i % 8], i)) for i in range(1600)] + [record(2900, b"not json", b"line-1")]
     state.next = 10
-    folded = Processor(PLANT_MODEL, TOPIC).fold(state, run)
+    folded = Processor(PLANT_MODEL, TOPIC).fold(state, Records.of(run))
     assert state.next == 2901
     rows = dict(state.rows)
     for name, table in rows.items():
@@ -95,7 +96,7 @@ def test_a_key_that_names_another_line_is_refused() -> None:
         record(4, arrow_record(block, PLANT_MODEL), b"line-2"),
         record(5, arrow_record(block, PLANT_MODEL), b"line-3"),
     ]
-    folded = Processor(PLANT_MODEL, TOPIC).fold(state, run)
+    folded = Processor(PLANT_MODEL, TOPIC).fold(state, Records.of(run))
     assert [(one.reason, one.offset, one.line) for one in folded.rejected] == [
         ("wrong_line_key", 1, "line-1"),
         *[("wrong_line_key", 4, "line-3")] * 4,
@@ -111,7 +112,7 @@ def test_a_record_of_many_misplaced_events_is_not_kept_once_per_event(arrow: boo
     block, _ = Decoder(PLANT_MODEL).decode(values, [0] * len(values))
     whole = arrow_record(block, PLANT_MODEL) if arrow else b"[" + b",".join(values) + b"]"
     state = fresh()
-    folded = Processor(PLANT_MODEL, TOPIC).fold(state, [record(0, whole, b"line-0")])
+    folded = Processor(PLANT_MODEL, TOPIC).fold(state, Records.of([record(0, whole, b"line-0")]))
     assert [json.loads(one.value)["seq"] for one in folded.rejected] == list(range(1_024))
     assert {(one.reason, one.line, one.offset) for one in folded.rejected} == {("wrong_line_key", "line-1", 0)}
     assert sum(len(one.value) for one in folded.rejected) < 2 * sum(map(len, values))  # each its own, never the record
@@ -137,7 +138,7 @@ def test_orders_of_large_lines_are_folded_a_few_records_at_a_time(monkeypatch: p
     values = [*both * 6, b"not json", many, b"not json", order("line-1", 60)]
     goes, refused, events = [], [], 0
     while state.next < len(values):
-        folded = processor.fold(state, [record(k, value) for k, value in enumerate(values)])
+        folded = processor.fold(state, Records.of(record(k, value) for k, value in enumerate(values)))
         goes.append(folded.records)
         events += folded.events
         refused += [one.offset for one in folded.rejected]
@@ -152,7 +153,7 @@ def test_content_type_and_tombstones() -> None:
         record(1, b"no arrow", headers=(("content-type", b"application/vnd.apache.arrow.stream"),)),
         record(2, None),
     ]
-    folded = Processor(PLANT_MODEL, TOPIC).fold(state, run)
+    folded = Processor(PLANT_MODEL, TOPIC).fold(state, Records.of(run))
     assert folded.events == 1
     assert [(one.reason, one.offset) for one in folded.rejected] == [("not_arrow", 1), ("not_json", 2)]
     assert state.next == 3

@@ -14,6 +14,7 @@ from streams import process
 from streams.checkpoint import Checkpointer
 from streams.poison import Notes
 from streams.process import Processor
+from streams.records import Records
 from streams.snapshots import SnapshotStore, offset_of
 from streams.store import PartitionStore, StateError
 from streams.transport import Committed
@@ -117,9 +118,9 @@ async def test_a_replay_sets_aside_what_was_set_aside_and_lets_sentences_be_rewo
     worker = await world.worker()
     state, processor = worker.states[TP0], Processor(world.plant, TOPIC)
     world.feed(state, 40)
-    processor.set_aside(state, world.records(40, 1)[0], "the fold failed")
+    processor.set_aside(state, world.records(40, 1), "the fold failed")
     refused = world.records(41, 1)[0]
-    processor.fold(state, [dataclasses.replace(refused, value=b"no event")])
+    processor.fold(state, Records.of([refused._replace(value=b"no event")]))
     world.feed(state, 60)
     await worker.checkpoint(world.group)
     whole = state.twin.lines  # type: ignore[attr-defined]  # FakeTwin
@@ -130,12 +131,12 @@ async def test_a_replay_sets_aside_what_was_set_aside_and_lets_sentences_be_rewo
     assert state.catching_up is not None
     notes = Notes(tmp_path, TP0, state.next)
     notes.set_aside_again(state.catching_up.set_aside)
-    log = [dataclasses.replace(one, value=b"no event") if one.offset == 41 else one for one in world.records(0, 102)]
-    for part in state.parts(log):
+    log = [one._replace(value=b"no event") if one.offset == 41 else one for one in world.records(0, 102)]
+    for part in state.parts(Records.of(log)):
         for piece in notes.pieces(part):
             if piece.aside is not None:
                 assert [one.offset for one in piece.records] == [40]
-                processor.set_aside(state, piece.records[0], piece.aside)
+                processor.set_aside(state, piece.records, piece.aside)
             else:
                 processor.fold(state, piece.records)
         await second.compare(state)

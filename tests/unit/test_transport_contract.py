@@ -17,19 +17,19 @@ from aiokafka import AIOKafkaConsumer, errors
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, Subscription, SubscriptionState
 from aiokafka.producer.message_accumulator import BatchBuilder
-from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.batches import Fetched, Run
+from streams.records import Record, Records
 from streams.transport import (
     Committed,
     Consumer,
     ConsumerThread,
     NullOffsets,
-    Run,
     TransportConfig,
-    _as_parsed,
     transport_of,
 )
 
@@ -303,8 +303,8 @@ async def test_commit_that_takes_too_long_is_put_off() -> None:
     assert await _commit(thread, limit_s=0.01) is Committed.RETRY
 
 
-def _record(offset: int) -> Any:
-    return ConsumerRecord("events", 0, offset, 0, 0, None, b"v", None, 0, 1, ())
+def _run(*offsets: int) -> Run:
+    return Run(Records.of(Record(offset, None, b"v", []) for offset in offsets))
 
 
 async def test_a_run_knows_where_its_fetch_began(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,9 +312,10 @@ async def test_a_run_knows_where_its_fetch_began(monkeypatch: pytest.MonkeyPatch
     thread.config = TransportConfig("events", None)  # type: ignore[arg-type]  # no seek here
     thread._base, thread._base_of = {}, None
     tp = TopicPartition("events", 0)
-    answers = [{tp: [_record(4), _record(5)]}, {tp: [_record(9)]}]
+    answers = [{tp: [_run(4, 5)]}, {tp: [_run(9)]}]
 
-    async def fetch(*_: Any) -> Any:
+    async def fetch(*asked: Any) -> Any:
+        assert asked[-1] == 1  # records as Faust counts them: a run is one
         return answers.pop(0)
 
     async def seek(*_: Any) -> None:
@@ -323,11 +324,10 @@ async def test_a_run_knows_where_its_fetch_began(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_fetch_records", fetch)
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_seek_wait", seek)
     await thread._seek_wait(None, {TP0: 3})
-    first = (await thread._fetch_records(None, {TP0}))[TP0]
-    assert isinstance(first, Run)
-    assert (first.base, first[0].offset) == (3, 4)  # the log holds nothing at 3
-    second = (await thread._fetch_records(None, {TP0}))[TP0]
-    assert (second.base, second[0].offset) == (6, 9)
+    (first,) = (await thread._fetch_records(None, {TP0}))[TP0]
+    assert (first.base, first.first) == (3, 4)  # the log holds nothing at 3
+    (second,) = (await thread._fetch_records(None, {TP0}))[TP0]
+    assert (second.base, second.first) == (6, 9)
 
 
 async def test_a_new_assignment_forgets_where_fetches_began(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,10 +336,10 @@ async def test_a_new_assignment_forgets_where_fetches_began(monkeypatch: pytest.
     thread._base, thread._base_of = {TP0: 3}, object()
 
     async def fetch(*_: Any) -> Any:
-        return {TopicPartition("events", 0): [_record(8)]}
+        return {TopicPartition("events", 0): [_run(8)]}
 
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_fetch_records", fetch)
-    assert (await thread._fetch_records(None, {TP0}))[TP0].base is None
+    assert (await thread._fetch_records(None, {TP0}))[TP0][0].base is None
 
 
 def test_each_worker_has_transport_classes_of_its_own() -> None:
@@ -360,15 +360,30 @@ def test_the_client_asks_for_topics_into_metadata_of_ours() -> None:
     assert "self._client = AIOKafkaClient(" in source(AIOKafkaConsumer.__init__)
 
 
-def test_records_are_taken_as_they_are_parsed() -> None:
-    from aiokafka.consumer.fetcher import PartitionRecords
-    from aiokafka.record.default_records import DefaultRecordBatchBuilder
-    from aiokafka.record.memory_records import MemoryRecords
+def test_a_fetcher_takes_our_runs_for_records() -> None:
+    from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 
-    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 10_000)
-    builder.append(0, 17, b"key", b"value", [("content-type", b"x")])
-    assert "consumer_record = self._consumer_record(tp, record)" in source(PartitionRecords._unpack_records)
-    ((record,),) = [list(batch) for batch in iter(MemoryRecords(bytes(builder.build())).next_batch, None)]
-    taken = _as_parsed(record, record, record)
-    assert (taken.offset, taken.timestamp, taken.key, taken.value) == (0, 17, b"key", b"value")
-    assert list(taken.headers) == [("content-type", b"x")]
+    proc = source(Fetcher._proc_fetch_request)
+    assert "records = MemoryRecords(part_data[-1])" in proc  # a name of the module: `Fetched` instead
+    assert {line.split("records.")[1] for line in proc.splitlines() if " records." in line} == {
+        "has_next():",
+        "size_in_bytes() > 0:",
+    }
+    assert hasattr(Fetched, "has_next")
+    assert hasattr(Fetched, "size_in_bytes")
+    assert "self._records_iterator = self._unpack_records()" in source(PartitionRecords.__init__)
+    assert "self._records = records" in source(PartitionRecords.__init__)
+    taken = source(FetchResult.getall)
+    assert "for msg in self._partition_records:" in taken
+    assert "len(ret_list) >= max_records" in taken
+    assert "consumed_to(self._partition_records.next_fetch_offset)" in source(FetchResult._update_position)
+    assert parameters(PartitionRecords._consume_aborted_up_to) == ["self", "batch_offset"]
+    assert "max_records -= len(drained[tp])" in source(Fetcher.fetched_records)
+
+
+def test_faust_looks_at_nothing_of_a_run_but_its_offset() -> None:
+    from faust.transport.utils import TopicBuffer
+
+    assert "record." not in source(TopicBuffer)
+    text = source(faust_consumer.Consumer.getmany) + source(faust_consumer.Consumer._drain_messages)
+    assert "record." not in text.replace("record.offset", "")

@@ -9,11 +9,12 @@ from typing import Any, NoReturn
 from unittest.mock import AsyncMock
 
 import pytest
-from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 from streams import exits
+from streams.batches import Run
 from streams.poison import Suspect
+from streams.records import Record, Records
 from streams.settings import Settings
 from streams.store import PartitionState
 from streams.worker import TwinWorker
@@ -23,10 +24,6 @@ from twin.plant import loads
 
 AT = TP("twin.events", 0)
 BOMB = b"[" + b",".join([b"{}"] * MAX_EVENTS_PER_RECORD) + b"]"
-
-
-class Run(list[Any]):
-    base = 0
 
 
 class Outputs:
@@ -62,8 +59,8 @@ def worker_at(folder: Path, due: int) -> tuple[TwinWorker, PartitionState]:
     return worker, state
 
 
-def run_of(values: list[bytes], first: int = 0) -> Any:
-    return Run(ConsumerRecord(AT.topic, 0, first + k, 0, 0, None, v, None, 0, 0, ()) for k, v in enumerate(values))
+def run_of(values: list[bytes], first: int = 0) -> Run:
+    return Run(Records.of(Record(first + k, None, value, []) for k, value in enumerate(values)), 0)
 
 
 async def test_what_retention_deletes_behind_our_back_was_read_all_the_same(tmp_path: Path) -> None:
@@ -149,10 +146,10 @@ def test_what_a_slow_line_holds_back_counts_as_what_it_weighs(tmp_path: Path) ->
     """One event per run: a table of one row weighs a hundred times what its cells do."""
     worker, state = worker_at(tmp_path, 0)
     for seq in range(200):
-        worker._processor.fold(state, run_of([event("line-0", seq)], seq))
+        worker._processor.fold(state, run_of([event("line-0", seq)], seq).records)
     before, counted = resident_bytes(), state.bytes
     for seq in range(200, 2_200):
-        worker._processor.fold(state, run_of([event("line-0", seq)], seq))
+        worker._processor.fold(state, run_of([event("line-0", seq)], seq).records)
     assert resident_bytes() - before < 2 * (state.bytes - counted)
 
 

@@ -162,7 +162,7 @@ def _lengths(texts: "pa.Array[Any]") -> I64:
 class ArrowRun:
     """The Arrow records of one run: `add` each, then `parts`."""
 
-    def __init__(self, lookup: Lookup, words: Words, reader: ArrowReader, offsets: Sequence[int]) -> None:
+    def __init__(self, lookup: Lookup, words: Words, reader: ArrowReader, offsets: Sequence[int] | I64) -> None:
         self._lookup = lookup
         self._words = words
         self._reader = reader
@@ -177,7 +177,7 @@ class ArrowRun:
         try:
             opened = self._reader.read(value)
         except UnreadableError as fault:
-            rejected = Rejected(fault.reason, fault.detail, self._offsets[record], value)
+            rejected = Rejected(fault.reason, fault.detail, int(self._offsets[record]), value)
             self._refused.append((record, 0, rejected))
             return len(value)
         _, together, records = self._groups.setdefault(opened.key, (opened.layout, [], []))

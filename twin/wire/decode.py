@@ -23,6 +23,9 @@ from twin.wire.part import join
 from twin.wire.plain import PlainReader, nothing_plain
 from twin.wire.plain_arrow import PlainArrowReader, nothing_plain_arrow
 from twin.wire.stored import StoredReader
+from twin.wire.values import Values
+
+Offsets = Sequence[int] | npt.NDArray[np.int64]
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
 
@@ -48,7 +51,7 @@ class Decoder:
     def decode(
         self,
         values: Sequence[bytes],
-        offsets: Sequence[int],
+        offsets: Offsets,
         encodings: Sequence[str | None] | None = None,
     ) -> tuple[EventBlock, list[Rejected]]:
         """Records (JSON or Arrow, mixed as they came) to one block and the refusals, both in the order of arrival.
@@ -62,11 +65,12 @@ class Decoder:
     def decode_some(
         self,
         values: Sequence[bytes],
-        offsets: Sequence[int],
+        offsets: Offsets,
         encodings: Sequence[str | None] | None = None,
         most_bytes: int = MAX_DECODED_BYTES,
     ) -> tuple[EventBlock, list[Rejected], int]:
         """As `decode`, but only so many records that about `most_bytes` hold them: at least one, and how many."""
+        values = values if isinstance(values, Values) else Values.of(values)
         words = Words()
         json_run = JsonRun(self._lookup, words)
         plain = self._plain.read(values, most_bytes) if _mostly_json(values) else nothing_plain(len(values))
@@ -112,9 +116,7 @@ class Decoder:
             block.rows = rows
         return block, refused
 
-    def decode_table(
-        self, table: pa.Table, offsets: Sequence[int] | npt.NDArray[np.int64]
-    ) -> tuple[EventBlock, list[Rejected]]:
+    def decode_table(self, table: pa.Table, offsets: Offsets) -> tuple[EventBlock, list[Rejected]]:
         """Rows of an events table (as `twin.wire.encode.events_table` makes it) back to a block.
 
         `offsets` has one entry per row; columns that are no event fields are ignored. Raises `ValueError` when a
@@ -145,7 +147,7 @@ def _mostly_json(values: Sequence[bytes]) -> bool:
 
 
 def _few_orders(
-    block: EventBlock, rejected: list[Rejected], values: Sequence[bytes], offsets: Sequence[int]
+    block: EventBlock, rejected: list[Rejected], values: Sequence[bytes], offsets: Offsets
 ) -> tuple[EventBlock, list[Rejected]]:
     """Refuse records that hold too many order events, as a whole."""
     orders = block.offset[block.type == ORDER]
@@ -156,10 +158,10 @@ def _few_orders(
     if not over:
         return block, rejected
     rejected = [one for one in rejected if one.offset not in over]
-    for offset, value in zip(offsets, values, strict=True):
+    for i, offset in enumerate(map(int, offsets)):
         if number := over.get(offset):
             detail = f"{number} order events in one record, at most {MAX_ORDERS_PER_RECORD}: send smaller records"
-            rejected.append(Rejected("too_large", detail, offset, value))
+            rejected.append(Rejected("too_large", detail, offset, values[i]))
     rejected.sort(key=attrgetter("offset"))
     return pick(block, np.flatnonzero(~np.isin(block.offset, list(over)))), rejected
 

@@ -58,7 +58,9 @@ class JsonRun:
         self._refused: list[Refusal] = []
         self.decoded_bytes = 0  # about what it all takes in memory
 
-    def add(self, records: Sequence[int], values: Sequence[bytes], offsets: Sequence[int], most_bytes: int) -> int:
+    def add(
+        self, records: Sequence[int], values: Sequence[bytes], offsets: Sequence[int] | I64, most_bytes: int
+    ) -> int:
         """Decode `values[i]` for i in `records` until all that was added takes `most_bytes`. Returns how many were."""
         done = 0
         while done < len(records):
@@ -97,7 +99,7 @@ class JsonRun:
         return True
 
     def _add_each(
-        self, records: Sequence[int], values: Sequence[bytes], offsets: Sequence[int], most_bytes: int
+        self, records: Sequence[int], values: Sequence[bytes], offsets: Sequence[int] | I64, most_bytes: int
     ) -> int:
         decode, events, record = _RECORD.decode, self._events, self._record
         size = self.decoded_bytes
@@ -121,7 +123,7 @@ class JsonRun:
                 events += found
                 record += [i] * len(found)
             elif found is None or type(found) is list:
-                size += EVENT_BYTES * self._slow(i, value, offsets[i])
+                size += EVENT_BYTES * self._slow(i, value, int(offsets[i]))
             else:
                 events.append(found)
                 record.append(i)
@@ -159,14 +161,14 @@ class JsonRun:
     def _refuse(self, record: int, element: int, rejected: Rejected) -> None:
         self._refused.append((record, element, rejected))
 
-    def part(self, values: Sequence[bytes], offsets: Sequence[int]) -> Part:
+    def part(self, values: Sequence[bytes], offsets: Sequence[int] | I64) -> Part:
         """The sound events as columns, the others refused."""
         rows = _rows(self._events, self._record, self._lookup, self._words)
         columns, ok = finish(rows, self._lookup, self._words)
         for row in np.flatnonzero(~ok).tolist():
             i = self._record[row]
             element, value = self._source(row, i, values[i])
-            self._refuse(i, element, explain.json_event(value, offsets[i], self._lookup))
+            self._refuse(i, element, explain.json_event(value, int(offsets[i]), self._lookup))
         return Part(columns, rows.record, self._refused).keep(ok)
 
     def _source(self, row: int, record: int, value: bytes) -> tuple[int, bytes]:

@@ -17,6 +17,7 @@ from twin.wire import explain
 from twin.wire.lookup import I64, Lookup, Words
 from twin.wire.part import EVENT_BYTES, Part
 from twin.wire.rows import Rows, finish
+from twin.wire.values import Values
 
 _FIELDS: Final = tuple(WIRE)
 assert [_FIELDS[f] for f in (at.F_TYPE, at.F_LINE, at.F_STATION)] == ["type", "line", "station"]
@@ -107,14 +108,14 @@ class Plain:
         """Without this record and those behind it."""
         return replace(self, rows=self.rows[:, self.record < record])
 
-    def part(self, values: Sequence[bytes], offsets: Sequence[int], lookup: Lookup, words: Words) -> Part:
+    def part(self, values: Sequence[bytes], offsets: Sequence[int] | I64, lookup: Lookup, words: Words) -> Part:
         """The sound events as columns, the others refused."""
         if not len(self.record):
             return Part.of_refusals([])
         rows = self.decoded(words)
         columns, ok = finish(rows, lookup, words)
         bad = [] if ok.all() else self.record[~ok].tolist()
-        refused = [(i, 0, explain.json_event(values[i], offsets[i], lookup)) for i in bad]
+        refused = [(i, 0, explain.json_event(values[i], int(offsets[i]), lookup)) for i in bad]
         return Part(columns, rows.record, refused).keep(ok)
 
     def decoded(self, words: Words) -> Rows:
@@ -142,19 +143,18 @@ class PlainReader:
         self._grammar: Final = _grammar()
         self._places: Final = _places(lookup)
 
-    def read(self, values: Sequence[bytes], most_bytes: int) -> Plain:
+    def read(self, values: Values, most_bytes: int) -> Plain:
         """Look at so many records that `most_bytes` hold them if all are plain: at least one."""
-        sizes = np.fromiter(map(len, values), np.int64, len(values))
+        sizes = values.sizes
         n = max(int(np.searchsorted(np.cumsum(sizes + EVENT_BYTES), most_bytes, "right")), 1)
-        joined = b"\0".join([*values[:n], b""])
-        ends = np.cumsum(sizes[:n] + 1) - 1
         rows = np.full((_N_ROW, n), NONE, np.int64)
         words = np.empty((at.N_WORD, n * _TEXTS_EACH), np.int64)
         rest = np.empty(n, np.int64)
         scratch = np.empty((at.N_AT, len(_FIELDS) + 1), np.int64)
         found, known, left = at.scan(
-            np.frombuffer(joined, np.uint8),
-            ends,
+            values.data,
+            values.starts[:n],
+            values.ends[:n],
             MAX_RECORD_BYTES,
             self._grammar,
             self._places,
@@ -167,7 +167,7 @@ class PlainReader:
         spans = words[: at.WORD_HASH, :known].T.tolist()
         taken = rows[:, :found]
         size = int(sizes[taken[at.ROW_RECORD]].sum()) + EVENT_BYTES * found
-        return Plain(taken, [joined[a:b].decode() for a, b in spans], n, rest[:left].tolist(), size)
+        return Plain(taken, [values.data[a:b].tobytes().decode() for a, b in spans], n, rest[:left].tolist(), size)
 
 
 def nothing_plain(records: int) -> Plain:
