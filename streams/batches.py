@@ -102,6 +102,7 @@ class _Unpacking:
         self._most_records = most_records
         # The kernel writes into it.
         self._data: U8 = np.frombuffer(bytearray(fetched._records.data), np.uint8)
+        fetched._records = None  # the bytes as they came: a second time the memory
         self._at = 0
         self._behind = fetched.next_fetch_offset  # all that was read so far
 

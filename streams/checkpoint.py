@@ -1,14 +1,14 @@
 """Checkpoints: the commit of an offset is the only pointer to the truth, and everything it points to is there first.
 
-Per partition: stage the interval's Parquet files; write one immutable snapshot that names them; commit the next offset
-with the snapshot's id as metadata; publish the staged files. On assignment: read offset and metadata, load that
-snapshot, publish what it names, seek to its next offset. A worker that lost its partition cannot commit, so what it
-staged is never seen by anybody.
+Per partition: stage the interval's Parquet files, some of them ahead where memory demands it; write one immutable
+snapshot that names them; commit the next offset with the snapshot's id as metadata; publish the staged files. On
+assignment: read offset and metadata, load that snapshot, publish what it names, seek to its next offset. A worker that
+lost its partition cannot commit, so what it staged is never seen by anybody.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from faust.types import TP
@@ -57,7 +57,7 @@ class Checkpointer:
         self.states: dict[TP, PartitionState] = {}
         self.token: Token | None = None
         self.commits = dict.fromkeys(Committed, 0)
-        self.handed_over = asyncio.Event()  # set when rows that waited have become a checkpoint's
+        self.handed_over = asyncio.Event()  # set when rows that waited are on their way to the disk
         self._store = store
         self._outputs = outputs
         self._commit_limit_s = commit_limit_s
@@ -72,6 +72,7 @@ class Checkpointer:
         """The transport's seek hook: states for this token, and where to seek. None: outdated while loading."""
         if self.token == token and set(self.states) == set(assigned):
             return {tp: state.next for tp, state in self.states.items()}  # called again for the same membership
+        await self._unstage_ahead(self.states.values())
         loading = [asyncio.to_thread(self._store.load, tp, info) for tp, info in assigned.items()]
         loaded = await asyncio.gather(*loading)
         if committer.token() != token:
@@ -108,8 +109,44 @@ class Checkpointer:
 
     def release(self) -> None:
         """The partitions are gone: records that are still on their way find no state."""
+        for state in self.states.values():
+            self._store.unstage(state.ahead)  # a few files, which nobody else would remove
+            state.ahead = ()
         self.states = {}
         self.token = None
+
+    async def stage_ahead(self, committer: Committer) -> None:
+        """Write the rows of the partitions that have most of them. They wait for a checkpoint like those it stages.
+
+        Without the states, which memory does not grow by: copying, packing and committing these for each 32 MiB of rows
+        was a fourth of what a worker did.
+        """
+        async with self._lock:
+            token = self.token
+            states = sorted(self.states.values(), key=lambda state: state.ready_bytes, reverse=True)
+            some = [state for state in states[:_STAGED_AT_ONCE] if state.ready_bytes]
+            if token is None or not some:
+                return
+            results = await asyncio.gather(*map(self._stage_rows, some), return_exceptions=True)
+            errors = [one for one in results if isinstance(one, BaseException)]
+            if await self._overtaken(errors, committer, token) and self.token == token:
+                self.release()
+
+    async def _stage_rows(self, state: PartitionState) -> None:
+        rows = state.cut_rows()
+        self.handed_over.set()
+        manifest = await asyncio.to_thread(self._store.stage_rows, rows)
+        if self.states.get(state.tp) is state:
+            state.manifests += (manifest,)
+            state.ahead += (manifest,)
+        else:
+            await asyncio.to_thread(self._store.unstage, [manifest])
+
+    async def _unstage_ahead(self, states: Iterable[PartitionState]) -> None:
+        """Remove what no snapshot names: the group goes on from before it."""
+        foreign = [manifest for state in states for manifest in state.ahead]
+        if foreign:
+            await asyncio.to_thread(self._store.unstage, foreign)
 
     async def checkpoint(self, committer: Committer) -> Committed | None:
         """One checkpoint of every partition that has moved. None: nothing to do. Raises FencedError."""
@@ -121,7 +158,7 @@ class Checkpointer:
                 return None
             moved.sort(key=lambda state: state.bytes, reverse=True)  # who waits for room waits for the most of it
             results = await asyncio.gather(*map(self._stage, moved), return_exceptions=True)
-            staged = [one for one in results if isinstance(one, Manifest)]
+            staged = [manifest for one in results if isinstance(one, tuple) for manifest in one]
             overtaken = await self._overtaken(
                 [one for one in results if isinstance(one, BaseException)], committer, token
             )
@@ -140,23 +177,24 @@ class Checkpointer:
                 await asyncio.to_thread(self._store.unstage, staged)
             return self._count(outcome)
 
-    async def _stage(self, state: PartitionState) -> Manifest | None:
-        """None: the partition was lost before its turn came.
+    async def _stage(self, state: PartitionState) -> tuple[Manifest, ...]:
+        """All that the new snapshot is the first to name; nothing when the partition was lost before its turn came.
 
         States are copied and packed one at a time: those of 10,000 stations are 240 MB, twice that while packed.
         """
         async with self._packing:
             cut = state.cut() if self.states.get(state.tp) is state else None
             if cut is None:
-                return None
+                return ()
             self.handed_over.set()
             encoded = await asyncio.to_thread(cut.frozen.encode)
         async with self._staging:
             manifest, identity = await asyncio.to_thread(self._store.stage, cut, encoded)
-        state.saved = (cut.next, identity)
+        state.saved = (cut.rows.next, identity)
         if manifest.files:
             state.manifests += (manifest,)
-        return manifest
+        named, state.ahead = (*state.ahead, manifest), ()
+        return named
 
     async def _overtaken(self, errors: Sequence[BaseException], committer: Committer, token: Token) -> bool:
         """False without errors; True when another owner has published what this one was about to, and raises otherwise.

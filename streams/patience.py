@@ -1,6 +1,6 @@
 """A disk that is full, broken or gone is treated as one that is very slow: what it refused is tried again.
 
-A checkpoint that waits holds the records back (the worker stops folding at twice `checkpoint_bytes`), so memory stays
+A checkpoint that waits holds the records back (the worker stops folding at twice `staging_bytes`), so memory stays
 bounded and nothing is lost. Rejected: to end at once, as before; every restart would load the state from the same disk.
 """
 

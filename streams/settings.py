@@ -85,10 +85,10 @@ class Settings:
     rebalance_timeout_s: float = _setting(10.0, "how long the group waits for its members to give partitions back")
     request_timeout_s: float = _setting(30.0, "limit of one request to Kafka; at least the session")
     checkpoint_interval_s: float = _setting(5.0, "time between checkpoints")
-    checkpoint_bytes: int = _setting(32 << 20, "a checkpoint as well when a worker's rows reach this; bounds memory")
+    staging_bytes: int = _setting(32 << 20, "rows are written ahead of their checkpoint from so many on; bounds memory")
     snapshots: int = _setting(20, "snapshots kept per partition besides the committed one")
     poll_records: int = _setting(20_000, "most records folded in one go, but for a larger batch")
-    fetch_bytes: int = _setting(2 << 20, "most bytes fetched per partition and request")
+    fetch_bytes: int = _setting(4 << 20, "most bytes fetched per partition and request")
     fetch_min_bytes: int = _setting(1 << 20, "the broker waits for so many bytes before it answers a fetch")
     fetch_wait_ms: int = _setting(50, "but no longer than this: each fold has a fixed cost, each wait is latency")
     view_interval_s: float = _setting(0.25, "time between provisional views of changed lines; 0: none")
@@ -264,7 +264,7 @@ def _problems(s: Settings) -> Iterator[str]:
         value = getattr(s, name)
         if (value or name == "prefix") and (not _TOPIC_NAME.fullmatch(value) or value in (".", "..")):
             yield bad(name, "letters, digits, dot, underscore, hyphen; at most 200, and not . or .. alone")
-    for name in ("partitions", "replication", "checkpoint_bytes", "snapshots", "poll_records"):
+    for name in ("partitions", "replication", "staging_bytes", "snapshots", "poll_records"):
         if getattr(s, name) < 1:
             yield bad(name, "at least 1")
     for name in ("fetch_bytes", "fetch_min_bytes", "fetch_wait_ms"):

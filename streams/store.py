@@ -76,6 +76,7 @@ class PartitionState:
     saved: tuple[int, str]  # offset and id of the newest snapshot; ("" before the first)
     committed: tuple[int, str]  # the newest that the broker has
     manifests: tuple[Manifest, ...] = ()  # staged, not yet published
+    ahead: tuple[Manifest, ...] = ()  # those of them that no snapshot names yet
     rows: list[tuple[str, pa.Table]] = field(default_factory=list)
     bytes: int = 0  # of the rows since the last cut
     partitions: int = 0  # of the topic
@@ -92,16 +93,24 @@ class PartitionState:
 
     @property
     def moved(self) -> bool:
-        """Whether there is something to write since the last cut."""
-        return self.next != self.first and self.catching_up is None
+        """Whether a checkpoint has something to say: the newest snapshot is of another offset."""
+        return self.next != self.saved[0] and self.catching_up is None
+
+    @property
+    def ready_bytes(self) -> int:
+        """Of the rows that could be staged now."""
+        return self.bytes if self.catching_up is None else 0
+
+    def cut_rows(self) -> "Rows":
+        """Take the rows since the last cut."""
+        assert self.catching_up is None
+        rows = Rows(self, self.first, self.next, self.rows)
+        self.first, self.rows, self.bytes = self.next, [], 0
+        return rows
 
     def cut(self) -> "Cut | None":
-        """Take the interval since the last cut. In one step of the loop: state, offset and rows belong together."""
-        if not self.moved:
-            return None
-        cut = Cut(self, self.first, self.next, self.rows, self.twin.freeze())
-        self.first, self.rows, self.bytes = self.next, [], 0
-        return cut
+        """Take rows and state. In one step of the loop: state, offset and rows belong together."""
+        return Cut(self.cut_rows(), self.twin.freeze()) if self.moved else None
 
     def rehearse(self, known: int) -> None:
         """What the next checkpoint makes of this state and of its rows behind the first `known`, on no disk: so that a
@@ -132,13 +141,20 @@ class PartitionState:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """What one checkpoint writes of one partition."""
+class Rows:
+    """The rows of one partition's offsets [first, next)."""
 
     state: PartitionState
     first: int
     next: int
-    rows: list[tuple[str, pa.Table]]
+    tables: list[tuple[str, pa.Table]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What one checkpoint writes of one partition."""
+
+    rows: Rows
     frozen: Frozen  # its `encode` takes it apart
 
 
@@ -349,22 +365,28 @@ class PartitionStore:
             chain=chain,
         )
 
+    def stage_rows(self, rows: Rows) -> Manifest:
+        """Step 1: audit files that nothing names yet."""
+        writer = rows.state.writer
+        tables: dict[str, list[pa.Table]] = {}
+        for set_name, table in rows.tables:
+            tables.setdefault(set_name, []).append(table)
+        for set_name, several in tables.items():
+            writer.add(set_name, _joined(several))
+        rows.tables.clear()  # the writer has them, and lets go of them once they are written
+        return self._patience(lambda: writer.stage(rows.first, rows.next))
+
     def stage(self, cut: Cut, encoded: bytes) -> tuple[Manifest, str]:
-        """Steps 1 and 2: audit files, then the snapshot that names them, of the state as `cut.frozen` encodes it.
+        """Steps 1 and 2: audit files, then the snapshot that names them and all that were staged ahead of it, of the
+        state as `cut.frozen` encodes it.
 
         Returns the manifest and the snapshot's id.
         """
-        state = cut.state
-        tables: dict[str, list[pa.Table]] = {}
-        for set_name, table in cut.rows:
-            tables.setdefault(set_name, []).append(table)
-        for set_name, several in tables.items():
-            state.writer.add(set_name, _joined(several))
-        cut.rows.clear()  # the writer has them, and lets go of them once they are written
-        manifest = self._patience(lambda: state.writer.stage(cut.first, cut.next))
+        state, behind = cut.rows.state, cut.rows.next
+        manifest = self.stage_rows(cut.rows)
         named = tuple(m for m in (*state.manifests, manifest) if m.files)
         head = Head(
-            state.tp.topic, state.tp.partition, cut.next, self.plant.hash, manifest.chain, named, state.partitions
+            state.tp.topic, state.tp.partition, behind, self.plant.hash, manifest.chain, named, state.partitions
         )
         snapshot = Snapshot(head, encoded)
         return manifest, self._patience(lambda: self.snapshots.save(snapshot))

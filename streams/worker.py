@@ -6,7 +6,7 @@ import faulthandler
 import fcntl
 import gc
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -229,10 +229,10 @@ class TwinWorker:
 
     async def _hold_back(self) -> None:
         """Wait while the disk or the broker is slower than the fold; what they have not taken yet is in memory."""
-        limit_bytes, waiting_bytes = self.settings.checkpoint_bytes, self.checkpoints.waiting_bytes
+        limit_bytes, waiting_bytes = self.settings.staging_bytes, self.checkpoints.waiting_bytes
         if waiting_bytes >= 2 * limit_bytes:
-            # Until enough rows are given over, behind the checkpoint that runs: folding goes on while they are written.
-            self._writing = writing = asyncio.create_task(self.checkpoint())
+            # Until enough rows are given over, behind what is being written: folding goes on meanwhile.
+            self._writing = writing = asyncio.create_task(self.stage_ahead())
             while not writing.done() and self.checkpoints.waiting_bytes >= 2 * limit_bytes:
                 self.checkpoints.handed_over.clear()
                 handed_over = asyncio.create_task(self.checkpoints.handed_over.wait())
@@ -308,9 +308,17 @@ class TwinWorker:
         except Exception as error:
             exits.end_now(exits.INTERNAL, f"cannot seek: {error!r}", error)
 
+    async def stage_ahead(self) -> None:
+        await self._written(self.checkpoints.stage_ahead(self.app.twin_consumer))
+
     async def checkpoint(self) -> None:
+        await self._written(self.checkpoints.checkpoint(self.app.twin_consumer))
+        for state, notes in self._notes.values():
+            notes.passed(state.committed[0])
+
+    async def _written(self, writing: Awaitable[Any]) -> None:
         try:
-            await self.checkpoints.checkpoint(self.app.twin_consumer)
+            await writing
         except FencedError as error:
             exits.end_now(exits.FENCED, str(error))
         except GivenUpError as error:
@@ -321,24 +329,25 @@ class TwinWorker:
             exits.end_now(exits.STATE, str(error))
         except Exception as error:
             exits.end_now(exits.INTERNAL, f"checkpoint: {error}", error)
-        for state, notes in self._notes.values():
-            notes.passed(state.committed[0])
 
     async def checkpoint_now_and_then(self) -> None:
+        calm, next_s = True, clock.monotonic_s() + self.settings.checkpoint_interval_s
         while not self.app.should_stop:
-            try:
-                await asyncio.wait_for(self._due.wait(), self.settings.checkpoint_interval_s)
-                calm = False
-            except TimeoutError:
-                calm = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), max(next_s - clock.monotonic_s(), 0))
+            calm = calm and not self._due.is_set()
+            timely = clock.monotonic_s() >= next_s
             if not self.app.rebalancing:
-                await self.checkpoint()
-            # Not before it: while it hands its rows over, each run finds once more that too much waits.
+                await (self.checkpoint() if timely else self.stage_ahead())
+            # Not before it: while it hands rows over, each run finds once more that too much waits.
             self._due.clear()
-            if calm:
-                # After a backlog a worker would hold its memory for good. In the midst of one it would only be fetched
-                # again, page by page, and every thread that takes memory waits meanwhile.
-                await asyncio.to_thread(pa.default_memory_pool().release_unused)
+            if timely:
+                next_s = clock.monotonic_s() + self.settings.checkpoint_interval_s
+                if calm:
+                    # After a backlog a worker would hold its memory for good. In the midst of one it would only be
+                    # fetched again, page by page, and every thread that takes memory waits meanwhile.
+                    await asyncio.to_thread(pa.default_memory_pool().release_unused)
+                calm = True
 
     async def send_views(self) -> None:
         """The provisional view of each line that has changed. The only use of the wall clock; never audited."""

@@ -1,14 +1,14 @@
 """Compile what most tests need: before they run side by side, or each process would compile all of it for itself."""
 
 from streams.bench import inputs
+from streams.process import Processor
 from twin.line import PartitionTwin
 from twin.plant.model import Plant
-from twin.wire.decode import Decoder
 
 
 def compile_for(plant: Plant) -> None:
     PartitionTwin(plant, 0).warm()
-    Decoder(plant).warm()
+    Processor(plant, "").warm()
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def live(
             assert cut is not None
             manifest, identity = store.stage(cut, cut.frozen.encode())
             if stop or at + each < len(log):
-                store.publish(state, [manifest], (cut.next, identity))
+                store.publish(state, [manifest], (cut.rows.next, identity))
         states[partition] = state
     return states
 

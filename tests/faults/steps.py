@@ -68,6 +68,8 @@ class Life:
         notes = Notes(self._store.snapshots.folder, TP0, state.next)
         while True:
             end = min((state.next // self._size + 1) * self._size, len(self._records))
+            self._fold(state, notes, (state.next + end) // 2)
+            self._stage_ahead(state)
             self._fold(state, notes, end)
             self._checkpoint(state, saboteur)
             notes.passed(state.next)
@@ -83,17 +85,24 @@ class Life:
             replay = state.catching_up
             if replay is not None and state.next >= replay.boundary:
                 state.first = replay.boundary
-                rows, state.rows = state.rows, []
+                rows, state.rows, state.bytes = state.rows, [], 0
                 if replay.compare(rows):
                     state.catching_up = None
+
+    def _stage_ahead(self, state: PartitionState) -> None:
+        if state.ready_bytes:
+            manifest = self._store.stage_rows(state.cut_rows())
+            state.manifests += (manifest,)
+            state.ahead += (manifest,)
 
     def _checkpoint(self, state: PartitionState, saboteur: Saboteur | None) -> None:
         """The steps of `streams.checkpoint.Checkpointer`, one after the other."""
         cut = state.cut()
         if cut is not None:
             manifest, identity = self._store.stage(cut, cut.frozen.encode())
-            state.saved = (cut.next, identity)
+            state.saved = (cut.rows.next, identity)
             state.manifests += (manifest,)
+            state.ahead = ()
         if state.saved == state.committed:
             return
         if saboteur is not None:

@@ -27,7 +27,7 @@ async def settings(broker: LocalBroker, prefix: str, tmp_path: Path) -> Settings
         instance="w0",
         session_timeout_s=10.0,
         # About a thousand events: the fold must stop long before the log's end.
-        checkpoint_bytes=100_000,
+        staging_bytes=100_000,
         poll_records=200,
     )
     await ensure(own)
@@ -68,7 +68,7 @@ async def test_memory_under_a_trickle_without_a_disk(
     full = tmp_path / "full"
     monkeypatch.setenv("FAKE_DISK_FULL", str(full))
     # The default of a worker, far above what the rows of this log take.
-    own = replace(settings, checkpoint_bytes=Settings().checkpoint_bytes)
+    own = replace(settings, staging_bytes=Settings().staging_bytes)
     with workers() as started:
         worker = Worker(own, tmp_path / "w.log")
         started.append(worker)

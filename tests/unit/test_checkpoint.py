@@ -141,6 +141,88 @@ async def test_a_sleeper_does_not_take_what_the_owner_has_staged(world: World) -
     assert world.staged() == staged
 
 
+async def test_rows_staged_ahead_are_published_by_the_next_checkpoint(world: World) -> None:
+    worker = await world.worker()
+    state = worker.states[TP0]
+    for _ in range(3):
+        world.feed(state, 20)
+        await worker.stage_ahead(world.group)
+    assert (state.bytes, state.next, len(state.manifests)) == (0, 60, 3)
+    assert (world.audited(), world.group.offsets) == ([], {})  # nothing points to them yet
+    assert len(world.staged()) == 3
+    assert await worker.checkpoint(world.group) is Committed.OK  # of the state alone: every row is there already
+    assert world.audited() == list(range(60))
+    world.feed(state, 20)
+    await worker.stage_ahead(world.group)
+    world.feed(state, 20)
+    assert await worker.checkpoint(world.group) is Committed.OK
+    assert world.audited() == list(range(100))
+    assert (world.staged(), state.manifests, state.ahead) == ([], (), ())
+    assert await worker.checkpoint(world.group) is None
+
+
+async def test_what_a_worker_staged_ahead_before_it_died_is_written_anew(world: World) -> None:
+    dead = await world.worker()
+    world.feed(dead.states[TP0], 20)
+    await dead.checkpoint(world.group)
+    world.feed(dead.states[TP0], 20)
+    await dead.stage_ahead(world.group)
+    second = await world.worker()
+    state = second.states[TP0]
+    assert state.next == 20
+    world.feed(state, 10)  # cut at other places than before
+    await second.stage_ahead(world.group)
+    world.feed(state, 30)
+    assert await second.checkpoint(world.group) is Committed.OK
+    assert world.audited() == list(range(60))
+    assert world.staged() == []
+
+
+async def test_what_was_staged_ahead_of_a_commit_that_may_have_come_through_stays(world: World) -> None:
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 20)
+    await worker.stage_ahead(world.group)
+    world.group.answers = [Committed.RETRY]
+    assert await worker.checkpoint(world.group) is Committed.RETRY
+    world.feed(worker.states[TP0], 20)
+    await worker.stage_ahead(world.group)
+    assert len(world.staged()) == 2
+    worker.release()
+    assert len(world.staged()) == 1  # the commit may name this one
+
+
+@pytest.mark.parametrize("by", ["commit", "rebalance", "release"])
+async def test_nothing_that_was_staged_ahead_is_left_when_the_partition_is_lost(world: World, by: str) -> None:
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 20)
+    await worker.stage_ahead(world.group)
+    world.feed(worker.states[TP0], 20)
+    assert len(world.staged()) == 1
+    if by == "commit":
+        world.group.now = (2, "b")
+        assert await worker.checkpoint(world.group) is Committed.FENCED
+    elif by == "rebalance":
+        world.group.now = (2, "b")
+        await worker.install({}, world.group.now, world.group)
+    else:
+        worker.release()
+    assert (world.staged(), world.audited(), worker.states) == ([], [], {})
+
+
+async def test_a_replay_that_is_compared_stages_nothing_ahead(world: World) -> None:
+    first = await world.worker()
+    world.feed(first.states[TP0], 40)
+    await first.checkpoint(world.group)
+    (world.snapshots.folder / f"{world.group.offsets[TP0][1]}.snapshot").unlink()
+    second = await world.worker()
+    state = second.states[TP0]
+    assert state.catching_up is not None
+    world.feed(state, 10)
+    await second.stage_ahead(world.group)
+    assert (world.staged(), state.first) == ([], 0)
+    assert state.bytes > 0
+
+
 async def test_a_commit_put_off_keeps_everything(world: World) -> None:
     worker = await world.worker()
     world.group.answers = [Committed.RETRY, Committed.RETRY]

@@ -49,7 +49,7 @@ class Outputs:
 def worker_at(folder: Path, due: int) -> tuple[TwinWorker, PartitionState]:
     """A worker without Kafka that owns one partition."""
     plant = loads(PLANT, "plant.toml")
-    worker = TwinWorker(Settings(audit=str(folder), checkpoint_bytes=1 << 40), plant, FakeTwin)
+    worker = TwinWorker(Settings(audit=str(folder), staging_bytes=1 << 40), plant, FakeTwin)
     stands_in: Any = SimpleNamespace(twin_consumer=SimpleNamespace(done=lambda run: None))
     outputs: Any = Outputs()
     worker.app, worker._publisher = stands_in, outputs
@@ -167,22 +167,22 @@ async def test_every_go_waits_and_no_record_is_left_out(tmp_path: Path) -> None:
     assert max(outputs.goes) <= 3 * MAX_EVENTS_PER_RECORD
 
 
-async def test_rows_of_all_partitions_together_bring_a_checkpoint(
+async def test_rows_of_all_partitions_together_are_staged_ahead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each partition stays below the limit: it is the worker's memory that it bounds, not a partition's."""
     worker, state = worker_at(tmp_path, 0)
-    worker.settings = dataclasses.replace(worker.settings, checkpoint_bytes=1_000)
+    worker.settings = dataclasses.replace(worker.settings, staging_bytes=1_000)
     other = PartitionState(TP(AT.topic, 1), state.twin, state.writer, 0, 0, (0, ""), (0, ""))
     worker.checkpoints.states[other.tp] = other
-    checkpoint = AsyncMock()
-    monkeypatch.setattr(worker, "checkpoint", checkpoint)
+    staging = AsyncMock()
+    monkeypatch.setattr(worker, "stage_ahead", staging)
 
     async def asked(mine: int, others: int) -> tuple[bool, int]:
         state.bytes, other.bytes = mine, others
         worker._due.clear()
         await worker._hold_back()
-        return worker._due.is_set(), checkpoint.await_count
+        return worker._due.is_set(), staging.await_count
 
     assert await asked(900, 0) == (False, 0)
     assert await asked(600, 600) == (True, 0)
