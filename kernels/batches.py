@@ -109,15 +109,17 @@ def _field(data: U8, at: int, end: int) -> tuple[int, int]:
 
 
 @bare
-def records(data: U8, begin: int, end: int, count: int, base_offset: int, rows: I64, first: int) -> bool:
-    """Read the `count` records that data[begin:end] must hold, no more and no less, into rows[:, first:].
+def records(data: U8, begin: int, end: int, count: int, base: int, last: int, rows: I64, n: int) -> bool:
+    """Read the `count` records that data[begin:end] must hold, no more and no less, into rows[:, n:].
+
+    Their offsets ascend from `base` or above it to `last` or below it.
 
     Behind each value a NUL is written, where the number of headers stood, which is in `rows` then: a buffer can be read
     once. False: they are damaged.
     """
     at = begin
-    last = base_offset - 1
-    for n in range(first, first + count):
+    before = base - 1
+    for k in range(n, n + count):
         length, at = _varint(data, at, end)
         if at < 0 or length < LEAST_RECORD_BYTES - 1 or length > end - at:
             return False
@@ -126,9 +128,10 @@ def records(data: U8, begin: int, end: int, count: int, base_offset: int, rows: 
         if at < 0:
             return False
         delta, at = _varint(data, at, stop)
-        if at < 0 or base_offset + delta <= last:
+        offset = base + delta
+        if at < 0 or delta < 0 or offset <= before or offset > last:
             return False
-        last = base_offset + delta
+        before = offset
         key, key_end = _field(data, at, stop)
         if key < 0:
             return False
@@ -139,13 +142,13 @@ def records(data: U8, begin: int, end: int, count: int, base_offset: int, rows: 
         headers, at = _varint(data, value_end, stop)
         if at < 0 or headers < 0 or headers > stop - at:
             return False
-        rows[OFFSET, n] = last
-        rows[KEY, n] = key
-        rows[KEY_END, n] = key_end
-        rows[VALUE, n] = value
-        rows[VALUE_END, n] = value_end
-        rows[HEADERS, n] = headers
-        rows[HEADERS_AT, n] = at
+        rows[OFFSET, k] = offset
+        rows[KEY, k] = key
+        rows[KEY_END, k] = key_end
+        rows[VALUE, k] = value
+        rows[VALUE_END, k] = value_end
+        rows[HEADERS, k] = headers
+        rows[HEADERS_AT, k] = at
         for _ in range(headers):
             name, name_end = _field(data, at, stop)
             if name < 0 or name_end < 0:
@@ -165,7 +168,8 @@ def walk(data: U8, at: int, rows: I64, n: int) -> tuple[int, int, int, int]:
     """Read plain batches from `at` on into rows[:, n:].
 
     Gives where the next batch begins, how many records there are then, the offset behind them (-1: nothing was read),
-    and why it ended there: NO_MORE (nothing, or a batch that was cut off), NO_ROOM (in `rows`), UNUSUAL, DAMAGED.
+    and why it ended there: NO_MORE (nothing, or a batch that was cut off), NO_ROOM (in `rows`, or for a batch that goes
+    back), UNUSUAL, DAMAGED.
     """
     behind = _BAD
     while True:
@@ -175,21 +179,23 @@ def walk(data: U8, at: int, rows: I64, n: int) -> tuple[int, int, int, int]:
         end = at + BEFORE_LENGTH + length
         if end > len(data):
             return at, n, behind, NO_MORE
-        if end <= at + MAGIC or _byte(data, at + MAGIC) != 2:
+        if end <= at + MAGIC:
+            return at, n, behind, DAMAGED
+        if _byte(data, at + MAGIC) != 2:
             return at, n, behind, UNUSUAL
         if end < at + RECORDS:
             return at, n, behind, DAMAGED
         if _number(data, at + ATTRIBUTES, 2) & (CODEC | TRANSACTIONAL | CONTROL):
             return at, n, behind, UNUSUAL
         count = _number(data, at + COUNT, 4)
-        if count > (end - at - RECORDS) // LEAST_RECORD_BYTES:
+        base, delta = _number(data, at + BASE_OFFSET, 8), _number(data, at + LAST_DELTA, 4)
+        if count > (end - at - RECORDS) // LEAST_RECORD_BYTES or base < 0 or delta >= 1 << 31:
             return at, n, behind, DAMAGED
-        if n + count > rows.shape[1]:
+        if base < behind or n + count > rows.shape[1]:
             return at, n, behind, NO_ROOM
         if crc32c(data, at + ATTRIBUTES, end) != _number(data, at + CRC, 4):
             return at, n, behind, DAMAGED
-        base, delta = _number(data, at + BASE_OFFSET, 8), _number(data, at + LAST_DELTA, 4)
-        if base < 0 or delta >= 1 << 31 or not records(data, at + RECORDS, end, count, base, rows, n):
+        if not records(data, at + RECORDS, end, count, base, base + delta, rows, n):
             return at, n, behind, DAMAGED
         behind = base + delta + 1
         n += count

@@ -94,7 +94,7 @@ class _Batch(NamedTuple):
         return self.base_offset + self.last_delta + 1
 
 
-class _Unpacking:
+class Unpacking:
     """One fetched answer of one partition, batch by batch. Raises CorruptRecordException and UnsupportedCodecError."""
 
     def __init__(self, fetched: PartitionRecords, most_records: int) -> None:
@@ -121,7 +121,7 @@ class _Unpacking:
             if part is None:
                 break
             records, batch_behind = part
-            records = records[records.index(self._fetched.next_fetch_offset) :]
+            records = records[records.index(self._behind) :]
             if len(records):
                 parts.append(records)
                 number += len(records)
@@ -158,7 +158,7 @@ class _Unpacking:
         self._at = end = begin + at.BEFORE_LENGTH + self._number(begin + at.LENGTH)
         raw = self._data[begin:end].tobytes()
         if raw[at.MAGIC] < 2:
-            return _old(raw)
+            return self._old(raw)
         if (
             len(raw) < _HEADER.size
             or at.crc32c(self._data, begin + at.ATTRIBUTES, end) != struct.unpack_from(">I", raw, at.CRC)[0]
@@ -195,9 +195,21 @@ class _Unpacking:
         if not 0 <= batch.records <= len(data) // at.LEAST_RECORD_BYTES:
             raise self._damaged()
         rows = np.empty((at.N_RECORD, batch.records), np.int64)
-        if not at.records(data, 0, len(data), batch.records, batch.base_offset, rows, 0):
+        if not at.records(data, 0, len(data), batch.records, batch.base_offset, batch.behind - 1, rows, 0):
             raise self._damaged()
         return Records(data, rows)
+
+    def _old(self, raw: bytes) -> tuple[Records, int]:
+        """A batch of format 0 or 1, read by aiokafka."""
+        try:
+            batch: Any = MemoryRecords(raw).next_batch()
+            if batch.validate_crc():
+                return Records.of(batch), batch.next_offset
+        except UnsupportedCodecError:
+            raise
+        except Exception as error:  # of many kinds
+            raise self._damaged() from error
+        raise self._damaged()
 
     def _damaged(self) -> CorruptRecordException:
         tp = self._fetched._tp
@@ -215,26 +227,18 @@ def _moved(rows: I64, by: int) -> I64:
     return rows
 
 
-def _old(raw: bytes) -> tuple[Records, int]:
-    """A batch of format 0 or 1, read by aiokafka."""
-    batch: Any = MemoryRecords(raw).next_batch()
-    if not batch.validate_crc():
-        raise CorruptRecordException("a batch of an old format is damaged")
-    return Records.of(batch), batch.next_offset
-
-
 def warm() -> None:
     """Compile what unpacking needs."""
     data, rows = np.zeros(0, np.uint8), np.empty((at.N_RECORD, 0), np.int64)
     at.walk(data, 0, rows, 0)
-    at.records(data, 0, at.crc32c(data, 0, 0), 0, 0, rows, 0)
+    at.records(data, 0, at.crc32c(data, 0, 0), 0, 0, 0, rows, 0)
 
 
 def install(most_records: int) -> None:
     """Make aiokafka's consumers give a `Run` of at most about so many records for a record: all of this process."""
 
     def unpack(self: PartitionRecords) -> Iterator[Run]:
-        yield from _Unpacking(self, most_records).runs()
+        yield from Unpacking(self, most_records).runs()
 
     fetcher.MemoryRecords = Fetched
     PartitionRecords._unpack_records = unpack

@@ -32,6 +32,9 @@ from streams.batches import Run
 # Else Faust's talk of starting and stopping would be logged as ours.
 _FAUST_LOG: Final = logging.getLogger("faust.transport")
 
+# An answer to a fetch is in memory three times until it is taken apart: it holds no more partitions than these, full.
+PARTITIONS_AT_ONCE: Final = 2
+
 # Of the time that Faust waits for a seek.
 SEEK_SHARE: Final = 0.9
 
@@ -111,6 +114,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         # All are read by AIOKafkaConsumer.start(). Faust hard-codes 1500 ms, which stalls busy partitions behind idle
         # ones, and reads uncommitted records, so that what a gateway's transaction took back would be counted.
         consumer._fetch_min_bytes = self.config.fetch_min_bytes
+        consumer._fetch_max_bytes = PARTITIONS_AT_ONCE * consumer._max_partition_fetch_bytes
         consumer._fetch_max_wait_ms = self.config.fetch_wait_ms
         consumer._isolation_level = "read_committed"
         return consumer

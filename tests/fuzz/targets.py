@@ -10,8 +10,14 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
+from aiokafka.structs import TopicPartition
 
 from streams import poison, snapshots
+from streams.batches import Fetched, Unpacking
 from tests.fuzz.mutate import arrow_mutated, json_mutated, mutated
 from tests.fuzz.worlds import EXAMPLES, World, events, worlds
 from twin.audit import AuditError
@@ -177,6 +183,7 @@ def targets(chance: random.Random, folder: Path) -> list[tuple[float, Any]]:
     found.append((4.0, _line_snapshots(chance)))
     found.append((2.0, _state_snapshots(chance)))
     found.append((2.0, _manifests(chance, folder)))
+    found.append((3.0, _batches(chance)))
     notes = [poison.encode(poison.Note("t", 1, 5, 3, [poison.Suspect(3, 9, 1, "why")], (4, 5)))]
     found.append((1.0, Refusing("note", notes, poison.decode, (poison.NoteError,), chance)))
     return found + _sources(chance, folder)
@@ -275,6 +282,36 @@ def _state_snapshots(chance: random.Random) -> Refusing:
         snapshots.decode(value, "fuzz")
 
     return Refusing("state snapshot", seeds, read, (snapshots.SnapshotError,), chance, change)
+
+
+def _batches(chance: random.Random) -> Refusing:
+    """What a broker answers, most of it with a true checksum: what it hides is the kernel's to find."""
+    values = worlds()[0].records[:40]
+    seeds = []
+    for codec in (0, 0, 1, 2, 3, 4):
+        builder = DefaultRecordBatchBuilder(2, codec, codec == 2, 5, 0, 0, 1 << 20)
+        for k, value in enumerate(values[: 5 + codec]):
+            builder.append(k, 17, b"line-0" if k % 2 else None, value, [("content-type", b"x")] * (k % 3))
+        seeds.append(bytes(builder.build()))
+
+    def change(value: bytes) -> bytes:
+        body = bytearray(mutated(value, seeds, chance))
+        if chance.random() < 0.8 and len(body) > 61:
+            body[8:12] = (len(body) - 12).to_bytes(4, "big")
+            body[17:21] = calc_crc32c(bytes(body[21:])).to_bytes(4, "big")
+        return seeds[0] + bytes(body) if chance.random() < 0.3 else bytes(body)
+
+    def read(value: bytes) -> None:
+        answer: Any = PartitionRecords(TopicPartition("t", 0), Fetched(value), [(5, 0)], 0, None, None, True, 1)
+        last = -1
+        for run in Unpacking(answer, 7).runs():
+            offsets = [record.offset for record in run.records]
+            _must(offsets == sorted(set(offsets)) and last < offsets[0] and run.offset == offsets[-1], "out of order")
+            _must(list(run.records.values) == [record.value for record in run.records], "values differ")
+            last = run.offset
+            _must(answer.next_fetch_offset > last, "it would be read again")
+
+    return Refusing("batches", seeds, read, (CorruptRecordException, UnsupportedCodecError), chance, change)
 
 
 def _resummed(body: bytes) -> bytes:

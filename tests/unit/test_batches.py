@@ -207,10 +207,10 @@ def test_damage_behind_a_true_checksum(data: st.DataObject) -> None:
     if expected is None:
         return
     ascend = all(a.offset < b.offset for a, b in pairwise([Record(4, None, b"", []), *expected]))
-    if len(expected) == 5 and ascend:
+    if len(expected) == 5 and ascend and expected[2].offset <= 7:
         assert found == expected
     else:
-        assert found is None  # aiokafka leaves out what does not ascend
+        assert found is None  # aiokafka leaves out what does not ascend, and reads again what is beyond the batch
 
 
 @given(st.binary(max_size=200), st.integers(0, 50))

@@ -133,9 +133,10 @@ def test_message_takes_a_generation() -> None:
 # aiokafka's consumer.
 
 
-def test_start_reads_the_two_private_settings() -> None:
+def test_start_reads_the_private_settings() -> None:
     start = source(AIOKafkaConsumer.start)
-    assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in start
+    for name in ("fetch_max_wait_ms", "fetch_min_bytes", "fetch_max_bytes", "max_partition_fetch_bytes"):
+        assert f"{name}=self._{name}" in start
     assert "isolation_level=self._isolation_level" in start
     assert "self._coordinator = GroupCoordinator(" in start
 
