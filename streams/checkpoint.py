@@ -118,7 +118,7 @@ class Checkpointer:
     async def stage_ahead(self, committer: Committer) -> None:
         """Write the rows of the partitions that have most of them. They wait for a checkpoint like those it stages.
 
-        Without the states, which memory does not grow by: copying, packing and committing these for each 32 MiB of rows
+        Without the states, which memory does not grow by: copying, packing and committing these for each 24 MiB of rows
         was a fourth of what a worker did.
         """
         async with self._lock:

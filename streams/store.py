@@ -235,8 +235,7 @@ class PartitionStore:
         return state
 
     def _publish_named(self, state: PartitionState) -> None:
-        for manifest in state.manifests:  # finishes what was cut off between commit and publishing
-            state.writer.publish(manifest)
+        state.writer.publish(*state.manifests)  # finishes what was cut off between commit and publishing
         state.manifests = ()
 
     def _check_neighbours(self, where: str, tp: TP, assigned: Assigned) -> None:
@@ -401,8 +400,7 @@ class PartitionStore:
         self._patience(lambda: self._publish(state, manifests, committed))
 
     def _publish(self, state: PartitionState, manifests: Sequence[Manifest], committed: tuple[int, str]) -> None:
-        for manifest in manifests:
-            state.writer.publish(manifest)
+        state.writer.publish(*manifests)
         next_offset, identity = committed
         self.snapshots.collect(state.tp.partition, identity, self._keep)
         discard_staged(self._audit, state.tp.partition, next_offset)

@@ -213,17 +213,19 @@ class AuditWriter:
             except FileExistsError:
                 attempt += 1
 
-    def publish(self, manifest: Manifest) -> None:
+    def publish(self, *manifests: Manifest) -> None:
         """Rename the staged files to their final names. May be repeated; renames nothing unless all files are there."""
-        if manifest.partition != self.partition:
-            raise AuditError(f"manifest of partition {manifest.partition} given to the writer of {self.partition}")
+        for manifest in manifests:
+            if manifest.partition != self.partition:
+                raise AuditError(f"manifest of partition {manifest.partition} given to the writer of {self.partition}")
+        files = [file for manifest in manifests for file in manifest.files]
         try:
-            moves = [move for file in manifest.files if (move := self._check(file)) is not None]
+            moves = [move for file in files if (move := self._check(file)) is not None]
             for source, target in moves:
                 layout.make_folder(target.parent)
                 source.replace(target)
-            if manifest.files:
-                layout.sync_folders(self.root, {(self.root / file.path).parent for file in manifest.files})
+            if files:
+                layout.sync_folders(self.root, {(self.root / file.path).parent for file in files})
             if moves:
                 layout.sync_folder(self.root / layout.STAGING)
         except OSError as error:
