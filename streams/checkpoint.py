@@ -65,6 +65,7 @@ class Checkpointer:
         self._packing = asyncio.Lock()
         self._staging = asyncio.Semaphore(_STAGED_AT_ONCE)
         self._fenced_in_a_row = 0
+        self._turn = 0
 
     async def install(
         self, assigned: Mapping[TP, Assigned], token: Token, committer: Committer
@@ -148,12 +149,19 @@ class Checkpointer:
         if foreign:
             await asyncio.to_thread(self._store.unstage, foreign)
 
-    async def checkpoint(self, committer: Committer) -> Committed | None:
-        """One checkpoint of every partition that has moved. None: nothing to do. Raises FencedError."""
+    async def checkpoint(self, committer: Committer, parts: int = 1) -> Committed | None:
+        """One checkpoint of every partition that has moved, or of a part of them: those whose turn was longest ago.
+
+        None: nothing to do. Raises FencedError.
+        """
         async with self._lock:  # of the timer, of a revocation, of the stop: one after the other
             token = self.token
-            moved = [state for state in self.states.values() if state.moved]
-            todo = [state for state in self.states.values() if state.moved or state.saved != state.committed]
+            turn = sorted(self.states.values(), key=lambda state: state.turn)[: -(-len(self.states) // parts)]
+            self._turn += 1
+            for state in turn:
+                state.turn = self._turn
+            moved = [state for state in turn if state.moved]
+            todo = [state for state in turn if state.moved or state.saved != state.committed]
             if not todo or token is None:
                 return None
             moved.sort(key=lambda state: state.bytes, reverse=True)  # who waits for room waits for the most of it

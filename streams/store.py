@@ -79,6 +79,7 @@ class PartitionState:
     ahead: tuple[Manifest, ...] = ()  # those of them that no snapshot names yet
     rows: list[tuple[str, pa.Table]] = field(default_factory=list)
     bytes: int = 0  # of the rows since the last cut
+    turn: int = 0  # of its last checkpoint, counted by the worker
     partitions: int = 0  # of the topic
     deleted: int = 0  # offsets that retention took before they were read
     records_at_once: int = FIRST_RECORDS  # folded in one go: as many as give a bearable number of rows

@@ -41,6 +41,8 @@ from twin.replay import code_version
 log = logging.getLogger(__name__)
 
 _WATCH_INTERVAL_S: Final = 1.0
+# Checkpoints of an interval, each of its part of the partitions.
+_PARTS: Final = 4
 _LAST_VIEWS_LIMIT_S: Final = 1.0
 _VIEW_FAILURE_PAUSE_S: Final = 60.0
 
@@ -311,8 +313,9 @@ class TwinWorker:
     async def stage_ahead(self) -> None:
         await self._written(self.checkpoints.stage_ahead(self.app.twin_consumer))
 
-    async def checkpoint(self) -> None:
-        await self._written(self.checkpoints.checkpoint(self.app.twin_consumer))
+    async def checkpoint(self, parts: int = 1) -> None:
+        """Of all partitions, or of a part of them."""
+        await self._written(self.checkpoints.checkpoint(self.app.twin_consumer, parts))
         for state, notes in self._notes.values():
             notes.passed(state.committed[0])
 
@@ -331,23 +334,26 @@ class TwinWorker:
             exits.end_now(exits.INTERNAL, f"checkpoint: {error}", error)
 
     async def checkpoint_now_and_then(self) -> None:
-        calm, next_s = True, clock.monotonic_s() + self.settings.checkpoint_interval_s
+        calm, begun_s = 0, clock.monotonic_s()
         while not self.app.should_stop:
+            # A part of the partitions after the other: all at once held up what came meanwhile.
+            parts = max(min(len(self.checkpoints.states), _PARTS), 1)
+            next_s = begun_s + self.settings.checkpoint_interval_s / parts
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._due.wait(), max(next_s - clock.monotonic_s(), 0))
-            calm = calm and not self._due.is_set()
+            calm = 0 if self._due.is_set() else calm + 1
             timely = clock.monotonic_s() >= next_s
             if not self.app.rebalancing:
-                await (self.checkpoint() if timely else self.stage_ahead())
+                await (self.checkpoint(parts) if timely else self.stage_ahead())
             # Not before it: while it hands rows over, each run finds once more that too much waits.
             self._due.clear()
             if timely:
-                next_s = clock.monotonic_s() + self.settings.checkpoint_interval_s
-                if calm:
-                    # After a backlog a worker would hold its memory for good. In the midst of one it would only be
-                    # fetched again, page by page, and every thread that takes memory waits meanwhile.
-                    await asyncio.to_thread(pa.default_memory_pool().release_unused)
-                calm = True
+                begun_s = clock.monotonic_s()
+            if calm == parts:
+                # After a backlog a worker would hold its memory for good. In the midst of one it would only be fetched
+                # again, page by page, and every thread that takes memory waits meanwhile.
+                await asyncio.to_thread(pa.default_memory_pool().release_unused)
+                calm = 0
 
     async def send_views(self) -> None:
         """The provisional view of each line that has changed. The only use of the wall clock; never audited."""

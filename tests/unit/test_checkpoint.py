@@ -12,7 +12,7 @@ from faust.types import TP
 
 from streams.checkpoint import MOST_FENCED, Checkpointer, FencedError
 from streams.store import PartitionStore, StateError
-from streams.transport import Committed
+from streams.transport import Assigned, Committed
 from tests.support_checkpoint import TP0, World
 from tests.support_streams import PLANT, FakeFrozen, FakeTwin
 from twin.audit import AlreadyPublishedError, layout
@@ -139,6 +139,27 @@ async def test_a_sleeper_does_not_take_what_the_owner_has_staged(world: World) -
     assert staged
     world.store().publish(state, (), state.committed)  # the sleeper wakes up in the middle of its own publishing
     assert world.staged() == staged
+
+
+async def test_partitions_take_turns(world: World) -> None:
+    """Each comes once in so many checkpoints as there are parts, whoever has moved; a last one takes all."""
+    tps = [TP(TP0.topic, number) for number in range(5)]
+    worker = await world.worker()
+    assigned = {tp: Assigned(None, "", 0, 1 << 40) for tp in tps}
+    world.group.now = (2, "a")
+    await worker.install(assigned, (2, "a"), world.group)
+    states = [worker.states[tp] for tp in tps]
+    committed: list[list[int]] = []
+    for _ in range(3):
+        for state in states[1:]:
+            world.feed(state, 10)
+        before = [state.committed[0] for state in states]
+        await worker.checkpoint(world.group, parts=3)
+        committed.append([n for n, state in enumerate(states) if state.committed[0] != before[n]])
+    assert sorted(map(len, committed)) == [1, 1, 2]
+    assert sorted(n for some in committed for n in some) == [1, 2, 3, 4]
+    assert await worker.checkpoint(world.group) is Committed.OK
+    assert [state.committed[0] for state in states] == [0, 30, 30, 30, 30]
 
 
 async def test_rows_staged_ahead_are_published_by_the_next_checkpoint(world: World) -> None:
