@@ -213,7 +213,7 @@ def nanoseconds(text: str) -> int:
 
 _LATENCY: Final = "producer, broker, decode, fold, tick, row as JSON, broker, consumer"
 _INPUT: Final = (
-    "JSON, one event a record, {rate} a second for {{size}} s, the first 10 s not counted, in which the JVM still compiles; "
+    "JSON, one event a record, {rate} a second for {{size}} s, the first 10 s (the JVM still compiles) not counted; "
     "{stations} stations in {lines} lines; per line publish_every 100 ms, lateness 0, window 10 s/100 ms; "
     "view_interval_s 0.1, else default settings"
 )
