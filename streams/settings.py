@@ -84,7 +84,7 @@ class Settings:
     heartbeat_interval_s: float = _setting(1.0, "time between heartbeats; at most a third of the session")
     rebalance_timeout_s: float = _setting(10.0, "how long the group waits for its members to give partitions back")
     request_timeout_s: float = _setting(30.0, "limit of one request to Kafka; at least the session")
-    checkpoint_interval_s: float = _setting(5.0, "time between checkpoints")
+    checkpoint_interval_s: float = _setting(5.0, "time between checkpoints of a partition")
     staging_bytes: int = _setting(24 << 20, "rows are written ahead of their checkpoint from so many on; bounds memory")
     snapshots: int = _setting(20, "snapshots kept per partition besides the committed one")
     poll_records: int = _setting(20_000, "most records folded in one go, but for a larger batch")

@@ -18,6 +18,7 @@ from twin.wire.lookup import Lookup, Words
 from twin.wire.plain import PlainReader
 from twin.wire.rows import Rows
 from twin.wire.time import parse_rfc3339
+from twin.wire.values import Values
 
 LOOKUP = Lookup(PLANT)
 READER = PlainReader(LOOKUP)
@@ -98,7 +99,7 @@ def said(rows: Rows, words: Words) -> list[tuple[int, dict[str, Any]]]:
 
 
 def check_against_twin(values: list[bytes]) -> None:
-    plain, words = READER.read(values, 1 << 40), Words()
+    plain, words = READER.read(Values.of(values), 1 << 40), Words()
     expected = []
     for i, value in enumerate(values):
         event = naive_scan(value)
@@ -138,7 +139,7 @@ def test_plain_events_are_taken(given_events: list[dict[str, Any]], spaced: tupl
     """Otherwise nothing would be gained."""
     values = [json.dumps(event, ensure_ascii=False, separators=spaced).encode() for event in given_events]
     frills = sum(any(c in json.dumps(e, ensure_ascii=False)[1:] for c in "\\[{") for e in given_events)
-    assert len(READER.read(values, 1 << 40).rest) == frills
+    assert len(READER.read(Values.of(values), 1 << 40).rest) == frills
 
 
 @settings(max_examples=500)

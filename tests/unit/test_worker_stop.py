@@ -20,7 +20,7 @@ async def test_after_the_stop_nothing_is_published(tmp_path: Path) -> None:
     worker = TwinWorker(Settings(audit=str(tmp_path), view_interval_s=0.01), plant, FakeTwin)
     app: Any = SimpleNamespace(should_stop=False)
     worker.app = app
-    state: Any = SimpleNamespace(twin=FakeTwin(plant, 0, {"line-0": [1, 1]}))
+    state: Any = SimpleNamespace(twin=FakeTwin(plant, 0, {"line-0": [1, 1]}), ahead=())
     worker.checkpoints.states = {TP("twin.events", 0): state}
     # As after a last look: the stop itself has nothing new to show, what comes behind it would have.
     worker._views = {view.line: msgspec.json.encode(view) for view in state.twin.view(None)}
