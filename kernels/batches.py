@@ -176,6 +176,8 @@ def walk(data: U8, at: int, rows: I64, n: int) -> tuple[int, int, int, int]:
         if len(data) - at < BEFORE_LENGTH:
             return at, n, behind, NO_MORE
         length = _number(data, at + LENGTH, 4)
+        if length >= 1 << 31:
+            return at, n, behind, DAMAGED
         end = at + BEFORE_LENGTH + length
         if end > len(data):
             return at, n, behind, NO_MORE

@@ -51,7 +51,6 @@ class TwinApp(faust.App):
         self._settings = settings
         self._work = work
         self._transport_config = TransportConfig(
-            settings.topic(EVENTS),
             work.on_seek,
             settings.fetch_min_bytes,
             settings.fetch_wait_ms,
@@ -151,7 +150,6 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         # Never full: a full buffer makes Faust sleep a second. The transport holds the fetcher back before.
         "stream_buffer_maxsize": 4096,
         "stream_wait_empty": False,
-        "broker_max_poll_records": settings.poll_records,
         "broker_session_timeout": settings.session_timeout_s,
         "broker_heartbeat_interval": settings.heartbeat_interval_s,
         "broker_rebalance_timeout": settings.rebalance_timeout_s,

@@ -24,6 +24,7 @@ U8 = npt.NDArray[np.uint8]
 I64 = npt.NDArray[np.int64]
 
 # A run ends with the batch that brings it to so many bytes: compressed ones hold a thousand times what was fetched.
+# What is not compressed is bounded by the fetch.
 MOST_BYTES: Final = 4 << 20
 
 _CODECS: Final[dict[int, tuple[str, Callable[[], bool], Callable[[bytes], Any]]]] = {
@@ -65,11 +66,6 @@ class Run:
     @property
     def first(self) -> int:
         return int(self.records.offsets[0])
-
-    @property
-    def timestamp(self) -> int:
-        """Faust measures with it; nothing else does."""
-        return 0
 
 
 class _Batch(NamedTuple):
@@ -121,7 +117,7 @@ class Unpacking:
             if part is None:
                 break
             records, batch_behind = part
-            records = records[records.index(self._behind) :]
+            records = records[records.first_at(self._behind) :]
             if len(records):
                 parts.append(records)
                 number += len(records)
@@ -137,8 +133,9 @@ class Unpacking:
 
     def _next(self, room: int) -> tuple[Records, int] | None:
         """Records of one or more batches, and the offset behind them; None at the end."""
-        rows = np.empty((at.N_RECORD, max(room, 1)), np.int64)
         begin = self._at
+        possible = (len(self._data) - begin) // at.LEAST_RECORD_BYTES
+        rows = np.empty((at.N_RECORD, min(room, possible)), np.int64)
         self._at, n, behind, why = at.walk(self._data, begin, rows, 0)
         if n or behind >= 0:
             return Records(self._data[begin : self._at], _moved(np.ascontiguousarray(rows[:, :n]), -begin)), behind
@@ -168,13 +165,14 @@ class Unpacking:
         fetched = self._fetched
         if fetched._isolation_level == READ_COMMITTED:
             fetched._consume_aborted_up_to(batch.base_offset)
-        payload = self._decompressed(batch, raw[_HEADER.size :])
-        records = self._records(batch, payload)
-        if batch.attributes & at.CONTROL:
+        control = batch.attributes & at.CONTROL
+        aborted = batch.attributes & at.TRANSACTIONAL and batch.producer in fetched._aborted_producers
+        if aborted and not control:
+            return Records.of([]), batch.behind
+        records = self._records(batch, self._decompressed(batch, raw[_HEADER.size :]))
+        if control:
             if len(records) and ControlRecord.parse(records[0].key) == ABORT_MARKER:
                 fetched._aborted_producers.discard(batch.producer)
-            return records[:0], batch.behind
-        if batch.attributes & at.TRANSACTIONAL and batch.producer in fetched._aborted_producers:
             return records[:0], batch.behind
         return records, batch.behind
 

@@ -66,6 +66,7 @@ class Checkpointer:
         self._staging = asyncio.Semaphore(_STAGED_AT_ONCE)
         self._fenced_in_a_row = 0
         self._turn = 0
+        self._removing: set[asyncio.Future[None]] = set()
 
     async def install(
         self, assigned: Mapping[TP, Assigned], token: Token, committer: Committer
@@ -73,13 +74,13 @@ class Checkpointer:
         """The transport's seek hook: states for this token, and where to seek. None: outdated while loading."""
         if self.token == token and set(self.states) == set(assigned):
             return {tp: state.next for tp, state in self.states.items()}  # called again for the same membership
-        await self._unstage_ahead(self.states.values())
         loading = [asyncio.to_thread(self._store.load, tp, info) for tp, info in assigned.items()]
         loaded = await asyncio.gather(*loading)
         if committer.token() != token:
             return None
-        self.states = {state.tp: state for state in loaded}
+        lost, self.states = self.states, {state.tp: state for state in loaded}
         self.token = token
+        self._unstage_ahead(lost.values())
         for state in loaded:
             log.info("%s/%d: from offset %d", state.tp.topic, state.tp.partition, state.next)
         return {state.tp: state.next for state in loaded}
@@ -104,17 +105,15 @@ class Checkpointer:
                 log.warning("%s/%d: up to %d the replay agrees", state.tp.topic, state.tp.partition, state.first)
 
     @property
-    def waiting_bytes(self) -> int:
-        """Of the rows of all partitions that wait for their checkpoint."""
-        return sum(state.bytes for state in self.states.values())
+    def ready_bytes(self) -> int:
+        """Of the rows of all partitions that could be staged now."""
+        return sum(state.ready_bytes for state in self.states.values())
 
     def release(self) -> None:
         """The partitions are gone: records that are still on their way find no state."""
-        for state in self.states.values():
-            self._store.unstage(state.ahead)  # a few files, which nobody else would remove
-            state.ahead = ()
-        self.states = {}
+        lost, self.states = self.states, {}
         self.token = None
+        self._unstage_ahead(lost.values())
 
     async def stage_ahead(self, committer: Committer) -> None:
         """Write the rows of the partitions that have most of them. They wait for a checkpoint like those it stages.
@@ -124,30 +123,52 @@ class Checkpointer:
         """
         async with self._lock:
             token = self.token
-            states = sorted(self.states.values(), key=lambda state: state.ready_bytes, reverse=True)
-            some = [state for state in states[:_STAGED_AT_ONCE] if state.ready_bytes]
+            left = total = self.ready_bytes
+            some = []
+            for state in sorted(self.states.values(), key=lambda state: state.ready_bytes, reverse=True):
+                if 2 * left <= total:  # the others' files would be small ones
+                    break
+                some.append(state)
+                left -= state.ready_bytes
             if token is None or not some:
                 return
             results = await asyncio.gather(*map(self._stage_rows, some), return_exceptions=True)
             errors = [one for one in results if isinstance(one, BaseException)]
-            if await self._overtaken(errors, committer, token) and self.token == token:
-                self.release()
+            if await self._overtaken(errors, committer, token):
+                if self.token == token:
+                    self.release()
+                self._count(Committed.FENCED)
 
     async def _stage_rows(self, state: PartitionState) -> None:
-        rows = state.cut_rows()
-        self.handed_over.set()
-        manifest = await asyncio.to_thread(self._store.stage_rows, rows)
+        async with self._staging:
+            if self.states.get(state.tp) is not state or not state.ready_bytes:
+                return
+            rows = state.cut_rows()
+            self.handed_over.set()
+            manifest = await asyncio.to_thread(self._store.stage_rows, rows)
         if self.states.get(state.tp) is state:
             state.manifests += (manifest,)
             state.ahead += (manifest,)
         else:
             await asyncio.to_thread(self._store.unstage, [manifest])
 
-    async def _unstage_ahead(self, states: Iterable[PartitionState]) -> None:
-        """Remove what no snapshot names: the group goes on from before it."""
+    def _unstage_ahead(self, states: Iterable[PartitionState]) -> None:
+        """Remove what no snapshot names: the group goes on from before it, and at the end of a log nobody else would.
+
+        Once, by a thread: a disk that does not answer must not hold up a revocation.
+        """
         foreign = [manifest for state in states for manifest in state.ahead]
+        for state in states:
+            state.ahead = ()
         if foreign:
-            await asyncio.to_thread(self._store.unstage, foreign)
+            removing = asyncio.ensure_future(asyncio.to_thread(self._store.unstage, foreign))
+            self._removing.add(removing)
+            removing.add_done_callback(self._removing.discard)
+
+    async def tidied(self, limit_s: float) -> None:
+        """Wait until what was staged ahead of lost partitions is removed."""
+        if self._removing:
+            await asyncio.wait(self._removing, timeout=limit_s)
 
     async def checkpoint(self, committer: Committer, parts: int = 1) -> Committed | None:
         """One checkpoint of every partition that has moved, or of a part of them: those whose turn was longest ago.

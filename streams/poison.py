@@ -176,7 +176,7 @@ class Notes:
     @contextlib.contextmanager
     def folding(self, piece: Piece) -> Iterator[None]:
         """Around the fold of a piece and nothing else. Ends the process when it fails."""
-        first, last = piece.records[0].offset, piece.records[-1].offset
+        first, last = int(piece.records.offsets[0]), int(piece.records.offsets[-1])
         if self.ahead:
             self.note.trying = (first, last)
             self._write()

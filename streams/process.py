@@ -81,7 +81,7 @@ class Processor:
         Refused ones become rows; any other exception is a fault of ours.
         """
         partition = state.tp.partition
-        due = records[records.index(state.next) :]
+        due = records[records.first_at(state.next) :]
         block, rejected, taken = self._decoder.decode_some(due.values, due.offsets, _encodings(due))
         block, rejected, taken = self._bounded(block, rejected, due.offsets, taken)
         due = due[:taken]
@@ -108,9 +108,9 @@ class Processor:
         state.next = last + 1
         return Folded(len(due), len(block), results.duplicates, results.late, tables, rejected)
 
-    def set_aside(self, state: PartitionState, alone: Records, detail: str) -> Folded:
+    def set_aside(self, state: PartitionState, records: Records, detail: str) -> Folded:
         """Refuse the first of these records unseen: the fold has failed on it before (`streams.poison`)."""
-        record, index = alone[0], int(self._keys.of(alone[:1])[0])
+        record, index = records[0], int(self._keys.of(records[:1])[0])
         line = None if index < 0 else self._plant.lines[index].id
         rejected = [Rejected(poison.REASON, detail, record.offset, record.value, line)]
         state.take("rejected", rejected_table(rejected, self._topic, state.tp.partition))
@@ -181,7 +181,7 @@ def _encodings(records: Records) -> list[str | None] | None:
         return None
     found: list[str | None] = [None] * len(records)
     for i in some:
-        kind = next((value for name, value in records[i].headers if name.lower() == _CONTENT_TYPE), None)
+        kind = next((value for name, value in records.headers(i) if name.lower() == _CONTENT_TYPE), None)
         found[i] = None if kind is None else kind.decode("ascii", "replace")
     return found
 

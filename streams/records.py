@@ -86,13 +86,13 @@ class Records(Sequence[Record]):
     def __getitem__(self, i: "int | slice") -> "Record | Records":
         if isinstance(i, slice):
             return Records(self.data, self.rows[:, i])
-        offset, key, key_end, value, value_end, headers, headers_at = self.rows[:, i].tolist()
+        offset, key, key_end, value, value_end, *_ = self.rows[:, i].tolist()
         data = self.data
         return Record(
             offset,
             None if key_end < 0 else data[key:key_end].tobytes(),
             data[value:value_end].tobytes(),
-            list(_headers(data, headers_at, headers)),
+            self.headers(i),
         )
 
     @property
@@ -104,8 +104,13 @@ class Records(Sequence[Record]):
     def values(self) -> Values:
         return Values(self.data, self.rows[at.VALUE], self.rows[at.VALUE_END])
 
-    def index(self, offset: int) -> int:  # type: ignore[override]  # not of a record: of the first at or behind an offset
+    def first_at(self, offset: int) -> int:
+        """The first record at this offset or behind it."""
         return int(np.searchsorted(self.offsets, offset))
+
+    def headers(self, i: int) -> Headers:
+        """Of one record, without its value."""
+        return list(_headers(self.data, int(self.rows[at.HEADERS_AT, i]), int(self.rows[at.HEADERS, i])))
 
     @property
     def with_headers(self) -> list[int]:

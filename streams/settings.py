@@ -87,7 +87,7 @@ class Settings:
     checkpoint_interval_s: float = _setting(5.0, "time between checkpoints of a partition")
     staging_bytes: int = _setting(24 << 20, "rows are written ahead of their checkpoint from so many on; bounds memory")
     snapshots: int = _setting(20, "snapshots kept per partition besides the committed one")
-    poll_records: int = _setting(20_000, "most records folded in one go, but for a larger batch")
+    poll_records: int = _setting(20_000, "most records folded in one go")
     fetch_bytes: int = _setting(4 << 20, "most bytes fetched per partition and request")
     fetch_min_bytes: int = _setting(1 << 20, "the broker waits for so many bytes before it answers a fetch")
     fetch_wait_ms: int = _setting(50, "but no longer than this: each fold has a fixed cost, each wait is latency")

@@ -1,6 +1,7 @@
 """One partition's state and the files behind it: the half of the checkpoints that blocks on the disk."""
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,7 @@ class PartitionState:
     rows: list[tuple[str, pa.Table]] = field(default_factory=list)
     bytes: int = 0  # of the rows since the last cut
     turn: int = 0  # of its last checkpoint, counted by the worker
+    writing: threading.Lock = field(default_factory=threading.Lock)  # the writer is one thread's at a time
     partitions: int = 0  # of the topic
     deleted: int = 0  # offsets that retention took before they were read
     records_at_once: int = FIRST_RECORDS  # folded in one go: as many as give a bearable number of rows
@@ -130,7 +132,7 @@ class PartitionState:
         must be asked; an empty part means that the log holds nothing before the next comparison."""
         while self.catching_up is not None and records:
             boundary = self.catching_up.boundary
-            inside = records[: records.index(boundary)]
+            inside = records[: records.first_at(boundary)]
             if inside:
                 yield inside
             records = records[len(inside) :]
@@ -371,10 +373,12 @@ class PartitionStore:
         tables: dict[str, list[pa.Table]] = {}
         for set_name, table in rows.tables:
             tables.setdefault(set_name, []).append(table)
-        for set_name, several in tables.items():
-            writer.add(set_name, _joined(several))
-        rows.tables.clear()  # the writer has them, and lets go of them once they are written
-        return self._patience(lambda: writer.stage(rows.first, rows.next))
+        # A checkpoint that was given up may still be at it: nobody will see what it writes, or what follows.
+        with rows.state.writing:
+            for set_name, several in tables.items():
+                writer.add(set_name, _joined(several))
+            rows.tables.clear()  # the writer has them, and lets go of them once they are written
+            return self._patience(lambda: writer.stage(rows.first, rows.next))
 
     def stage(self, cut: Cut, encoded: bytes) -> tuple[Manifest, str]:
         """Steps 1 and 2: audit files, then the snapshot that names them and all that were staged ahead of it, of the
@@ -392,7 +396,7 @@ class PartitionStore:
         return manifest, self._patience(lambda: self.snapshots.save(snapshot))
 
     def unstage(self, manifests: Sequence[Manifest]) -> None:
-        """Remove files whose commit was refused."""
+        """Remove files that nobody will commit."""
         for manifest in manifests:
             unstage(self._audit, manifest.files)
 

@@ -89,7 +89,6 @@ class NullOffsets(defaultdict[TP, int | None]):
 class TransportConfig:
     """Set by the worker before Faust makes its consumer."""
 
-    topic: str
     on_seek: SeekHook
     fetch_min_bytes: int = 1
     fetch_wait_ms: int = 100
@@ -142,7 +141,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> Any:
         self._forget_old_bases()
-        # One record, as Faust sees it: a run. The next partition's turn comes with the next call.
+        # One record, as Faust sees it: a run.
         fetched = await super()._fetch_records(consumer, active_partitions, timeout, 1)
         self._forget_old_bases()
         found: dict[TP, Sequence[Any]] = {}
@@ -337,7 +336,7 @@ class Consumer(driver.Consumer):
             tp.topic,
             tp.partition,
             record.offset,
-            record.timestamp / 1000.0,
+            0.0,  # Faust measures with it
             0,
             [],
             b"",

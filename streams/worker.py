@@ -167,6 +167,7 @@ class TwinWorker:
         with contextlib.suppress(PublishError):  # provisional: worth a moment, not the stop
             await self._publisher.flush(_LAST_VIEWS_LIMIT_S)
         await self._health.stop()
+        await self.checkpoints.tidied(_LAST_VIEWS_LIMIT_S)
         await self._publisher.stop()
 
     async def on_seek(self, assigned: Mapping[TP, Assigned], token: Token) -> Mapping[TP, int] | None:
@@ -231,16 +232,16 @@ class TwinWorker:
 
     async def _hold_back(self) -> None:
         """Wait while the disk or the broker is slower than the fold; what they have not taken yet is in memory."""
-        limit_bytes, waiting_bytes = self.settings.staging_bytes, self.checkpoints.waiting_bytes
-        if waiting_bytes >= 2 * limit_bytes:
+        limit_bytes, ready_bytes = self.settings.staging_bytes, self.checkpoints.ready_bytes
+        if ready_bytes >= 2 * limit_bytes:
             # Until enough rows are given over, behind what is being written: folding goes on meanwhile.
             self._writing = writing = asyncio.create_task(self.stage_ahead())
-            while not writing.done() and self.checkpoints.waiting_bytes >= 2 * limit_bytes:
+            while not writing.done() and self.checkpoints.ready_bytes >= 2 * limit_bytes:
                 self.checkpoints.handed_over.clear()
                 handed_over = asyncio.create_task(self.checkpoints.handed_over.wait())
                 await asyncio.wait((writing, handed_over), return_when=asyncio.FIRST_COMPLETED)
                 handed_over.cancel()
-        elif waiting_bytes >= limit_bytes:
+        elif ready_bytes >= limit_bytes:
             self._due.set()
         await self._publisher.room()
         # A stream with messages in it never waits by itself; health, views and the timer want their turn.
@@ -256,7 +257,7 @@ class TwinWorker:
     def _fold(self, state: PartitionState, part: Records) -> None:
         # No await in here: a checkpoint sees the state, the rows and the records to publish of the same offset.
         notes = self._notes_of(state)
-        begin = part.index(state.next)
+        begin = part.first_at(state.next)
         for piece in notes.pieces(part[begin : begin + min(state.records_at_once, self.settings.poll_records)]):
             if piece.aside is not None:
                 folded = self._processor.set_aside(state, piece.records, piece.aside)
@@ -341,15 +342,15 @@ class TwinWorker:
             next_s = begun_s + self.settings.checkpoint_interval_s / parts
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._due.wait(), max(next_s - clock.monotonic_s(), 0))
+            timely = not self._due.is_set() or clock.monotonic_s() >= next_s
             calm = 0 if self._due.is_set() else calm + 1
-            timely = clock.monotonic_s() >= next_s
             if not self.app.rebalancing:
                 await (self.checkpoint(parts) if timely else self.stage_ahead())
             # Not before it: while it hands rows over, each run finds once more that too much waits.
             self._due.clear()
             if timely:
                 begun_s = clock.monotonic_s()
-            if calm == parts:
+            if calm >= parts:
                 # After a backlog a worker would hold its memory for good. In the midst of one it would only be fetched
                 # again, page by page, and every thread that takes memory waits meanwhile.
                 await asyncio.to_thread(pa.default_memory_pool().release_unused)

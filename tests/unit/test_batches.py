@@ -136,6 +136,14 @@ def test_transactions() -> None:
     assert ours(data, 0, [(7, 0)])[:2] == (expected, behind) == (expected, 11)
 
 
+def test_an_aborted_batch_is_not_unpacked() -> None:
+    data = bytearray(batch(0, many(2), producer=7, transactional=True))
+    data[22] |= 5  # a codec nobody knows
+    whole = with_checksum(data) + marker(2, 7, commit=False) + batch(3, many(1))
+    found, behind, _ = ours(whole, 0, [(7, 0)])
+    assert ([r.offset for r in found], behind) == ([3], 4)
+
+
 def test_only_markers_move_the_position() -> None:
     data = marker(6, 7, commit=True) + marker(7, 8, commit=True)
     assert ours(data, 6) == ([], 8, [])
@@ -171,6 +179,14 @@ def test_what_comes_before_a_damaged_batch_is_given(codec: int) -> None:
     assert unpacked.next_fetch_offset == 3
     with pytest.raises(CorruptRecordException, match=r"events/0: the batch at or behind offset 3 is damaged"):
         next(unpacked)
+
+
+def test_a_length_below_nothing_is_damage_not_the_end() -> None:
+    batches.install(10)
+    bad = bytearray(batch(3, many(3)))
+    bad[8:12] = b"\xff\xff\xff\xff"
+    with pytest.raises(CorruptRecordException):
+        next(partition(bytes(bad), Fetched))
 
 
 def with_checksum(data: bytearray) -> bytes:

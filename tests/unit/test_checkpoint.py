@@ -209,6 +209,7 @@ async def test_what_was_staged_ahead_of_a_commit_that_may_have_come_through_stay
     await worker.stage_ahead(world.group)
     assert len(world.staged()) == 2
     worker.release()
+    await worker.tidied(5)
     assert len(world.staged()) == 1  # the commit may name this one
 
 
@@ -227,7 +228,33 @@ async def test_nothing_that_was_staged_ahead_is_left_when_the_partition_is_lost(
         await worker.install({}, world.group.now, world.group)
     else:
         worker.release()
+    await worker.tidied(5)
     assert (world.staged(), world.audited(), worker.states) == ([], [], {})
+
+
+async def test_a_loading_that_comes_too_late_forgets_nothing(world: World) -> None:
+    """The files of a state that stays must not be removed: another owner may have staged under the same name since."""
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 20)
+    await worker.stage_ahead(world.group)
+    assert await worker.install({}, (2, "b"), world.group) is None  # the group's token is another by then
+    await worker.tidied(5)
+    assert len(world.staged()) == 1
+    assert await worker.checkpoint(world.group) is Committed.OK
+    assert world.audited() == list(range(20))
+
+
+async def test_of_many_partitions_those_with_most_rows_are_staged_ahead(world: World) -> None:
+    worker = await world.worker()
+    tps = [TP(TP0.topic, number) for number in range(4)]
+    world.group.now = (2, "a")
+    await worker.install({tp: Assigned(None, "", 0, 1 << 40) for tp in tps}, (2, "a"), world.group)
+    for tp, number in zip(tps, (10, 6_000, 20, 2_000), strict=True):
+        world.feed(worker.states[tp], number)
+    await worker.stage_ahead(world.group)
+    assert [len(worker.states[tp].manifests) for tp in tps] == [0, 1, 0, 0]
+    await worker.stage_ahead(world.group)
+    assert [len(worker.states[tp].manifests) for tp in tps] == [0, 1, 0, 1]
 
 
 async def test_a_replay_that_is_compared_stages_nothing_ahead(world: World) -> None:

@@ -310,7 +310,7 @@ def _run(*offsets: int) -> Run:
 
 async def test_a_run_knows_where_its_fetch_began(monkeypatch: pytest.MonkeyPatch) -> None:
     thread, _, _ = _thread([TopicPartition("events", 0)])
-    thread.config = TransportConfig("events", None)  # type: ignore[arg-type]  # no seek here
+    thread.config = TransportConfig(None)  # type: ignore[arg-type]  # no seek here
     thread._base, thread._base_of = {}, None
     tp = TopicPartition("events", 0)
     answers = [{tp: [_run(4, 5)]}, {tp: [_run(9)]}]
@@ -333,7 +333,7 @@ async def test_a_run_knows_where_its_fetch_began(monkeypatch: pytest.MonkeyPatch
 
 async def test_a_new_assignment_forgets_where_fetches_began(monkeypatch: pytest.MonkeyPatch) -> None:
     thread, _, _ = _thread([TopicPartition("events", 0)])
-    thread.config = TransportConfig("events", None)  # type: ignore[arg-type]  # no seek here
+    thread.config = TransportConfig(None)  # type: ignore[arg-type]  # no seek here
     thread._base, thread._base_of = {TP0: 3}, object()
 
     async def fetch(*_: Any) -> Any:
@@ -344,9 +344,9 @@ async def test_a_new_assignment_forgets_where_fetches_began(monkeypatch: pytest.
 
 
 def test_each_worker_has_transport_classes_of_its_own() -> None:
-    one, two = (transport_of(TransportConfig(name, None)) for name in ("a", "b"))  # type: ignore[arg-type]  # no seek
+    one, two = (transport_of(TransportConfig(None, wait)) for wait in (1, 2))  # type: ignore[arg-type]  # no seek
     assert one.Consumer is not two.Consumer
-    assert (one.Consumer.config.topic, two.Consumer.config.topic) == ("a", "b")  # type: ignore[attr-defined]  # ours
+    assert (one.Consumer.config.fetch_min_bytes, two.Consumer.config.fetch_min_bytes) == (1, 2)  # type: ignore[attr-defined]  # ours
     assert Consumer not in (one.Consumer, two.Consumer)
 
 

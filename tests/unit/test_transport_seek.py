@@ -46,7 +46,7 @@ async def test_a_seek_that_takes_too_long_ends_the_process(monkeypatch: pytest.M
 
     monkeypatch.setattr(exits, "end_now", end_now)
     consumer = Consumer.__new__(Consumer)
-    consumer.config = TransportConfig("t", forever if hangs == "state" else at_once, request_timeout_s=0.1)
+    consumer.config = TransportConfig(forever if hangs == "state" else at_once, request_timeout_s=0.1)
     consumer._seek_lock = asyncio.Lock()
     consumer._thread = SimpleNamespace(  # type: ignore[assignment]  # of the thread, what a seek asks
         token=lambda: (1, "m"), assigned=forever if hangs == "broker" else at_once
