@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.jit import bare, hot
+from kernels.scan import find_word, octet
 
 U8 = npt.NDArray[np.uint8]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 
 # Where a batch has its parts.
-BASE_OFFSET, LENGTH, MAGIC, CRC, ATTRIBUTES, LAST_DELTA, PRODUCER, COUNT, RECORDS = 0, 8, 16, 17, 21, 23, 43, 57, 61
+BASE_OFFSET, LENGTH, MAGIC, CRC, ATTRIBUTES, LAST_DELTA, COUNT, RECORDS = 0, 8, 16, 17, 21, 23, 57, 61
 BEFORE_LENGTH: Final = 12  # bytes that LENGTH does not count
 CODEC, TRANSACTIONAL, CONTROL = 0x07, 0x10, 0x20
 # A record without key, value and headers.
@@ -47,16 +48,11 @@ _CRC: Final = _tables()
 
 
 @hot
-def _byte(data: U8, at: int) -> int:
-    return int(np.int64(data[np.uintp(at)]))
-
-
-@hot
 def _number(data: U8, at: int, width: int) -> int:
     """A big-endian number, of 8 bytes with its sign."""
     value = 0
     for k in range(width):
-        value = (value << 8) | _byte(data, at + k)
+        value = (value << 8) | octet(data, at + k)
     return value
 
 
@@ -65,7 +61,7 @@ def _varint(data: U8, at: int, end: int) -> tuple[int, int]:
     """A number of up to ten bytes in zigzag, and where it ends; -1: it does not end in time."""
     raw = shift = 0
     while at < end and shift < 70:
-        byte = _byte(data, at)
+        byte = octet(data, at)
         at += 1
         raw |= (byte & 0x7F) << shift
         if byte < 0x80:
@@ -81,20 +77,20 @@ def crc32c(data: U8, begin: int, end: int) -> int:
     crc = 0xFFFF_FFFF
     at = begin
     while at + 8 <= end:
-        low = crc ^ (_byte(data, at) | _byte(data, at + 1) << 8 | _byte(data, at + 2) << 16 | _byte(data, at + 3) << 24)
+        low = crc ^ (octet(data, at) | octet(data, at + 1) << 8 | octet(data, at + 2) << 16 | octet(data, at + 3) << 24)
         crc = (
             _CRC[7, np.uintp(low & 0xFF)]
             ^ _CRC[6, np.uintp(low >> 8 & 0xFF)]
             ^ _CRC[5, np.uintp(low >> 16 & 0xFF)]
             ^ _CRC[4, np.uintp(low >> 24)]
-            ^ _CRC[3, np.uintp(_byte(data, at + 4))]
-            ^ _CRC[2, np.uintp(_byte(data, at + 5))]
-            ^ _CRC[1, np.uintp(_byte(data, at + 6))]
-            ^ _CRC[0, np.uintp(_byte(data, at + 7))]
+            ^ _CRC[3, np.uintp(octet(data, at + 4))]
+            ^ _CRC[2, np.uintp(octet(data, at + 5))]
+            ^ _CRC[1, np.uintp(octet(data, at + 6))]
+            ^ _CRC[0, np.uintp(octet(data, at + 7))]
         )
         at += 8
     while at < end:
-        crc = _CRC[0, np.uintp((crc ^ _byte(data, at)) & 0xFF)] ^ (crc >> 8)
+        crc = _CRC[0, np.uintp((crc ^ octet(data, at)) & 0xFF)] ^ (crc >> 8)
         at += 1
     return int(crc ^ 0xFFFF_FFFF)
 
@@ -164,14 +160,14 @@ def records(data: U8, begin: int, end: int, count: int, base: int, last: int, ro
 
 
 @bare
-def walk(data: U8, at: int, rows: I64, n: int) -> tuple[int, int, int, int]:
-    """Read plain batches from `at` on into rows[:, n:].
+def walk(data: U8, at: int, rows: I64) -> tuple[int, int, int, int]:
+    """Read plain batches from `at` on into `rows`.
 
-    Gives where the next batch begins, how many records there are then, the offset behind them (-1: nothing was read),
+    Gives where the next batch begins, how many records there are, the offset behind them (-1: nothing was read),
     and why it ended there: NO_MORE (nothing, or a batch that was cut off), NO_ROOM (in `rows`, or for a batch that goes
     back), UNUSUAL, DAMAGED.
     """
-    behind = _BAD
+    n, behind = 0, _BAD
     while True:
         if len(data) - at < BEFORE_LENGTH:
             return at, n, behind, NO_MORE
@@ -183,7 +179,7 @@ def walk(data: U8, at: int, rows: I64, n: int) -> tuple[int, int, int, int]:
             return at, n, behind, NO_MORE
         if end <= at + MAGIC:
             return at, n, behind, DAMAGED
-        if _byte(data, at + MAGIC) != 2:
+        if octet(data, at + MAGIC) != 2:
             return at, n, behind, UNUSUAL
         if end < at + RECORDS:
             return at, n, behind, DAMAGED
@@ -209,46 +205,28 @@ def _hash(data: U8, at: int, end: int) -> int:
     """FNV-1a."""
     h = -3750763034362895579
     while at < end:
-        h = (h ^ _byte(data, at)) * 1099511628211
+        h = (h ^ octet(data, at)) * 1099511628211
         at += 1
     return h ^ (h >> 32)
 
 
-@hot
-def _find(data: U8, at: int, end: int, names: U8, ends: I64, table: I32) -> int:
-    """The place in `table` of the name that data[at:end] is, or of the free place where it belongs."""
-    mask = len(table) - 1
-    place = _hash(data, at, end) & mask
-    while True:
-        name = int(table[np.uintp(place)])
-        if name < 0:
-            return place
-        start = int(ends[name - 1]) if name else 0
-        if int(ends[name]) - start == end - at:
-            k = 0
-            while k < end - at and _byte(data, at + k) == _byte(names, start + k):
-                k += 1
-            if k == end - at:
-                return place
-        place = (place + 1) & mask
-
-
 @bare
-def enter(names: U8, ends: I64, table: I32) -> None:
-    """Put names (one behind the other, `ends` says where each does) into an empty hash table (-1 throughout).
+def enter(names: U8, spans: I64, table: I32) -> None:
+    """Put names (`spans`: (2, names) their starts and ends) into an empty hash table (-1 throughout).
 
     Its length is a power of two and more than their number.
     """
-    start = 0
-    for name in range(len(ends)):
-        table[_find(names, start, int(ends[name]), names, ends, table)] = name
-        start = int(ends[name])
+    mask = len(table) - 1
+    for name in range(spans.shape[1]):
+        slot = _hash(names, int(spans[0, name]), int(spans[1, name])) & mask
+        while table[np.uintp(slot)] >= 0:
+            slot = (slot + 1) & mask
+        table[np.uintp(slot)] = name
 
 
 @bare
-def find(data: U8, starts: I64, stops: I64, names: U8, ends: I64, table: I32, found: I32) -> None:
+def find(data: U8, starts: I64, stops: I64, names: U8, spans: I64, table: I32, found: I32) -> None:
     """The number of the name that data[starts[i]:stops[i]] is, -1 where it is none, or where stops[i] is negative."""
     for i in range(len(starts)):
-        found[i] = _BAD
-        if stops[i] >= 0:
-            found[i] = table[_find(data, int(starts[i]), int(stops[i]), names, ends, table)]
+        start, stop = int(starts[i]), int(stops[i])
+        found[i] = find_word(data, start, stop, _hash(data, start, stop), names, spans, table) if stop >= 0 else _BAD

@@ -71,7 +71,7 @@ class Places(NamedTuple):
 
 
 @hot
-def _byte(data: U8, i: int) -> int:
+def octet(data: U8, i: int) -> int:
     """Signed, as numba makes floats of mixed kinds; no position is negative, so none need be counted from the end."""
     return int(np.int64(data[np.uintp(i)]))
 
@@ -88,7 +88,7 @@ def _text(data: U8, i: int) -> tuple[int, int, int]:
     h = w = wide = 0
     start = i
     while True:
-        byte = _byte(data, i)
+        byte = octet(data, i)
         if _ENDS[np.uintp(byte)]:
             break
         wide |= byte
@@ -103,7 +103,7 @@ def _text(data: U8, i: int) -> tuple[int, int, int]:
 @hot
 def _same(a: U8, at: int, b: U8, start: int, length: int) -> bool:
     for k in range(length):
-        if _byte(a, at + k) != _byte(b, start + k):
+        if octet(a, at + k) != octet(b, start + k):
             return False
     return True
 
@@ -112,7 +112,7 @@ def _same(a: U8, at: int, b: U8, start: int, length: int) -> bool:
 def utf8(data: U8, i: int, end: int) -> bool:
     """Whether it is UTF-8: no more bytes than needed, no surrogates, nothing beyond U+10FFFF."""
     while i < end:
-        byte = _byte(data, i)
+        byte = octet(data, i)
         i += 1
         if byte < 0x80:
             continue
@@ -136,7 +136,7 @@ def utf8(data: U8, i: int, end: int) -> bool:
         if i + more > end:
             return False
         for _ in range(more):
-            if not low <= _byte(data, i) <= high:
+            if not low <= octet(data, i) <= high:
                 return False
             low, high = 0x80, 0xBF
             i += 1
@@ -146,7 +146,7 @@ def utf8(data: U8, i: int, end: int) -> bool:
 @hot
 def _two(data: U8, i: int) -> int:
     """Two digits; far below zero where they are none."""
-    a, b = _byte(data, i) - _ZERO, _byte(data, i + 1) - _ZERO
+    a, b = octet(data, i) - _ZERO, octet(data, i + 1) - _ZERO
     return a * 10 + b if 0 <= a <= 9 and 0 <= b <= 9 else -1_000_000
 
 
@@ -158,12 +158,12 @@ def instant(data: U8, i: int, end: int) -> int:
     year = 100 * _two(data, i) + _two(data, i + 2)
     month, day = _two(data, i + 5), _two(data, i + 8)
     hour, minute, second = _two(data, i + 11), _two(data, i + 14), _two(data, i + 17)
-    mark = _byte(data, i + 10)
+    mark = octet(data, i + 10)
     if (
-        _byte(data, i + 4) != _MINUS
-        or _byte(data, i + 7) != _MINUS
-        or _byte(data, i + 13) != _COLON
-        or _byte(data, i + 16) != _COLON
+        octet(data, i + 4) != _MINUS
+        or octet(data, i + 7) != _MINUS
+        or octet(data, i + 13) != _COLON
+        or octet(data, i + 16) != _COLON
     ):
         return NONE
     if mark != 84 and mark != 116 and mark != 32:  # T, t, space
@@ -176,10 +176,10 @@ def instant(data: U8, i: int, end: int) -> int:
         return NONE
     i += 19
     fraction, digits = 0, 0
-    if _byte(data, i) == _DOT:
+    if octet(data, i) == _DOT:
         i += 1
-        while i < end and _ZERO <= _byte(data, i) <= _ZERO + 9 and digits < 9:
-            fraction = fraction * 10 + _byte(data, i) - _ZERO
+        while i < end and _ZERO <= octet(data, i) <= _ZERO + 9 and digits < 9:
+            fraction = fraction * 10 + octet(data, i) - _ZERO
             digits += 1
             i += 1
         if digits == 0:
@@ -188,15 +188,15 @@ def instant(data: U8, i: int, end: int) -> int:
             fraction *= 10
     ahead = 0
     if end - i == 1:
-        if _byte(data, i) != 90 and _byte(data, i) != 122:  # Z, z
+        if octet(data, i) != 90 and octet(data, i) != 122:  # Z, z
             return NONE
     else:
-        if end - i != 6 or (_byte(data, i) != 43 and _byte(data, i) != _MINUS) or _byte(data, i + 3) != _COLON:
+        if end - i != 6 or (octet(data, i) != 43 and octet(data, i) != _MINUS) or octet(data, i + 3) != _COLON:
             return NONE
         hours, minutes = _two(data, i + 1), _two(data, i + 4)
         if not (0 <= hours < 24 and 0 <= minutes < 60):
             return NONE
-        ahead = hours * 60 + minutes if _byte(data, i) == 43 else -hours * 60 - minutes
+        ahead = hours * 60 + minutes if octet(data, i) == 43 else -hours * 60 - minutes
     # Days of the civil calendar, in years that begin in March: the leap day is then their last.
     shifted = year - 1 if month <= 2 else year
     of_year = (153 * (month + (9 if month <= 2 else -3)) + 2) // 5 + day - 1
@@ -206,7 +206,7 @@ def instant(data: U8, i: int, end: int) -> int:
 
 
 @hot
-def _find(data: U8, start: int, end: int, h: int, names: U8, spans: I64, table: I32) -> int:
+def find_word(data: U8, start: int, end: int, h: int, names: U8, spans: I64, table: I32) -> int:
     """The number of a known word, -1."""
     mask = len(table) - 1
     slot = h & mask
@@ -297,7 +297,7 @@ def enter_places(names: U8, spans: I64, table: I32) -> None:
 
 @hot
 def _space(data: U8, i: int) -> int:
-    while _SPACE[np.uintp(_byte(data, i))]:
+    while _SPACE[np.uintp(octet(data, i))]:
         i += 1
     return i
 
@@ -305,10 +305,10 @@ def _space(data: U8, i: int) -> int:
 @hot
 def _value(data: U8, i: int, at: I64, f: int) -> int:
     """Read a value into column `f` of `at`. Its end; -1: not a plain one. Kind NONE: null."""
-    byte = _byte(data, i)
+    byte = octet(data, i)
     if byte == _QUOTE:
         end, h, wide = _text(data, i + 1)
-        if _byte(data, end) != _QUOTE or (wide >= 0x80 and not utf8(data, i + 1, end)):
+        if octet(data, end) != _QUOTE or (wide >= 0x80 and not utf8(data, i + 1, end)):
             return NONE
         at[AT_KIND, f] = TEXT
         at[AT_VALUE, f] = i + 1
@@ -317,16 +317,16 @@ def _value(data: U8, i: int, at: I64, f: int) -> int:
         return end + 1
     if byte == 110:  # null
         at[AT_KIND, f] = NONE
-        return i + 4 if _byte(data, i + 1) == 117 and _byte(data, i + 2) == 108 and _byte(data, i + 3) == 108 else NONE
+        return i + 4 if octet(data, i + 1) == 117 and octet(data, i + 2) == 108 and octet(data, i + 3) == 108 else NONE
     at[AT_KIND, f] = OTHER
     if byte == 116:  # true
-        return i + 4 if _byte(data, i + 1) == 114 and _byte(data, i + 2) == 117 and _byte(data, i + 3) == 101 else NONE
+        return i + 4 if octet(data, i + 1) == 114 and octet(data, i + 2) == 117 and octet(data, i + 3) == 101 else NONE
     if byte == 102:  # false
         if (
-            _byte(data, i + 1) == 97
-            and _byte(data, i + 2) == 108
-            and _byte(data, i + 3) == 115
-            and _byte(data, i + 4) == 101
+            octet(data, i + 1) == 97
+            and octet(data, i + 2) == 108
+            and octet(data, i + 3) == 115
+            and octet(data, i + 4) == 101
         ):
             return i + 5
         return NONE
@@ -336,19 +336,19 @@ def _value(data: U8, i: int, at: I64, f: int) -> int:
         i += 1
     start = i
     value = 0
-    while _ZERO <= _byte(data, i) <= _ZERO + 9:
-        digit = _byte(data, i) - _ZERO
+    while _ZERO <= octet(data, i) <= _ZERO + 9:
+        digit = octet(data, i) - _ZERO
         if value > _MOST_TENTH or (value == _MOST_TENTH and digit > _MOST_DIGIT):
             return NONE
         value = value * 10 + digit
         i += 1
-    if i == start or (_byte(data, start) == _ZERO and i > start + 1):
+    if i == start or (octet(data, start) == _ZERO and i > start + 1):
         return NONE
-    if _byte(data, i) == _DOT:
+    if octet(data, i) == _DOT:
         kind = OTHER
         i += 1
         start = i
-        while _ZERO <= _byte(data, i) <= _ZERO + 9:
+        while _ZERO <= octet(data, i) <= _ZERO + 9:
             i += 1
         if i == start or i > start + _MOST_DIGITS:
             return NONE
@@ -362,20 +362,20 @@ def _fields(data: U8, i: int, end: int, grammar: Grammar, at: I64) -> int:
     """Read the fields of a record into `at`: which are there, as bits; -1: the record is not a plain object."""
     unknown = at.shape[1] - 1  # where values go that nobody asks for
     i = _space(data, i)
-    if _byte(data, i) != _OPEN:
+    if octet(data, i) != _OPEN:
         return NONE
     seen = 0
     while True:
         i = _space(data, i + 1)
-        if _byte(data, i) != _QUOTE:
+        if octet(data, i) != _QUOTE:
             return NONE  # also where the object is empty
         name_end, h, wide = _text(data, i + 1)
-        if _byte(data, name_end) != _QUOTE or (wide >= 0x80 and not utf8(data, i + 1, name_end)):
+        if octet(data, name_end) != _QUOTE or (wide >= 0x80 and not utf8(data, i + 1, name_end)):
             return NONE
-        word = _find(data, i + 1, name_end, h, grammar.names, grammar.spans, grammar.table)
+        word = find_word(data, i + 1, name_end, h, grammar.names, grammar.spans, grammar.table)
         f = grammar.field_of[word] if word >= 0 else NONE
         i = _space(data, name_end + 1)
-        if _byte(data, i) != _COLON:
+        if octet(data, i) != _COLON:
             return NONE
         i = _value(data, _space(data, i + 1), at, f if f >= 0 else unknown)
         if i < 0:
@@ -385,9 +385,9 @@ def _fields(data: U8, i: int, end: int, grammar: Grammar, at: I64) -> int:
                 return NONE
             seen |= 1 << f
         i = _space(data, i)
-        if _byte(data, i) == _CLOSE:
+        if octet(data, i) == _CLOSE:
             return seen if _space(data, i + 1) == end else NONE
-        if _byte(data, i) != _COMMA:
+        if octet(data, i) != _COMMA:
             return NONE
 
 
@@ -413,7 +413,7 @@ def _filled(
     if wanted == CHOICE:
         if kind != TEXT:
             return NONE
-        word = _find(data, value, at[AT_END, f], at[AT_HASH, f], grammar.names, grammar.spans, grammar.table)
+        word = find_word(data, value, at[AT_END, f], at[AT_HASH, f], grammar.names, grammar.spans, grammar.table)
         value = grammar.choice[f, word] if word >= 0 else NONE
         if value < 0:
             return NONE
@@ -455,7 +455,7 @@ def scan(
         code = NONE
         if seen >= 0 and seen >> F_TYPE & 1 and at[AT_KIND, F_TYPE] == TEXT:
             value, stop = at[AT_VALUE, F_TYPE], at[AT_END, F_TYPE]
-            word = _find(data, value, stop, at[AT_HASH, F_TYPE], grammar.names, grammar.spans, grammar.table)
+            word = find_word(data, value, stop, at[AT_HASH, F_TYPE], grammar.names, grammar.spans, grammar.table)
             code = grammar.choice[F_TYPE, word] if word >= 0 else NONE
         taken = code >= 0
         if taken:

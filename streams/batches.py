@@ -4,9 +4,8 @@ That, and what it takes to carry the objects on, was three fifths of the time a 
 What is plain is read by `kernels.batches`; here is what is not: compressed batches, those of transactions, old formats.
 """
 
-import struct
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.memory_records import MemoryRecords
 
 from kernels import batches as at
-from streams.records import Records
+from streams.records import Records, moved
 
 U8 = npt.NDArray[np.uint8]
 I64 = npt.NDArray[np.int64]
@@ -33,7 +32,6 @@ _CODECS: Final[dict[int, tuple[str, Callable[[], bool], Callable[[bytes], Any]]]
     3: ("lz4", codec.has_lz4, codec.lz4_decode),
     4: ("zstd", codec.has_zstd, codec.zstd_decode),
 }
-_HEADER: Final = struct.Struct(">qiibIhiqqqhii")
 
 
 class Fetched:
@@ -66,28 +64,6 @@ class Run:
     @property
     def first(self) -> int:
         return int(self.records.offsets[0])
-
-
-class _Batch(NamedTuple):
-    """The header of a batch of format 2."""
-
-    base_offset: int
-    length: int
-    leader_epoch: int
-    magic: int
-    crc: int
-    attributes: int
-    last_delta: int
-    first_timestamp: int
-    max_timestamp: int
-    producer: int
-    producer_epoch: int
-    base_sequence: int
-    records: int
-
-    @property
-    def behind(self) -> int:
-        return self.base_offset + self.last_delta + 1
 
 
 class Unpacking:
@@ -136,9 +112,9 @@ class Unpacking:
         begin = self._at
         possible = (len(self._data) - begin) // at.LEAST_RECORD_BYTES
         rows = np.empty((at.N_RECORD, min(room, possible)), np.int64)
-        self._at, n, behind, why = at.walk(self._data, begin, rows, 0)
+        self._at, n, behind, why = at.walk(self._data, begin, rows)
         if n or behind >= 0:
-            return Records(self._data[begin : self._at], _moved(np.ascontiguousarray(rows[:, :n]), -begin)), behind
+            return Records(self._data[begin : self._at], moved(np.ascontiguousarray(rows[:, :n]), -begin)), behind
         if why == at.NO_MORE:
             return None
         if why == at.DAMAGED:
@@ -154,30 +130,35 @@ class Unpacking:
         begin = self._at
         self._at = end = begin + at.BEFORE_LENGTH + self._number(begin + at.LENGTH)
         raw = self._data[begin:end].tobytes()
-        if raw[at.MAGIC] < 2:
-            return self._old(raw)
-        if (
-            len(raw) < _HEADER.size
-            or at.crc32c(self._data, begin + at.ATTRIBUTES, end) != struct.unpack_from(">I", raw, at.CRC)[0]
-        ):
+        old = raw[at.MAGIC] < 2
+        if not old and len(raw) < at.RECORDS:
             raise self._damaged()
-        batch = _Batch(*_HEADER.unpack_from(raw))
+        try:
+            batch: Any = MemoryRecords(raw).next_batch()
+            sound = batch.validate_crc()
+            if sound and old:
+                return Records.of(batch), batch.next_offset
+        except UnsupportedCodecError:
+            raise
+        except Exception as error:  # of many kinds
+            raise self._damaged() from error
+        if not sound:
+            raise self._damaged()
         fetched = self._fetched
         if fetched._isolation_level == READ_COMMITTED:
             fetched._consume_aborted_up_to(batch.base_offset)
-        control = batch.attributes & at.CONTROL
-        aborted = batch.attributes & at.TRANSACTIONAL and batch.producer in fetched._aborted_producers
-        if aborted and not control:
-            return Records.of([]), batch.behind
-        records = self._records(batch, self._decompressed(batch, raw[_HEADER.size :]))
-        if control:
+        aborted = batch.is_transactional and batch.producer_id in fetched._aborted_producers
+        if aborted and not batch.is_control_batch:
+            return Records.of([]), batch.next_offset
+        payload = self._decompressed(batch.compression_type, raw[at.RECORDS :])
+        records = self._records(batch, self._number(begin + at.COUNT), payload)
+        if batch.is_control_batch:
             if len(records) and ControlRecord.parse(records[0].key) == ABORT_MARKER:
-                fetched._aborted_producers.discard(batch.producer)
-            return records[:0], batch.behind
-        return records, batch.behind
+                fetched._aborted_producers.discard(batch.producer_id)
+            return records[:0], batch.next_offset
+        return records, batch.next_offset
 
-    def _decompressed(self, batch: _Batch, payload: bytes) -> Any:
-        kind = batch.attributes & at.CODEC
+    def _decompressed(self, kind: int, payload: bytes) -> Any:
         if not kind:
             return payload
         name, known, decode = _CODECS.get(kind, (f"with the number {kind}", lambda: False, bytes))
@@ -188,26 +169,14 @@ class Unpacking:
         except Exception as error:  # each library has its own
             raise self._damaged() from error
 
-    def _records(self, batch: _Batch, payload: Any) -> Records:
+    def _records(self, batch: Any, count: int, payload: Any) -> Records:
         data: U8 = np.frombuffer(bytearray(payload), np.uint8)
-        if not 0 <= batch.records <= len(data) // at.LEAST_RECORD_BYTES:
+        if count > len(data) // at.LEAST_RECORD_BYTES:
             raise self._damaged()
-        rows = np.empty((at.N_RECORD, batch.records), np.int64)
-        if not at.records(data, 0, len(data), batch.records, batch.base_offset, batch.behind - 1, rows, 0):
+        rows = np.empty((at.N_RECORD, count), np.int64)
+        if not at.records(data, 0, len(data), count, batch.base_offset, batch.next_offset - 1, rows, 0):
             raise self._damaged()
         return Records(data, rows)
-
-    def _old(self, raw: bytes) -> tuple[Records, int]:
-        """A batch of format 0 or 1, read by aiokafka."""
-        try:
-            batch: Any = MemoryRecords(raw).next_batch()
-            if batch.validate_crc():
-                return Records.of(batch), batch.next_offset
-        except UnsupportedCodecError:
-            raise
-        except Exception as error:  # of many kinds
-            raise self._damaged() from error
-        raise self._damaged()
 
     def _damaged(self) -> CorruptRecordException:
         tp = self._fetched._tp
@@ -217,18 +186,10 @@ class Unpacking:
         )
 
 
-def _moved(rows: I64, by: int) -> I64:
-    """The same places in a buffer that begins elsewhere."""
-    rows[at.KEY : at.VALUE_END + 1] += by
-    rows[at.KEY_END, rows[at.KEY_END] < 0] = -1
-    rows[at.HEADERS_AT] += by
-    return rows
-
-
 def warm() -> None:
     """Compile what unpacking needs."""
     data, rows = np.zeros(0, np.uint8), np.empty((at.N_RECORD, 0), np.int64)
-    at.walk(data, 0, rows, 0)
+    at.walk(data, 0, rows)
     at.records(data, 0, at.crc32c(data, 0, 0), 0, 0, 0, rows, 0)
 
 

@@ -154,13 +154,10 @@ class Processor:
         rejected = []
         for i, own in zip(wrong.tolist(), json_records(pick(block, wrong), self._plant), strict=True):
             at = int(position[i])
-            record = due[at]
-            line = self._plant.lines[int(block.line[i])].id
-            detail = (
-                f"event of line {line} in a record keyed {(record.key or b'').decode()}; key each record by its line"
-            )
-            value = record.value if alone[at] else own
-            rejected.append(Rejected("wrong_line_key", detail, record.offset, value, line, int(block.ts[i])))
+            line, key = self._plant.lines[int(block.line[i])].id, self._plant.lines[int(expected[i])].id
+            detail = f"event of line {line} in a record keyed {key}; key each record by its line"
+            value = due[at].value if alone[at] else own
+            rejected.append(Rejected("wrong_line_key", detail, int(block.offset[i]), value, line, int(block.ts[i])))
         return pick(block, np.delete(np.arange(len(block)), wrong)), rejected
 
 

@@ -5,8 +5,10 @@ from typing import Any, Final, NamedTuple, Self, overload
 
 import numpy as np
 import numpy.typing as npt
+from aiokafka.record.util import decode_varint, encode_varint
 
 from kernels import batches as at
+from twin.wire.plain import hash_table, names_of, spans_of
 from twin.wire.values import Values
 
 U8 = npt.NDArray[np.uint8]
@@ -53,8 +55,10 @@ class Records(Sequence[Record]):
             headers_at = len(data)
             for name, content in headers:
                 encoded = name.encode()
-                data += _varint(len(encoded)) + encoded
-                data += _varint(-1) if content is None else _varint(len(content)) + content
+                encode_varint(len(encoded), data.append)
+                data += encoded
+                encode_varint(-1 if content is None else len(content), data.append)
+                data += content or b""
             key_end = -1 if key is None else value_at
             end = value_at + len(value)
             rows.append((record.offset, key_at, key_end, value_at, end, len(headers), headers_at))
@@ -66,14 +70,8 @@ class Records(Sequence[Record]):
         """All of them, in this order."""
         if len(several) == 1:
             return several[0]
-        rows = [one.rows.copy() for one in several]
-        begin = 0
-        for one, mine in zip(several, rows, strict=True):
-            mine[at.KEY] += begin
-            mine[at.KEY_END, mine[at.KEY_END] >= 0] += begin
-            for row in (at.VALUE, at.VALUE_END, at.HEADERS_AT):
-                mine[row] += begin
-            begin += len(one.data)
+        begins = np.cumsum([0, *(len(one.data) for one in several)]).tolist()
+        rows = [moved(one.rows.copy(), begin) for one, begin in zip(several, begins, strict=False)]
         return cls(np.concatenate([one.data for one in several]), np.concatenate(rows, axis=1))
 
     def __len__(self) -> int:
@@ -122,46 +120,33 @@ class Keys:
     """Names that records may be keyed by."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        encoded = [name.encode() for name in names]
-        self._names: Final = np.frombuffer(bytearray().join(encoded) or bytearray(1), np.uint8)
-        self._ends: Final = np.cumsum(np.array(list(map(len, encoded)), np.int64))
-        self._table: Final = np.full(1 << (2 * len(encoded) + 1).bit_length(), -1, np.int32)
-        at.enter(self._names, self._ends, self._table)
+        self._names, spans = names_of(names)
+        self._spans: Final = spans_of(spans, 2)
+        self._table: Final = hash_table(len(names))
+        at.enter(self._names, self._spans, self._table)
 
     def of(self, records: Records) -> I32:
         """The number of each record's key; -1: it has none, or another."""
         found = np.empty(len(records), np.int32)
         rows = records.rows
-        at.find(records.data, rows[at.KEY], rows[at.KEY_END], self._names, self._ends, self._table, found)
+        at.find(records.data, rows[at.KEY], rows[at.KEY_END], self._names, self._spans, self._table, found)
         return found
 
 
-def _varint(value: int) -> bytes:
-    """In zigzag, as the headers of a record have it."""
-    left = (value << 1) ^ (value >> 63)
-    out = bytearray()
-    while left > 0x7F:
-        out.append(left & 0x7F | 0x80)
-        left >>= 7
-    return bytes([*out, left])
+def moved(rows: I64, by: int) -> I64:
+    """The same places in a buffer where what they are of begins so much later; in place."""
+    keyless = rows[at.KEY_END] < 0
+    rows[at.KEY : at.VALUE_END + 1] += by
+    rows[at.KEY_END, keyless] = -1
+    rows[at.HEADERS_AT] += by
+    return rows
 
 
 def _headers(data: U8, begin: int, number: int) -> Iterator[tuple[str, bytes | None]]:
     """The kernel has found them sound."""
     for _ in range(number):
-        size, begin = _read_varint(data, begin)
+        size, begin = decode_varint(data, begin)
         name = data[begin : begin + size].tobytes().decode("utf-8", "replace")
-        size, begin = _read_varint(data, begin + size)
+        size, begin = decode_varint(data, begin + size)
         yield name, None if size < 0 else data[begin : begin + size].tobytes()
         begin += max(size, 0)
-
-
-def _read_varint(data: U8, begin: int) -> tuple[int, int]:
-    raw = shift = 0
-    while True:
-        byte = int(data[begin])
-        begin += 1
-        raw |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return (raw >> 1) ^ -(raw & 1), begin

@@ -89,6 +89,13 @@ class World:
     def feed(self, state: PartitionState, number: int) -> None:
         Processor(self.plant, TOPIC).fold(state, self.records(state.next, number))
 
+    async def lose_snapshot(self, number: int) -> None:
+        """A worker folds so many records and commits; then the snapshot that the commit names is gone."""
+        worker = await self.worker()
+        self.feed(worker.states[TP0], number)
+        await worker.checkpoint(self.group)
+        (self.snapshots.folder / f"{self.group.offsets[TP0][1]}.snapshot").unlink()
+
     def audited(self) -> list[int]:
         folder = self.audit / "events"
         if not folder.exists():

@@ -258,10 +258,7 @@ async def test_of_many_partitions_those_with_most_rows_are_staged_ahead(world: W
 
 
 async def test_a_replay_that_is_compared_stages_nothing_ahead(world: World) -> None:
-    first = await world.worker()
-    world.feed(first.states[TP0], 40)
-    await first.checkpoint(world.group)
-    (world.snapshots.folder / f"{world.group.offsets[TP0][1]}.snapshot").unlink()
+    await world.lose_snapshot(40)
     second = await world.worker()
     state = second.states[TP0]
     assert state.catching_up is not None

@@ -92,11 +92,8 @@ def alerts(world: World) -> int:
 
 
 async def test_no_checkpoint_before_the_replay_has_agreed(world: World) -> None:
-    worker = await world.worker()
-    world.feed(worker.states[TP0], 100)
-    await worker.checkpoint(world.group)
+    await world.lose_snapshot(100)
     committed = dict(world.group.offsets)
-    (world.snapshots.folder / f"{committed[TP0][1]}.snapshot").unlink()
     second = await world.worker()
     await replay(world, second, 60)
     assert await second.checkpoint(world.group) is None
@@ -104,10 +101,7 @@ async def test_no_checkpoint_before_the_replay_has_agreed(world: World) -> None:
 
 
 async def test_a_replay_that_disagrees_ends_the_worker(world: World) -> None:
-    worker = await world.worker()
-    world.feed(worker.states[TP0], 100)
-    await worker.checkpoint(world.group)
-    (world.snapshots.folder / f"{world.group.offsets[TP0][1]}.snapshot").unlink()
+    await world.lose_snapshot(100)
     second = await world.worker()
     world.changed = 40  # one event is another than it was
     with pytest.raises(StateError, match=r"twin\.events/0: offsets 0 to 100 give 100 rows of events .* they differ"):

@@ -26,7 +26,7 @@ from twin.wire.canonical import canonical_json
 from twin.wire.forms import UNIT_NS, Forms
 from twin.wire.framing import Frame, UnreadableError, check
 from twin.wire.lookup import I32, I64, Lookup, Words, by_pair
-from twin.wire.part import EVENT_BYTES, Part, Refusal
+from twin.wire.part import EVENT_BYTES, Offsets, Part, Refusal
 from twin.wire.rows import Rows, finish
 
 Layout = dict[str, int]  # field -> column
@@ -162,7 +162,7 @@ def _lengths(texts: "pa.Array[Any]") -> I64:
 class ArrowRun:
     """The Arrow records of one run: `add` each, then `parts`."""
 
-    def __init__(self, lookup: Lookup, words: Words, reader: ArrowReader, offsets: Sequence[int] | I64) -> None:
+    def __init__(self, lookup: Lookup, words: Words, reader: ArrowReader, offsets: Offsets) -> None:
         self._lookup = lookup
         self._words = words
         self._reader = reader
@@ -206,7 +206,7 @@ class ArrowRun:
 Chunks = Mapping[str, Sequence["pa.Array[Any]"]]
 
 
-def part(chunks: Chunks, record: I64, offsets: Sequence[int] | I64, lookup: Lookup, words: Words) -> Part:
+def part(chunks: Chunks, record: I64, offsets: Offsets, lookup: Lookup, words: Words) -> Part:
     """Events of Arrow columns by field name. `record` gives each row's record, `offsets` each record's offset."""
     table = _Columns(chunks, len(record))
     rows = _rows(table, record, lookup, words)

@@ -19,13 +19,11 @@ from twin.wire.forms import Forms
 from twin.wire.framing import CONTINUATION, UnreadableError
 from twin.wire.json import JsonRun
 from twin.wire.lookup import Lookup, Words
-from twin.wire.part import join
+from twin.wire.part import Offsets, join
 from twin.wire.plain import PlainReader, nothing_plain
 from twin.wire.plain_arrow import PlainArrowReader, nothing_plain_arrow
 from twin.wire.stored import StoredReader
 from twin.wire.values import Values
-
-Offsets = Sequence[int] | npt.NDArray[np.int64]
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
 

@@ -22,7 +22,7 @@ from twin.events.declare import (
 )
 from twin.wire import explain
 from twin.wire.lookup import I64, Lookup, Words
-from twin.wire.part import EVENT_BYTES, Part, Refusal
+from twin.wire.part import EVENT_BYTES, Offsets, Part, Refusal
 from twin.wire.rows import Rows, finish
 from twin.wire.time import parse_rfc3339
 
@@ -58,9 +58,7 @@ class JsonRun:
         self._refused: list[Refusal] = []
         self.decoded_bytes = 0  # about what it all takes in memory
 
-    def add(
-        self, records: Sequence[int], values: Sequence[bytes], offsets: Sequence[int] | I64, most_bytes: int
-    ) -> int:
+    def add(self, records: Sequence[int], values: Sequence[bytes], offsets: Offsets, most_bytes: int) -> int:
         """Decode `values[i]` for i in `records` until all that was added takes `most_bytes`. Returns how many were."""
         done = 0
         while done < len(records):
@@ -98,9 +96,7 @@ class JsonRun:
         self.decoded_bytes = size
         return True
 
-    def _add_each(
-        self, records: Sequence[int], values: Sequence[bytes], offsets: Sequence[int] | I64, most_bytes: int
-    ) -> int:
+    def _add_each(self, records: Sequence[int], values: Sequence[bytes], offsets: Offsets, most_bytes: int) -> int:
         decode, events, record = _RECORD.decode, self._events, self._record
         size = self.decoded_bytes
         for done, i in enumerate(records):
@@ -161,7 +157,7 @@ class JsonRun:
     def _refuse(self, record: int, element: int, rejected: Rejected) -> None:
         self._refused.append((record, element, rejected))
 
-    def part(self, values: Sequence[bytes], offsets: Sequence[int] | I64) -> Part:
+    def part(self, values: Sequence[bytes], offsets: Offsets) -> Part:
         """The sound events as columns, the others refused."""
         rows = _rows(self._events, self._record, self._lookup, self._words)
         columns, ok = finish(rows, self._lookup, self._words)

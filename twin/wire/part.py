@@ -10,6 +10,8 @@ from twin.events.block import DTYPES, EventBlock, Rejected
 from twin.wire.lookup import I64, Words
 from twin.wire.rows import Bools, Columns
 
+# Of records, one by one.
+Offsets = Sequence[int] | I64
 # About what an event or a refusal takes in memory beside its texts.
 EVENT_BYTES: Final = 512
 # Record of the run, element within the record, and the refusal: sorted by the first two, they stand as they came.
@@ -35,7 +37,7 @@ class Part:
         return Part({name: values[ok] for name, values in self.columns.items()}, self.record[ok], self.refused)
 
 
-def join(parts: Sequence[Part], offsets: Sequence[int] | I64, words: Words) -> tuple[EventBlock, list[Rejected]]:
+def join(parts: Sequence[Part], offsets: Offsets, words: Words) -> tuple[EventBlock, list[Rejected]]:
     """All parts as one block in the order of their records."""
     filled = [p for p in parts if len(p.record)] or parts[:1]
     columns, record = filled[0].columns, filled[0].record

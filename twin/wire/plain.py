@@ -15,7 +15,7 @@ from kernels.codes import NONE
 from twin.events.declare import EVENTS, FIELDS, MAX_RECORD_BYTES, PAYLOAD, WIRE, Field
 from twin.wire import explain
 from twin.wire.lookup import I64, Lookup, Words
-from twin.wire.part import EVENT_BYTES, Part
+from twin.wire.part import EVENT_BYTES, Offsets, Part
 from twin.wire.rows import Rows, finish
 from twin.wire.values import Values
 
@@ -28,7 +28,7 @@ _N_ROW: Final = _OWN + max(map(len, PAYLOAD))
 _TEXTS_EACH: Final = max(sum(f.kind == "text" for f in payload) for payload in PAYLOAD)
 
 
-def _names(texts: Iterable[str]) -> tuple[npt.NDArray[np.uint8], list[tuple[int, int]]]:
+def names_of(texts: Iterable[str]) -> tuple[npt.NDArray[np.uint8], list[tuple[int, int]]]:
     """The bytes of texts, a NUL behind each, and where they stand."""
     encoded = [text.encode() for text in texts]
     ends = np.cumsum([len(text) + 1 for text in encoded]).tolist()
@@ -36,7 +36,7 @@ def _names(texts: Iterable[str]) -> tuple[npt.NDArray[np.uint8], list[tuple[int,
     return joined, [(end - 1 - len(text), end - 1) for end, text in zip(ends, encoded, strict=True)]
 
 
-def _spans(spans: Sequence[tuple[int, ...]], rows: int) -> I64:
+def spans_of(spans: Sequence[tuple[int, ...]], rows: int) -> I64:
     return np.ascontiguousarray(np.array(spans, np.int64).reshape(-1, rows).T)
 
 
@@ -60,14 +60,14 @@ def _form(code: int, field: Field) -> list[int]:
 
 def _grammar() -> at.Grammar:
     words = sorted({*_FIELDS, *(choice for f in WIRE.values() for choice in f.choices)})
-    names, spans = _names(words)
+    names, spans = names_of(words)
     choice = [[f.choices.index(word) if word in f.choices else NONE for word in words] for f in WIRE.values()]
     forms = np.full((len(EVENTS), max(map(len, FIELDS)), at.N_FORM), NONE, np.int64)
     for code, fields in enumerate(FIELDS):
         forms[code, : len(fields)] = [_form(code, f) for f in fields]
     grammar = at.Grammar(
         names=names,
-        spans=_spans(spans, 2),
+        spans=spans_of(spans, 2),
         table=hash_table(len(words)),
         field_of=np.array([_FIELDS.index(word) if word in WIRE else NONE for word in words], np.int64),
         choice=np.array(choice, np.int64),
@@ -80,11 +80,11 @@ def _grammar() -> at.Grammar:
 def _places(lookup: Lookup) -> at.Places:
     """The plant's places in the order of their numbers."""
     distinct = dict.fromkeys(name for pair in lookup.places for name in pair if name is not None)
-    names, spans = _names(distinct)
+    names, spans = names_of(distinct)
     span_of: dict[str | None, tuple[int, int]] = dict(zip(distinct, spans, strict=True))
     span_of[None] = (NONE, NONE)
     pairs = [(*span_of[line], *span_of[station]) for line, station in lookup.places]
-    places = at.Places(names, _spans(pairs, 4), hash_table(len(pairs)))
+    places = at.Places(names, spans_of(pairs, 4), hash_table(len(pairs)))
     at.enter_places(*places)
     return places
 
@@ -108,7 +108,7 @@ class Plain:
         """Without this record and those behind it."""
         return replace(self, rows=self.rows[:, self.record < record])
 
-    def part(self, values: Sequence[bytes], offsets: Sequence[int] | I64, lookup: Lookup, words: Words) -> Part:
+    def part(self, values: Sequence[bytes], offsets: Offsets, lookup: Lookup, words: Words) -> Part:
         """The sound events as columns, the others refused."""
         if not len(self.record):
             return Part.of_refusals([])
