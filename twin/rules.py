@@ -1,0 +1,24 @@
+"""The version of the rules: what turns events into figures.
+
+It stands in every footer and snapshot. An interval made under other rules cannot be expected to come out of this code
+cell by cell; `recompute` then names the rules that lie between instead of calling it a difference.
+
+Append an entry for every change after which some log gives another figure, verdict or refusal, in the commit that makes
+the change. Never renumber: the version is the place in the list.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One change of the rules."""
+
+    name: str
+    sets: tuple[str, ...]  # the audited sets whose rows it can change
+    what: str  # a sentence for people: what is different from then on
+
+
+HISTORY: Final = (Rule("first", (), "the rules of files and snapshots that name no rules"),)
+RULES: Final = len(HISTORY)
