@@ -41,6 +41,12 @@ def is_active(klass: int) -> bool:
     return klass in (RUNNING, SETUP, STOPPED, MINOR_STOP, DOWN, MAINTENANCE)
 
 
+@hot
+def is_work(klass: int) -> bool:
+    """What people or the machine do between two orders, too; without an order it is not idleness."""
+    return klass in (SETUP, DOWN, MAINTENANCE)
+
+
 @bare
 def alert(o: Out, line: int, s: int, kind: int, action: int, ts: int, since: int) -> None:
     i = o.n[at.N_ALERT]
@@ -178,7 +184,7 @@ def resolve(m: Model, x: State, line: int, s: int) -> int:
         return RUNNING
     if x.lines[line, at.L_CALENDAR] >= 0:
         return int(x.lines[line, at.L_CALENDAR])
-    if m.lines[line, at.LC_REQUIRES_ORDER] and x.lines[line, at.L_ORDER] < 0:
+    if m.lines[line, at.LC_REQUIRES_ORDER] and x.lines[line, at.L_ORDER] < 0 and (stale or not is_work(raw)):
         return NO_ORDER
     return UNKNOWN if stale else raw
 
@@ -201,9 +207,9 @@ def interval(o: Out, line: int, s: int, row: I64, t: int, klass: int) -> None:
 def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     """End of an instant for a station that something happened to: its class from here on.
 
-    A reason that arrives during a stop belongs to the whole stop, as people on the floor enter it; another word of
-    the source ends the interval, not the stop. Its class is then still STOPPED: that of the stop's last interval
-    (twin.line.stops).
+    The first reason that arrives during a stop belongs to the stop from its beginning, as people on the floor enter it;
+    another reason, none after one, or another word of the source ends the interval, not the stop. Its class is then
+    still STOPPED: that of the stop's last interval (twin.line.stops).
     """
     accrue(m, x, o, line, s, t)
     row = x.stations[s]
@@ -212,8 +218,9 @@ def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     same_stop = new == STOPPED and (old == STOPPED or (old == DOWN and row[at.S_STOP_START] >= 0))
     same_word = row[at.S_INTERVAL_WORD] == row[at.S_WORD]
     same_reason = row[at.S_INTERVAL_REASON] == row[at.S_REASON]
-    if same_word and (same_stop or (new == old and same_reason)):
-        row[at.S_INTERVAL_WORD] = row[at.S_WORD]
+    reasoned = row[at.S_REASONED] != 0 and t > row[at.S_STOP_START]
+    row[at.S_REASONED] = 1 if reasoned or row[at.S_REASON] >= 0 else 0
+    if same_word and ((same_stop and (same_reason or not reasoned)) or (new == old and same_reason)):
         row[at.S_INTERVAL_REASON] = row[at.S_REASON]
         if t == row[at.S_SINCE]:
             row[at.S_ORDER] = x.lines[line, at.L_ORDER]
@@ -237,6 +244,7 @@ def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
         row[at.S_DOWN_ALERT] = 0
         alert(o, line, s, at.ALERT_DOWN, at.CLEARED, t, row[at.S_STOP_START])
     row[at.S_STOP_START] = -1
+    row[at.S_REASONED] = 1 if row[at.S_REASON] >= 0 else 0
     if new == STOPPED:
         row[at.S_STOP_START] = t
         x.lines[line, at.L_UNDECIDED] += 1

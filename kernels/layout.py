@@ -117,7 +117,8 @@ S_ORDER: Final = 14  # order at S_SINCE
 S_OWN: Final = 15  # 1 once the station sent an event of its own
 S_INTERVAL_WORD: Final = 16  # word and reason of the current interval
 S_INTERVAL_REASON: Final = 17
-N_S: Final = 18
+S_REASONED: Final = 18  # 1 once a reason was given in the stop that lasts
+N_S: Final = 19
 
 CYCLE_UNSEEN: Final = 0
 CYCLE_BUSY: Final = 1

@@ -117,6 +117,7 @@ class StationTwin:
     word: str | None = None
     reason: str | None = None
     shown: tuple[str | None, str | None] = (None, None)
+    stood: dict[int, str | None] = field(default_factory=dict)  # the reason after each instant
     order: str | None = None
     stale: bool = False
     own: bool = False
@@ -336,7 +337,8 @@ class NaiveTwin:
             return raw
         if self.scheduled >= 0:
             return self.scheduled
-        if self.line.requires_order and self.running is None:
+        busy = raw in (codes.SETUP, codes.DOWN, codes.MAINTENANCE) and not station.stale
+        if self.line.requires_order and self.running is None and not busy:
             return codes.NO_ORDER
         return codes.UNKNOWN if station.stale else raw
 
@@ -349,7 +351,10 @@ class NaiveTwin:
         order = self.running[0] if self.running else None
         words = station.word, station.reason
         same_stop = new == codes.STOPPED and old in (codes.STOPPED, codes.DOWN)
-        if words[0] == station.shown[0] and (same_stop or (new == old and words == station.shown)):
+        station.stood[t] = station.reason
+        first_reason = not any(segment.start <= u < t and reason for u, reason in station.stood.items())
+        one_stop = same_stop and words[0] == station.shown[0] and first_reason
+        if one_stop or (words == station.shown and (same_stop or new == old)):
             station.shown = words
             if t == station.since:
                 station.order = order

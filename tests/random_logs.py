@@ -81,16 +81,21 @@ def small_plant(
     return replace(one_line(every[0].stations), lines=tuple(every))
 
 
+# By value: its word is that of the parity, its reason that of value % 3 (stops of one word with every reason).
 _STATES: Final = (
     codes.RUNNING,
-    codes.RUNNING,
+    codes.STARVED,
     codes.STOPPED,
     codes.STOPPED,
     codes.DOWN,
     codes.SETUP,
     codes.BLOCKED,
-    codes.STARVED,
+    codes.STOPPED,
     codes.MINOR_STOP,
+    codes.RUNNING,
+    codes.MAINTENANCE,
+    codes.STOPPED,
+    codes.RUNNING,
     codes.WAITING,
 )
 _GAPS: Final = (0, 0, 0, 1, S // 2, S, S, 2 * S, 3 * S, 5 * S, 7 * S, 10 * S, 13 * S)
@@ -122,7 +127,7 @@ def logs(draw: st.DrawFn, links: bool, cycles: bool, lines: int = 1, size: int =
         st.integers(0, lines - 1),
         st.integers(0, 2),
         st.sampled_from(topic),
-        st.integers(0, 9),
+        st.integers(0, 13),
         st.sampled_from(_SEQS if draw(st.booleans()) else ("none",)),
     )
     times = [START + draw(st.integers(0, 12)) * S // 2] * lines
@@ -156,12 +161,12 @@ def logs(draw: st.DrawFn, links: bool, cycles: bool, lines: int = 1, size: int =
 def _event(kind: str, value: int, ts: int, station: int, line: int) -> Ev:
     if kind == "state":
         word = f"w{value % 2}"
-        return Ev(ts, codes.STATE, station, _STATES[value], x=word, y="why" if value % 3 else None, line=line)
+        return Ev(ts, codes.STATE, station, _STATES[value], x=word, y=(None, "why", "because")[value % 3], line=line)
     if kind == "count":
         return Ev(ts, codes.COUNT, station, codes.PARTS, value, value % 3, value % 2, line=line)
     if kind == "counter":
         name = "n" if value % 4 else "r"
-        return Ev(ts, codes.COUNT, station, codes.COUNTER, value, x=name, line=line)
+        return Ev(ts, codes.COUNT, station, codes.COUNTER, value % 10, x=name, line=line)
     if kind == "cycle":
         code = codes.START if value % 2 else codes.END
         return Ev(ts, codes.CYCLE, station, code, y="p" if value == 3 else None, line=line)

@@ -20,5 +20,17 @@ class Rule:
     what: str  # a sentence for people: what is different from then on
 
 
-HISTORY: Final = (Rule("first", (), "the rules of files and snapshots that name no rules"),)
+HISTORY: Final = (
+    Rule("first", (), "the rules of files and snapshots that name no rules"),
+    Rule(
+        "work_between_orders",
+        ("states", "kpis", "bottlenecks", "alerts"),
+        "setup, maintenance and down reported between two orders keep their class instead of no_order",
+    ),
+    Rule(
+        "reason_of_each_part",
+        ("states",),
+        "another reason, or none after one, begins a new row within a stop; it replaced the reason of the whole row",
+    ),
+)
 RULES: Final = len(HISTORY)

@@ -104,6 +104,32 @@ def test_another_word_is_another_row_of_the_same_stop(cut: int, restored: bool) 
     ]
 
 
+def test_each_part_of_a_stop_keeps_its_reason() -> None:
+    events = [
+        state(0, "run"),
+        state(100, "stop"),
+        state(110, "stop", "a"),  # the first reason reaches back
+        state(150, "stop"),  # acknowledged before the restart
+        state(160, "stop", "b"),
+        state(170, "hold"),
+        state(180, "hold", "c"),  # not the first of this stop
+        state(185, "hold", "c"),
+        state(190, "run"),
+        state(200, "stop"),
+        state(205, "stop", "d"),  # another stop
+        state(210, "run"),
+        beat(400),
+    ]
+    assert [row for row in told(fold(plant(), events, "states", 1, restored=True)) if row[2] != "running"] == [
+        (100, 150, "down", "stop", "a"),
+        (150, 160, "down", "stop", None),
+        (160, 170, "down", "stop", "b"),
+        (170, 180, "down", "hold", None),
+        (180, 190, "down", "hold", "c"),
+        (200, 210, "minor_stop", "stop", "d"),
+    ]
+
+
 def test_a_word_changed_is_no_second_stop() -> None:
     events = [state(0, "run"), state(100, "hold"), state(110, "stop"), state(130, "run"), beat(599), beat(601)]
     (row,) = (r for r in fold(plant(), events, "kpis", 1) if r["window"] == "10min" and r["station"] == "s")
