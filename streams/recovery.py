@@ -19,14 +19,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from streams.poison import REASON as INTERNAL_ERROR
+from twin import rules
 from twin.audit import AuditError, layout
 from twin.audit.compare import hashes_of, unmatched
 from twin.audit.intervals import Interval, listed
 from twin.audit.layout import PublishedFile
-from twin.audit.read import UNREADABLE, footer, open_file
+from twin.audit.read import UNREADABLE, completed, footer, footer_of, open_file, schema_version
 from twin.audit.rows import integers
 from twin.audit.writer import GENESIS
-from twin.results import ORIGIN, SETS
+from twin.results import ORIGIN, SCHEMA_VERSION, SETS
 
 _OFFSET: Final = ORIGIN[2]
 
@@ -130,19 +131,43 @@ class CatchUp:
         for set_name in SETS:
             files = interval.of(set_name)
             # As `recompute` compares: the sentence of a refusal may be put better by the next version.
-            made = _hashes(set_name, [table for name, table in rows if name == set_name])
-            there = _hashes(set_name, [_read(file) for file in files])
+            # In the columns of the files: they may be of an older version.
+            version = min((_version(file) for file in files), default=SCHEMA_VERSION)
+            made = _hashes(set_name, [table for name, table in rows if name == set_name], version)
+            there = _hashes(set_name, [completed(set_name, _read(file)) for file in files], version)
             if any(unmatched(there, made)):
                 raise DisagreementError(
                     f"{self._where}: offsets {interval.first_offset} to {interval.next_offset} give {len(made)} rows "
                     f"of {set_name} when they are replayed, {len(there)} are published ({len(files)} files), and they "
-                    "differ"
+                    f"differ{_why(interval)}"
                 )
         return not self._due
 
 
-def _hashes(set_name: str, tables: list[pa.Table]) -> "np.typing.NDArray[np.bytes_]":
-    return hashes_of(set_name, pa.concat_tables([SETS[set_name].empty_table(), *tables]).unify_dictionaries())
+def _why(interval: Interval) -> str:
+    """The rules that have changed since an interval was made, if any: it cannot be replayed with today's."""
+    try:
+        later = rules.since(rules.version(footer_of(interval.files[0]))) if interval.files else ()
+    except ValueError as error:
+        return f": they were {error}"
+    if not later:
+        return ""
+    return (
+        f". Since they were made these rules have changed: {', '.join(rule.name for rule in later)}. Let the version "
+        "that made them write a snapshot, or restore one, before this version goes on"
+    )
+
+
+def _hashes(set_name: str, tables: list[pa.Table], version: int) -> "np.typing.NDArray[np.bytes_]":
+    table = pa.concat_tables([SETS[set_name].empty_table(), *tables]).unify_dictionaries()
+    return hashes_of(set_name, table, version)
+
+
+def _version(file: PublishedFile) -> int:
+    try:
+        return schema_version(footer_of(file))
+    except AuditError as error:
+        raise AuditError(f"{file.path}: {error}") from error
 
 
 def _read(file: PublishedFile, columns: list[str] | None = None) -> pa.Table:

@@ -2,15 +2,21 @@
 
 Additive integers come first; every ratio beside them can be made again from them. `ORIGIN` names where a row came from;
 a digest leaves it out, so that the same log gives the same digest over any topic, partition or file.
+
+Sets grow and never shrink: a column is only ever added, with the version in `SINCE`, and may be null (older files do
+not have it). Whoever reads a file takes the schema of the file's own version: `schema_of`.
 """
 
+from functools import cache
 from typing import Any, Final
 
 import pyarrow as pa
 
 from kernels.codes import CLASS_NAMES, N_CLASSES
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
+# The oldest files that are read: those of the first release.
+OLDEST_SCHEMA: Final = 2
 
 TS = pa.timestamp("ns", tz="UTC")
 TEXT = pa.string()
@@ -197,3 +203,12 @@ TIME_COLUMN: Final = {
     "alerts": "ts",
     "rejected": "ts",
 }
+# Version that brought a column, of those that version 2 had not. New names are no SQL words.
+SINCE: Final[dict[str, dict[str, int]]] = {}
+
+
+@cache
+def schema_of(set_name: str, version: int = SCHEMA_VERSION) -> pa.Schema:
+    """The schema that files of this version have: the columns that were there by then, in today's order."""
+    since = SINCE.get(set_name, {})
+    return pa.schema([field for field in SETS[set_name] if since.get(field.name, OLDEST_SCHEMA) <= version])

@@ -1,7 +1,7 @@
 """Time zones: the pinned `tzdata` package and nothing else.
 
 The system's zone files (and PYTHONTZPATH) are not read: two workers with different system updates would cut the same
-log into different shifts.
+log into different shifts. `RULES` stands in the footers of the audit: a zone's rules for the past may change, too.
 
 A local time stands for the first instant at which the local clock shows it or a later time. So an ambiguous time is
 its first pass (fold=0) and a time inside a gap is the gap's end. The rule keeps order: of two local times the later
@@ -17,9 +17,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
+import tzdata
 
 I64 = npt.NDArray[np.int64]
 
+RULES: str = tzdata.IANA_VERSION  # such as 2026f
 _DAY_S = 86_400
 _NAME = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 

@@ -100,9 +100,12 @@ def digest(args: argparse.Namespace) -> int:
 
     from streams.cli.output import as_json, line
     from twin.audit.digest import digest as digests
+    from twin.audit.digest import oldest_version
 
-    found = digests(args.root)
-    other = digests(args.against) if args.against else found
+    # Roots that several versions wrote are compared in the columns that all of their rows have.
+    version = min(oldest_version(root) for root in (args.root, args.against) if root)
+    found = digests(args.root, version)
+    other = digests(args.against, version) if args.against else found
     differing = [name for name in found if found[name] != other[name]]
     if args.json:
         result: dict[str, Any] = {name: asdict(value) for name, value in found.items()}

@@ -11,11 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support_audit import DAY_NS, NOON_NS, flip, plain, rows, table, write, writer
+from twin import zone
 from twin.audit import AuditError, digest, layout, read
 from twin.audit.rows import MAX_REJECTED_DATES, events_with_origin, rejected_table, with_origin
 from twin.audit.writer import Manifest
 from twin.events.block import Rejected
 from twin.results import ORIGIN, REJECTED, SCHEMA_VERSION, SETS, TIME_COLUMN
+from twin.rules import RULES
 
 
 @pytest.mark.parametrize("set_name", SETS)
@@ -87,6 +89,8 @@ def test_names_footer_and_chain(tmp_path: Path) -> None:
             "model": "00ff00ff00ff00ff",
             "policies": "iso22400",
             "code_version": "0.1.0",
+            "rules": str(RULES),
+            "zone_rules": zone.RULES,
             "previous_sha256": previous,
             "absent": ",".join(name for name in whole.column_names if whole.column(name).null_count == file.rows),
         }

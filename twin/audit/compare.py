@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from twin.audit.digest import HASH_BYTES, columns_of, row_hashes
-from twin.results import IDENTITY
+from twin.results import IDENTITY, SCHEMA_VERSION
 
 # A refusal's sentence for people may be put better by the next version; its reason may not.
 _REFUSAL: Final = ["reason", "line", "ts", "value"]
@@ -35,14 +35,15 @@ class Mismatch:
     what: str
 
 
-def names_of(set_name: str) -> list[str]:
-    """The columns that are compared."""
-    return _REFUSAL if set_name == "rejected" else columns_of(set_name)
+def names_of(set_name: str, version: int = SCHEMA_VERSION) -> list[str]:
+    """The columns that are compared: those that rows of this version of the schemas have."""
+    return _REFUSAL if set_name == "rejected" else columns_of(set_name, version)
 
 
-def hashes_of(set_name: str, table: pa.Table) -> npt.NDArray[np.bytes_]:
+def hashes_of(set_name: str, table: pa.Table, version: int = SCHEMA_VERSION) -> npt.NDArray[np.bytes_]:
     """One hash per row, over the columns that are compared: equal for equal cells, floats bit by bit."""
-    found = b"".join(row_hashes(set_name, batch, names_of(set_name)) for batch in table.combine_chunks().to_batches())
+    names = names_of(set_name, version)
+    found = b"".join(row_hashes(set_name, batch, names) for batch in table.combine_chunks().to_batches())
     return np.frombuffer(found, f"S{HASH_BYTES}")
 
 
@@ -65,11 +66,12 @@ def _beyond(rows: npt.NDArray[np.bytes_], others: npt.NDArray[np.bytes_]) -> lis
 
 
 def mismatches(
-    set_name: str, stored: Sequence[Stored], extra: list[int], computed: pa.Table, lost: list[int]
+    names: Sequence[str], set_name: str, stored: Sequence[Stored], extra: list[int], computed: pa.Table, lost: list[int]
 ) -> Iterator[Mismatch]:
     """What to say of the unmatched rows: stored ones in their order, each beside the computed row of its identity.
 
-    `extra` counts along the rows of `stored` one file after the other, `lost` along those of `computed`.
+    `names`: the columns that were compared. `extra` counts along the rows of `stored` one file after the other, `lost`
+    along those of `computed`.
     """
     left: dict[tuple[object, ...], list[int]] = {}
     if extra:
@@ -83,7 +85,7 @@ def mismatches(
         if candidates:
             other = candidates.pop(0)
             paired.add(other)
-            yield Mismatch(one.name, at, _cells(set_name, one.table, row, computed, other))
+            yield Mismatch(one.name, at, _cells(names, one.table, row, computed, other))
         else:
             yield Mismatch(one.name, at, f"does not follow from the events: {_named(set_name, one.table, row)}")
     for row in lost:
@@ -118,9 +120,9 @@ def _shown(value: Any) -> str:
     return "null" if value is None else repr(value)
 
 
-def _cells(set_name: str, stored: pa.Table, row: int, computed: pa.Table, other: int) -> str:
+def _cells(names: Sequence[str], stored: pa.Table, row: int, computed: pa.Table, other: int) -> str:
     parts = []
-    for name in names_of(set_name):
+    for name in names:
         one, two = cell(stored, name, row), cell(computed, name, other)
         if repr(one) != repr(two):
             parts.append(f"column {name}: stored {_shown(one)}, recomputed {_shown(two)}")

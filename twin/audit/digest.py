@@ -29,8 +29,8 @@ import pyarrow.compute as pc
 
 from twin.audit import AuditError
 from twin.audit.layout import check_set, existing_root, published
-from twin.audit.read import UNREADABLE, damaged, open_file
-from twin.results import ORIGIN, SETS
+from twin.audit.read import UNREADABLE, damaged, footer_of, open_file, schema_version
+from twin.results import ORIGIN, SCHEMA_VERSION, SETS, schema_of
 
 _BATCH_ROWS: Final = 65_536
 HASH_BYTES: Final = 32
@@ -45,25 +45,43 @@ class SetDigest:
     sha256: str
 
 
-def digest(root: Path | str) -> dict[str, SetDigest]:
+def digest(root: Path | str, version: int | None = None) -> dict[str, SetDigest]:
     """The digest of every set, also of empty ones. Page checksums are verified. Raises AuditError.
 
+    It is taken over the columns of this version of the schemas; None: of the oldest version that a file here has. So
+    the digest of old files stays what it was, and rows that several versions wrote have one digest together.
     Memory: 32 bytes per row of the largest set and some 100 MB; time: 1 to 2 us per row.
     """
     base = existing_root(root)
-    return {set_name: digest_tables(set_name, _batches(base, set_name)) for set_name in SETS}
+    taken = oldest_version(base) if version is None else version
+    return {set_name: digest_tables(set_name, _batches(base, set_name, taken), taken) for set_name in SETS}
 
 
-def columns_of(set_name: str) -> list[str]:
+def oldest_version(root: Path | str) -> int:
+    """The oldest version of the schemas that a published file of the root names. Raises AuditError."""
+    found = SCHEMA_VERSION
+    for set_name in SETS:
+        for file in published(existing_root(root), set_name):
+            keys = footer_of(file)
+            try:
+                found = min(found, schema_version(keys) if keys else SCHEMA_VERSION)
+            except AuditError as error:
+                raise AuditError(f"{file.path}: {error}") from error
+    return found
+
+
+def columns_of(set_name: str, version: int = SCHEMA_VERSION) -> list[str]:
     """The columns a digest is taken over, in order."""
     check_set(set_name)
-    return [name for name in SETS[set_name].names if name not in ORIGIN]
+    return [name for name in schema_of(set_name, version).names if name not in ORIGIN]
 
 
-def digest_tables(set_name: str, tables: Iterable[pa.Table | pa.RecordBatch]) -> SetDigest:
+def digest_tables(
+    set_name: str, tables: Iterable[pa.Table | pa.RecordBatch], version: int = SCHEMA_VERSION
+) -> SetDigest:
     """The digest of a set's rows given as tables in any order. Raises AuditError when a column is missing or of
     another kind."""
-    names = columns_of(set_name)
+    names = columns_of(set_name, version)
     hashes = bytearray()  # grows in place and is sorted in place: 32 bytes per row are all that is kept
     for table in tables:
         for batch in table.to_batches(_BATCH_ROWS) if isinstance(table, pa.Table) else [table]:
@@ -76,8 +94,8 @@ def digest_tables(set_name: str, tables: Iterable[pa.Table | pa.RecordBatch]) ->
     return SetDigest(len(rows), total.hexdigest())
 
 
-def _batches(root: Path, set_name: str) -> Iterator[pa.RecordBatch]:
-    names = columns_of(set_name)
+def _batches(root: Path, set_name: str, version: int) -> Iterator[pa.RecordBatch]:
+    names = columns_of(set_name, version)
     for file in published(root, set_name):
         with open_file(file) as parquet:
             if missing := sorted(set(names) - set(parquet.schema_arrow.names)):

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 
 from twin.audit import AuditError
 from twin.audit.layout import PublishedFile
-from twin.audit.read import footer, open_file
+from twin.audit.read import footer, open_file, schema_version
 from twin.audit.report import Report
 from twin.audit.rows import ORDER, absent, class_sums, days_of, integers, sort_key
-from twin.results import INDEX, ORIGIN, SCHEMA_VERSION, SETS
+from twin.results import INDEX, ORIGIN, schema_of
 
 _TOPIC, _PARTITION, _OFFSET = ORIGIN[:3]
 
@@ -61,14 +61,10 @@ class FileCheck:
 
     def _footer(self, name: str, file: PublishedFile, keys: dict[str, str], schema: pa.Schema) -> bool:
         """Whether the rows are worth reading."""
-        version = keys.get("schema_version")
-        if version != str(SCHEMA_VERSION):
-            self._report.differs(
-                name,
-                f"has schema version {version}, this code checks {SCHEMA_VERSION}; use the version that wrote it"
-                if version
-                else "has no taktwin footer: no twin wrote it",
-            )
+        try:
+            version = schema_version(keys)
+        except AuditError as error:
+            self._report.differs(name, str(error))
             return False
         expected = {
             "set": file.set,
@@ -81,8 +77,8 @@ class FileCheck:
                 self._report.differs(
                     name, f"its footer says {key} {keys.get(key)}, its name {value}: it was renamed or moved"
                 )
-        if not schema.equals(SETS[file.set]):
-            self._report.differs(name, f"its columns are not those of the set {file.set}")
+        if not schema.equals(schema_of(file.set, version)):
+            self._report.differs(name, f"its columns are not those of the set {file.set} in version {version}")
             return False
         return True
 

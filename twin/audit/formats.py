@@ -141,7 +141,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     },
 }
 FOOTER: Final = {
-    "schema_version": "version of the schemas on this page",
+    "schema_version": "version of the set's columns: those of this page that were there by then",
     "set": "name of the set",
     "topic": "source topic (`replay` for a replay)",
     "partition": "source partition",
@@ -150,6 +150,8 @@ FOOTER: Final = {
     "model": "hash of the plant model",
     "policies": "loss policies of its lines",
     "code_version": "version of taktwin that wrote the file",
+    "rules": "version of the rules that made the rows (docs/proof.md); none: 1",
+    "zone_rules": "release of the time zone database by which local times became instants",
     "previous_sha256": "SHA-256 of the partition's previous file; empty in the first",
     "absent": "columns without a value in this file, with commas between: a reader may leave them out",
 }

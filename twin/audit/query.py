@@ -10,7 +10,7 @@ from twin.audit import AuditError
 from twin.audit.layout import PublishedFile, existing_root, published
 from twin.audit.read import UNREADABLE, damaged, open_file
 from twin.columns import value_range
-from twin.results import IDENTITY, SETS, TIME_COLUMN
+from twin.results import IDENTITY, SETS, SINCE, TIME_COLUMN
 
 
 def query(root: Path | str, sql: str, *, as_of_ns: int | None = None) -> pa.Table:
@@ -107,10 +107,13 @@ def _has_revisions(file: PublishedFile) -> bool:
 def _rows(files: Sequence[PublishedFile], set_name: str) -> str:
     """A set without files is an empty view with the set's columns, so that a query need not know what there is yet."""
     names = ", ".join(_text(str(file.path)) for file in files)
-    if names:
-        return f"SELECT * FROM read_parquet([{names}], hive_partitioning = true)"  # noqa: S608 -- names from `layout`, quoted
     columns = [f'NULL::{_sql_type(field.type)} AS "{field.name}"' for field in SETS[set_name]]
-    return f"SELECT * FROM (SELECT {', '.join(columns)}, NULL::DATE AS date WHERE false)"  # noqa: S608 -- our own names
+    none = f"SELECT {', '.join(columns)}, NULL::DATE AS date WHERE false"
+    if not names:
+        return f"SELECT * FROM ({none})"  # noqa: S608 -- our own names
+    read = f"SELECT * FROM read_parquet([{names}], hive_partitioning = true, union_by_name = true)"  # noqa: S608 -- names from `layout`, quoted
+    # Files of older versions lack columns: null there, also where all files are old.
+    return f"SELECT * FROM ({none} UNION ALL BY NAME {read})" if SINCE.get(set_name) else read  # noqa: S608 -- our own names
 
 
 def _text(value: str) -> str:

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from twin.audit import AuditError
 from twin.audit.layout import PublishedFile, check_set, existing_root, published
 from twin.columns import value_range
-from twin.results import SETS, TIME_COLUMN
+from twin.results import OLDEST_SCHEMA, SCHEMA_VERSION, SETS, TIME_COLUMN, schema_of
 
 # What pyarrow raises over a damaged file; texts that are not UTF-8 are found only when they are looked at.
 UNREADABLE: Final = (OSError, pa.ArrowException, UnicodeDecodeError)
@@ -87,6 +87,37 @@ def footer(parquet: pq.ParquetFile) -> dict[str, str]:
         for key, value in pairs.items()
         if key.startswith(prefix)
     }
+
+
+def schema_version(keys: dict[str, str]) -> int:
+    """Version of a file's columns, from its footer. Raises AuditError: none, or one that this code cannot read."""
+    said = keys.get("schema_version", "")
+    if not said:
+        raise AuditError("has no taktwin footer: no twin wrote it")
+    if not said.isdecimal() or not OLDEST_SCHEMA <= int(said) <= SCHEMA_VERSION:
+        raise AuditError(
+            f"has schema version {said}, this code reads {OLDEST_SCHEMA} to {SCHEMA_VERSION}; use the version of "
+            "taktwin that wrote it, or a newer one"
+        )
+    return int(said)
+
+
+def completed(set_name: str, table: pa.Table) -> pa.Table:
+    """A table of any version with all columns of today, null where its version had none. Raises AuditError: it is of
+    no version of the set."""
+    for version in range(SCHEMA_VERSION, OLDEST_SCHEMA - 1, -1):
+        if table.schema.equals(schema_of(set_name, version)):
+            break
+    else:
+        raise AuditError(f"its columns are not those of the set {set_name}")
+    schema = SETS[set_name]
+    if len(table.schema) == len(schema):
+        return table
+    there = set(table.column_names)
+    columns: list[Any] = [
+        table.column(f.name) if f.name in there else pa.nulls(table.num_rows, cast(Any, f.type)) for f in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def footer_of(file: PublishedFile) -> dict[str, str]:

@@ -3,9 +3,14 @@
 Partition by partition and interval by interval: what the twin concludes from the events up to an offset does not depend
 on how they were cut, so the rows of each interval must be found again in its own files. That keeps memory at one
 interval's rows, and a difference in its place.
+
+An interval is compared in the columns of its own version of the schemas. What was made under other rules or with
+another release of the time zones cannot be expected to come out again: such rows are counted and the rules are named
+(`twin.rules`); in sets that no rule between has touched every row must be found.
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -14,11 +19,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twin import rules, zone
 from twin.audit import AuditError, layout, models
-from twin.audit.compare import Stored, cell, hashes_of, mismatches, unmatched
+from twin.audit.compare import Stored, cell, hashes_of, mismatches, names_of, unmatched
 from twin.audit.intervals import Interval, intervals
 from twin.audit.layout import PublishedFile
-from twin.audit.read import UNREADABLE, footer_of, open_file
+from twin.audit.read import UNREADABLE, completed, footer_of, open_file, schema_version
 from twin.audit.report import EnoughError, Report
 from twin.audit.rows import integers
 from twin.line import PartitionTwin
@@ -26,13 +32,14 @@ from twin.line.admission import FOLD_REASONS
 from twin.plant.model import Plant
 from twin.replay import TOPIC as REPLAY
 from twin.replay import code_version
-from twin.results import INDEX, ORIGIN, SETS
+from twin.results import INDEX, ORIGIN, SCHEMA_VERSION, SETS
 from twin.wire.decode import ARROW, Decoder
 
 _OFFSET: Final = ORIGIN[2]
 # Folded at a time; the rows do not depend on it.
 FOLD_EVENTS: Final = 65_536
 # Refusals that cannot be decided from the record alone: its key, the failure of a fold, or the lack of it decided them.
+_BY_ZONE: Final = frozenset({"states", "kpis", "bottlenecks", "alerts"})  # where local times decide
 NOT_FROM_RECORD: Final = frozenset({"wrong_line_key", "internal_error", "deleted_by_retention"})
 
 
@@ -61,6 +68,11 @@ class _Partition:
         self._report = report
         self._plant: Plant | None = None
         self._versions: set[str] = set()
+        self._schema = SCHEMA_VERSION  # of the interval's files
+        self._rules = rules.RULES  # its rows were made under these
+        self._touched: frozenset[str] = frozenset()  # sets whose rows may differ for that
+        # (rules, zone rules, set) -> rows that differ, and may
+        self._attributed: Counter[tuple[int, str, str]] = Counter()
         self._offsets = np.empty(0, np.int64)  # of the interval's events
         self._holes = 0
 
@@ -81,6 +93,7 @@ class _Partition:
             for set_name in SETS:
                 if set_name != "events":
                     self._compare(set_name, interval, computed.get(set_name, []))
+        self._note_rules()
         if self._holes:
             self._report.notes.append(
                 f"partition {self._partition}: {self._holes:,} offsets have neither event nor refusal: records without "
@@ -91,6 +104,15 @@ class _Partition:
         """The interval's plant model; another one than before begins with a fresh twin, as the worker does."""
         keys = footer_of(interval.files[0])
         self._note_version(keys)
+        try:
+            self._schema, self._rules = schema_version(keys), rules.version(keys)
+        except (AuditError, ValueError) as error:
+            self._report.differs(interval.files[0].path.relative_to(self._root).as_posix(), str(error))
+            return None
+        self._touched = rules.touched(self._rules)
+        self._zones = keys.get("zone_rules", "")
+        if self._zones not in ("", zone.RULES):
+            self._touched |= _BY_ZONE
         self._topic = keys.get("topic", "")
         digest = keys.get("model", "")
         if self._plant is None or self._plant.hash != digest:
@@ -113,8 +135,20 @@ class _Partition:
         if version != code_version() and version not in self._versions:
             self._versions.add(version)
             self._report.notes.append(
-                f"partition {self._partition}: written by version {version}, computed with {code_version()}: a "
-                "difference may be one of the versions"
+                f"partition {self._partition}: written by version {version}, computed with {code_version()}"
+            )
+
+    def _note_rules(self) -> None:
+        """Name the rules to which differences are put down, and how many rows of which set."""
+        for made, zones in sorted({(made, zones) for made, zones, _ in self._attributed}):
+            rows = {name: n for (r, z, name), n in self._attributed.items() if (r, z) == (made, zones)}
+            counts = ", ".join(f"{rows[name]:,} of {name}" for name in SETS if name in rows)
+            causes = [f"{rule.name} ({rule.what})" for rule in rules.since(made) if rows.keys() & set(rule.sets)]
+            if zones not in ("", zone.RULES):
+                causes.append(f"time zones of release {zones}, here {zone.RULES}")
+            self._report.notes.append(
+                f"partition {self._partition}: made under rules {made}, computed under {rules.RULES}: rows that differ "
+                f"and may: {counts}. What has changed since: {'; '.join(causes)}"
             )
 
     def _fold(self, interval: Interval, plant: Plant) -> dict[str, list[pa.Table]]:
@@ -134,7 +168,9 @@ class _Partition:
         for begin in range(0, len(order), FOLD_EVENTS):
             rows = order[begin : begin + FOLD_EVENTS]
             block, refused = self._decoder.decode_table(events.take(rows), offset[rows])
-            if refused:
+            if refused and "events" in self._touched:
+                self._attribute("events", len(refused))
+            elif refused:
                 k = int(rows[np.searchsorted(offset[rows], refused[0].offset)])
                 self._report.differs(
                     stored[file[k]].name, f"is no event of model {plant.hash}: {refused[0].detail}", int(row[k])
@@ -143,6 +179,10 @@ class _Partition:
                 computed.setdefault(set_name, []).append(table)
             self._report.checked["events folded"] += len(block)
         return computed
+
+    def _attribute(self, set_name: str, rows: int) -> None:
+        self._attributed[self._rules, self._zones, set_name] += rows
+        self._report.checked["rows that differ under other rules"] += rows
 
     def _dense(
         self,
@@ -187,10 +227,11 @@ class _Partition:
         except (AuditError, *UNREADABLE) as error:
             self._report.differs(name, f"is not readable as published ({str(error).splitlines()[0]})")
             return SETS[file.set].empty_table()
-        if not table.schema.equals(SETS[file.set]):
-            self._report.differs(name, f"its columns are not those of the set {file.set}")
+        try:
+            return completed(file.set, table)
+        except AuditError as error:
+            self._report.differs(name, str(error))
             return SETS[file.set].empty_table()
-        return table
 
     def _compare(self, set_name: str, interval: Interval, computed: list[pa.Table]) -> None:
         stored = self._stored(set_name, interval)
@@ -201,7 +242,7 @@ class _Partition:
         if self._line is not None:
             again = again.filter(pc.equal(again.column("line"), pa.scalar(self._line)))
         written = pa.concat_tables([schema.empty_table(), *(one.table.select(columns) for one in stored)])
-        extra, lost = unmatched(hashes_of(set_name, written), hashes_of(set_name, again))
+        extra, lost = unmatched(hashes_of(set_name, written, self._schema), hashes_of(set_name, again, self._schema))
         if set_name == "rejected":
             extra = [index for index in extra if not self._refused_by_itself(written, index)]
             if self._line is None:
@@ -209,7 +250,11 @@ class _Partition:
                 known = known[known >= interval.first_offset]  # a refusal may be of an earlier record
                 self._holes += interval.next_offset - interval.first_offset - len(np.unique(known))
         self._report.checked[f"{set_name} rows compared"] += written.num_rows
-        for one in mismatches(set_name, stored, extra, again, lost):
+        if set_name in self._touched:
+            if extra or lost:
+                self._attribute(set_name, max(len(extra), len(lost)))
+            return
+        for one in mismatches(names_of(set_name, self._schema), set_name, stored, extra, again, lost):
             name = one.file or (stored[0].name if stored else self._interval_name(set_name, interval))
             self._report.differs(name, one.what, one.row)
 

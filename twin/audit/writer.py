@@ -13,9 +13,11 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from twin import zone
 from twin.audit import AlreadyPublishedError, AuditError, layout
 from twin.audit.rows import BY_ARRIVAL, NO_DATE, absent, by_date, check_rows
 from twin.results import INDEX, NAME, REJECTED, SCHEMA_VERSION, SETS
+from twin.rules import RULES
 
 ROW_GROUP_ROWS: Final = 131_072
 _BUFFER_BYTES: Final = 1 << 20
@@ -116,6 +118,8 @@ class AuditWriter:
             "taktwin.model": plant_hash,
             "taktwin.policies": policies,
             "taktwin.code_version": code_version,
+            "taktwin.rules": str(RULES),
+            "taktwin.zone_rules": zone.RULES,
         }
         self._tables: dict[str, list[pa.Table]] = {}
         self._rows = 0
