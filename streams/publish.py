@@ -90,6 +90,8 @@ def _values(column: "pa.ChunkedArray[Any]") -> list[Any]:
     if pa.types.is_timestamp(column.type):
         # Rows of one tick share their times.
         column = column.dictionary_encode()
+    if pa.types.is_date32(column.type):
+        return [None if day is None else day.isoformat() for day in column.to_pylist()]
     if pa.types.is_dictionary(column.type):
         return [value for chunk in column.chunks for value in _named(chunk)]
     if column.null_count or not pa.types.is_integer(column.type):

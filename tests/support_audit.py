@@ -43,6 +43,8 @@ def _cell(rng: random.Random, field: "pa.Field[Any]", days: int) -> Any:
     kind = field.type
     if pa.types.is_timestamp(kind):
         return NOON_NS + rng.randrange(days) * DAY_NS + rng.randrange(10_000_000_000_000)
+    if pa.types.is_date32(kind):
+        return rng.randrange(20_000)
     if pa.types.is_boolean(kind):
         return rng.random() < 0.5
     if pa.types.is_floating(kind):
@@ -63,6 +65,8 @@ def table(set_name: str, made: list[dict[str, Any]], *, origin: bool = True) -> 
             columns.append(pa.array(values, pa.string()).dictionary_encode().cast(field.type))
         elif pa.types.is_timestamp(field.type):
             columns.append(pa.array(values, pa.int64()).cast(field.type))
+        elif pa.types.is_date32(field.type):
+            columns.append(pa.array(values, pa.int32()).cast(field.type))
         else:
             columns.append(pa.array(values, field.type))
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
@@ -74,6 +78,8 @@ def plain(found: pa.Table) -> list[tuple[Any, ...]]:
     for column in found.columns:
         if pa.types.is_timestamp(column.type):
             column = column.cast(pa.int64())
+        elif pa.types.is_date32(column.type):
+            column = column.cast(pa.int32())
         columns.append(column.to_pylist())
     return list(zip(*columns, strict=True))
 

@@ -1,5 +1,6 @@
 """Rows as a worker publishes them, for the tests of what reads them."""
 
+import datetime
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from streams.settings import Settings
 from twin.results import SETS
 
 START_NS = 1_700_000_000_123_456_789
-_BLANK = {pa.bool_(): False, pa.int32(): 0, pa.int64(): 0, pa.float64(): 0.25}
+_BLANK = {pa.date32(): datetime.date(2023, 11, 14), pa.bool_(): False, pa.int32(): 0, pa.int64(): 0, pa.float64(): 0.25}
 
 
 def rows(set_name: str, *changed: dict[str, Any]) -> tuple[str, pa.Table]:

@@ -65,6 +65,11 @@ def shift_id(calendar: Calendar, number: int) -> tuple[str, date]:
     return calendar.shifts[index].id, date.fromordinal(day)
 
 
+def shift_days(calendar: Calendar, numbers: I64) -> I64:
+    """Local start dates, days since 1970-01-01, of shift instances by their running numbers."""
+    return numbers // len(calendar.shifts) - _ORDINAL_1970
+
+
 def shift_number(calendar: Calendar, index: int, day: date) -> int:
     """Running number of `calendar.shifts[index]` as it starts on this local date. The same for every range asked."""
     # Ordinals since year 1, not 1970: a number is then never negative and cannot be taken for NO_SHIFT.

@@ -19,6 +19,7 @@ SCHEMA_VERSION: Final = 3
 OLDEST_SCHEMA: Final = 2
 
 TS = pa.timestamp("ns", tz="UTC")
+DATE = pa.date32()
 TEXT = pa.string()
 NAME = pa.dictionary(pa.int32(), pa.string())
 
@@ -77,6 +78,8 @@ STATES: Final = pa.schema(
         pa.field("state", NAME),  # the source's own word
         pa.field("reason", NAME),
         pa.field("order", NAME),
+        pa.field("production_date", DATE),
+        pa.field("shift", NAME),
         *_REVISION,
         pa.field("model", NAME, nullable=False),
         *_ORIGIN_FIELDS,
@@ -91,6 +94,7 @@ _INTERVAL: Final["list[pa.Field[Any]]"] = [
     pa.field("window", NAME, nullable=False),  # a window's id, or shift, day, order
     pa.field("start", TS, nullable=False),
     pa.field("end", TS, nullable=False),
+    pa.field("production_date", DATE),
     pa.field("shift", NAME),
     pa.field("order", NAME),
     pa.field("product", NAME),
@@ -204,7 +208,11 @@ TIME_COLUMN: Final = {
     "rejected": "ts",
 }
 # Version that brought a column, of those that version 2 had not. New names are no SQL words.
-SINCE: Final[dict[str, dict[str, int]]] = {}
+SINCE: Final[dict[str, dict[str, int]]] = {
+    "states": {"production_date": 3, "shift": 3},
+    "kpis": {"production_date": 3},
+    "bottlenecks": {"production_date": 3},
+}
 
 
 @cache

@@ -1,9 +1,11 @@
 """What a consumer is given: one type per kind of record, with the fields of the audited sets (`twin.results`).
 
-A field this version does not know is left out, so that a newer twin can be read. Times are integers, nanoseconds since
+A field this version does not know is left out, so that a newer twin can be read; one that came after the first release
+has a default, so that an older twin can be. Times are integers, nanoseconds since
 1970 UTC: a datetime holds microseconds only.
 """
 
+import datetime
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -53,6 +55,7 @@ class Interval(Row, frozen=True, kw_only=True):
     window: str
     start_ns: Nanoseconds = msgspec.field(name="start")
     end_ns: Nanoseconds = msgspec.field(name="end")
+    production_date: datetime.date | None = None
     shift: str | None
     order: str | None
     product: str | None

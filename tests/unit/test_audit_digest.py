@@ -25,7 +25,14 @@ def naive(set_name: str, made: list[dict[str, Any]]) -> SetDigest:
 
 def _kind(set_name: str, name: str) -> str:
     text = str(SETS[set_name].field(name).type)
-    known = {"timestamp": "time ns", "int": "int", "bool": "int", "double": "float", "binary": "binary"}
+    known = {
+        "timestamp": "time ns",
+        "date32": "date",
+        "int": "int",
+        "bool": "int",
+        "double": "float",
+        "binary": "binary",
+    }
     return next((kind for start, kind in known.items() if text.startswith(start)), "text")
 
 
@@ -59,7 +66,7 @@ def test_any_changed_cell_changes_it_but_the_origin_does_not(set_name: str) -> N
     for field in SETS[set_name]:
         changed = [dict(row) for row in made]
         value = changed[13][field.name]
-        if pa.types.is_integer(field.type) or pa.types.is_timestamp(field.type):
+        if pa.types.is_integer(field.type) or pa.types.is_temporal(field.type):
             changed[13][field.name] = (value or 0) + 1
         elif pa.types.is_boolean(field.type):
             changed[13][field.name] = not value

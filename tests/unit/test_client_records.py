@@ -26,7 +26,7 @@ TYPES = {"kpis": Kpi, "bottlenecks": Bottleneck, "alerts": Alert}
 
 def python_type(field: "pa.Field[Any]") -> str:
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    name = {pa.string(): "str", pa.bool_(): "bool", pa.float64(): "float"}.get(kind, "int")
+    name = {pa.string(): "str", pa.bool_(): "bool", pa.float64(): "float", pa.date32(): "date"}.get(kind, "int")
     return f"{'time' if pa.types.is_timestamp(kind) else name}{' or none' if field.nullable else ''}"
 
 
@@ -40,6 +40,7 @@ def declared(kind: Any) -> dict[str, str]:
             word
             for name, word in (
                 ("CustomType", "time"),
+                ("DateType", "date"),
                 ("StrType", "str"),
                 ("BoolType", "bool"),
                 ("FloatType", "float"),

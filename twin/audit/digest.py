@@ -5,7 +5,7 @@ rising order. A row's hash is taken over its cells (without `ORIGIN`), each of f
 `twin.results`:
 
 - first one byte per column: 1 where the cell is null (its other bytes are then 0);
-- integers, times (ns) and booleans: int64, little-endian;
+- integers, times (ns), dates (days since 1970) and booleans: int64, little-endian;
 - floats: the bits of the IEEE double, little-endian. Every NaN counts as one NaN (its sign and payload depend on the
   processor); -0.0 and 0.0 differ (another sign is another computation);
 - text and binary: the SHA-256 of the bytes.
@@ -113,6 +113,8 @@ def _kind(kind: pa.DataType) -> str:
         return "int"
     if pa.types.is_timestamp(kind):
         return f"time {kind.unit}"
+    if pa.types.is_date32(kind):
+        return "date"
     if pa.types.is_floating(kind):
         return "float"
     return "text" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else "binary"
@@ -158,7 +160,8 @@ def _cells(column: Any) -> Cells:
         bits = values.view("<i8")
         bits[np.isnan(values)] = _NAN
     else:
-        bits = pc.fill_null(column.cast(pa.int64()), 0).to_numpy(zero_copy_only=False).astype("<i8")
+        whole = column.cast(pa.int32()) if kind == "date" else column  # days since 1970
+        bits = pc.fill_null(whole.cast(pa.int64()), 0).to_numpy(zero_copy_only=False).astype("<i8")
     return np.ascontiguousarray(bits).view(np.uint8).reshape(rows, 8)
 
 

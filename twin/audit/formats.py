@@ -25,6 +25,7 @@ _INTERVAL: Final = {
     "window": "a window's id, or `shift`, `day`, `order`",
     "start": "start of the interval (included)",
     "end": "end of the interval (not included)",
+    "production_date": "local date of the shift's start; without a shift, and in `day`, the production day at the end",
     "shift": "the shift, or the one at the end of the interval: its date and id",
     "order": "the order, or the one at the end of the interval",
     "product": "its product",
@@ -69,6 +70,9 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     "states": {
         **_COMMON,
         **_INTERVAL,
+        "production_date": "local date of the shift's start, or the production day, at `start`",
+        "shift": "the shift at `start`: its date and id; a state that goes on into the next shift is one row",
+        "order": "the order at `start`",
         "class": "time class: " + ", ".join(CLASS_NAMES[:N_CLASSES]),
         "state": "the source's own state word",
         "reason": "the source's reason",
@@ -185,4 +189,6 @@ def _type(kind: pa.DataType) -> str:
         return "text, dictionary"
     if pa.types.is_timestamp(kind):
         return "timestamp, ns, UTC"
+    if pa.types.is_date32(kind):
+        return "date"
     return {"string": "text", "double": "float64"}.get(str(kind), str(kind))

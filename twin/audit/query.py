@@ -123,6 +123,8 @@ def _text(value: str) -> str:
 def _sql_type(kind: pa.DataType) -> str:
     if pa.types.is_timestamp(kind):
         return "TIMESTAMPTZ"
+    if pa.types.is_date32(kind):
+        return "DATE"
     if pa.types.is_boolean(kind):
         return "BOOLEAN"
     if pa.types.is_floating(kind):

@@ -296,7 +296,7 @@ def _write_parquet(sink: pa.NativeFile, table: pa.Table, footer: dict[str, str],
     integral = [
         field.name
         for field in table.schema
-        if field.name not in _EVEN and (pa.types.is_timestamp(field.type) or pa.types.is_integer(field.type))
+        if field.name not in _EVEN and (pa.types.is_temporal(field.type) or pa.types.is_integer(field.type))
     ]
     packed: dict[str, Any] = dict.fromkeys(table.schema.names, "zstd")
     # Nothing is left to compress of a column without a value.

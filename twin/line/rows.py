@@ -13,15 +13,17 @@ from kernels.oee import policy_matrix, ratios
 from kernels.throughput import ote_intervals
 from twin.calendar import NO_SHIFT, shift_id
 from twin.line.bottlenecks import PATH, PathRows
+from twin.line.dates import Dates
 from twin.line.numbers import ideal_ns
 from twin.line.texts import Texts
 from twin.oee import subsystems
 from twin.plant.model import Line, Plant
-from twin.results import BOTTLENECKS, CLASS_COLUMNS, KPIS, ORIGIN, STATES, TS
+from twin.results import BOTTLENECKS, CLASS_COLUMNS, DATE, KPIS, ORIGIN, STATES, TS
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 SCOPES: Final = ("shift", "day", "order")
+_DAY: Final = -1 - SCOPES.index("day")  # as KO_WINDOW
 
 
 def own(schema: pa.Schema) -> pa.Schema:
@@ -81,6 +83,7 @@ class RowMaker:
     def __init__(self, plant: Plant, texts: Texts, first: list[int]) -> None:
         self._plant = plant
         self._texts = texts
+        self._dates = Dates([line.calendar for line in plant.lines])
         self._first = np.array(first, np.int64)
         policies = sorted({line.policy for line in plant.lines})
         windows = [w.id for line in plant.lines for w in line.windows]
@@ -101,6 +104,8 @@ class RowMaker:
         self._network = [subsystems(line) for line in plant.lines]
 
     def states(self, rows: I64) -> pa.Table:
+        line = rows[:, at.IO_LINE]
+        shift, day = self._dates.at(line, rows[:, at.IO_START])
         return pa.Table.from_arrays(
             [
                 self._lines.array(rows[:, at.IO_LINE]),
@@ -111,6 +116,8 @@ class RowMaker:
                 names(rows[:, at.IO_WORD], self._texts.all),
                 names(rows[:, at.IO_REASON], self._texts.all),
                 names(rows[:, at.IO_ORDER], self._texts.all),
+                self._production_dates(line, shift, day),
+                self._shifts(line, shift),
                 *first_revision(len(rows)),
                 constant(self._plant.hash, len(rows)),
             ],
@@ -151,6 +158,7 @@ class RowMaker:
                 self._scopes.array(number),
                 times(rows[:, at.KO_START]),
                 times(rows[:, at.KO_END]),
+                self._ended(rows[:, at.KO_LINE], rows[:, at.KO_END], rows[:, at.KO_SHIFT], window == _DAY),
                 self._shifts(rows[:, at.KO_LINE], rows[:, at.KO_SHIFT]),
                 names(rows[:, at.KO_ORDER], self._texts.all),
                 names(rows[:, at.KO_PRODUCT], self._texts.all),
@@ -201,6 +209,15 @@ class RowMaker:
             1e9 / ideal, oee, quality, network.stage, network.inputs, network.output, network.n_buffers
         )
 
+    def _ended(self, line: I64, end: I64, shift: I64, days: npt.NDArray[np.bool_] | None = None) -> "pa.Array[Any]":
+        """Production dates of rows that end there: of their shift's start, or of their last instant. `days`: rows of a
+        whole production day, which is theirs whatever the shift."""
+        _, day = self._dates.at(line, end - 1)
+        return self._production_dates(line, shift if days is None else np.where(days, NO_SHIFT, shift), day)
+
+    def _production_dates(self, line: I64, shift: I64, day: I64) -> "pa.Array[Any]":
+        return pa.array(self._dates.of_shifts(line, shift, day).astype(np.int32)).cast(DATE)
+
     def _shifts(self, line: I64, shift: I64) -> "pa.Array[Any]":
         keys = np.stack([line, shift])
         distinct, inverse = np.unique(keys, axis=1, return_inverse=True)
@@ -225,6 +242,7 @@ class RowMaker:
         stations = np.concatenate(
             [np.arange(n) + self._first[one.line] for n, one in zip(counts, intervals, strict=True)]
         )
+        shift = each([one.shift for one in intervals])
         windows = [one.window for one in intervals]
         verdicts = [one.verdict for one in intervals]
         index = np.repeat(np.arange(len(intervals)), counts)
@@ -236,7 +254,8 @@ class RowMaker:
                 names(index, windows),
                 times(each([one.start for one in intervals])),
                 times(each([one.end for one in intervals])),
-                self._shifts(line, each([one.shift for one in intervals])),
+                self._ended(line, each([one.end for one in intervals]), shift),
+                self._shifts(line, shift),
                 names(each([one.order for one in intervals]), self._texts.all),
                 names(each([one.product for one in intervals]), self._texts.all),
                 *first_revision(len(cells)),

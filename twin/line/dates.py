@@ -1,0 +1,58 @@
+"""Shift and local production date of instants: what people group rows by."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from twin.calendar import CalendarTable, shift_days, table
+from twin.plant.model import Calendar
+
+I64 = npt.NDArray[np.int64]
+
+# A calendar is read in pieces of this length and kept: some 70 days, so that most calls need one of them.
+_PIECE_NS: Final = 6_000_000_000_000_000
+_MOST_PIECES: Final = 64
+
+
+class Dates:
+    """Answers for lines by number; pieces of their calendars are kept."""
+
+    def __init__(self, calendars: Sequence[Calendar]) -> None:
+        """`calendars`: of each line."""
+        distinct = list(dict.fromkeys(calendars))
+        place = {calendar: k for k, calendar in enumerate(distinct)}
+        self._calendars = distinct
+        self._of = np.array([place[calendar] for calendar in calendars], np.int64)
+        self._pieces: dict[tuple[int, int], CalendarTable] = {}
+
+    def at(self, lines: I64, instants: I64) -> tuple[I64, I64]:
+        """Of each row's line at its instant (ns): running number of the shift (NO_SHIFT: none), and the production day
+        (days since 1970)."""
+        shift, day = np.empty(len(lines), np.int64), np.empty(len(lines), np.int64)
+        which = np.stack([self._of[lines], instants // _PIECE_NS])
+        for calendar, piece in np.unique(which, axis=1).T.tolist():
+            mine = np.flatnonzero((which[0] == calendar) & (which[1] == piece))
+            held = self._piece(calendar, piece)
+            row = np.searchsorted(held.ts, instants[mine], side="right") - 1
+            shift[mine], day[mine] = held.shift[row], held.day[row]
+        return shift, day
+
+    def of_shifts(self, lines: I64, shifts: I64, days: I64) -> I64:
+        """The production date of each row, days since 1970: that of its shift's start, or `days` where it has none."""
+        found = days.copy()
+        calendars = self._of[lines]
+        for calendar in np.unique(calendars).tolist():
+            mine = np.flatnonzero((calendars == calendar) & (shifts >= 0))
+            if mine.size:
+                found[mine] = shift_days(self._calendars[calendar], shifts[mine])
+        return found
+
+    def _piece(self, calendar: int, piece: int) -> CalendarTable:
+        key = calendar, piece
+        if key not in self._pieces:
+            if len(self._pieces) >= _MOST_PIECES * len(self._calendars):
+                self._pieces.clear()
+            self._pieces[key] = table(self._calendars[calendar], piece * _PIECE_NS, (piece + 1) * _PIECE_NS)
+        return self._pieces[key]
