@@ -3,20 +3,40 @@
 numba looks only at the file a kernel stands in, so after an edit of `counters.py` it would go on using the old code
 that was compiled into the fold. Hence one folder per hash of all sources here.
 
-The one place in `kernels/` that looks at the environment and at files: numba settles the folder when a kernel is
-declared, which is before any caller could pass one. No number depends on it.
+The one place in `kernels/` that looks at the environment, the processor and files: numba settles the folder when a
+kernel is declared, which is before any caller could pass one. No number depends on it.
 """
 
 import hashlib
 import os
 import stat
 import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import llvmlite.binding as llvm
 import numba.core.config
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
 
 config: Any = numba.core.config  # makes its settings at run time
+
+# What code for a level of x86-64 may use beyond the level before it (the psABI's list, in LLVM's words).
+_V2: Final = frozenset({"cx16", "sahf", "popcnt", "sse3", "ssse3", "sse4.1", "sse4.2"})
+_V3: Final = _V2 | {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave"}
+_V4: Final = _V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+_LEVELS: Final = {"x86-64-v2": _V2, "x86-64-v3": _V3, "x86-64-v4": _V4}
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """What was settled. folder: numba's; problem: why kernels are compiled anew at each start, for people."""
+
+    folder: Path | None
+    used: bool
+    writable: bool = False
+    problem: str = ""
 
 
 def sources_hash(folder: Path) -> str:
@@ -28,28 +48,78 @@ def sources_hash(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def usable() -> bool:
-    """Point numba to our folder, unless the user named one. False: compile without a cache, because the folder cannot
-    be written, or by others too: the cache is pickled code, and whoever can write it can run his own here. For the same
-    reason there is no falling back to a shared temporary folder.
+def settle() -> Cache:
+    """Point numba to our folder, unless the user named one.
+
+    The cache is pickled code, and whoever can write it can run his own here. So a folder is used where nobody but this
+    account or root can put a file; one that is root's, or on a read-only disk, is read and never written (kernels that
+    came with an image). For the same reason there is no falling back to a shared temporary folder.
     """
+    if problem := _wrong_processor():
+        return Cache(None, False, problem=problem)
     try:
         if not config.CACHE_DIR:
             config.CACHE_DIR = str(_user_cache() / f"numba-{sources_hash(Path(__file__).parent)}")
         folder = Path(config.CACHE_DIR)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _ours_alone(folder):
-            return False
-        with tempfile.TemporaryFile(dir=config.CACHE_DIR):
-            return True
-    except (OSError, RuntimeError):  # RuntimeError: no home folder
-        return False
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = folder.stat()
+        except OSError as error:
+            return Cache(Path(config.CACHE_DIR), False, problem=f"{folder}: {error.strerror}")
+    except RuntimeError as error:  # no home folder
+        return Cache(None, False, problem=str(error))
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return Cache(folder, False, problem=f"{folder} can be written by other accounts")
+    if found.st_uid not in (os.geteuid(), 0):
+        return Cache(folder, False, problem=f"{folder} belongs to another account")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return Cache(folder, True, writable=True)
+    except OSError:
+        return Cache(folder, True)
 
 
-def _ours_alone(folder: Path) -> bool:
-    """Nobody else can put a file there."""
-    found = folder.stat()
-    return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+def keeping(function: Callable[..., Any], dispatcher: Any, cache: Cache) -> Any:
+    """The dispatcher of a function, reading compiled code from a folder that cannot be written."""
+    if cache.used and not cache.writable and hasattr(dispatcher, "enable_caching"):
+        dispatcher._cache = _ReadOnly(function)  # type: ignore[no-untyped-call]  # numba has no types
+    return dispatcher
+
+
+class _Locator(UserProvidedCacheLocator):
+    """Names the folder without a probe: numba's own passes over one that it cannot write."""
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: Any) -> Any:
+        return cls(py_func, py_file)
+
+
+class _Impl(CompileResultCacheImpl):
+    _locator_classes = [_Locator]  # noqa: RUF012  as numba declares it
+
+
+class _ReadOnly(FunctionCache):
+    _impl_class = _Impl
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """What is not there was compiled for this process alone."""
+
+
+def _wrong_processor() -> str:
+    """Why code for the named processor (NUMBA_CPU_NAME) cannot run here; then numba is set back to this one.
+
+    Else the first kernel would end the process: illegal instruction.
+    """
+    missing = missing_features(config.CPU_NAME or "", llvm.get_host_cpu_features())
+    if not missing:
+        return ""
+    name, config.CPU_NAME, config.CPU_FEATURES = config.CPU_NAME, None, None
+    return f"this processor has no {', '.join(missing)}, which kernels compiled for {name} use"
+
+
+def missing_features(level: str, features: Mapping[str, bool]) -> list[str]:
+    """What a level of x86-64 needs and a processor (LLVM's names) has not; empty for any other name."""
+    return sorted(name for name in _LEVELS.get(level, ()) if not features.get(name, False))
 
 
 def _user_cache() -> Path:
@@ -57,3 +127,6 @@ def _user_cache() -> Path:
         return Path(own).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "taktwin"
+
+
+CACHE: Final = settle()

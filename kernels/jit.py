@@ -5,10 +5,9 @@ from typing import Any, TypeVar, cast
 
 import numba
 
-from kernels import cache
+from kernels.cache import CACHE, keeping
 
 F = TypeVar("F", bound=Callable[..., Any])
-_CACHE = cache.usable()
 
 
 def bare(function: F) -> F:
@@ -18,7 +17,7 @@ def bare(function: F) -> F:
     took nine tenths of its time.
     """
     options: dict[str, Any] = {"_nrt": False}  # private: its stubs do not know it
-    return cast(F, numba.njit(cache=_CACHE, nogil=True, fastmath=False, **options)(function))
+    return _compiled(function, **options)
 
 
 def hot(function: F) -> F:
@@ -28,7 +27,7 @@ def hot(function: F) -> F:
     2.5 M events/s with calls, 28 M inlined.
     """
     options: dict[str, Any] = {"_nrt": False, "forceinline": True}
-    return cast(F, numba.njit(cache=_CACHE, nogil=True, fastmath=False, **options)(function))
+    return _compiled(function, **options)
 
 
 def kernel(function: F) -> F:
@@ -36,4 +35,9 @@ def kernel(function: F) -> F:
 
     No fastmath (it would reorder sums), no parallel (a partition is folded in order).
     """
-    return cast(F, numba.njit(cache=_CACHE, nogil=True, fastmath=False)(function))
+    return _compiled(function)
+
+
+def _compiled(function: F, **options: Any) -> F:
+    dispatcher = numba.njit(cache=CACHE.writable, nogil=True, fastmath=False, **options)(function)
+    return cast(F, keeping(function, dispatcher, CACHE))

@@ -220,6 +220,7 @@ class Checkpointer:
         async with self._staging:
             manifest, identity = await asyncio.to_thread(self._store.stage, cut, encoded)
         state.saved = (cut.rows.next, identity)
+        state.snapshot_bytes = len(encoded)
         if manifest.files:
             state.manifests += (manifest,)
         named, state.ahead = (*state.ahead, manifest), ()

@@ -103,13 +103,15 @@ def access(settings: Settings) -> Iterator[Check]:
 
 
 def kernel_cache() -> Iterator[Check]:
-    from kernels import cache
+    from kernels.cache import CACHE
 
-    if cache.usable():
-        yield Check("kernels", "ok", f"compiled kernels are kept in {cache.config.CACHE_DIR}")
+    if CACHE.used:
+        yield Check(
+            "kernels", "ok", f"compiled kernels are {'kept in' if CACHE.writable else 'read from'} {CACHE.folder}"
+        )
     else:
         advice = "a folder of this account that nobody else can write: TAKTWIN_CACHE names its parent"
-        yield Check("kernels", "warn", f"{cache.config.CACHE_DIR} is not used; every start compiles anew", advice)
+        yield Check("kernels", "warn", f"every start compiles anew: {CACHE.problem}", advice)
 
 
 def java() -> Iterator[Check]:

@@ -55,6 +55,7 @@ class Folded:
     late: int
     tables: list[tuple[str, pa.Table]]  # results with their origin, every set but events and rejected
     rejected: list[Rejected]
+    per_line: npt.NDArray[np.int64] | None = None  # events of each line of the plant
 
 
 class Processor:
@@ -106,7 +107,8 @@ class Processor:
         for name, table in tables:
             state.take(name, table)
         state.next = last + 1
-        return Folded(len(due), len(block), results.duplicates, results.late, tables, rejected)
+        per_line = np.bincount(block.line, minlength=len(self._plant.lines)) if len(block) else None
+        return Folded(len(due), len(block), results.duplicates, results.late, tables, rejected, per_line)
 
     def set_aside(self, state: PartitionState, records: Records, detail: str) -> Folded:
         """Refuse the first of these records unseen: the fold has failed on it before (`streams.poison`)."""

@@ -97,10 +97,12 @@ class Settings:
     )
     stop_limit_s: float = _setting(8.0, "a stop that takes longer is ended hard")
     health_host: str = _setting(
-        "127.0.0.1", "address of /alive and /ready; 0.0.0.0 in a container that is asked from outside"
+        "127.0.0.1",
+        "address of /alive, /ready, /metrics and /schemas; 0.0.0.0 in a container that is asked from outside",
     )
     health_port: int = _setting(8087, "their port; 0: any free one; -1: none")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
+    log_format: str = _setting("text", "text, or json: one object per line")
 
     def __post_init__(self) -> None:
         for name in SECRETS:
@@ -229,6 +231,15 @@ def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "taktwin"
 
 
+def runtime_folder(environ: Mapping[str, str] | None = None) -> Path | None:
+    """Where a process may leave what others of its account need to find it, as systemd or the session say."""
+    environ = os.environ if environ is None else environ
+    if own := environ.get("RUNTIME_DIRECTORY"):
+        return Path(own.split(":")[0])
+    session = environ.get("XDG_RUNTIME_DIR")
+    return Path(session) / "taktwin" if session else None
+
+
 def java_candidates(environ: Mapping[str, str] | None = None) -> list[Path]:
     """Java commands named by the environment, the most specific first."""
     environ = os.environ if environ is None else environ
@@ -286,6 +297,8 @@ def _problems(s: Settings) -> Iterator[str]:
         yield bad("health_port", "a port, 0 or -1")
     if s.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         yield bad("log_level", "DEBUG, INFO, WARNING or ERROR")
+    if s.log_format not in ("text", "json"):
+        yield bad("log_format", "text or json")
     if not s.health_host.strip() or re.search(r"[\s/]", s.health_host):
         yield bad("health_host", "an address, such as 127.0.0.1")
     yield from _access_problems(s, bad)

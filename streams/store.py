@@ -84,6 +84,7 @@ class PartitionState:
     writing: threading.Lock = field(default_factory=threading.Lock)  # the writer is one thread's at a time
     partitions: int = 0  # of the topic
     deleted: int = 0  # offsets that retention took before they were read
+    snapshot_bytes: int = 0  # of the newest snapshot's state
     records_at_once: int = FIRST_RECORDS  # folded in one go: as many as give a bearable number of rows
     catching_up: recovery.CatchUp | None = None  # replaying what is published already: nothing is written or committed
 
@@ -354,7 +355,9 @@ class PartitionStore:
             twin = self._twin(self.plant, tp.partition)
         at = head.next_offset
         saved = (at, "")  # the next checkpoint writes its own
-        return PartitionState(tp, twin, self._writer(tp, head.chain), at, at, saved, saved, head.manifests)
+        state = PartitionState(tp, twin, self._writer(tp, head.chain), at, at, saved, saved, head.manifests)
+        state.snapshot_bytes = len(snapshot.state)
+        return state
 
     def _writer(self, tp: TP, chain: str) -> AuditWriter:
         return AuditWriter(

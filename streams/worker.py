@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import faulthandler
-import fcntl
 import gc
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
@@ -17,20 +16,22 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 import twin.plant
-from streams import batches, clock, exits, logs, umask
+from streams import batches, clock, exits, logs, runtime, umask, warm
 from streams.app import TwinApp
 from streams.app import run as run_app
 from streams.batches import Run
 from streams.checkpoint import Checkpointer, FencedError
 from streams.health import HealthServer
+from streams.metrics import Metrics
 from streams.patience import GivenUpError, Patience, StorageError
 from streams.poison import Notes
 from streams.process import Folded, Place, Processor, place, records_at_once
 from streams.publish import Publisher, PublishError
 from streams.records import Records
 from streams.security import AccessError, check_access
-from streams.settings import Settings, SettingsError, unknown_variables
+from streams.settings import Settings, unknown_variables
 from streams.snapshots import SnapshotError, SnapshotStore
+from streams.start import check_folders, hold_instance
 from streams.store import PartitionState, PartitionStore, StateError, Twin, step_over
 from streams.topics import EVENTS
 from streams.transport import Assigned, Token
@@ -55,10 +56,11 @@ def run(settings: Settings, twin_type: type[Twin] | None = None) -> int:
     """
     faulthandler.enable()  # a fault in machine code would otherwise end the process without a word
     umask.tighten()
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     for name in unknown_variables():
         log.warning("%s is set but means nothing; see docs/operating.md for the settings", name)
     plant = twin.plant.load(Path(settings.plant))
+    check_folders(settings)
     lock = hold_instance(settings)
     if twin_type is None:
         from twin.line import PartitionTwin
@@ -74,26 +76,6 @@ def run(settings: Settings, twin_type: type[Twin] | None = None) -> int:
     finally:
         if lock is not None:
             lock.close()
-
-
-def hold_instance(settings: Settings) -> IO[str] | None:
-    """Lock a static id in the state folder: a second worker with it would make both fence each other for ever.
-
-    None without a static id. Raises SettingsError when another process holds it. The lock goes with the process.
-    """
-    if not settings.instance:
-        return None
-    folder = settings.state_folder
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = (folder / f"instance-{settings.instance}.lock").open("w")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        handle.close()
-        raise SettingsError(
-            f"TAKTWIN_INSTANCE: {settings.instance!r} is in use by another worker; give each its own"
-        ) from None
-    return handle
 
 
 class TwinWorker:
@@ -116,14 +98,19 @@ class TwinWorker:
             code_version=code_version(),
             patience=self._patience,
         )
-        store.warm()
-        self._processor.warm()
+        with warm.told():
+            store.warm()
+            self._processor.warm()
         # What numba and Faust have made by now lives as long as the process: looked through again and again, its some
         # million objects held up every line for half a second each time.
         gc.collect()
         gc.freeze()
         self.checkpoints = Checkpointer(store, self._publisher)
-        self._health = HealthServer(settings.health_port, self.report, settings.health_host)
+        self._metrics = Metrics([line.id for line in plant.lines], plant.hash, self.report, self._views_now)
+        self._health = HealthServer(
+            settings.health_port, self.report, settings.health_host, {"/metrics": self._metrics.page}
+        )
+        self._port_left: Path | None = None
         names = ("records", "events", "rejected", "set_aside", "duplicates", "late", "views_failed")
         self.counts = dict.fromkeys(names, 0)
         self.runs = {kind.value: 0 for kind in Place} | {"stateless": 0}
@@ -158,6 +145,7 @@ class TwinWorker:
                 f"TAKTWIN_HEALTH_PORT {self.settings.health_port}: {error.strerror or error}; give each worker on one "
                 "machine its own, or --health-port 0 for any that is free",
             )
+        self._port_left = runtime.leave_port(self._health.port) if self._health.port > 0 else None
         # Not one of `tasks`: Faust starts those after the first seek, and it may be that one which never ends.
         self._watching = asyncio.create_task(self.watch())
 
@@ -167,6 +155,8 @@ class TwinWorker:
         with contextlib.suppress(PublishError):  # provisional: worth a moment, not the stop
             await self._publisher.flush(_LAST_VIEWS_LIMIT_S)
         await self._health.stop()
+        if self._port_left is not None:
+            self._port_left.unlink(missing_ok=True)
         await self.checkpoints.tidied(_LAST_VIEWS_LIMIT_S)
         await self._publisher.stop()
 
@@ -263,10 +253,12 @@ class TwinWorker:
                 folded = self._processor.set_aside(state, piece.records, piece.aside)
                 self.counts["set_aside"] += 1
                 self._send(state, folded)
+                self._metrics.folded(folded, 0.0)
             else:
-                known = len(state.rows)
+                known, begun_s = len(state.rows), clock.monotonic_s()
                 with notes.folding(piece):
                     folded = self._processor.fold(state, piece.records)
+                    self._metrics.folded(folded, clock.monotonic_s() - begun_s)
                     self._send(state, folded)
                     if notes.stuck:
                         state.rehearse(known)
@@ -384,12 +376,16 @@ class TwinWorker:
             self._view_failure_said_s = now_s
             log.error("%s: no view can be made, the audit goes on: %r; report this fault", tp, error, exc_info=error)
 
+    def _views_now(self) -> list[Any]:
+        return [view for state in self.checkpoints.states.values() for view in state.twin.view(clock.now_ns())]
+
     async def watch(self) -> None:
         """End a worker that holds partitions without a state: Faust may lose a rebalance without a word."""
         limit_s = 2 * self.settings.request_timeout_s
         since_s: float | None = None
         while not self.app.should_stop:
             await asyncio.sleep(_WATCH_INTERVAL_S)
+            self._metrics.delays.sample(self.report()[1]["partitions"])
             try:
                 idle = self.app.consumer.assignment() - set(self.checkpoints.states)
             except Exception:  # before the consumer runs, or while it changes hands
@@ -418,6 +414,7 @@ class TwinWorker:
                 "next": state.next,
                 "committed": state.committed[0],
                 "deleted_by_retention": state.deleted,
+                "snapshot_bytes": state.snapshot_bytes,
                 "lag": max(ends[tp] - state.next, 0) if ends.get(tp) is not None else None,
             }
             for tp, state in sorted(states.items(), key=lambda item: item[0].partition)

@@ -28,6 +28,8 @@ MODULES: Final = (
     "plant",
     "schema",
     "audit",
+    "warm",
+    "health",
     "bench",
 )
 

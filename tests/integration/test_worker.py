@@ -3,6 +3,8 @@
 import asyncio
 import signal
 import socket
+import urllib.request
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ import pyarrow.dataset as ds
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from streams import exits
+from streams import exits, runtime
 from streams.broker import LocalBroker, free_port
 from streams.settings import Settings
 from streams.topics import ensure
@@ -174,3 +176,45 @@ async def test_what_a_transaction_took_back_is_not_counted(settings: Make, tmp_p
     events = ds.dataset(Path(own.audit) / "events", partitioning="hive").to_table()
     aborted = {number * 10 + seq for number in range(12) if number % 3 == 1 for seq in range(10)}
     assert not aborted & set(events["seq"].to_pylist())
+
+
+async def test_metrics_agree_with_the_audit_and_with_kafka(settings: Make, tmp_path: Path) -> None:
+    own = replace(settings(), health_port=0)
+    run = str(tmp_path / "run")
+    with workers() as started, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RUNTIME_DIRECTORY", run)
+        await produce(own, 0, 500)
+        worker = Worker(own, tmp_path / "w.log")
+        started.append(worker)
+        await asyncio.to_thread(wait_for, lambda: runtime.ask(own, "/ready").good, 40, worker.log)
+        producer = AIOKafkaProducer(bootstrap_servers=own.bootstrap)
+        await producer.start()
+        await producer.send_and_wait(own.topic("events"), b"{", key=b"line-0")
+        await producer.stop()
+        await asyncio.to_thread(wait_for, lambda: runtime.ask(own, "/ready").body.get("rejected") == 1, 30, worker.log)
+        await settled(own)
+
+        def lines() -> set[str]:
+            port = int(next(Path(run).glob("health-*")).read_text())
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                return set(answer.read().decode().splitlines())
+
+        def calm() -> bool:
+            return all(f'twin_commit_age_seconds{{partition="{p}"}} 0.0' in lines() for p in range(4))
+
+        await asyncio.to_thread(wait_for, calm, 20, worker.log)
+        found = await asyncio.to_thread(lines)
+        assert await asyncio.to_thread(worker.end) == exits.OK, worker.log()
+        assert not await asyncio.to_thread(lambda: list(Path(run).iterdir()))
+    events = ds.dataset(Path(own.audit) / "events", partitioning="hive").to_table()
+    per_line = Counter(events["line"].to_pylist())
+    assert {f'twin_events_total{{line="{line}"}} {number}.0' for line, number in per_line.items()} <= found
+    alerts = ds.dataset(Path(own.audit) / "alerts", partitioning="hive").count_rows()
+    ends = {p: len(records) for p, records in (await read_all(own, "events")).items()}
+    assert {
+        f'twin_alerts_total{{action="raised",kind="down"}} {alerts}.0',
+        'twin_refused_total{reason="not_json"} 1.0',
+        "twin_ready 1.0",
+        *(f'twin_committed_offset{{partition="{p}"}} {end}.0' for p, end in ends.items()),
+        *(f'twin_lag_records{{partition="{p}"}} 0.0' for p in ends),
+    } <= found

@@ -37,6 +37,8 @@ COMMANDS = {
     "audit recompute",
     "audit export",
     "bench",
+    "warm",
+    "health",
 }
 HEAVY = ("numba", "numpy", "pyarrow", "faust", "aiokafka", "msgspec", "rich", "asyncio", "duckdb")
 

@@ -5,10 +5,22 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kernels.cache import sources_hash
+import pytest
+
+from kernels.cache import missing_features, sources_hash
 
 ROOT = Path(__file__).parents[2]
-SHOW = "from numba.core import config; from kernels.jit import _CACHE; print(_CACHE, config.CACHE_DIR)"
+# As of a disk that is mounted read-only: root can write to any other.
+READ_ONLY = (
+    "import tempfile\ndef none(**_): raise OSError(30, 'Read-only file system')\ntempfile.TemporaryFile = none\n"
+)
+COUNT = (
+    "from numba.core import event; seen = []; "
+    "L = type('L', (event.Listener,), {'on_start': lambda s, e: seen.append(1), 'on_end': lambda s, e: None}); "
+    "event.register('numba:compile', L()); "
+    "from tests.generators import deterministic_line_log as f; print(f([5, 7], [1], 99)[0].sum(), len(seen))"
+)
+SHOW = "from numba.core import config; from kernels.cache import CACHE; print(CACHE.used, config.CACHE_DIR)"
 
 
 def _start(code: str, **environment: str) -> "subprocess.Popen[str]":
@@ -76,3 +88,61 @@ def test_processes_that_start_together_share_it(tmp_path: Path) -> None:
     assert len(answers) == 1
     assert {process.returncode for process in processes} == {0}
     assert list(tmp_path.rglob("*.nbi"))
+
+
+def test_kernels_in_a_folder_that_cannot_be_written_are_read_without_a_miss(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    made, _ = _start(COUNT, TAKTWIN_CACHE=str(tmp_path)).communicate(timeout=120)
+    folder = tmp_path / f"numba-{sources_hash(ROOT / 'kernels')}"
+    assert int(made.split()[1]) > 0
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    for path in (folder, *before):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        process = _start(READ_ONLY + COUNT, TAKTWIN_CACHE=str(tmp_path))
+        read, _ = process.communicate(timeout=120)
+        assert (process.returncode, read.split()) == (0, [made.split()[0], "0"])
+        # What is not there is compiled for the process alone, and nothing is written.
+        for path in before:
+            if path.suffix == ".nbi":
+                folder.chmod(0o755)
+                path.parent.chmod(0o755)
+                path.unlink()
+                path.parent.chmod(0o555)
+        process = _start(READ_ONLY + COUNT, TAKTWIN_CACHE=str(tmp_path))
+        anew, _ = process.communicate(timeout=120)
+        assert (process.returncode, anew.split()) == (0, made.split())
+        assert set(folder.rglob("*")) <= before.keys()
+    finally:
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o755)
+
+
+def test_another_accounts_folder_is_not_even_read(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("needs root, to give a folder away")
+    tmp_path.chmod(0o755)
+    folder = tmp_path / f"numba-{sources_hash(ROOT / 'kernels')}"
+    folder.mkdir(mode=0o755)
+    os.chown(folder, 12345, 12345)
+    why = "from kernels.cache import CACHE; print(CACHE.used, CACHE.problem)"
+    answer, _ = _start(why, TAKTWIN_CACHE=str(tmp_path)).communicate(timeout=60)
+    assert answer.startswith("False")
+    assert "belongs to another account" in answer
+
+
+def test_a_level_that_the_processor_has_not_is_named_and_not_used() -> None:
+    v2 = dict.fromkeys(("cx16", "sahf", "popcnt", "sse3", "ssse3", "sse4.1", "sse4.2"), True)
+    assert missing_features("x86-64-v2", v2) == []
+    assert "avx2" in missing_features("x86-64-v3", v2)
+    assert missing_features("x86-64-v3", v2 | {"avx2": False})[:2] == ["avx", "avx2"]
+    assert missing_features("", {}) == missing_features("skylake", {}) == []
+    # A processor without them: what LLVM says of this one, less AVX.
+    code = (
+        "import llvmlite.binding as b; found = dict(b.get_host_cpu_features()); "
+        "b.get_host_cpu_features = lambda: found | {'avx': False, 'avx2': False}; "
+        "from kernels.cache import CACHE, config; print(CACHE.used, config.CPU_NAME, CACHE.problem)"
+    )
+    answer, _ = _start(code, NUMBA_CPU_NAME="x86-64-v3", NUMBA_CPU_FEATURES="").communicate(timeout=60)
+    assert answer.startswith("False None this processor has no avx, avx2")
+    assert answer.strip().endswith("which kernels compiled for x86-64-v3 use")

@@ -19,7 +19,7 @@ from streams import umask
 from streams.security import check_access, connection, explain, faust_credentials, tls_context
 from streams.settings import Secret, Settings, SettingsError
 from streams.snapshots import Head, Snapshot, SnapshotStore
-from streams.worker import hold_instance
+from streams.start import hold_instance
 from tests.support_tls import PASSWORD, Authority
 
 ROOT = Path(__file__).parents[2]
