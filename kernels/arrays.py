@@ -29,7 +29,7 @@ class Model(NamedTuple):
 
 
 class State(NamedTuple):
-    """All that a partition knows: rows of lines that were seen, zeros elsewhere."""
+    """All that a partition knows: rows of lines that were seen, zeros elsewhere (twin.line.shape says more)."""
 
     lines: I64  # (lines, N_L)
     stations: I64  # (stations, N_S)

@@ -1,6 +1,6 @@
 """Integer codes and column numbers shared by every kernel.
 
-The order is part of the snapshot format: append, never renumber.
+Append, never renumber. A time class is put before STOPPED, which moves the numbers behind it: snapshots name them.
 """
 
 from typing import Final
@@ -49,6 +49,19 @@ MINOR_STOPS: Final = 19
 DOWNS: Final = 20
 CAUSAL_NS: Final = 21  # time as the longest active station of its line (causal active period)
 N_COLUMNS: Final = 22
+# As snapshots name them.
+COLUMN_NAMES: Final = (
+    *CLASS_NAMES,
+    "good",
+    "scrap",
+    "rework",
+    "ideal_ns",
+    "cycles",
+    "cycle_ns",
+    "minor_stops",
+    "downs",
+    "causal_ns",
+)
 
 # Event types.
 STATE: Final = 0

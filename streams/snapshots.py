@@ -7,7 +7,6 @@ and goes into the metadata of the offset's commit. Because the content is part o
 partition and does not know it yet can write what it likes: it never touches a file that somebody else's commit names.
 """
 
-import contextlib
 import hashlib
 import os
 import re
@@ -37,6 +36,10 @@ _NOTE_TEMPORARY: Final = re.compile(r"note-p(\d{5,10})\.(\d+)\.tmp", re.ASCII)  
 
 class SnapshotError(RuntimeError):
     """A snapshot that cannot be read or written: says which file, what is wrong, and what to do."""
+
+
+class NewerSnapshotError(SnapshotError):
+    """Written by a later version. No reason to take an older one: that version's rows are published."""
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,8 +77,8 @@ def decode(data: bytes, name: str) -> Snapshot:
         raise SnapshotError(f"{name}: not a snapshot, or cut off within its first bytes")
     _, version, head_size, state_size = _FIXED.unpack_from(data)
     if version not in READABLE:
-        age = "newer" if version > VERSION else "older"
-        raise SnapshotError(
+        kind, age = (NewerSnapshotError, "newer") if version > VERSION else (SnapshotError, "older")
+        raise kind(
             f"{name}: written by {age} software (format {version}, this one reads {READABLE[0]} to {VERSION}); "
             "start the version that wrote it, or replay the events into a new audit root"
         )
@@ -131,11 +134,16 @@ class SnapshotStore:
         return sorted(name for name in self._names() if (m := _NAME.fullmatch(name)) and int(m[1]) == partition)
 
     def newest_first(self, partition: int, highest_offset: int) -> Iterator[tuple[str, Snapshot]]:
-        """(id, snapshot) of those at or below an offset that can be read."""
+        """(id, snapshot) of those at or below an offset that can be read. Raises NewerSnapshotError."""
         for identity in reversed(self.ids(partition)):
             if offset_of(identity) <= highest_offset:
-                with contextlib.suppress(SnapshotError):
-                    yield identity, self.load(identity)
+                try:
+                    found = self.load(identity)
+                except NewerSnapshotError:
+                    raise
+                except SnapshotError:
+                    continue
+                yield identity, found
 
     def of_another(self, partition: int) -> Snapshot | None:
         """A readable snapshot of any other partition; None: there is none."""

@@ -13,7 +13,7 @@ from faust.types import TP
 from streams import recovery
 from streams.patience import Patience
 from streams.records import Records
-from streams.snapshots import Head, Snapshot, SnapshotError, SnapshotStore, is_id
+from streams.snapshots import Head, NewerSnapshotError, Snapshot, SnapshotError, SnapshotStore, is_id
 from streams.transport import Assigned
 from twin.audit import AuditError, layout, models
 from twin.audit.intervals import Interval
@@ -192,10 +192,13 @@ class PartitionStore:
         """The state the committed offset names, its files published. Raises StateError, SnapshotError, AuditError."""
         where = f"{tp.topic}/{tp.partition}"
         models.store(self._audit, self.plant)  # before any file names it
-        named = self._named(where, tp, assigned)
-        state = self._of_commit(where, tp, named) if named is not None else None
-        if state is None:
-            state = self._fall_back(where, tp, assigned)
+        try:
+            named = self._named(where, tp, assigned)
+            state = self._of_commit(where, tp, named) if named is not None else None
+            if state is None:
+                state = self._fall_back(where, tp, assigned)
+        except NewerSnapshotError as error:
+            raise StateError(f"{where}: {error}") from error
         if state.next > assigned.log_end:
             raise StateError(
                 f"{where}: the state stands at offset {state.next} but the topic ends at {assigned.log_end}: it was "
@@ -217,6 +220,8 @@ class PartitionStore:
             return None
         try:
             named = self.snapshots.load(assigned.metadata)
+        except NewerSnapshotError:
+            raise
         except SnapshotError as error:
             log.warning("%s: committed at %d, but: %s", where, committed, error)
             return None
@@ -346,8 +351,8 @@ class PartitionStore:
             except line_snapshot.SnapshotError as error:
                 # Never an older snapshot instead: what was published since would be audited a second time.
                 raise StateError(
-                    f"{where}: the state at offset {head.next_offset} {error}. Start the version that wrote it, or "
-                    "begin anew with a new group and a new audit root"
+                    f"{where}: the state at offset {head.next_offset} {error}. Start the version that wrote it (or a "
+                    "later one), or begin anew with a new group and a new audit root"
                 ) from error
         else:
             # A state belongs to one model. The offset goes on; windows that were open under the old model stay open.

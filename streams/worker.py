@@ -37,7 +37,7 @@ from streams.topics import EVENTS
 from streams.transport import Assigned, Token
 from twin.audit import AuditError
 from twin.plant.model import Plant
-from twin.replay import code_version
+from twin.version import code_version
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +20,7 @@ from twin.plant.model import Plant
 from twin.results import SETS
 from twin.sources import Logs, Summary
 from twin.threads import Behind, ahead
+from twin.version import code_version
 from twin.wire.encode import EventRows
 
 TOPIC: Final = "replay"
@@ -88,14 +88,6 @@ def _kept_memory() -> Iterator[None]:
         yield
     finally:
         pa.set_memory_pool(before)
-
-
-def code_version() -> str:
-    """The installed version, for the footer; a bare source tree has none."""
-    try:
-        return version("taktwin")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def policies(plant: Plant) -> str:

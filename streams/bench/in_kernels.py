@@ -24,7 +24,8 @@ from twin.events.block import EventBlock
 from twin.line.admission import Admission
 from twin.line.engine import Engine
 from twin.line.events import Preparation, Waiting
-from twin.line.numbers import empty_state, model, numbers
+from twin.line.numbers import model, numbers
+from twin.line.shape import empty_state
 from twin.line.texts import Texts
 from twin.plant.model import Plant
 

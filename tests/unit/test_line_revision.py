@@ -244,8 +244,8 @@ def test_texts_that_nothing_names_are_forgotten() -> None:
 def test_an_older_snapshot_is_refused_by_its_version() -> None:
     twin = PartitionTwin(plant(), 0)
     saved = decode(twin.snapshot())
-    saved.version -= 1
-    with pytest.raises(SnapshotError, match="has version 2, this code reads 3"):
+    saved.version = 2
+    with pytest.raises(SnapshotError, match=r"has format 2, this one \(.*\) reads 3 to 4"):
         decode(squeeze(saved))
     with pytest.raises(SnapshotError):
         unsqueeze(b"", msgspec.msgpack.Decoder(dict))

@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.poison import Notes
-from streams.snapshots import MAGIC, VERSION, Head, Snapshot, SnapshotError, SnapshotStore, decode, encode, offset_of
+from streams.snapshots import (
+    MAGIC,
+    VERSION,
+    Head,
+    NewerSnapshotError,
+    Snapshot,
+    SnapshotError,
+    SnapshotStore,
+    decode,
+    encode,
+    offset_of,
+)
 from twin.audit.writer import Manifest, StagedFile
 
 MANIFEST = Manifest(
@@ -169,3 +180,13 @@ def test_unwritable_folder_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SnapshotError, match="cannot be written"):
         SnapshotStore(tmp_path / "file" / "state").save(snapshot())
+
+
+def test_a_newer_snapshot_is_never_stepped_over(tmp_path: Path) -> None:
+    """An older one would go on from before rows that the later version has published."""
+    store = SnapshotStore(tmp_path)
+    store.save(snapshot(10))
+    newer = tmp_path / f"{store.save(snapshot(20))}.snapshot"
+    newer.write_bytes(MAGIC + struct.pack("<H", VERSION + 1) + newer.read_bytes()[10:])
+    with pytest.raises(NewerSnapshotError, match="start the version that wrote it"):
+        list(store.newest_first(3, 25))

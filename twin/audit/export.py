@@ -26,8 +26,8 @@ from twin.audit.intervals import Interval, intervals
 from twin.audit.layout import PublishedFile
 from twin.audit.read import UNREADABLE, damaged, footer_of, open_file
 from twin.audit.rows import DAY_NS, integers
-from twin.replay import code_version
 from twin.results import TIME_COLUMN
+from twin.version import code_version
 
 # The same files give the same ZIP file, byte by byte.
 _ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)

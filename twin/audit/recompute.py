@@ -31,8 +31,8 @@ from twin.line import PartitionTwin
 from twin.line.admission import FOLD_REASONS
 from twin.plant.model import Plant
 from twin.replay import TOPIC as REPLAY
-from twin.replay import code_version
 from twin.results import INDEX, ORIGIN, SCHEMA_VERSION, SETS
+from twin.version import code_version
 from twin.wire.decode import ARROW, Decoder
 
 _OFFSET: Final = ORIGIN[2]

@@ -16,8 +16,9 @@ from twin.line.alerts import Alerts
 from twin.line.bottlenecks import Bottlenecks
 from twin.line.compact import compacted, renumber
 from twin.line.memory import LineMemory
-from twin.line.numbers import empty_state, model, numbers
+from twin.line.numbers import model, numbers
 from twin.line.rows import RowMaker, first_stations
+from twin.line.shape import Translation, empty_state
 from twin.line.stops import decided
 from twin.line.texts import Texts
 from twin.plant.model import Plant
@@ -28,7 +29,7 @@ Tables = dict[str, pa.Table]
 _OUT_ROWS: Final = 8_192  # grows where one instant needs more
 
 
-class _SavedLine(msgspec.Struct, array_like=True):
+class _SavedLine(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """One line's rows of every array, with the texts they name: of use whatever the partition's texts are by then."""
 
     closings: int
@@ -156,13 +157,18 @@ class Engine:
         arrays = snap.joined(snap.pack_arrays(mine.state, self.numbers, [line], width))
         return snap.squeeze(_SavedLine(width, arrays, mine.texts, mine.memory[line]))
 
-    def load_line(self, line: int, data: bytes) -> None:
-        """Set a line back to what `save_line` gave; what admission knows of it stays."""
+    def load_line(self, line: int, data: bytes, written: Translation | None = None) -> None:
+        """Set a line back to what `save_line` gave; what admission knows of it stays.
+
+        `written`: in the names of another version. Raises SnapshotError.
+        """
         saved = snap.unsqueeze(data, _SAVED_LINE)
         self.widen(saved.closings)
         row = self.state.lines[line]
         known = row[list(at.ADMISSION)]
-        snap.unpack_arrays(self.state, self.numbers, [line], saved.arrays, saved.closings)
+        snap.unpack_arrays(self.state, self.numbers, [line], saved.arrays, saved.closings, written)
+        if written is not None:
+            saved.memory.stops = snap.translated_stops(saved.memory.stops, written)
         row[list(at.ADMISSION)] = known
         mapping = np.array([*map(self.texts.number, saved.texts), -1], np.int64)
         renumber(self.state, self.numbers, line, saved.memory, mapping)

@@ -14,12 +14,12 @@ from twin.line.texts import Texts, by_owner
 from twin.plant.model import Plant
 
 # Phase within an instant by (type, is END).
-_PHASE: Final = np.full((7, 2), at.PHASE_OTHER, np.int64)
-_PHASE[codes.CYCLE] = at.PHASE_CYCLE_START, at.PHASE_COMPLETION
-_PHASE[codes.ORDER] = at.PHASE_ORDER_START, at.PHASE_ORDER_END
-_PHASE[codes.STATE] = at.PHASE_STATE
-_PHASE[codes.COUNT] = at.PHASE_COUNT
-_PHASE[codes.BUFFER] = at.PHASE_BUFFER
+PHASES: Final = np.full((7, 2), at.PHASE_OTHER, np.int64)
+PHASES[codes.CYCLE] = at.PHASE_CYCLE_START, at.PHASE_COMPLETION
+PHASES[codes.ORDER] = at.PHASE_ORDER_START, at.PHASE_ORDER_END
+PHASES[codes.STATE] = at.PHASE_STATE
+PHASES[codes.COUNT] = at.PHASE_COUNT
+PHASES[codes.BUFFER] = at.PHASE_BUFFER
 
 
 class Preparation:
@@ -74,7 +74,7 @@ class Named:
         rows = np.empty((end - begin, at.N_E), np.int64)
         fill_rows(
             rows,
-            _PHASE,
+            PHASES,
             arrival,
             of.line,
             of.station,

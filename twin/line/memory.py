@@ -1,9 +1,13 @@
-"""What a line remembers beside its numbers: panes of the bottleneck, active periods, what is alarmed."""
+"""What a line remembers beside its numbers: panes of the bottleneck, active periods, what is alarmed.
+
+Snapshots hold these as arrays: a field is appended, with a default that means nothing is remembered. A snapshot with
+more fields than there are here is one of a later version, and refused.
+"""
 
 import msgspec
 
 
-class Pane(msgspec.Struct, array_like=True):
+class Pane(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """A closed bottleneck pane: per station path, blocked, starved, running, causal, sole, shifting (ns)."""
 
     start: int
@@ -11,7 +15,7 @@ class Pane(msgspec.Struct, array_like=True):
     cells: list[list[int]]
 
 
-class LineMemory(msgspec.Struct, array_like=True):
+class LineMemory(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     periods: list[tuple[int, int, int]] = []  # closed active periods (start, end, station) that no pane has used up
     panes: list[Pane] = []  # of the bottleneck window
     order_panes: list[Pane] = []  # full panes of the running order; merged two by two beyond a limit
@@ -23,7 +27,7 @@ class LineMemory(msgspec.Struct, array_like=True):
     stops: list[list[int]] = []  # parts of stops whose length does not yet say what they are
 
 
-class SavedHistory(msgspec.Struct, array_like=True):
+class SavedHistory(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """What a line keeps to fold late events in (twin.line.revision)."""
 
     bases: list[tuple[int, bytes]]

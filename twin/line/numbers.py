@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels import layout as at
-from kernels.arrays import Model, State
-from kernels.codes import GOOD, N_COLUMNS, REWORK, SCRAP
+from kernels.arrays import Model
+from kernels.codes import GOOD, REWORK, SCRAP
 from twin.calendar import table
 from twin.plant.memory import ring_slots, tick_slots
 from twin.plant.model import Calendar, Line, Plant, Station
@@ -21,7 +21,6 @@ UNLIMITED: Final = 1 << 40
 # work, and a glitch of a gateway cannot make them wrap.
 MAX_PARTS: Final = 1_000_000_000
 MAX_WORK_NS: Final = 366 * 86_400_000_000_000
-CLOSINGS: Final = 8  # grows when more shifts and orders end within one stop of undecided length
 _QUALITY: Final = {"good": GOOD, "scrap": SCRAP, "rework": REWORK}
 # A calendar is read this far beyond the events at hand, so that it is read again once in a few months of event time.
 _CALENDAR_MARGIN_NS: Final = 60 * 86_400_000_000_000
@@ -165,28 +164,3 @@ def model(n: Numbers, start_ns: int, end_ns: int) -> Model:
         np.concatenate([t.day for t in tables]).astype(np.int64),
         np.full(len(tables), end_ns, np.int64),
     )
-
-
-def empty_state(plant: Plant, n: Numbers) -> State:
-    """Zeros everywhere: the operating system gives memory to a row when a line is first seen."""
-    n_lines, n_stations = len(n.lines), len(n.stations)
-    state = State(
-        lines=np.zeros((n_lines, at.N_L), np.int64),
-        stations=np.zeros((n_stations, at.N_S), np.int64),
-        total=np.zeros((n_stations, N_COLUMNS), np.int64),
-        rings=np.zeros((n.ring_rows, N_COLUMNS), np.int64),
-        steps=np.zeros(len(n.windows), np.int64),
-        base=np.zeros((n_stations, at.N_SCOPES, N_COLUMNS), np.int64),
-        closings=np.zeros((n_lines, CLOSINGS, at.N_X), np.int64),
-        deltas=np.zeros((n_stations, CLOSINGS, N_COLUMNS + 1), np.int64),
-        ticks=np.zeros((n.tick_rows, at.N_T), np.int64),
-        tick_deltas=np.zeros((n.tick_delta_rows, N_COLUMNS + 1), np.int64),
-        vectors=np.zeros((2, n.vector_cells), np.int64),
-        pane_base=np.zeros((n_stations, 4), np.int64),
-        buffers=np.zeros((len(n.buffers), at.N_B), np.int64),
-        counters=np.zeros((len(n.counters), at.N_K), np.int64),
-    )
-    state.buffers[:, at.B_LEVEL] = [b.initial for line in plant.lines for b in line.buffers]
-    state.buffers[:, at.B_LAST_PUT] = -1
-    state.buffers[:, at.B_LAST_TAKE] = -1
-    return state

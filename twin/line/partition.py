@@ -16,9 +16,12 @@ from twin.line.compact import compacted
 from twin.line.engine import Engine
 from twin.line.events import Named, Preparation, Waiting
 from twin.line.memory import LineMemory
-from twin.line.revision import Revisions
+from twin.line.revision import Revisions, translated
+from twin.line.shape import NAMES, Translation
 from twin.line.view import LineView, line_view
 from twin.plant.model import Plant
+from twin.rules import RULES
+from twin.version import code_version
 
 I64 = npt.NDArray[np.int64]
 Pieces = dict[str, list[pa.Table]]
@@ -185,6 +188,9 @@ class PartitionTwin:
                 sequences={"rows": heard.tobytes(), "values": sequences[heard].tobytes()},
                 memory=dict(sorted(mine.memory.items())),
                 histories=self._revisions.save(mine.events[2:]),
+                names=NAMES,
+                rules=RULES,
+                code=code_version(),
             ),
             snap.pack_arrays(mine.state, engine.numbers, lines, width),
         )
@@ -202,21 +208,34 @@ class PartitionTwin:
 
     @classmethod
     def _restored(cls, plant: Plant, partition: int, saved: snap.Snapshot) -> "PartitionTwin":
+        written = Translation(saved.names)
         twin = cls(plant, partition)
         engine, admission = twin.engine, twin._admission
         engine.widen(saved.closings)
-        snap.unpack_arrays(engine.state, engine.numbers, saved.lines, saved.arrays, saved.closings)
+        other = None if written.same else written
+        snap.unpack_arrays(engine.state, engine.numbers, saved.lines, saved.arrays, saved.closings, other)
         engine.texts.replace(saved.texts)
         engine.memory = saved.memory
         twin._arrival = saved.arrival
-        admission.held = np.frombuffer(saved.held, np.int64).reshape(-1, at.N_E).copy()
+        admission.held = _events(saved.held, other)
         admission.held_values = saved.held_values
         admission.held_offsets = np.frombuffer(saved.held_offsets, np.int64)
-        twin._waiting.replace(np.frombuffer(saved.waiting, np.int64).reshape(-1, at.N_E).copy())
+        twin._waiting.replace(_events(saved.waiting, other))
         heard = np.frombuffer(saved.sequences["rows"], np.int64)
-        admission.sequences[heard] = np.frombuffer(saved.sequences["values"], np.int64).reshape(-1, at.N_Q)
-        twin._revisions.load(saved.histories)
+        sequences = np.frombuffer(saved.sequences["values"], np.int64)
+        admission.sequences[heard] = written.rows("sequence", sequences)
+        histories = saved.histories
+        if other is not None:
+            for mine in engine.memory.values():
+                mine.stops = snap.translated_stops(mine.stops, other)
+            histories = translated(histories, plant, other)
+        twin._revisions.load(histories)
         return twin
+
+
+def _events(data: bytes, written: Translation | None) -> I64:
+    cells = np.frombuffer(data, np.int64)
+    return cells.reshape(-1, at.N_E).copy() if written is None else written.events(cells)
 
 
 def _add(pieces: Pieces, tables: dict[str, pa.Table]) -> None:

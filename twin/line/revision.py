@@ -26,6 +26,8 @@ from twin.line.engine import Engine, Tables
 from twin.line.events import in_order
 from twin.line.memory import SavedHistory
 from twin.line.revised import changes, stamped
+from twin.line.shape import Translation
+from twin.plant.model import Plant
 
 I64 = npt.NDArray[np.int64]
 
@@ -255,6 +257,29 @@ class Revisions:
             history.keep(events)
             history.late = [_late(*late) for late in one.late]
             history.corrections = [_late(*correction) for correction in one.corrections]
+
+
+def translated(saved: dict[int, SavedHistory], plant: Plant, written: Translation) -> dict[int, SavedHistory]:
+    """Histories that were written in the names of another version, in today's. Raises SnapshotError and ValueError."""
+    engine = Engine(plant)
+    return {line: _translated(line, history, engine, written) for line, history in saved.items()}
+
+
+def _translated(line: int, history: SavedHistory, engine: Engine, written: Translation) -> SavedHistory:
+    bases = []
+    for ts, state in history.bases:
+        engine.load_line(line, state, written)
+        bases.append((ts, engine.save_line(line)))
+
+    def events(data: bytes, *, ordered: bool = False) -> bytes:
+        return written.events(np.frombuffer(data, np.int64), ordered=ordered).tobytes()
+
+    return SavedHistory(
+        bases,
+        events(history.events, ordered=True),
+        [(due, events(row), value, offset) for due, row, value, offset in history.late],
+        [(due, events(row), value, offset) for due, row, value, offset in history.corrections],
+    )
 
 
 def _split(rows: I64, ts: int) -> tuple[I64, I64]:

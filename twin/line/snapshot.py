@@ -1,7 +1,11 @@
-"""The state of a partition as bytes: rows of the lines that were seen, nothing of the others."""
+"""The state of a partition as bytes: rows of the lines that were seen, nothing of the others.
+
+A snapshot says what its numbers are called (`twin.line.shape`), under which rules it was made and by which version. An
+older one is read; one of a later version or under later rules is refused: what it holds more would be lost in silence.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -11,25 +15,34 @@ import pyarrow as pa
 
 from kernels import layout as at
 from kernels.arrays import State
+from twin.line.former import NAMES_3
 from twin.line.memory import LineMemory, SavedHistory
-from twin.line.numbers import CLOSINGS, Numbers
+from twin.line.numbers import Numbers
+from twin.line.shape import ARRAYS, CLOSINGS, NAMES, NEUTRAL, ROOM, ROWS, Translation
+from twin.line.shape import SnapshotError as SnapshotError
+from twin.rules import RULES
+from twin.version import code_version
 
-# Version 2 held every cut of rings that were five times as long: 80 MB for 1,000 stations.
-VERSION: Final = 3
+# Version 2 held every cut of rings that were five times as long: 80 MB for 1,000 stations. Version 3 had no names, and
+# said neither under which rules nor by which version it was made.
+VERSION: Final = 4
+READABLE: Final = (3, 4)
 T = TypeVar("T")
 # Decompressed size that is believed before anything is unpacked.
 MAX_BYTES: Final = 4 << 30
 
 
-class SnapshotError(Exception):
-    """A snapshot that cannot be read; says why."""
+class _Made(msgspec.Struct):
+    """What is looked at before all else: a later version may have other fields."""
 
-
-class _Version(msgspec.Struct):
     version: int
+    rules: int = 1
+    code: str = ""
 
 
-class Snapshot(msgspec.Struct):
+class Snapshot(msgspec.Struct, forbid_unknown_fields=True):
+    """Fields are only added, with defaults."""
+
     version: int
     plant: str
     lines: list[int]
@@ -44,6 +57,9 @@ class Snapshot(msgspec.Struct):
     sequences: dict[str, bytes]
     memory: dict[int, LineMemory]
     histories: dict[int, SavedHistory]
+    names: dict[str, tuple[str, ...]] = {}  # of every axis (twin.line.shape); none: those of version 3
+    rules: int = 1  # twin.rules.RULES
+    code: str = ""  # version of taktwin
 
 
 def spans(n: Numbers, line: int) -> dict[str, slice]:
@@ -57,28 +73,27 @@ def spans(n: Numbers, line: int) -> dict[str, slice]:
         rings = slice(int(begin[at.WC_RING]), int(last[at.WC_RING] + last[at.WC_SLOTS] * count))
         waiting = int(row[at.LC_TICK_SLOTS]) * count
         tick_deltas = slice(int(begin[at.WC_TICKS]), int(last[at.WC_TICKS]) + waiting)
-    stations = slice(lo, lo + count)
-    return {
-        "lines": slice(line, line + 1),
-        "stations": stations,
-        "total": stations,
-        "steps": slice(first, first + windows),
-        "base": stations,
-        "closings": slice(line, line + 1),
-        "deltas": stations,
-        "ticks": slice(int(row[at.LC_TICKS]), int(row[at.LC_TICKS] + row[at.LC_TICK_SLOTS])),
-        "vectors": slice(int(row[at.LC_VECTOR]), int(row[at.LC_VECTOR]) + count * count),
-        "pane_base": stations,
-        "buffers": slice(*n.buffer_bounds[line : line + 2]),
-        "counters": slice(*n.counter_bounds[line : line + 2]),
-        # Last: which of their rows there are follows from the others.
-        "rings": rings,
-        "tick_deltas": tick_deltas,
+    of = {
+        "line": slice(line, line + 1),
+        "station": slice(lo, lo + count),
+        "window": slice(first, first + windows),
+        "cut": rings,
+        "tick": slice(int(row[at.LC_TICKS]), int(row[at.LC_TICKS] + row[at.LC_TICK_SLOTS])),
+        "tick of window": tick_deltas,
+        "pair of stations": slice(int(row[at.LC_VECTOR]), int(row[at.LC_VECTOR]) + count * count),
+        "buffer": slice(*n.buffer_bounds[line : line + 2]),
+        "counter": slice(*n.counter_bounds[line : line + 2]),
     }
+    return {name: of[ARRAYS[name].of] for name in _IN_ORDER}
+
+
+# Last those of whose rows only some are kept: which these are follows from the others.
+_CHOSEN: Final = ("rings", "tick_deltas")
+_IN_ORDER: Final = (*(name for name in State._fields if name not in _CHOSEN), *_CHOSEN)
 
 
 def _part(name: str, array: "np.typing.NDArray[np.int64]", where: slice) -> "np.typing.NDArray[np.int64]":
-    return array[:, where] if name == "vectors" else array[where]
+    return array[tuple(where if axis == ROWS else slice(None) for axis in ARRAYS[name].axes)]
 
 
 Pieces = dict[str, list["np.typing.NDArray[np.int64]"]]
@@ -91,7 +106,7 @@ def pack_arrays(x: State, n: Numbers, lines: Sequence[int], width: int) -> Piece
         for name, where in spans(n, line).items():
             some = _needed(name, x, n, line)
             part = _part(name, getattr(x, name), where)
-            if name in ("closings", "deltas"):
+            if ROOM in ARRAYS[name].axes:
                 part = part[:, :width].copy()
                 part[:, int(x.lines[line, at.L_CLOSINGS]) :] = 0
             elif some is not None:
@@ -155,32 +170,55 @@ def _needed(name: str, x: State, n: Numbers, line: int) -> "np.typing.NDArray[np
     return None
 
 
-def unpack_arrays(x: State, n: Numbers, lines: Sequence[int], arrays: dict[str, bytes], width: int) -> None:
-    """`width`: closings per line that were packed; there is room for at least so many."""
+def unpack_arrays(
+    x: State,
+    n: Numbers,
+    lines: Sequence[int],
+    arrays: Mapping[str, bytes],
+    width: int,
+    written: Translation | None = None,
+) -> None:
+    """`width`: closings per line that were packed; there is room for at least so many. `written`: in the names of
+    another version."""
     position = dict.fromkeys(State._fields, 0)
     for line in lines:
+        parts = {}
         for name, where in spans(n, line).items():
             target = _part(name, getattr(x, name), where)
-            if name in ("closings", "deltas"):
+            if ROOM in ARRAYS[name].axes:
                 target[:, width:] = 0
                 target = target[:, :width]
+            parts[name] = target
             some = _needed(name, x, n, line)
-            shape = target.shape if some is None else (int(some.sum()), *target.shape[1:])
-            size = math.prod(shape) * 8
+            rows = where.stop - where.start if some is None else int(some.sum())
+            if written is not None and name not in arrays:
+                neutral = NEUTRAL.get(("array", name), 0)
+                target[...] = 0 if callable(neutral) else neutral
+                continue
+            shape = tuple({ROWS: rows, ROOM: width}.get(axis, len(NAMES.get(axis, ()))) for axis in ARRAYS[name].axes)
+            size = 8 * (math.prod(shape) if written is None else written.size(name, rows, width))
             begin = position[name]
             data = memoryview(arrays[name])[begin : begin + size]
             if len(data) != size:
                 raise SnapshotError(f"array {name} ends at {begin + len(data)} of {begin + size} bytes")
-            values = np.frombuffer(data, np.int64).reshape(shape)
+            values = np.frombuffer(data, np.int64)
+            values = values.reshape(shape) if written is None else written.array(name, values, rows, width)
             if some is None:
                 target[...] = values
             else:
                 target[...] = 0
                 target[some] = values
             position[name] = begin + size
+        if written is not None:
+            written.complete(x, n, line, parts, arrays)
     for name, end in position.items():
-        if end != len(arrays[name]):
+        if name in arrays and end != len(arrays[name]):
             raise SnapshotError(f"array {name} has {len(arrays[name])} bytes, {end} belong to its lines")
+
+
+def translated_stops(stops: list[list[int]], written: Translation) -> list[list[int]]:
+    """Of `LineMemory.stops`. Raises SnapshotError and ValueError."""
+    return written.rows("interval", np.array(stops, np.int64)).tolist() if stops else []
 
 
 def squeeze(value: Any) -> bytes:
@@ -195,7 +233,7 @@ def squeeze(value: Any) -> bytes:
 
 
 # As in `streams.snapshots`: a type that threads decode at once must be known to msgspec before.
-_VERSION_DECODER: Final = msgspec.msgpack.Decoder(_Version)
+_MADE_DECODER: Final = msgspec.msgpack.Decoder(_Made)
 _DECODER: Final = msgspec.msgpack.Decoder(Snapshot)
 
 
@@ -227,12 +265,28 @@ class Frozen:
 
 
 def decode(data: bytes) -> Snapshot:
-    # First the version alone: a later one may have other fields.
-    found = unsqueeze(data, _VERSION_DECODER).version
-    if found != VERSION:
-        raise SnapshotError(f"has version {found}, this code reads {VERSION}; run the version that wrote it")
-    snapshot = unsqueeze(data, _DECODER)
+    """Raises SnapshotError: damaged, of a version that is not read, or of a later one."""
+    made = unsqueeze(data, _MADE_DECODER)
+    if made.version not in READABLE or made.rules > RULES:
+        raise SnapshotError(_refused(made))
+    try:
+        snapshot = unsqueeze(data, _DECODER)
+    except SnapshotError as fault:
+        raise SnapshotError(
+            f"{fault} (written by taktwin {made.code or 'unknown'}; this is {code_version()})"
+        ) from fault
+    if not snapshot.names:
+        snapshot.names = dict(NAMES_3)
     # Room for closings is made before they are read; each takes at least its own row.
     if snapshot.closings > max(CLOSINGS, 2 * len(snapshot.arrays.get("closings", b""))):
         raise SnapshotError(f"claims room for {snapshot.closings} closings and holds fewer")
     return snapshot
+
+
+def _refused(made: _Made) -> str:
+    by = f"was written by taktwin {made.code or 'of another version'}"
+    if made.version in READABLE:
+        what = f"was folded under rules {made.rules}, this one ({code_version()}) knows rules up to {RULES}"
+    else:
+        what = f"has format {made.version}, this one ({code_version()}) reads {READABLE[0]} to {VERSION}"
+    return f"{by} and {what}"
