@@ -35,7 +35,7 @@ from streams.start import check_folders, hold_instance
 from streams.store import PartitionState, PartitionStore, StateError, Twin, step_over
 from streams.topics import EVENTS
 from streams.transport import Assigned, Token
-from twin.audit import AuditError
+from twin.audit import AuditError, models
 from twin.plant.model import Plant
 from twin.version import code_version
 
@@ -59,7 +59,14 @@ def run(settings: Settings, twin_type: type[Twin] | None = None) -> int:
     logs.configure(settings.log_level, settings.log_format)
     for name in unknown_variables():
         log.warning("%s is set but means nothing; see docs/operating.md for the settings", name)
-    plant = twin.plant.load(Path(settings.plant))
+    plant, former = twin.plant.kept(settings.plant, models.stored(Path(settings.audit)))
+    for key in former:
+        log.warning(
+            "the default of %s is another one in this version; the plant goes on with the former one, as it began: to "
+            "change that, write the key into %s",
+            key,
+            settings.plant,
+        )
     check_folders(settings)
     lock = hold_instance(settings)
     if twin_type is None:

@@ -11,7 +11,7 @@ from tests.support_audit import flip
 from tests.support_generated import plant_text
 from twin.audit import AuditError, models
 from twin.plant import load, loads
-from twin.plant.build import canonical_text, model_hash
+from twin.plant.canonical import canonical_text, model_hash
 from twin.plant.model import Calendar, Counter, Limits, Line, PlannedStop, Plant, Product, Shift, Station, Window
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").rglob("plant.toml"))

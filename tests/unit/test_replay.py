@@ -18,7 +18,7 @@ from twin.audit.digest import digest
 from twin.audit.read import ls, open_set
 from twin.audit.writer import AuditWriter, Manifest
 from twin.events.block import DTYPES, EventBlock, Rejected
-from twin.plant.build import model_hash
+from twin.plant.canonical import model_hash
 from twin.plant.model import Line, Plant, Station
 from twin.replay import replay
 from twin.results import ALERTS, ORIGIN

@@ -21,8 +21,8 @@ from typing import Any, Final
 import msgspec
 
 from twin.audit import AuditError, layout
-from twin.plant.build import canonical_text, model_hash
-from twin.plant.model import Plant
+from twin.plant.canonical import canonical_text, model_hash, states_of
+from twin.plant.model import ABSENT, Plant, Station
 
 FOLDER: Final = "_models"  # the underscore hides it from readers of data sets
 # Far above any plant; a file that claims to be a model is not read whole before that is known.
@@ -132,7 +132,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def _whole(kind: Any, value: Any, where: str) -> Any:
-    """`value` with the empty fields that the canonical text leaves out: none of them is a default of the model."""
+    """`value` with the fields that the canonical text leaves out: they are empty, or say what their absence means."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         return None if value is None else _whole(next(p for p in parts if p is not types.NoneType), value, where)
@@ -143,10 +143,18 @@ def _whole(kind: Any, value: Any, where: str) -> Any:
     hints = _hints(typing.cast(type, kind))
     if unknown := sorted(set(value) - set(hints) - {"form"}):
         raise ValueError(f"{where}: unknown field {unknown[0]}")
-    return {
-        name: _whole(hint, value[name], f"{where}.{name}") if name in value else _empty(hint, f"{where}.{name}")
+    absent = {one.name: one.metadata[ABSENT] for one in dataclasses.fields(kind) if ABSENT in one.metadata}
+    whole = {
+        name: _whole(hint, value[name], f"{where}.{name}")
+        if name in value
+        else absent[name]
+        if name in absent
+        else _empty(hint, f"{where}.{name}")
         for name, hint in hints.items()
     }
+    if kind is Station and isinstance(value.get("states"), dict):
+        whole["states"] = states_of(value["states"])
+    return whole
 
 
 def _empty(kind: Any, where: str) -> Any:

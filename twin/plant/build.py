@@ -1,11 +1,10 @@
-"""From checked tables to the frozen model, and the model's hash."""
+"""From checked tables to the frozen model."""
 
-import hashlib
-import json
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from kernels.codes import CLASS_NAMES
+from twin.plant.canonical import model_hash
 from twin.plant.duration import duration_text
 from twin.plant.kinds import DAY_S, NEVER, WEEK_S
 from twin.plant.model import (
@@ -23,8 +22,6 @@ from twin.plant.model import (
 )
 from twin.plant.read import Node
 
-# Part of every hash: raise it when the same model begins to mean something else.
-_FORM: Final = 1
 _OWN_NAMES: Final = {name: code for code, name in enumerate(CLASS_NAMES)}
 
 
@@ -33,30 +30,6 @@ def build(root: Node, source: str) -> Plant:
     shared = _calendar(root["calendar"]) if root["calendar"] else Calendar()
     plant = Plant(root["site"], tuple(_line(node, shared) for node in root["line"]), hash="", source=source)
     return replace(plant, hash=model_hash(plant))
-
-
-def model_hash(plant: Plant) -> str:
-    """First 16 hex digits of the SHA-256 of the canonical model."""
-    return hashlib.sha256(canonical_text(plant).encode()).hexdigest()[:16]
-
-
-def canonical_text(plant: Plant) -> str:
-    """The model as JSON, keys sorted, no space, times in ns; without hash and source. Audit roots keep it.
-
-    What is absent (None, or an empty list or table) is left out, so that an optional field of a later version leaves
-    the hash of a plant that does not use it. Numbers always stand, so that a changed default changes the hash.
-    """
-    form = {"form": _FORM, **_plain(replace(plant, hash="", source=""))}
-    return json.dumps(form, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        pairs = {f.name: getattr(value, f.name) for f in fields(value)}
-        return {name: _plain(item) for name, item in pairs.items() if item is not None and item not in ((), {}, "")}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value
 
 
 def _line(node: Node, shared: Calendar) -> Line:

@@ -3,6 +3,7 @@
 import os
 import re
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -12,7 +13,7 @@ from twin.plant.check import check
 from twin.plant.model import Plant
 from twin.plant.problem import PlantError, Problem, Report
 from twin.plant.read import Node, read
-from twin.plant.shape import MAX_FILE_BYTES, PLANT
+from twin.plant.shape import FORMER, MAX_FILE_BYTES, PLANT, Table, with_former
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
@@ -39,6 +40,23 @@ def loads(text: str, name: str = "plant.toml") -> Plant:
     return build(_root(text, name), name)
 
 
+def kept(path: str | os.PathLike[str], known: Collection[str]) -> tuple[Plant, tuple[str, ...]]:
+    """The plant as `load` reads it; but if its model is not among the `known` hashes, and under former defaults it is,
+    then that one: a default that changes with the version must not start anybody's lines anew. Also the keys of which
+    it keeps a former default. PlantError: as `load`.
+    """
+    text, name = _text(path), os.fspath(path)
+    table, former = PLANT, list[str]()
+    plant = loads(text, name)
+    for change in reversed(FORMER):
+        if plant.hash in known:
+            break
+        table = with_former(table, change)
+        former.append(change.key)
+        plant = build(_root(text, name, table), name)
+    return (plant, tuple(former)) if plant.hash in known else (loads(text, name), ())
+
+
 def sources(path: str | os.PathLike[str]) -> tuple[SourceRule, ...]:
     """The [[source]] rules of a plant file, in their order; mapping paths resolved against the plant file's folder.
 
@@ -57,10 +75,10 @@ def sources(path: str | os.PathLike[str]) -> tuple[SourceRule, ...]:
     return tuple(rules)
 
 
-def _root(text: str, name: str) -> Node:
+def _root(text: str, name: str, table: Table = PLANT) -> Node:
     data = _toml(text, name)
     report = Report()
-    root = read(PLANT, data, (), report)
+    root = read(table, data, (), report)
     check(root, report)
     report.raise_if_any(text, data, name)
     return root

@@ -1,10 +1,19 @@
 """The plant model as the twin uses it: frozen, validated, times in integer nanoseconds."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Final, Literal
 
 LineType = Literal["assembly", "flow", "batch", "cell"]
 Quality = Literal["good", "scrap", "rework"]
+ABSENT: Final = "absent"  # in a field's metadata: see `later`
+
+
+def later(absent: Any) -> Any:
+    """A field that form 1 of the model did not have: `absent` is what it means, for ever, where a stored model does not
+    hold it, and the model's hash leaves it out where it has this value. For a value that may be None, or empty, a plain
+    default does the same.
+    """
+    return field(default=absent, metadata={ABSENT: absent})
 
 
 @dataclass(frozen=True, slots=True)

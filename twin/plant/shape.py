@@ -5,7 +5,7 @@ than one value is in `twin.plant.check`.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from twin.plant import kinds
@@ -74,6 +74,36 @@ class Key:
     @property
     def default_text(self) -> str:
         return "" if self.default is None else json.dumps(self.default)  # also valid TOML for what stands here
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A default as it was before it was changed."""
+
+    table: str  # title of the table
+    key: str
+    default: Any
+
+
+# Changes of defaults, the oldest first. A plant that began under a former default keeps it (`twin.plant.load.kept`):
+# whoever changes a default writes the former one down here.
+FORMER: Final[tuple[Former, ...]] = ()
+
+
+def with_former(table: Table, former: Former) -> Table:
+    """The declaration with one default set back."""
+    return replace(table, keys=tuple(_set_back(key, table, former) for key in table.keys))
+
+
+def _set_back(key: Key, table: Table, former: Former) -> Key:
+    if (table.title, key.name) == (former.table, former.key):
+        return replace(key, default=former.default)
+    match key.kind:
+        case Table():
+            return replace(key, kind=with_former(key.kind, former))
+        case Tables():
+            return replace(key, kind=replace(key.kind, item=with_former(key.kind.item, former)))
+    return key
 
 
 def _id(doc: str) -> Key:
