@@ -65,7 +65,10 @@ class Bottlenecks:
             i = j
         for number in np.unique(active[:, at.PA_LINE]).tolist():
             mine = memory.setdefault(number, LineMemory())
-            _remember(active[active[:, at.PA_LINE] == number], mine, self._first[number])
+            if self._lines[number].buffers:
+                _remember(active[active[:, at.PA_LINE] == number], mine, self._first[number])
+            else:
+                mine.periods.clear()  # no pane of this line ever uses one up (an older state may hold some)
 
     def _pane(self, number: int, rows: I64, active: I64, mine: LineMemory) -> Iterator[PathRows]:
         line = self._lines[number]
