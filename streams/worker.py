@@ -356,7 +356,7 @@ class TwinWorker:
                 calm = 0
 
     async def send_views(self) -> None:
-        """The provisional view of each line that has changed. The only use of the wall clock; never audited."""
+        """The provisional view of each line that has changed. Never audited."""
         interval_s = self.settings.view_interval_s
         while interval_s and not self.app.should_stop:
             await asyncio.sleep(interval_s)
@@ -366,7 +366,7 @@ class TwinWorker:
     def _publish_views(self) -> None:
         for state in list(self.checkpoints.states.values()):
             try:
-                views = [(view.line, msgspec.json.encode(view)) for view in state.twin.view(clock.now_ns())]
+                views = [(view.line, msgspec.json.encode(view)) for view in state.twin.view(changed=True)]
             except Exception as error:  # provisional: a view that cannot be made must not end what is audited
                 self._say_view_failed(state.tp, error)
                 continue

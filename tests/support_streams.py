@@ -83,7 +83,7 @@ class FakeTwin:
     def warm(self) -> None:
         """Nothing is compiled."""
 
-    def view(self, now_ns: int | None) -> list[FakeView]:
+    def view(self, *, changed: bool = False) -> list[FakeView]:
         return [FakeView(line, entry[0]) for line, entry in self.lines.items()]
 
     def fold(self, block: EventBlock) -> FakeResults:

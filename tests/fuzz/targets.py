@@ -126,7 +126,7 @@ class Records:
         saved = self._twin.snapshot()
         self._twin = PartitionTwin.restore(self._world.plant, 0, saved)
         _must(self._twin.snapshot() == saved, "a restored twin is another one")
-        msgspec.json.encode(self._twin.view(None))
+        msgspec.json.encode(self._twin.view())
 
 
 def _found_wanting(reason: str, value: bytes) -> bool:

@@ -34,9 +34,7 @@ def remembered(twin: PartitionTwin) -> dict[str, int]:
     memory = twin.engine.memory.get(0)
     fields = {} if memory is None else msgspec.structs.asdict(memory)
     sizes = {name: len(value) for name, value in fields.items() if isinstance(value, list)}
-    return sizes | {
-        "waiting": len(twin._waiting.rows())
-    }  # texts are forgotten in lumps; the snapshot holds those named
+    return sizes | {"waiting": len(twin._waiting.rows())}
 
 
 @pytest.mark.parametrize("kind", ["mixed", *KINDS])

@@ -1,13 +1,16 @@
 """Edges of the fold that once were wrong."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kernels import codes
 from kernels.layout import L_DONE
-from tests.random_logs import SIX, START, ended, small_plant
-from tests.support_fold import Ev, S, dicts, fold_once, heartbeat
+from tests.random_logs import SIX, START, ended, logs, small_plant
+from tests.support_fold import Ev, S, block, dicts, fold_once, heartbeat
 from twin.events.block import EventBlock
 from twin.line import PartitionTwin
+from twin.line.view import LineView
 
 CYCLES = ((0, codes.START), (0, codes.END), (1, codes.START), (1, codes.END))
 
@@ -57,3 +60,16 @@ def test_a_view_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not folded
     twin.warm()
     assert folded
+
+
+@given(logs(links=True, cycles=True, lines=3), st.integers(1, 7))
+@settings(max_examples=40, deadline=None)
+def test_only_changed_lines_are_shown_and_no_change_is_missed(events: list[Ev], cut: int) -> None:
+    """What was shown last, replaced by what is shown as changed, is always the view of all lines."""
+    twin = PartitionTwin(small_plant(True, False, False, lines=3), 0)
+    shown: dict[str, LineView] = {}
+    for begin in range(0, len(events), cut):
+        twin.fold(block(events[begin : begin + cut], begin))
+        shown |= {one.line: one for one in twin.view(changed=True)}
+        assert [shown[one.line] for one in twin.view()] == twin.view()
+        assert twin.view(changed=True) == []

@@ -23,7 +23,7 @@ async def test_after_the_stop_nothing_is_published(tmp_path: Path) -> None:
     state: Any = SimpleNamespace(twin=FakeTwin(plant, 0, {"line-0": [1, 1]}), ahead=())
     worker.checkpoints.states = {TP("twin.events", 0): state}
     # As after a last look: the stop itself has nothing new to show, what comes behind it would have.
-    worker._views = {view.line: msgspec.json.encode(view) for view in state.twin.view(None)}
+    worker._views = {view.line: msgspec.json.encode(view) for view in state.twin.view()}
     await worker.stop()
     state.twin.lines["line-0"] = [2, 2]
     views = asyncio.create_task(worker.send_views())
