@@ -23,6 +23,7 @@ PLANT = Plant(
         Line("L2", "a", "cell", (Station("M1", states={"RUN": codes.DOWN, "Störung": codes.DOWN}),)),
     ),
     hash="0" * 16,
+    earliest_ns=0,  # most tests are not about the bound; those that are have a plant without one
 )
 TS = 1_700_000_000_000_000_000
 

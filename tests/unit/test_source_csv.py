@@ -291,7 +291,7 @@ def test_other_encodings_quotes_and_no_header(tmp_path: Path) -> None:
     type = "state"
     state = { column = "word", lookup = { "läuft, gut" = "on" } }
     """
-    events, logs = read(write(tmp_path, "a.csv", "0,'läuft, gut'\n1,halt\n".encode("cp1252")), rules)
+    events, logs = read(write(tmp_path, "a.csv", "1700000000,'läuft, gut'\n1700000001,halt\n".encode("cp1252")), rules)
     assert short(events, "type", "state")[0] == ("state", "on")
     assert logs.summary.problems["unknown_field_value"].first.endswith("a.csv:2: state has no use for word 'halt'")
 

@@ -15,6 +15,8 @@ from kernels.codes import COUNTER, EVENT_NAMES, NONE, PARTS
 
 INT64_MAX: Final = 2**63 - 1
 YEAR_2200_NS: Final = 7_258_118_400 * 10**9
+# No event is older unless the plant's `earliest` says so: the time of a clock that was not set, or another unit.
+YEAR_2000_NS: Final = 946_684_800 * 10**9
 MAX_TEXT: Final = 256
 MAX_RECORD_BYTES: Final = 1 << 20  # one JSON record
 MAX_ARROW_BYTES: Final = 16 << 20  # one Arrow record as it came

@@ -28,7 +28,8 @@ _OWN_NAMES: Final = {name: code for code, name in enumerate(CLASS_NAMES)}
 def build(root: Node, source: str) -> Plant:
     """The model of tables without mistakes; `source` is the file's name, which the hash leaves out."""
     shared = _calendar(root["calendar"]) if root["calendar"] else Calendar()
-    plant = Plant(root["site"], tuple(_line(node, shared) for node in root["line"]), hash="", source=source)
+    lines = tuple(_line(node, shared) for node in root["line"])
+    plant = Plant(root["site"], lines, hash="", source=source, earliest_ns=root["earliest"])
     return replace(plant, hash=model_hash(plant))
 
 

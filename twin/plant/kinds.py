@@ -7,7 +7,7 @@ is wrong and what to write instead.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from kernels.codes import CLASS_NAMES
@@ -136,6 +136,26 @@ def _local(value: Any) -> str:
     return value.isoformat(timespec="seconds")
 
 
+def _earliest(value: Any) -> int:
+    """ns since 1970 of a date (its beginning in UTC) or of a time with its offset."""
+    example = "1995-01-01"
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise ValueError(f'"{value}" is not a date; write it as "{example}"') from None
+    if not isinstance(value, date):
+        raise ValueError(f'this is {type_name(value)}; write a date, as "{example}"')
+    if not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)  # noqa: DTZ001 # UTC is put on next
+    elif value.tzinfo is None and value.time() != value.min.time():
+        raise ValueError("a time of day without an offset is no instant; write the date alone, or add the offset")
+    at = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    if not 1970 <= at.year < 2200:
+        raise ValueError("the year must be from 1970 to 2199; correct it")
+    return max(at - datetime(1970, 1, 1, tzinfo=UTC), timedelta()) // timedelta(microseconds=1) * 1000
+
+
 def _zone(text: str) -> str:
     try:
         return zones.zone(text).key
@@ -247,5 +267,6 @@ DAYS: Final = text_like("days", "Mon-Fri", _days)
 WEEKLY: Final = text_like("weekly period", "Fri 22:00 - Sun 22:00", _weekly)
 # A TOML local date-time is read too; an editor shows it to the schema as text.
 LOCAL_TIME: Final = Scalar("local date and time", _local, {"type": "string", "examples": ["2026-12-24 06:00"]})
+EARLIEST: Final = Scalar("date", _earliest, {"type": "string", "examples": ["1995-01-01"]})
 WINDOW: Final = text_like("length/step", "1h/1min", _window)
 CLASS: Final = Scalar("time class", lambda value: _class(_text(value, "running")), {"enum": list(CLASS_NAMES)})

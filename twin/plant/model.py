@@ -127,6 +127,7 @@ class Plant:
     lines: tuple[Line, ...]
     hash: str  # SHA-256 of the canonical model, 16 hex digits
     source: str = ""  # file name it was read from
+    earliest_ns: int | None = None  # no event is older; None: the year 2000
 
     @property
     def stations(self) -> tuple[Station, ...]:

@@ -260,6 +260,11 @@ PLANT: Final = Table(
         Key("area", Tables(AREA, MAX_AREAS), "The areas of the site.", required=True),
         Key("line", Tables(LINE, MAX_LINES), "The lines.", required=True),
         Key("calendar", CALENDAR, "Calendar of every line that has none of its own."),
+        Key(
+            "earliest",
+            kinds.EARLIEST,
+            "No event is older: an earlier `ts` is refused as `bad_time`. Absent: 2000-01-01.",
+        ),
         Key("source", Tables(SOURCE, MAX_SOURCES, unique=False), "Logs to read."),
     ),
 )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from kernels.codes import COUNT, COUNTER, HEARTBEAT, STATE, UNKNOWN
 from twin.events.block import EventBlock
-from twin.events.declare import YEAR_2200_NS
+from twin.events.declare import YEAR_2000_NS, YEAR_2200_NS
 from twin.plant.model import Plant
 from twin.sources.blocks import Words, by_pair, slices
 from twin.sources.clock import Clock
@@ -23,7 +23,7 @@ from twin.sources.samples import LineRows, Samples, StateRows
 from twin.sources.source import BLOCK_EVENTS, Batch, stem
 from twin.sources.summary import Summary
 from twin.sources.template import BAD, Column, Template
-from twin.sources.times import TimeReader
+from twin.sources.times import TimeReader, iso, likely_unit
 from twin.wire.lookup import Lookup
 
 I64 = npt.NDArray[np.int64]
@@ -74,7 +74,7 @@ class CsvLog:
                 continue
             ts, good = times.read(text.columns[mapping.time_column])
             columns = {name: Column.of(array) for name, array in text.columns.items()}
-            rows = self._placed(columns, text.lines, ts, good & (ts >= 0) & (ts < YEAR_2200_NS))
+            rows = self._placed(columns, text.lines, ts, good)
             for block in slices(self._events(rows), BLOCK_EVENTS):
                 self.summary.count_events(block)
                 yield block, []
@@ -82,8 +82,9 @@ class CsvLog:
             self.summary.count_events(block)
             yield block, []
 
-    def _placed(self, columns: dict[str, Column], lines: I64, ts: I64, timed: Mask) -> Rows:
+    def _placed(self, columns: dict[str, Column], lines: I64, ts: I64, read: Mask) -> Rows:
         """The rows that have a time, a line and a station of the plant; the others are reported."""
+        timed = read & (ts >= self._lookup.earliest_ns) & (ts < YEAR_2200_NS)
         n = len(ts)
         empty = np.logical_and.reduce(
             [column.spread(lambda text: not text).astype(bool) for column in columns.values()]
@@ -91,7 +92,7 @@ class CsvLog:
         self.summary.rows += n - int(empty.sum())
         rows = Rows(self.name, columns, lines, ts, np.zeros(n, np.int64), np.full(n, -1, np.int64))
         everything = ~empty
-        self._report_times(rows, everything & ~timed)
+        self._report_times(rows, everything & ~timed, read)
         ids = self._rules.text(rows, everything, self._mapping.line, "line")
         words = rows.words.list
         rows.line = by_pair(ids, ids, lambda word, _: self._line_index.get(words[word], BAD) if word >= 0 else BAD)
@@ -112,16 +113,23 @@ class CsvLog:
         kept = {name: column.rows(index) for name, column in columns.items()}
         return Rows(self.name, kept, lines[index], ts[index], rows.line[index], rows.station[index])
 
-    def _report_times(self, rows: Rows, bad: Mask) -> None:
-        if bad.any():
-            column = rows.columns[self._mapping.time_column]
-            text = column.texts[column.index[int(np.argmax(bad))]]
-            self._rules.report(
-                rows,
-                bad,
-                "bad_time",
-                f"{self._mapping.time_column} is not a time of the mapping's format: {text[:60]!r}",
-            )
+    def _report_times(self, rows: Rows, bad: Mask, read: Mask) -> None:
+        """Those that are no time of the format, and those that can be no time of an event."""
+        column, earliest = rows.columns[self._mapping.time_column], self._lookup.earliest_ns
+        for some in (bad & ~read, bad & read):
+            if not some.any():
+                continue
+            row = int(np.argmax(some))
+            text = column.texts[column.index[row]][:60]
+            about = "is not a time of the mapping's format"
+            if read[row]:
+                when, first = iso(int(rows.ts[row])), iso(earliest)
+                about = f"is {when}: not from {first} (the plant's key `earliest`) to before 2200"
+                if not rows.ts[row] // YEAR_2000_NS and self._mapping.time.pattern is None:
+                    about += "; numbers that count from a start of their own need `origin`"
+            if unit := likely_unit(text, self._mapping.time, earliest):
+                about += f'; it looks like unit = "{unit}"'
+            self._rules.report(rows, some, "bad_time", f"{self._mapping.time_column} {about}: {text!r}")
 
     def _place(self, line: int, word: int, words: list[str]) -> int:
         if line < 0 or word < 0:

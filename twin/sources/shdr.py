@@ -26,7 +26,7 @@ from twin.sources.samples import UNKNOWN_WORD
 from twin.sources.source import BLOCK_EVENTS, Batch
 from twin.sources.summary import Summary
 from twin.sources.template import to_number
-from twin.sources.times import ISO, TimeFormat, TimeReader
+from twin.sources.times import ISO, TimeFormat, TimeReader, iso
 from twin.wire.lookup import Lookup
 
 UNAVAILABLE = "UNAVAILABLE"
@@ -77,6 +77,7 @@ class ShdrLog:
         self._mapping = mapping
         self._file = LogFile(path, self.summary)
         lookup = Lookup(plant)
+        self._earliest_ns = lookup.earliest_ns
         place = lookup.places[mapping.line, mapping.station]
         self._line, self._station = int(lookup.line_of[place]), int(lookup.station_of[place])
         self._states = lookup.states[self._station]
@@ -101,7 +102,7 @@ class ShdrLog:
             rows = piece.decode("utf-8", errors="replace").split("\n")
             heads = pa.array([row.partition("|")[0].partition("@")[0] for row in rows], pa.string())
             ts, good = times.read(heads)
-            good &= (ts >= 0) & (ts < YEAR_2200_NS)
+            good &= (ts >= self._earliest_ns) & (ts < YEAR_2200_NS)
             for row, time, timed in zip(rows, ts.tolist(), good.tolist(), strict=True):
                 self._row += 1
                 self._read(row.rstrip("\r"), time, timed, events)
@@ -119,7 +120,7 @@ class ShdrLog:
             self.summary.rows += 1  # a word between adapter and agent, or an asset: no observation
             self.summary.ignored += 1
         elif not timed:
-            self._problem("bad_time", f"no time at the start of the row: {row[:60]}")
+            self._problem("bad_time", f"no time from {iso(self._earliest_ns)} on at the start of the row: {row[:60]}")
         elif len(fields) == _CONDITION_FIELDS and self._is_condition(fields):
             self._observe(ts, fields[0].strip(), fields[1].strip(), events, fields)
         elif len(fields) == _MESSAGE_FIELDS:

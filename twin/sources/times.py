@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
+from twin.events.declare import YEAR_2000_NS
 from twin.zone import zone
 
 I64 = npt.NDArray[np.int64]
@@ -18,6 +19,7 @@ Mask = npt.NDArray[np.bool_]
 pc: Any = pyarrow.compute
 
 NS: Final = 1_000_000_000
+_YEAR_2100_NS: Final = 4_102_444_800 * NS
 # Years whose nanoseconds fit in int64, with room for lateness and jumps.
 _YEARS: Final = (1700, 2250)
 UNITS: Final = {"ns": (0, 1), "us": (3, 1), "ms": (6, 1), "s": (9, 1), "min": (9, 60), "h": (9, 3600)}
@@ -196,6 +198,15 @@ def _offset_ns(text: str) -> int:
         return 0
     seconds = int(text[1:3]) * 3600 + int(text[-2:]) * 60
     return (-seconds if text[0] == "-" else seconds) * NS
+
+
+def likely_unit(text: str, form: TimeFormat, earliest_ns: int) -> str | None:
+    """Of a number that is no time in its unit: the unit in which it would be one of these days."""
+    for unit in UNITS if form.pattern is None else ():
+        ts, ok = numbers(pa.array([text]), unit, form.origin_ns)
+        if ok[0] and max(earliest_ns, YEAR_2000_NS) <= ts[0] < _YEAR_2100_NS:
+            return unit
+    return None
 
 
 def iso(ts: int) -> str:

@@ -218,7 +218,7 @@ def part(chunks: Chunks, record: I64, offsets: Offsets, lookup: Lookup, words: W
             reason, detail = explain.fault(event, lookup) or ("wrong_type", "not an event the decoder accepts")
             i = int(record[row])
             value = canonical_json(event)
-            refused.append((i, row, Rejected(reason, detail, int(offsets[i]), value, *explain.claim(event))))
+            refused.append((i, row, Rejected(reason, detail, int(offsets[i]), value, *explain.claim(event, lookup))))
     return Part(columns, record, refused).keep(ok)
 
 

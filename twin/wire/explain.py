@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from twin.events.block import Rejected
-from twin.events.declare import FIELDS, INT64_MAX, MAX_TEXT, TYPE_CODE, Field
+from twin.events.declare import FIELDS, MAX_TEXT, TYPE_CODE, YEAR_2200_NS, Field
 from twin.wire.lookup import Lookup
-from twin.wire.time import parse_rfc3339
+from twin.wire.time import out_of_range, parse_rfc3339
 
 Fault = tuple[str, str]
 _HUGE_DIGITS: Final = 30
@@ -86,7 +86,7 @@ def json_event(value: bytes, offset: int, lookup: Lookup) -> Rejected:
         detail = f"not JSON: {error}" if value.strip() else "empty record"
         return Rejected("not_json", detail, offset, value)
     reason, detail = fault(event, lookup) or _strict_fault(value)
-    return Rejected(reason, detail, offset, value, *claim(event))
+    return Rejected(reason, detail, offset, value, *claim(event, lookup))
 
 
 def _strict_fault(value: bytes) -> Fault:
@@ -96,8 +96,8 @@ def _strict_fault(value: bytes) -> Fault:
     return "not_json", "not JSON as an event has it; a key given twice?"
 
 
-def claim(event: object) -> tuple[str | None, int | None]:
-    """The line and the time (ns) an event claims, where they can be read."""
+def claim(event: object, lookup: Lookup) -> tuple[str | None, int | None]:
+    """The line and the time (ns) an event claims, where they can be read and believed."""
     if not isinstance(event, Mapping):
         return None, None
     line, ts = event.get("line"), event.get("ts")
@@ -107,7 +107,7 @@ def claim(event: object) -> tuple[str | None, int | None]:
         except ValueError:
             ts = None
     known_line = isinstance(line, str) and len(line) <= MAX_TEXT and not _surrogates(line)
-    known_ts = type(ts) is int and -INT64_MAX <= ts <= INT64_MAX
+    known_ts = type(ts) is int and lookup.earliest_ns <= ts < YEAR_2200_NS
     return line if known_line else None, ts if known_ts else None
 
 
@@ -123,7 +123,7 @@ def fault(event: object, lookup: Lookup) -> Fault | None:
     if name not in TYPE_CODE:
         return "unknown_type", f"type {_show(name)} is unknown: one of {_some(TYPE_CODE)}"
     for field in FIELDS[TYPE_CODE[name]]:
-        if found := _field_fault(field, event.get(field.name)):
+        if found := _field_fault(field, event.get(field.name), lookup.earliest_ns):
             return found
     return _form_fault(name, event) or _plant_fault(name, event, lookup)
 
@@ -132,7 +132,7 @@ def _surrogates(text: str) -> bool:
     return any("\ud800" <= c <= "\udfff" for c in text)
 
 
-def _field_fault(field: Field, value: object) -> Fault | None:
+def _field_fault(field: Field, value: object, earliest_ns: int) -> Fault | None:
     name = field.name
     if value is None:
         return ("missing_field", f"{name} is missing") if field.required else None
@@ -145,6 +145,8 @@ def _field_fault(field: Field, value: object) -> Fault | None:
         if type(value) is not int:
             wanted = "an integer (ns since 1970) or RFC 3339 text" if field.kind == "time" else "an integer"
             return "wrong_type", f"{name} is {_kind(value)}, not {wanted}"
+        if field.kind == "time" and (why := out_of_range(value, earliest_ns)):
+            return "bad_time", f"{name} {why}"
         if not field.minimum <= value <= field.maximum:
             return "impossible_value", f"{name} {_show(value)} is not in {field.minimum}..{field.maximum}"
         return None

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.codes import NONE
-from twin.events.declare import INT64_MAX
+from twin.events.declare import INT64_MAX, YEAR_2000_NS
 from twin.plant.model import Plant
 
 I32 = npt.NDArray[np.int32]
@@ -59,6 +59,8 @@ class Lookup:
 
     def __init__(self, plant: Plant) -> None:
         self.plant: Final = plant
+        # No event is older.
+        self.earliest_ns: Final = YEAR_2000_NS if plant.earliest_ns is None else plant.earliest_ns
         self.places: Final[dict[tuple[str | None, str | None], int]] = {}
         states: list[dict[str, int]] = []
         counters: list[dict[str, int]] = []

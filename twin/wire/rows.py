@@ -43,7 +43,8 @@ def heads(rows: Rows, lookup: Lookup) -> tuple[Columns, Bools]:
     """The block's columns that every event has (without `offset`), and which of these are sound."""
     n = len(rows.ts)
     ok = np.ones(n, np.bool_)
-    for values, least in ((rows.type, 0), (rows.place, 0), (rows.ts, 0), (rows.epoch, NONE), (rows.seq, NONE)):
+    earliest = lookup.earliest_ns
+    for values, least in ((rows.type, 0), (rows.place, 0), (rows.ts, earliest), (rows.epoch, NONE), (rows.seq, NONE)):
         _at_least(values, least, ok)
     if n and rows.ts.max() >= YEAR_2200_NS:
         ok &= rows.ts < YEAR_2200_NS

@@ -114,7 +114,7 @@ class StoredReader:
             "line": self._lookup.line_of.take(place),
             "station": self._lookup.station_of.take(place),
             "type": kinds,
-            "ts": _whole(table, "ts", YEAR_2200_NS),
+            "ts": _whole(table, "ts", YEAR_2200_NS, self._lookup.earliest_ns),
             "epoch": _whole(table, "epoch"),
             "seq": _whole(table, "seq"),
             "offset": offsets,
@@ -187,8 +187,8 @@ class StoredReader:
             columns["code"][kinds == _SHOWS] = COUNTER
 
 
-def _whole(table: pa.Table, name: str, end: int | None = None) -> I64:
-    """A column of integers from 0 on (below `end`), -1 where there is none."""
+def _whole(table: pa.Table, name: str, end: int | None = None, first: int = 0) -> I64:
+    """A column of integers from `first` on (below `end`), -1 where there is none."""
     column: Any = table.column(name)
     if column.num_chunks != 1:
         raise _UnusualError
@@ -198,7 +198,7 @@ def _whole(table: pa.Table, name: str, end: int | None = None) -> I64:
     nulls = chunk.null_count
     values: I64 = np.asarray(chunk.fill_null(NONE) if nulls else chunk)
     least = int(values.min())
-    if least < (NONE if nulls else 0) or (nulls and np.count_nonzero(values < 0) != nulls):
+    if least < (NONE if nulls else first) or (nulls and np.count_nonzero(values < 0) != nulls):
         raise _UnusualError
     if end is not None and values.max() >= end:
         raise _UnusualError
