@@ -38,3 +38,29 @@ HISTORY: Final = (
         ("events", "states", "kpis", "bottlenecks", "alerts", "rejected"),
         "a ts before 2000, or before the plant's `earliest`, is refused as bad_time",
     ),
+)
+RULES: Final = len(HISTORY)
+
+
+def version(keys: Mapping[str, str]) -> int:
+    """Version of the rules by which a file's rows were made, from its footer: files that say none are of the first.
+
+    Raises ValueError: they are of no rules that this code knows.
+    """
+    said = keys.get("rules", "1")
+    if not said.isdecimal() or not 1 <= int(said) <= RULES:
+        raise ValueError(
+            f"made under rules {said}, this code knows rules 1 to {RULES}; use the version of taktwin that wrote it "
+            f"({keys.get('code_version', 'unknown')}), or a newer one"
+        )
+    return int(said)
+
+
+def since(made: int) -> tuple[Rule, ...]:
+    """The rules that came after version `made`, in their order."""
+    return HISTORY[made:]
+
+
+def touched(made: int) -> frozenset[str]:
+    """The sets in which rows made under version `made` may differ from what today's rules give."""
+    return frozenset(set_name for rule in since(made) for set_name in rule.sets)

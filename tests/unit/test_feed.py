@@ -16,7 +16,7 @@ from twin.events.declare import MAX_ORDERS_PER_RECORD
 from twin.plant.model import Line, Plant, Station
 from twin.wire.decode import Decoder
 
-PLANT = Plant("site", tuple(Line(f"l{i}", "area", "flow", (Station("s"),)) for i in range(5)), "hash")
+PLANT = Plant("site", tuple(Line(f"l{i}", "area", "flow", (Station("s"),)) for i in range(5)), "hash", earliest_ns=0)
 PARTITIONS = {0, 1, 2}
 S = 1_000_000_000
 

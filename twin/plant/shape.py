@@ -232,7 +232,12 @@ LINE: Final = Table(
         Key("pane", duration(), "Length of a pane of the bottleneck analysis.", default="10min"),
         Key("panes", integer(1, MAX_PANES), "Panes in the window of the bottleneck analysis.", default=12),
         Key("constraint", kinds.ID, "Station whose OEE is the line's; absent: the one with the longest ideal cycle."),
-        Key("requires_order", kinds.BOOLEAN, "Time without an order counts as no_order.", default=False),
+        Key(
+            "requires_order",
+            kinds.BOOLEAN,
+            "Time without an order counts as no_order, unless the station runs or reports setup, maintenance or down.",
+            default=False,
+        ),
         *(Key(name, kind, doc, default=default) for name, kind, doc, default in _STATION_DEFAULTS),
         Key("station", Tables(STATION, MAX_STATIONS_PER_LINE), "The stations in their order.", required=True),
         Key("buffer", Tables(BUFFER, MAX_BUFFERS_PER_LINE), "What joins the stations."),
