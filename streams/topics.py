@@ -13,12 +13,16 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from streams import clock
 from streams.security import AccessError, check_access, connection
 from streams.settings import Settings
+from twin.events.declare import MAX_ARROW_BYTES
 
 EVENTS: Final = "events"
 LINES: Final = "lines"
 KPIS: Final = "kpis"
 ALERTS: Final = "alerts"
 REJECTED: Final = "events.rejected"
+
+_RECORD_BYTES: Final = "max.message.bytes"  # Kafka's name: of a batch, so of each record in it
+_FRAME_BYTES: Final = 64 << 10
 
 _LEADERS_LIMIT_S: Final = 30.0
 _TOPIC_OWN: Final = 1  # Kafka protocol, config source: set on the topic itself
@@ -66,10 +70,12 @@ def desired(settings: Settings) -> list[Topic]:
     # Two of three replicas must have a record before it counts: one broker may be lost.
     safe = {"min.insync.replicas": "2"} if settings.replication >= 3 else {}
     keep = {"cleanup.policy": "delete", **safe}
+    # The largest record that is taken, and its frame. Kafka's own limit is 1 MB: a larger one is lost at the source.
+    large = {_RECORD_BYTES: str(MAX_ARROW_BYTES + _FRAME_BYTES)}
     # A new consumer reads one view per line, so compaction should run early.
     compact = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1", "segment.ms": "3600000", **safe}
     shape = {
-        EVENTS: (settings.partitions, keep),
+        EVENTS: (settings.partitions, keep | large),
         LINES: (1, compact),
         KPIS: (settings.partitions, keep),
         ALERTS: (1, keep),
@@ -91,11 +97,16 @@ def compare(wanted: Iterable[Topic], existing: Mapping[str, Existing]) -> list[C
             changes.append(Change("refused", topic.name, detail, topic))
         elif topic.partitions > now.partitions:
             changes.append(_grow(topic, now))
-        different = {key: value for key, value in topic.config.items() if now.config.get(key) != value}
+        different = {key: value for key, value in topic.config.items() if not _fits(key, now.config.get(key), value)}
         if different:
             detail = ", ".join(f"{key} {now.config.get(key)} -> {value}" for key, value in different.items())
             changes.append(Change("config", topic.name, detail, topic, {**now.own, **different}))
     return changes
+
+
+def _fits(key: str, now: str | None, wanted: str) -> bool:
+    # More is as good.
+    return now == wanted or (key == _RECORD_BYTES and now is not None and int(now) >= int(wanted))
 
 
 def _grow(topic: Topic, now: Existing) -> Change:

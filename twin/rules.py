@@ -38,6 +38,11 @@ HISTORY: Final = (
         ("events", "states", "kpis", "bottlenecks", "alerts", "rejected"),
         "a ts before 2000, or before the plant's `earliest`, is refused as bad_time",
     ),
+    Rule(
+        "arrow_records",
+        ("events", "states", "kpis", "bottlenecks", "alerts", "rejected"),
+        "Arrow: a null of an unsigned index is no word; an empty dictionary with a negative offset is refused always",
+    ),
 )
 RULES: Final = len(HISTORY)
 

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ def block_of(line: str | None = None) -> EventBlock:
     return block
 
 
+DECODER = Decoder(PLANT)
 EXPECTED = events_of(decode(stream(table()))[0])
 
 
@@ -411,3 +413,63 @@ def test_a_run_of_large_records_is_taken_piece_by_piece() -> None:
     assert refused == []
     assert block.ts.tolist() == [k + i for k in range(10, 80, 10) for i in (0, 1)]
     assert block.offset.tolist() == [100 + i for i in range(7) for _ in (0, 1)]
+
+
+INDICES = (pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.int32(), pa.uint32(), pa.int64(), pa.uint64())
+
+
+# As many words as an index of so many bits tells apart, and one more or less.
+FULL = [
+    (index, words)
+    for index in INDICES
+    for words in (1, 2, 127, 128, 254, 255, 256, 257, 65_535, 65_536)
+    if words <= 2 ** (index.bit_width - pa.types.is_signed_integer(index))
+]
+
+
+@pytest.mark.parametrize(("index", "words"), FULL, ids=str)
+@pytest.mark.parametrize("batches", [1, 2])
+def test_every_index_with_as_many_words_as_it_holds(index: Any, words: int, batches: int) -> None:
+    """A null is no word: not the last one, which an unsigned index of all ones names, and not the first."""
+    entries = [f"r{k}" for k in range(words)]
+    wanted: list[str | None] = [entries[-1], None, entries[0], None]
+    codes = pa.array([words - 1, None, 0, None], index)
+    reason = pa.DictionaryArray.from_arrays(codes, pa.array(entries, pa.string()))
+    n = len(wanted)
+    columns = {name: pa.array([text] * n) for name, text in
+               {"type": "state", "line": "L1", "station": "M1", "state": "RUN"}.items()}  # fmt: skip
+    value = stream(*[pa.table({"ts": pa.array([TS] * n), "reason": reason} | columns)] * batches)
+    for _ in range(2):
+        block, refused = DECODER.decode([value], [0])
+        assert refused == []
+        assert [block.words[y] if y >= 0 else None for y in block.y.tolist()] == wanted * batches
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (lambda: stream(table())[:-8], "no end-of-stream marker"),
+        (lambda: stream(table())[8 + int.from_bytes(stream(table())[4:8], "little") :], "begins without its schema"),
+        (lambda: legacy(table()), "before Arrow 0.15"),
+        (lambda: file_of(table()), "Arrow file"),
+    ],
+)
+def test_the_sentence_says_what_the_writer_should_do(value: Callable[[], bytes], words: str) -> None:
+    block, (refused,) = DECODER.decode([value()], [0], [ARROW])
+    assert (len(block), refused.reason) == (0, "not_arrow")
+    assert words in refused.detail
+
+
+def legacy(rows: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(use_legacy_format=True)
+    with pa.ipc.new_stream(sink, rows.schema, options=options) as writer:
+        writer.write_table(rows)
+    return sink.getvalue().to_pybytes()
+
+
+def file_of(rows: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    return sink.getvalue().to_pybytes()

@@ -348,7 +348,8 @@ def _codes(indices: "pa.Array[Any]") -> I32:
         return np.asarray(indices.fill_null(NONE)).astype(np.int32, copy=False)
     if indices.null_count:
         valid = np.asarray(indices.is_valid())
-        return np.where(valid, np.asarray(indices.fill_null(0)), NONE).astype(np.int32)
+        # First wider: an unsigned index has no -1, and 255 is a word of its own.
+        return np.where(valid, np.asarray(indices.fill_null(0)).astype(np.int32), np.int32(NONE))
     return np.asarray(indices).astype(np.int32, copy=False)
 
 

@@ -73,8 +73,8 @@ def _walk(value: bytes) -> Frame:
     while True:
         if value[at : at + 4] != CONTINUATION:
             if at >= len(value):
-                raise _broken("cut off, no end-of-stream marker (close the writer before sending)")
-            raise _broken(f"no message at byte {at} (an Arrow file is not a stream)")
+                raise _broken("cut off, no end-of-stream marker (close the writer before sending, one for each record)")
+            raise _broken(_no_message(value, at))
         (size,) = _I32.unpack_from(value, at + 4)
         start = at + 8
         if size == 0:
@@ -89,6 +89,8 @@ def _walk(value: bytes) -> Frame:
         kind, header, length = _message(value, start)
         if length < 0 or body + length > len(value):
             raise _broken("cut off inside a message body")
+        if not schema and kind in (_DICTIONARY, _RECORD_BATCH):
+            raise _broken("it begins without its schema: use a new writer for each record, and close it before sending")
         if (kind == _SCHEMA) == bool(schema) or kind not in (_SCHEMA, _DICTIONARY, _RECORD_BATCH):
             raise _broken("messages in the wrong order or of an unknown kind")
         if kind == _SCHEMA:
@@ -111,6 +113,16 @@ def _walk(value: bytes) -> Frame:
                 detail = f"over {MAX_ARROW_DECODED_BYTES} bytes when decompressed: send several records"
                 raise UnreadableError("too_large", detail)
         at = body + length
+
+
+def _no_message(value: bytes, at: int) -> str:
+    """What stands where a message should begin."""
+    if value.startswith(b"ARROW1"):
+        return "it is an Arrow file (begins with ARROW1): write with the stream writer, not the file writer"
+    # Before Arrow 0.15 the size of a message stood alone.
+    if at == 0 and len(value) >= 8 and 0 < _I32.unpack_from(value, 0)[0] <= len(value) - 4:
+        return "framed as before Arrow 0.15: switch the writer's legacy format off"
+    return f"no message at byte {at}"
 
 
 def _message(value: bytes, start: int) -> tuple[int, int, int]:
