@@ -153,7 +153,7 @@ def _earliest(value: Any) -> int:
     at = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
     if not 1970 <= at.year < 2200:
         raise ValueError("the year must be from 1970 to 2199; correct it")
-    return max(at - datetime(1970, 1, 1, tzinfo=UTC), timedelta()) // timedelta(microseconds=1) * 1000
+    return int((at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)) * 1000
 
 
 def _zone(text: str) -> str:
