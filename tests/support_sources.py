@@ -1,6 +1,8 @@
 """What the tests of twin.sources share: a small plant, logs written to a folder, events as plain dictionaries."""
 
 import gzip
+import zipfile
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +161,49 @@ def read(path: Path, rules: str = SAMPLED, model: Plant | None = None, end: bool
 def short(events: list[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
     """Only these fields of every event."""
     return [tuple(event.get(name) for name in names) for event in events]
+
+
+def workbook(path: Path, sheets: dict[str, list[list[Any]]]) -> Path:
+    """A small .xlsx: texts, numbers, booleans, and times (a datetime becomes the day number Excel keeps)."""
+    kind = "http://schemas.openxmlformats.org"
+    main, relations = f"{kind}/spreadsheetml/2006/main", f"{kind}/officeDocument/2006/relationships"
+    names = "".join(f'<sheet name="{name}" sheetId="{i}" r:id="rId{i}"/>' for i, name in enumerate(sheets, 1))
+    links = "".join(
+        f'<Relationship Id="rId{i}" Type="{relations}/worksheet" Target="worksheets/sheet{i}.xml"/>'
+        for i in range(1, len(sheets) + 1)
+    )
+    styles = f'<Relationship Id="rId99" Type="{relations}/styles" Target="styles.xml"/>'
+    package = f"{kind}/package/2006"
+    with zipfile.ZipFile(path, "w") as book:
+        book.writestr(
+            "[Content_Types].xml",
+            f'<Types xmlns="{package}/content-types"><Default Extension="xml" ContentType="application/xml"/></Types>',
+        )
+        office = f'<Relationship Id="r" Type="{relations}/officeDocument" Target="xl/workbook.xml"/>'
+        book.writestr("_rels/.rels", f'<Relationships xmlns="{package}/relationships">{office}</Relationships>')
+        book.writestr(
+            "xl/_rels/workbook.xml.rels",
+            f'<Relationships xmlns="{package}/relationships">{links}{styles}</Relationships>',
+        )
+        book.writestr(
+            "xl/workbook.xml", f'<workbook xmlns="{main}" xmlns:r="{relations}"><sheets>{names}</sheets></workbook>'
+        )
+        book.writestr(
+            "xl/styles.xml",
+            f'<styleSheet xmlns="{main}"><cellXfs><xf numFmtId="0"/><xf numFmtId="22"/></cellXfs></styleSheet>',
+        )
+        for i, rows in enumerate(sheets.values(), 1):
+            body = "".join(f"<row>{''.join(map(_cell, row))}</row>" for row in rows)
+            sheet = f'<worksheet xmlns="{main}"><sheetData>{body}</sheetData></worksheet>'
+            book.writestr(f"xl/worksheets/sheet{i}.xml", sheet)
+    return path
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return f'<c t="b"><v>{int(value)}</v></c>'
+    if isinstance(value, datetime):
+        return f'<c s="1"><v>{(value - datetime(1899, 12, 30)) / timedelta(days=1)!r}</v></c>'  # noqa: DTZ001
+    if isinstance(value, int | float):
+        return f"<c><v>{value!r}</v></c>"
+    return f'<c t="inlineStr"><is><t>{value}</t></is></c>' if value else "<c/>"

@@ -368,7 +368,7 @@ def test_a_mistake_in_a_mapping_names_file_line_and_key(tmp_path: Path, change: 
 
 def test_every_mistake_of_a_mapping_is_named_at_once() -> None:
     with pytest.raises(MappingError) as caught:
-        mapping('line = ""\n[time]\nzone = "Mars"\nformat = "%q"\n[csv]\ndelimiter = ";;"\nencoding = "utf-16"\n')
+        mapping('line = ""\n[time]\nzone = "Mars"\nformat = "%q"\n[csv]\ndelimiter = ";;"\nencoding = "utf-32"\n')
     text = str(caught.value)
     for part in ("line: must not be empty", "time.column: missing", "Mars", "%q is not known", "one ASCII character"):
         assert part in text

@@ -9,7 +9,9 @@ from pathlib import Path
 from twin.plant import SourceRule
 from twin.plant import sources as plant_sources
 from twin.plant.model import Plant
-from twin.sources.csv_log import CsvLog
+from twin.sources.bind import LogPath
+from twin.sources.csv_log import CsvLog, fits
+from twin.sources.files import members
 from twin.sources.jsonl import JsonLines
 from twin.sources.mapping import CsvMapping, Mapping, MappingError
 from twin.sources.mapping import load as load_mapping
@@ -18,10 +20,12 @@ from twin.sources.parquet import EventsParquet
 from twin.sources.shdr import ShdrLog
 from twin.sources.source import BLOCK_EVENTS, Batch, Source, SourceError
 from twin.sources.summary import Summary
+from twin.sources.typed_tables import WORKBOOKS, sheets
 
 __all__ = [
     "BLOCK_EVENTS",
     "Batch",
+    "LogPath",
     "Logs",
     "Mapping",
     "MappingError",
@@ -29,6 +33,7 @@ __all__ = [
     "SourceError",
     "Summary",
     "load_mapping",
+    "log_paths",
     "open_log",
     "open_logs",
 ]
@@ -36,22 +41,24 @@ __all__ = [
 _JSON_LINES = (".jsonl", ".ndjson")
 
 
-def open_log(path: Path | str, plant: Plant, mapping: Mapping | None = None) -> Source:
+def open_log(path: Path | str | LogPath, plant: Plant, mapping: Mapping | None = None) -> Source:
     """One log. A mapping decides how it is read; without one its name does. Raises MappingError or SourceError."""
-    path = Path(path)
+    log = path if isinstance(path, LogPath) else LogPath(Path(path))
+    path = log.path
     if not path.exists():
         raise SourceError(f"{path}: there is no such file; check the path")
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if path.is_dir() or suffix == ".parquet":
+    suffix = _suffix(log.file)
+    if path.is_dir() or (suffix == ".parquet" and not isinstance(mapping, CsvMapping)):
         return EventsParquet(path, plant)
-    if suffix in _JSON_LINES:
+    if suffix in _JSON_LINES and log.member is None:
         return JsonLines(path, plant)
     if mapping is None:
         raise SourceError(
-            f"{path}: needs a mapping that says what it holds: name one, or add a [[source]] with its file name to the "
-            "plant (JSON lines, .jsonl or .ndjson, and events .parquet need none)"
+            f"{log.name}: needs a mapping that says what it holds: name one, or add a [[source]] with its file name to "
+            "the plant (JSON lines, .jsonl or .ndjson, and events .parquet need none); "
+            "`twin source check --suggest` drafts one"
         )
-    return CsvLog(path, plant, mapping) if isinstance(mapping, CsvMapping) else ShdrLog(path, plant, mapping)
+    return CsvLog(log, plant, mapping) if isinstance(mapping, CsvMapping) else ShdrLog(log, plant, mapping)
 
 
 def open_logs(
@@ -63,18 +70,62 @@ def open_logs(
     """Logs merged to one stream. Raises MappingError, SourceError or PlantError.
 
     `mapping` holds for all of them; without it the first of `rules` that matches a file's name decides (by default the
-    `[[source]]` rules of the file the plant was read from).
+    `[[source]]` rules of the file the plant was read from). A folder of files, a pattern, a zip archive and a workbook
+    stand for what is in them (`log_paths`).
     """
     if rules is None:
         rules = plant_sources(plant.source) if mapping is None and Path(plant.source).is_file() else ()
     loaded: dict[Path, Mapping] = {}
     opened = []
-    for path in paths:
+    for log in log_paths(paths):
         chosen = mapping
-        rule = next((rule for rule in rules if rule.matches(str(path))), None) if mapping is None else None
+        rule = next((rule for rule in rules if rule.matches(str(log.file))), None) if mapping is None else None
         if rule is not None and rule.mapping is not None:
             if rule.mapping not in loaded:
                 loaded[rule.mapping] = load_mapping(rule.mapping)
             chosen = loaded[rule.mapping]
-        opened.append(open_log(path, plant, chosen))
+        opened += [open_log(part, plant, chosen) for part in _sheets(log, chosen)]
     return Logs(opened, plant)
+
+
+def log_paths(paths: Sequence[Path | str]) -> list[LogPath]:
+    """The logs that paths stand for, in order. SourceError where there is none.
+
+    A folder without Parquet files (with them it is an audit) stands for its files, by name; so does a pattern with `*`
+    or `?` that is no file's name. A zip archive stands for its members.
+    """
+    found: list[LogPath] = []
+    for one in paths:
+        path = Path(one)
+        if path.is_dir() and not next(path.rglob("*.parquet"), None):
+            files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+        elif not path.exists() and any(mark in str(one) for mark in "*?["):
+            files = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor) if path.anchor else path)))
+        else:
+            files = [path]
+        if not files:
+            raise SourceError(f"{path}: there are no files in it; check the path")
+        for file in files:
+            if file.suffix.lower() == ".zip" and file.is_file():
+                found += [LogPath(file, member=member) for member in members(file)]
+            else:
+                found.append(LogPath(file))
+    return found
+
+
+def _sheets(log: LogPath, mapping: Mapping | None) -> list[LogPath]:
+    """A workbook's sheets: those the mapping names, else all that have its columns."""
+    if _suffix(log.file) not in WORKBOOKS or not isinstance(mapping, CsvMapping):
+        return [log]
+    there = sheets(log.path)
+    for name in mapping.form.sheets:
+        if name not in there:
+            raise SourceError(f'{log.path}: there is no sheet "{name}" ({", ".join(there)}); correct csv.sheets')
+    named = [LogPath(log.path, sheet=name) for name in mapping.form.sheets or there]
+    return (
+        named if mapping.form.sheets or len(named) == 1 else [one for one in named if fits(one, mapping)] or named[:1]
+    )
+
+
+def _suffix(path: Path) -> str:
+    return Path(path.name.removesuffix(".gz").removesuffix(".zst")).suffix.lower()

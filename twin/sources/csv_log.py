@@ -1,173 +1,188 @@
-"""A CSV file as events: the mapping says what its columns mean."""
+"""A table as events, be it CSV, a sheet or Parquet: the mapping says what its columns mean."""
 
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from kernels.codes import COUNT, COUNTER, HEARTBEAT, STATE, UNKNOWN
 from twin.events.block import EventBlock
-from twin.events.declare import YEAR_2000_NS, YEAR_2200_NS
 from twin.plant.model import Plant
+from twin.sources import bind
+from twin.sources.bind import LogPath
 from twin.sources.blocks import Words, by_pair, slices
 from twin.sources.clock import Clock
 from twin.sources.csv_orders import Orders
 from twin.sources.csv_rules import CounterRows, Rows, Rules
-from twin.sources.csv_table import TableReader
+from twin.sources.csv_table import CsvTable
 from twin.sources.drafts import END, RULE, Draft, draft, ordered, split
 from twin.sources.files import LogFile
+from twin.sources.intervals import OPEN_END, Intervals
 from twin.sources.mapping import CsvMapping, check
-from twin.sources.samples import LineRows, Samples, StateRows
-from twin.sources.source import BLOCK_EVENTS, Batch, stem
+from twin.sources.placing import Placing, entries
+from twin.sources.row_order import RowOrder
+from twin.sources.samples import LONG_AGO, NEVER, LineRows, Samples, StateRows
+from twin.sources.sorting import Sorter, add_block, sorted_blocks
+from twin.sources.source import BLOCK_EVENTS, Batch, SourceError
 from twin.sources.summary import Summary
-from twin.sources.template import BAD, Column, Template
-from twin.sources.times import TimeReader, iso, likely_unit
+from twin.sources.table import Table
+from twin.sources.typed_tables import ParquetTable, SheetTable
 from twin.wire.lookup import Lookup
 
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-_LONG_AGO = -(2**60)  # further back, and what lies between it and a late year is no int64
 
 
 class CsvLog:
-    """One CSV file. Raises MappingError or SourceError before the first row, and never for a row."""
+    """One table. Raises MappingError or SourceError before the first row, and never for a row."""
 
-    numbered = False
     closes = True
 
-    def __init__(self, path: Path, plant: Plant, mapping: CsvMapping) -> None:
+    def __init__(self, log: LogPath, plant: Plant, mapping: CsvMapping) -> None:
+        self._mapping = mapping = bind.to_file(mapping, log)
         check(mapping, plant)
-        self.name = str(path)
+        self.name = log.name
+        self.numbered = mapping.seq is not None
         self.summary = Summary()
-        self._mapping = mapping = _of_file(mapping, stem(path))
-        self._file = LogFile(path, self.summary)
+        self._table = self._open(log)
         self._lookup = Lookup(plant)
-        self._line_index = {line.id: i for i, line in enumerate(plant.lines)}
-        self._line_ids = [line.id for line in plant.lines]
+        self._plant = plant
         self._clock = Clock(plant, self.summary)
-        self._rules = Rules(mapping.events, self._lookup, self.summary)
+        self._rules = Rules((), self._lookup, self.summary)
         hold = mapping.hold_ns
         self._samples = Samples(self.name, hold, mapping.tolerance_ns, self.summary) if hold is not None else None
-        self._orders = Orders(mapping.order, hold or 0, self._rules) if mapping.order is not None else None
+        self._orders: Orders | None = None
         self._lines: dict[int, LineRows] = {}
         self._last_event: dict[tuple[int, int], int] = {}
         self._held: Draft | None = None
+        self._intervals = any(rule.until is not None for rule in mapping.events)
+
+    def _open(self, log: LogPath) -> Table:
+        form, document = self._mapping.form, self._mapping.document.name
+        if log.sheet is not None:
+            return SheetTable(log.path, log.sheet, form, self._wanted, self.summary, document)
+        if log.member is None and log.path.suffix.lower() == ".parquet":
+            return ParquetTable(log.path, form, self._wanted, document)
+        file = LogFile(log.path, self.summary, log.member, form.encoding)
+        return CsvTable(file, form, self._wanted, self.summary, document)
 
     @property
     def position(self) -> int:
-        return self._file.position
+        return self._table.position
 
     @property
     def size(self) -> int:
-        return self._file.size
+        return self._table.size
 
     def __iter__(self) -> Iterator[Batch]:
+        for block in self._in_order(self._blocks()):
+            for part in slices(block, BLOCK_EVENTS):
+                self.summary.count_events(part)
+                yield part, []
+
+    def _in_order(self, blocks: "Iterable[EventBlock]") -> "Iterable[EventBlock]":
+        """Events with times of their own do not come in the order of the rows: they are sorted."""
         mapping = self._mapping
-        wanted = [mapping.time_column, *_columns(mapping)]
-        table = TableReader(self.name, mapping, wanted, self.summary)
-        times = TimeReader(mapping.time)
-        for piece in self._file.pieces():
-            text = table.read(piece)
-            if not len(text.lines):
-                continue
-            ts, good = times.read(text.columns[mapping.time_column])
-            columns = {name: Column.of(array) for name, array in text.columns.items()}
-            rows = self._placed(columns, text.lines, ts, good)
-            for block in slices(self._events(rows), BLOCK_EVENTS):
-                self.summary.count_events(block)
-                yield block, []
-        for block in slices(self._finish(), BLOCK_EVENTS):
-            self.summary.count_events(block)
-            yield block, []
+        if not mapping.own_times:
+            yield from blocks
+            return
+        sorter = Sorter()
+        for block in blocks:
+            add_block(sorter, block)
+        self.summary.note(f"{self.name}: events have times of their own; they were sorted")
+        made: Iterable[EventBlock] = sorted_blocks(sorter)
+        intervals = [rule for rule in mapping.events if rule.until is not None]
+        if intervals:
+            made = Intervals(intervals[0].otherwise).blocks(made)
+        for block in made:
+            for line in np.unique(block.line).tolist():
+                own = block.line == line
+                self._clock.check(line, block.ts[own], self.name, block.offset[own])
+            yield block
 
-    def _placed(self, columns: dict[str, Column], lines: I64, ts: I64, read: Mask) -> Rows:
-        """The rows that have a time, a line and a station of the plant; the others are reported."""
-        timed = read & (ts >= self._lookup.earliest_ns) & (ts < YEAR_2200_NS)
-        n = len(ts)
-        empty = np.logical_and.reduce(
-            [column.spread(lambda text: not text).astype(bool) for column in columns.values()]
-        )
-        self.summary.rows += n - int(empty.sum())
-        rows = Rows(self.name, columns, lines, ts, np.zeros(n, np.int64), np.full(n, -1, np.int64))
-        everything = ~empty
-        self._report_times(rows, everything & ~timed, read)
-        ids = self._rules.text(rows, everything, self._mapping.line, "line")
-        words = rows.words.list
-        rows.line = by_pair(ids, ids, lambda word, _: self._line_index.get(words[word], BAD) if word >= 0 else BAD)
-        unknown = everything & (rows.line == BAD)
-        self._rules.report(rows, unknown & (ids >= 0), "unknown_line", "line is not in the plant", ids)
-        self._rules.report(rows, unknown & (ids < 0), "missing_field", "the line is blank")
-        keep = everything & timed & ~unknown
-        if self._mapping.station is not None:
-            ids = self._rules.text(rows, everything, self._mapping.station, "station")
-            place = by_pair(np.where(keep, rows.line, -1), ids, lambda line, word: self._place(line, word, words))
-            lost = keep & (place == BAD)
-            self._rules.report(rows, lost & (ids >= 0), "unknown_station", "station is not in its line", ids)
-            self._rules.report(rows, lost & (ids < 0), "missing_field", "the station is blank")
-            rows.station, keep = place, keep & ~lost
-        if keep.all():
-            return rows
-        index = np.flatnonzero(keep)
-        kept = {name: column.rows(index) for name, column in columns.items()}
-        return Rows(self.name, kept, lines[index], ts[index], rows.line[index], rows.station[index])
+    def _blocks(self) -> Iterator[EventBlock]:
+        order = RowOrder(self._table, self._mapping.time, self._mapping.sort, self.name, self.summary)
+        placing: Placing | None = None
+        for text in order:
+            if placing is None:
+                placing = self._begin()
+            block = self._events(placing.read(text, order.changed))
+            if block is not None:
+                yield block
+        block = self._finish()
+        if block is not None:
+            yield block
 
-    def _report_times(self, rows: Rows, bad: Mask, read: Mask) -> None:
-        """Those that are no time of the format, and those that can be no time of an event."""
-        column, earliest = rows.columns[self._mapping.time_column], self._lookup.earliest_ns
-        for some in (bad & ~read, bad & read):
-            if not some.any():
-                continue
-            row = int(np.argmax(some))
-            text = column.texts[column.index[row]][:60]
-            about = "is not a time of the mapping's format"
-            if read[row]:
-                when, first = iso(int(rows.ts[row])), iso(earliest)
-                about = f"is {when}: not from {first} (the plant's key `earliest`) to before 2200"
-                if not rows.ts[row] // YEAR_2000_NS and self._mapping.time.pattern is None:
-                    about += "; numbers that count from a start of their own need `origin`"
-            if unit := likely_unit(text, self._mapping.time, earliest):
-                about += f'; it looks like unit = "{unit}"'
-            self._rules.report(rows, some, "bad_time", f"{self._mapping.time_column} {about}: {text!r}")
+    def _begin(self) -> Placing:
+        """Now that the columns are known: the rules."""
+        known = {station for _, station in self._lookup.places}
+        found = bind.to_columns(self._mapping, self._table.names, lambda station: station in known)
+        for column, station in found.unknown:
+            self.summary.problem(
+                "unknown_station",
+                f'{self.name}: column "{column}": station "{station}" is not in the plant; its values are not read '
+                "(give its id, or an empty text for none, under [stations])",
+            )
+        mapping = found.mapping
+        self._rules = Rules(mapping.events, self._lookup, self.summary)
+        if mapping.order is not None:
+            self._orders = Orders(mapping.order, mapping.hold_ns or 0, self._rules)
+        return Placing(self.name, mapping, self._plant, self._lookup, self._rules, self.summary, self._table.typed)
 
-    def _place(self, line: int, word: int, words: list[str]) -> int:
-        if line < 0 or word < 0:
-            return BAD
-        place = self._lookup.places.get((self._line_ids[line], words[word]))
-        return BAD if place is None else int(self._lookup.station_of[place])
+    def _wanted(self, names: "Iterable[str]") -> list[str]:
+        names = list(names)
+        return bind.columns(bind.to_columns(self._mapping, names, lambda station: True).mapping)
 
     def _events(self, rows: Rows) -> EventBlock | None:
         if not len(rows):
             return None
         newest = np.empty(len(rows), np.int64)
-        drafts, counters = self._rules.events(rows)
-        states = self._rules.states(rows)
+        several, of_row = entries(rows)
+        drafts, counters = self._rules.events(several)
+        states = self._rules.states(several)
         for line in np.unique(rows.line).tolist():
             index = np.flatnonzero(rows.line == line)
-            self._clock.check(line, rows.ts[index], self.name, rows.at[index])
+            if not self._mapping.own_times:
+                self._clock.check(line, rows.ts[index], self.name, rows.where_at(index))
             newest[index] = self._lines.setdefault(line, LineRows()).add(rows.ts[index], rows.at[index])
             if self._orders is not None:
                 drafts += self._orders.changes(line, index, rows, newest[index])
-        drafts += self._states(rows, newest, states)
-        drafts += [self._counters(rows, readings) for readings in counters]
-        drafts += self._heartbeats(rows, states, drafts)
-        return self._emit(drafts, rows.words, final=False)
+        drafts += self._states(several, newest[of_row], states)
+        drafts += [self._counters(several, readings) for readings in counters]
+        beats, told = self._heartbeats(several, states, drafts)
+        self._account(rows, several, of_row, told)
+        return self._emit(drafts + beats, several.words, final=False)
+
+    def _account(self, rows: Rows, entries: Rows, of_row: I64, told: Mask) -> None:
+        """Each row once: it gave an event, or it could not be used, or nothing asks for what it says."""
+        gave, bad = np.zeros(len(rows), bool), rows.bad.copy()
+        gave[of_row[told]] = True
+        bad[of_row[entries.bad]] = True
+        self.summary.told += int(gave.sum())
+        self.summary.unusable += int((bad & ~gave).sum())
+        self.summary.ignored += int((~bad & ~gave).sum())
 
     def _states(self, rows: Rows, newest: I64, states: StateRows) -> list[Draft]:
         if self._samples is None:
             index = np.flatnonzero(states.known)
             x, y, z = states.ids[index].T
+            # An interval goes on its way with its end, and comes out of it (twin.sources.intervals) as two changes.
+            until = self._intervals
+            ends = np.where(states.ends[index] == NEVER, OPEN_END, states.ends[index]) if until else 0
             return [
                 draft(
                     rows.words.list,
                     rows.at[index],
-                    rows.ts[index],
+                    states.ts[index],
                     rows.line[index],
                     RULE,
                     station=rows.station[index],
                     type=STATE,
                     code=states.code[index],
+                    seq=self._rules.seq(rows, index, RULE),
+                    a=ends,
+                    b=int(until),
+                    c=states.outside[index] if until else 0,
                     x=x,
                     y=y,
                     z=z,
@@ -178,7 +193,9 @@ class CsvLog:
             index = np.flatnonzero(rows.station == station)
             line = int(rows.line[index[0]])
             around = self._lines[line]
-            drafts += self._samples.changes(station, line, index, rows.at, rows.ts, newest, states, around, rows.words)
+            drafts += self._samples.changes(
+                station, line, index, rows.at, rows.ts, newest, states, around, rows.words, rows.where_at()
+            )
         return drafts
 
     def _counters(self, rows: Rows, readings: CounterRows) -> Draft:
@@ -198,23 +215,31 @@ class CsvLog:
         return draft(
             rows.words.list,
             rows.at[row],
-            rows.ts[row],
+            rows.times.get(readings.rank, rows.ts)[row],
             rows.line[row],
             readings.rank,
             station=rows.station[row],
             type=COUNT,
             code=COUNTER,
+            seq=self._rules.seq(rows, row, readings.rank),
             a=readings.value[index],
             x=readings.counter[index],
         )
 
-    def _heartbeats(self, rows: Rows, states: StateRows, drafts: list[Draft]) -> list[Draft]:
-        """A heartbeat where a row gave no event and the last event is long ago; not while the state is unknown."""
+    def _heartbeats(self, rows: Rows, states: StateRows, drafts: list[Draft]) -> tuple[list[Draft], Mask]:
+        """A heartbeat where a row gave no event and the last event is long ago; not while the state is unknown.
+
+        Also the rows that gave an event, these among them.
+        """
         every = self._mapping.heartbeat_every_ns
         told = np.zeros(len(rows), bool)
+        several = bool(rows.of_station)
+        span = int(rows.station.max(initial=0)) + 2
+        places = rows.at * span + rows.station + 1 if several else rows.at
         for one in drafts:
             own = one.rank >= RULE
-            told[np.searchsorted(rows.at, one.at[own])] = True
+            at = one.at[own]
+            told[np.searchsorted(places, at * span + one.block.station[own] + 1 if several else at)] = True
         quiet = ~told
         beating = quiet & ~(states.known & (states.code == UNKNOWN))
         found: list[int] = []
@@ -223,21 +248,20 @@ class CsvLog:
             index = np.flatnonzero(places == place)
             ts = rows.ts[index]
             key = (int(rows.line[index[0]]), int(rows.station[index[0]]))
-            last = self._last_event.get(key, _LONG_AGO)
-            event = np.maximum.accumulate(np.concatenate([[last], np.where(told[index], ts, _LONG_AGO)]))
-            beat = _LONG_AGO
+            last = self._last_event.get(key, LONG_AGO)
+            event = np.maximum.accumulate(np.concatenate([[last], np.where(told[index], ts, LONG_AGO)]))
+            beat = LONG_AGO
             for i in np.flatnonzero(beating[index] & (ts - event[1:] >= every)).tolist():
                 if ts[i] - beat >= every:
                     beat = int(ts[i])
                     found.append(int(index[i]))
             self._last_event[key] = max(int(event[-1]), beat)
-        self.summary.ignored += int(quiet.sum()) - len(found)
         at = np.sort(np.array(found, np.int64))
-        return [
-            draft(
-                rows.words.list, rows.at[at], rows.ts[at], rows.line[at], RULE, station=rows.station[at], type=HEARTBEAT
-            )
-        ]
+        told[at] = True
+        made = draft(
+            rows.words.list, rows.at[at], rows.ts[at], rows.line[at], RULE, station=rows.station[at], type=HEARTBEAT
+        )
+        return [made], told
 
     def _finish(self) -> EventBlock | None:
         words = Words()
@@ -260,29 +284,17 @@ class CsvLog:
         return block
 
 
-def _of_file(mapping: CsvMapping, file: str) -> CsvMapping:
-    """Put the file's name where a constant says `{file}`."""
+def fits(log: LogPath, mapping: CsvMapping) -> bool:
+    """Whether a sheet has the columns of a mapping."""
+    bound = bind.to_file(mapping, log)
 
-    def named(template: Template) -> Template:
-        constant = template.constant
-        return replace(template, constant=constant.replace("{file}", file)) if isinstance(constant, str) else template
+    def wanted(names: Iterable[str]) -> list[str]:
+        names = list(names)
+        return bind.columns(bind.to_columns(bound, names, lambda station: True).mapping)
 
-    order = mapping.order
-    return replace(
-        mapping,
-        line=named(mapping.line),
-        station=named(mapping.station) if mapping.station is not None else None,
-        order=replace(order, id=named(order.id)) if order is not None else None,
-    )
-
-
-def _columns(mapping: CsvMapping) -> list[str]:
-    """Every column a mapping reads, besides the time."""
-    templates = [mapping.line, mapping.station]
-    if mapping.order is not None:
-        templates += [mapping.order.id, mapping.order.product, mapping.order.quantity]
-    for rule in mapping.events:
-        templates += rule.fields.values()
-    found = [template.column for template in templates if template is not None]
-    found += [condition.column for rule in mapping.events for condition in rule.when]
-    return [column for column in dict.fromkeys(found) if column is not None]
+    table = SheetTable(log.path, log.sheet or "", mapping.form, wanted, Summary(), mapping.document.name)
+    try:
+        next(iter(table), None)
+    except SourceError:
+        return False
+    return True

@@ -11,7 +11,6 @@ from twin.sources.csv_rules import Rows, Rules
 from twin.sources.drafts import END as LAST
 from twin.sources.drafts import ORDER_END, ORDER_START, Draft, draft, draft_between
 from twin.sources.mapping import OrderRule
-from twin.sources.template import numbers_of
 
 I64 = npt.NDArray[np.int64]
 Index = npt.NDArray[np.intp]
@@ -41,9 +40,8 @@ class Orders:
         products = self._rules.text(rows, everything, self._rule.product, "product")[index]
         quantities = np.full(len(rows), -1, np.int64)
         if self._rule.quantity is not None:
-            values, present, bad = numbers_of(self._rule.quantity, rows.columns, len(rows))
-            self._rules.report(rows, bad, "unreadable_number", "quantity is not a whole number")
-            quantities = np.where(present & (values >= 0), values, -1)
+            values, present = self._rules.number(rows, everything, self._rule.quantity, "quantity")
+            quantities = np.where(present, values, -1)
         ts, at = rows.ts[index], rows.at[index]
         # A row that comes late says what was made then, not what is made now.
         current = np.flatnonzero(ts == newest)

@@ -1,7 +1,8 @@
 """The rules of a mapping applied to rows: which events each row gives, checked against the plant."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,14 +12,15 @@ from twin.events.declare import MAX_TEXT
 from twin.sources.blocks import Words, by_pair
 from twin.sources.drafts import RULE, Draft, draft
 from twin.sources.mapping import EventRule
-from twin.sources.samples import UNKNOWN_WORD, StateRows
+from twin.sources.samples import NEVER, UNKNOWN_WORD, StateRows
 from twin.sources.summary import Summary
-from twin.sources.template import BAD, Columns, Template, matches, numbers_of, unreadable, words_of
+from twin.sources.template import BAD, Columns, Condition, Template, judged, whole_numbers, words_of
 from twin.wire.lookup import Lookup
 
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Index = npt.NDArray[np.intp]
+NOWHERE: Final = -3
 
 
 @dataclass(slots=True)
@@ -32,9 +34,52 @@ class Rows:
     line: I64
     station: I64  # -1: the whole line
     words: Words = field(default_factory=Words)
+    where: I64 | None = None  # line in the file, where `at` is only the order of the rows
+    # By the rank of a rule. Where rows speak of several stations: the one the rule is about (-1 the line, NOWHERE
+    # none), while `station` says which of the row's stations this is. Where it has its own: the time of its event,
+    # the end of its interval (NEVER: none).
+    of_station: dict[int, I64] = field(default_factory=dict)
+    times: dict[int, I64] = field(default_factory=dict)
+    ends: dict[int, I64] = field(default_factory=dict)
+    seq: I64 | None = None  # the source's own number of the row; -1: none
+    bad: Mask = field(default_factory=lambda: np.zeros(0, bool))  # rows of which something was reported
+
+    def __post_init__(self) -> None:
+        if len(self.bad) != len(self.ts):
+            self.bad = np.zeros(len(self.ts), bool)
 
     def __len__(self) -> int:
         return len(self.ts)
+
+    def place(self, row: int) -> int:
+        """The line in the file, for people."""
+        return int(self.at[row] if self.where is None else self.where[row])
+
+    def where_at(self, index: Index | slice = slice(None)) -> I64:
+        """The lines in the file of these rows."""
+        return (self.at if self.where is None else self.where)[index]
+
+    def take(self, index: Index) -> "Rows":
+        """These rows, in this order; the words stay the same."""
+
+        def pick(of: dict[int, I64]) -> dict[int, I64]:
+            return {key: values[index] for key, values in of.items()}
+
+        return Rows(
+            self.name,
+            {name: column.rows(index) for name, column in self.columns.items()},
+            self.at[index],
+            self.ts[index],
+            self.line[index],
+            self.station[index],
+            self.words,
+            None if self.where is None else self.where[index],
+            pick(self.of_station),
+            pick(self.times),
+            pick(self.ends),
+            None if self.seq is None else self.seq[index],
+            self.bad[index],
+        )
 
 
 @dataclass(slots=True)
@@ -51,7 +96,12 @@ class Rules:
     """Applies the `[[event]]` rules. Values that cannot be used are reported with the row they stand in."""
 
     def __init__(self, rules: tuple[EventRule, ...], lookup: Lookup, summary: Summary) -> None:
-        self._states = [rule for rule in rules if rule.type == STATE]
+        self._states = [(RULE + i, rule) for i, rule in enumerate(rules) if rule.type == STATE]
+        # Events that one row may give a station: so many numbers each of its own numbers stands for.
+        self._numbered = [RULE] if self._states else []
+        self._numbered += [
+            RULE + i for i, rule in enumerate(rules) if rule.type not in (STATE, HEARTBEAT) and rule.type != ORDER
+        ]
         self._others = [(RULE + i, rule) for i, rule in enumerate(rules) if rule.type != STATE]
         self._lookup = lookup
         self._summary = summary
@@ -68,7 +118,9 @@ class Rules:
             HEARTBEAT: self._heartbeats,
         }
         for rank, rule in self._others:
-            mask = self._holds(rows, rule)
+            mask = self._holds(rows, rank, rule)
+            if rank in rows.times:
+                mask &= rows.times[rank] != NEVER
             if rule.type == COUNT and "counter" in rule.fields:
                 counters.append(self._counters(rows, mask, rule, rank))
             else:
@@ -80,9 +132,16 @@ class Rules:
         n = len(rows)
         open_rows = np.ones(n, bool)
         ids = np.full((n, 3), -1, np.int64)
-        for rule in self._states:
-            mask = open_rows & self._holds(rows, rule)
+        ts, ends, otherwise = rows.ts, np.full(n, NEVER, np.int64), np.full(n, -1, np.int64)
+        for rank, rule in self._states:
+            mask = open_rows & self._holds(rows, rank, rule)
             open_rows &= ~mask
+            if rank in rows.times:
+                mask &= rows.times[rank] != NEVER
+                ts = np.where(mask, rows.times[rank], ts)
+            if rule.until is not None:
+                ends[mask] = rows.ends[rank][mask]
+                otherwise[mask] = rows.words.add(rule.otherwise)
             for i, name in enumerate(("state", "reason", "mode")):
                 ids[mask, i] = self._text(rows, mask, rule, name)[mask]
         known = ~open_rows & (ids[:, 0] >= 0)
@@ -91,16 +150,18 @@ class Rules:
         )
         bad = known & (code == BAD)
         self.report(rows, bad, "unknown_state", "state not known at this station", ids[:, 0])
-        return StateRows(known & ~bad, np.maximum(code, UNKNOWN), ids)
+        outside = by_pair(rows.station, otherwise, lambda station, word: self._class(rows, station, word))
+        return StateRows(known & ~bad, np.maximum(code, UNKNOWN), ids, ts, ends, np.maximum(outside, UNKNOWN))
 
     def report(self, rows: Rows, bad: Mask, reason: str, message: str, word: I64 | None = None) -> None:
         """Count the rows marked; the first of them is named."""
         count = int(bad.sum())
         if not count:
             return
+        rows.bad |= bad
         first = int(np.argmax(bad))
         text = f": {rows.words.list[word[first]]}" if word is not None and word[first] >= 0 else ""
-        self._summary.problem(reason, f"{rows.name}:{rows.at[first]}: {message}{text}", count)
+        self._summary.problem(reason, f"{rows.name}:{rows.place(first)}: {message}{text}", count)
 
     def text(self, rows: Rows, mask: Mask, template: Template | None, name: str) -> I64:
         """Word numbers of a field, -1 where absent; what is not in its table, or too long, is reported where `mask`."""
@@ -118,22 +179,56 @@ class Rules:
     def _text(self, rows: Rows, mask: Mask, rule: EventRule, name: str) -> I64:
         return self.text(rows, mask, rule.fields.get(name), name)
 
-    def _holds(self, rows: Rows, rule: EventRule) -> Mask:
-        for condition in rule.when:
-            bad = unreadable(condition, rows.columns)
-            self.report(rows, bad, "unreadable_number", f"{condition.column} is not a number")
-        return matches(rule.when, rows.columns, len(rows))
+    def seq(self, rows: Rows, index: Index, rank: int) -> I64:
+        """The numbers of the events that rule `rank` makes of these rows, from the rows' own; -1 without."""
+        if rows.seq is None or rank not in self._numbered:
+            return np.full(len(index), -1, np.int64)
+        own = rows.seq[index]
+        return np.where(own < 0, -1, own * len(self._numbered) + self._numbered.index(rank))
+
+    @property
+    def seq_limit(self) -> int:
+        """The first number of a row that leaves no room for those of its events."""
+        return int(2**62 // max(len(self._numbered), 1))
+
+    def holds(self, rows: Rows, conditions: Sequence[Condition]) -> list[Mask]:
+        """Per condition the rows for which it holds; what it cannot judge is reported."""
+        found = []
+        for condition in conditions:
+            mask, bad = judged(condition, rows.columns)
+            text = f"{condition.column} is not a number, or may be two"
+            self.report(rows, bad, "unreadable_number", text)
+            found.append(mask)
+        return found
+
+    def _holds(self, rows: Rows, rank: int, rule: EventRule) -> Mask:
+        mask = np.ones(len(rows), bool)
+        if rank in rows.of_station:
+            mask = rows.of_station[rank] == rows.station
+        for one in self.holds(rows, rule.when):
+            mask &= one
+        return mask
 
     def _number(self, rows: Rows, mask: Mask, rule: EventRule, name: str) -> tuple[I64, Mask]:
         """The field's values, and where there is one (a number of at least 0)."""
         template = rule.fields.get(name)
         if template is None:
             return np.zeros(len(rows), np.int64), np.zeros(len(rows), bool)
-        values, present, bad = numbers_of(template, rows.columns, len(rows))
         where = f"{name} (column {template.column})" if template.column else name
-        self.report(rows, mask & bad, "unreadable_number", f"{where} is not a whole number")
-        self.report(rows, mask & present & (values < 0), "impossible_value", f"{where} is below 0")
-        return values, present & (values >= 0)
+        return self.number(rows, mask, template, where)
+
+    def number(self, rows: Rows, mask: Mask, template: Template, where: str) -> tuple[I64, Mask]:
+        """A template's values, and where there is one of at least 0; the others are reported where `mask`."""
+        found = whole_numbers(template, rows.columns, len(rows))
+        unsure = mask & found.unsure
+        if unsure.any():
+            text = rows.columns[template.column or ""].texts
+            example = text[rows.columns[template.column or ""].index[int(np.argmax(unsure))]]
+            why = f"{where} {example!r} may be one number or a thousand times as much: declare csv.decimal"
+            self.report(rows, unsure, "unsure_number", why)
+        self.report(rows, mask & found.bad & ~found.unsure, "unreadable_number", f"{where} is not a whole number")
+        self.report(rows, mask & found.present & (found.values < 0), "impossible_value", f"{where} is below 0")
+        return found.values, found.present & (found.values >= 0)
 
     def _counters(self, rows: Rows, mask: Mask, rule: EventRule, rank: int) -> CounterRows:
         counter = self._text(rows, mask, rule, "counter")
@@ -196,7 +291,10 @@ class Rules:
         index = np.flatnonzero(mask)
         picked = {name: value[index] if isinstance(value, np.ndarray) else value for name, value in columns.items()}
         picked.setdefault("station", rows.station[index])
-        return draft(rows.words.list, rows.at[index], rows.ts[index], rows.line[index], rank, **picked)
+        ts = rows.times.get(rank, rows.ts)[index]
+        if rows.seq is not None:
+            picked["seq"] = self.seq(rows, index, rank)
+        return draft(rows.words.list, rows.at[index], ts, rows.line[index], rank, **picked)
 
     def _class(self, rows: Rows, station: int, word: int) -> int:
         if station < 0 or word < 0:

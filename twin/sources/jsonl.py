@@ -26,7 +26,7 @@ class JsonLines:
     def __init__(self, path: Path, plant: Plant) -> None:
         self.name = str(path)
         self.summary = Summary()
-        self._file = LogFile(path, self.summary)
+        self._file = LogFile(path, self.summary, encoding=None)
         self._decoder = Decoder(plant)
         self._clock = Clock(plant, self.summary)
         self._line = 0

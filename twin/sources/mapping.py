@@ -2,22 +2,35 @@
 
 import re
 import tomllib
-from collections.abc import Mapping as Dict
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from kernels.codes import BUFFER as BUFFER_EVENT
 from kernels.codes import COUNT, CYCLE, HEARTBEAT, ORDER, STATE
 from twin.events.declare import NEEDS_STATION
 from twin.plant.model import Plant
-from twin.plant.problem import PlantError, Problem, Report, hint
+from twin.plant.problem import Problem, Report, hint
+from twin.sources.mapping_model import (
+    HEARTBEAT_EVERY_NS,
+    CountRule,
+    CsvMapping,
+    Document,
+    EventRule,
+    Mapping,
+    MappingError,
+    OrderRule,
+    ShdrMapping,
+    TableForm,
+    TimeRule,
+)
 from twin.sources.section import Section
-from twin.sources.template import Condition, Template
-from twin.sources.times import TimeFormat
+from twin.sources.template import Template
+from twin.sources.values import Numbers
 
-NS: Final = 1_000_000_000
-HEARTBEAT_EVERY_NS: Final = 10 * NS
+__all__ = ["CsvMapping", "EventRule", "Mapping", "MappingError", "OrderRule", "ShdrMapping", "check", "load", "loads"]
+
+# What a constant may hold, filled in when a file is opened.
+_LATER: Final = re.compile(r"\{(file(\.\w+)?|folder|sheet|station)\}")
 # Every field of an event type: whether it must be there, whether it is a whole number.
 FIELDS: Final[dict[str, tuple[int, dict[str, tuple[bool, bool]]]]] = {
     "state": (STATE, {"state": (True, False), "reason": (False, False), "mode": (False, False)}),
@@ -39,88 +52,6 @@ FIELDS: Final[dict[str, tuple[int, dict[str, tuple[bool, bool]]]]] = {
     "buffer": (BUFFER_EVENT, {"buffer": (True, False), "level": (True, True)}),
     "heartbeat": (HEARTBEAT, {}),
 }
-
-
-class MappingError(PlantError):
-    """A mapping that cannot be used; every mistake as `file:line: key: message`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """The text a mapping was read from, kept so that a later mistake still names its line."""
-
-    name: str
-    text: str
-    data: dict[str, Any]
-
-    def raise_if_any(self, report: Report) -> None:
-        try:
-            report.raise_if_any(self.text, self.data, self.name)
-        except PlantError as error:
-            raise MappingError(error.problems) from None
-
-
-@dataclass(frozen=True, slots=True)
-class EventRule:
-    """One event of `type` per row for which every condition holds."""
-
-    type: int
-    when: tuple[Condition, ...]
-    fields: Dict[str, Template]
-
-
-@dataclass(frozen=True, slots=True)
-class OrderRule:
-    """The line's order starts at the first row with a new id and ends one `hold` after its last row."""
-
-    id: Template
-    product: Template | None = None
-    quantity: Template | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CsvMapping:
-    document: Document
-    time_column: str
-    time: TimeFormat
-    line: Template
-    station: Template | None  # None: events of the whole line
-    events: tuple[EventRule, ...]
-    order: OrderRule | None = None
-    hold_ns: int | None = None  # None: rows are events; otherwise samples, each true for this long
-    tolerance_ns: int = 0
-    heartbeat_every_ns: int = HEARTBEAT_EVERY_NS
-    delimiter: str = ","
-    quote: str = '"'
-    encoding: str = "utf-8"
-    header: bool = True
-    columns: tuple[str, ...] = ()  # names where there is no header
-
-
-@dataclass(frozen=True, slots=True)
-class CountRule:
-    """An item that counts: a running counter, or parts made since the last value."""
-
-    item: str
-    counter: str | None = None
-    quality: Literal["good", "scrap", "rework"] = "good"
-
-
-@dataclass(frozen=True, slots=True)
-class ShdrMapping:
-    document: Document
-    line: str
-    station: str
-    state_item: str
-    states: Dict[str, str] = field(default_factory=dict)  # the source's word -> the plant's; others stay as they are
-    mode_item: str | None = None
-    reason_items: tuple[str, ...] = ()
-    counts: tuple[CountRule, ...] = ()
-    heartbeat_every_ns: int = HEARTBEAT_EVERY_NS
-    zone: str | None = None
-
-
-Mapping = CsvMapping | ShdrMapping
 
 
 def load(path: Path | str, plant: Plant | None = None) -> Mapping:
@@ -162,18 +93,12 @@ def _csv(root: Section, document: Document) -> CsvMapping:
     line = root.template("line") or Template("")
     station = root.template("station", required=False)
     heartbeat = root.duration("heartbeat_every", HEARTBEAT_EVERY_NS)
-    form = root.section("csv")
-    delimiter, quote = form.character("delimiter", ","), form.character("quote", '"')
-    encoding, header = form.encoding("encoding"), form.boolean("header", True)
-    names = form.texts("columns")
-    if not header and not names:
-        form.problem("columns", "missing: without a header the columns need names, in the file's order")
-    if header and names:
-        form.problem("columns", "the header names the columns; remove this, or set header = false")
-    form.finish()
-    time = root.section("time", required=True)
-    time_column, time_format = time.text("column"), time.time_format()
-    time.finish()
+    form = _form(root.section("csv"))
+    part = root.section("time", required=True)
+    time, sort = part.time_rule(form.numbers), part.boolean("sort", False)
+    if time.shift is not None:
+        part.problem("plus", "belongs to an event's own time; the rows' time is what their column says")
+    part.finish()
     hold: int | None = None
     tolerance: int | None = 0
     if "sample" in root.data:
@@ -186,15 +111,30 @@ def _csv(root: Section, document: Document) -> CsvMapping:
         quantity = part.template("quantity", required=False, number=True)
         order = OrderRule(part.template("id") or Template(""), part.template("product", required=False), quantity)
         part.finish()
-    events = tuple(_event(part) for part in root.sections("event"))
-    if station is None and any(NEEDS_STATION[rule.type] for rule in events):
-        root.problem("station", "missing: states, counts, cycles and buffers belong to a station")
+    events = tuple(_event(part, form.numbers, time) for part in root.sections("event"))
+    for rule, data in zip(events, root.data.get("event", ()), strict=False):
+        if station is None and rule.station is None and NEEDS_STATION[rule.type] and "{station}" not in str(data):
+            root.problem("station", "missing: states, counts, cycles and buffers belong to a station")
+            break
     if not events and order is None:
         root.problem("event", "missing: without a rule ([[event]]) the file gives no events")
+    states = [rule for rule in events if rule.type == STATE]
+    if len({(rule.until is None, rule.otherwise) for rule in states}) > 1:
+        root.problem("event", "either all states have `until`, with one `otherwise`, or none has")
+    seq = root.template("seq", required=False, number=True)
+    if seq is not None and seq.column is None:
+        root.problem("seq", "must be { column = ... }: the number that the source gave the row")
+    if hold is not None:
+        for key, used in (("seq", seq is not None), ("event", any(rule.time or rule.until for rule in events))):
+            if used:
+                what = "`time` and `until` are" if key == "event" else "it is"
+                root.problem(key, f"{what} for rows that are events; samples are told apart by their time")
+    file = root.text("file", None) or None
+    keep, ignore = root.conditions("keep"), root.conditions("ignore")
+    stations = root.lookup("stations") or {}
     return CsvMapping(
         document,
-        time_column,
-        time_format,
+        time,
         line,
         station,
         events,
@@ -202,17 +142,58 @@ def _csv(root: Section, document: Document) -> CsvMapping:
         hold,
         tolerance or 0,
         heartbeat or 0,
-        delimiter,
+        form,
+        sort,
+        seq,
+        keep,
+        ignore,
+        file,
+        stations,
+    )
+
+
+def _form(part: Section) -> TableForm:
+    spaces = part.data.get("delimiter") == "spaces"
+    if spaces:
+        part.data = part.data | {"delimiter": " "}
+    delimiter, quote = part.character("delimiter", ","), part.character("quote", '"')
+    encoding, header = part.encoding("encoding"), part.boolean("header", True)
+    names, sheets = part.texts("columns"), part.texts("sheets")
+    if not header and not names:
+        part.problem("columns", "missing: without a header the columns need names, in the file's order")
+    if header and names:
+        part.problem("columns", "the header names the columns; remove this, or set header = false")
+    widths = part.whole_numbers("widths")
+    if widths and names and len(widths) != len(names):
+        part.problem("widths", f"{len(widths)} widths for {len(names)} columns")
+    skip, comment = part.whole_number("skip"), part.text("comment", None)
+    numbers, blank = part.number_form(), frozenset(part.texts("blank"))
+    part.finish()
+    return TableForm(
+        "spaces" if spaces else delimiter,
         quote,
         encoding,
         header,
         names,
+        skip,
+        comment,
+        widths,
+        sheets,
+        numbers,
+        blank,
     )
 
 
-def _event(part: Section) -> EventRule:
+def _event(part: Section, numbers: Numbers, time: TimeRule) -> EventRule:
     kind = part.choice("type", tuple(FIELDS), None)
-    when = part.conditions("when")
+    when, station = part.conditions("when"), part.template("station", required=False)
+    own, until = _event_time(part, "time", numbers, time), None
+    otherwise = "unknown"
+    if kind == "state":
+        until = _event_time(part, "until", numbers, time)
+        otherwise = part.text("otherwise", None) or "unknown"
+        if "otherwise" in part.data and until is None:
+            part.problem("otherwise", "needs `until`: it is the state outside of the intervals")
     code, declared = FIELDS.get(kind, (HEARTBEAT, {}))
     if kind not in FIELDS:
         part.data.clear()  # its fields cannot be judged
@@ -230,11 +211,20 @@ def _event(part: Section) -> EventRule:
         if name in fields:
             part.among(name, fields[name], allowed)
     part.finish()
-    return EventRule(code, when, fields)
+    return EventRule(code, when, fields, station, own, until, otherwise)
+
+
+def _event_time(part: Section, key: str, numbers: Numbers, base: TimeRule) -> TimeRule | None:
+    section = part.section(key)
+    if key not in part.data:
+        return None
+    rule = section.time_rule(numbers, base)
+    section.finish()
+    return rule
 
 
 def _shdr(root: Section, document: Document) -> ShdrMapping:
-    line, station = root.text("line"), root.text("station")
+    line, station, file = root.text("line"), root.text("station"), root.text("file", None) or None
     heartbeat, zone = root.duration("heartbeat_every", HEARTBEAT_EVERY_NS), root.zone("zone")
     state = root.section("state", required=True)
     item, states = state.text("item"), state.lookup("words") or {}
@@ -256,48 +246,63 @@ def _shdr(root: Section, document: Document) -> ShdrMapping:
             part.problem("parts", "a running counter's quality stands in the plant; remove this or `counter`")
         part.finish()
         counts.append(CountRule(name, counter or None, parts))  # type: ignore[arg-type] # checked by choice
-    return ShdrMapping(document, line, station, item, states, mode, reasons or (), tuple(counts), heartbeat or 0, zone)
+    return ShdrMapping(
+        document, line, station, item, states, mode, reasons or (), tuple(counts), heartbeat or 0, zone, file
+    )
 
 
 def check(mapping: Mapping, plant: Plant) -> None:
     """Compare what a mapping names outright with the plant. Raises MappingError.
 
-    What it takes from the log itself can only be judged row by row.
+    What it takes from the log itself can only be judged row by row, what it takes from the file's name file by file.
     """
     report = Report()
     lines = {line.id: line for line in plant.lines}
     name = mapping.line if isinstance(mapping, ShdrMapping) else mapping.line.constant
-    station_name = mapping.station if isinstance(mapping, ShdrMapping) else None
-    if isinstance(mapping, CsvMapping) and mapping.station is not None:
-        station_name = str(mapping.station.constant) if mapping.station.constant is not None else None
-    if name is not None:
+    if name is not None and not _LATER.search(str(name)):
         if name not in lines:
             report.add(("line",), f'line "{name}" is not in the plant{hint(str(name), list(lines))}')
-        elif station_name is not None:
+        else:
             stations = {station.id: station for station in lines[str(name)].stations}
-            if station_name not in stations:
-                report.add(
-                    ("station",),
-                    f'station "{station_name}" is not in line "{name}"{hint(station_name, list(stations))}',
-                )
-            else:
-                _check_station(mapping, stations[station_name], report)
+            for path, station in _stations(mapping):
+                if station in stations:
+                    _check_station(mapping, stations[station], path, report)
+                elif not _LATER.search(station):
+                    why = f'station "{station}" is not in line "{name}"{hint(station, list(stations))}'
+                    report.add((*path, "station"), why)
     mapping.document.raise_if_any(report)
 
 
-def _check_station(mapping: Mapping, station: Any, report: Report) -> None:
+Place = tuple[str | int, ...]
+
+
+def _stations(mapping: Mapping) -> list[tuple[Place, str]]:
+    """The stations named outright, and where: the mapping's own at (), an event's at its path."""
+    if isinstance(mapping, ShdrMapping):
+        return [((), mapping.station)]
+    named: list[tuple[Place, Template | None]] = [((), mapping.station)]
+    named += [(("event", i), rule.station) for i, rule in enumerate(mapping.events)]
+    return [(place, str(one.constant)) for place, one in named if one is not None and one.constant is not None]
+
+
+def _check_station(mapping: Mapping, station: Any, place: Place, report: Report) -> None:
+    """What the rules of this station name: those of the event at `place`, or of all without a station of their own."""
     counters = [counter.id for counter in station.counters]
-    named: list[tuple[tuple[str | int, ...], str]] = []
-    words: list[tuple[tuple[str | int, ...], str]] = []
+    named: list[tuple[Place, str]] = []
+    words: list[tuple[Place, str]] = []
     if isinstance(mapping, ShdrMapping):
         named = [(("count", i, "counter"), rule.counter) for i, rule in enumerate(mapping.counts) if rule.counter]
         words = [(("state", "words", source), word) for source, word in mapping.states.items()]
     else:
         for i, rule in enumerate(mapping.events):
+            if (place != ("event", i)) if place else (rule.station is not None):
+                continue
             for key, found in (("counter", named), ("state", words)):
                 template = rule.fields.get(key)
                 if template is not None and template.constant is not None:
                     found.append((("event", i, key), str(template.constant)))
+            if rule.until is not None:
+                words.append((("event", i, "otherwise"), rule.otherwise))
     for path, counter in named:
         if counter not in counters:
             report.add(path, f'counter "{counter}" is not declared at station "{station.id}"{hint(counter, counters)}')

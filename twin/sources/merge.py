@@ -12,6 +12,7 @@ from twin.events.block import EventBlock, Rejected, pick
 from twin.plant.model import Line, Plant
 from twin.sources.blocks import compact, empty, join
 from twin.sources.drafts import draft
+from twin.sources.overlap import Overlap
 from twin.sources.source import BLOCK_EVENTS, Batch, Source
 from twin.sources.summary import Summary, merged
 
@@ -80,6 +81,7 @@ class Logs:
                 yield copy(block), np.zeros(len(block), np.int64), refused
             return
         tracks = [Track(source) for source in self._sources]
+        overlap = Overlap([source.name for source in self._sources], (~self._numbers).tolist(), self._ends)
         while True:
             for track in tracks:
                 track.fill()
@@ -87,12 +89,14 @@ class Logs:
             running = [track for track in tracks if not track.finished]
             if not running:
                 block, own = _woven([track.take(None) for track in tracks])
+                overlap.look(block, own)
                 if len(block) or refused:
                     yield block, own, refused
                 return
             # Up to here every log is known. Not the time itself: its log may go on with more of the same time.
             horizon = min(track.newest for track in running)
             block, own = _woven([track.take(horizon) for track in tracks])
+            overlap.look(block, own)
             if len(block) or refused:
                 yield block, own, refused
             for track in running:

@@ -20,6 +20,8 @@ I64 = npt.NDArray[np.int64]
 Index = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 UNKNOWN_WORD = "unknown"
+NEVER = -(2**63)  # no time
+LONG_AGO = -(2**60)  # further back, and what lies between it and a late year is no int64
 _NOTHING: tuple[str | None, ...] = (UNKNOWN_WORD, None, None)
 
 
@@ -72,6 +74,9 @@ class StateRows:
     known: npt.NDArray[np.bool_]
     code: I64
     ids: I64  # shape (rows, 3): state, reason, mode
+    ts: I64  # since when
+    ends: I64  # until when, where the row says so; else NEVER
+    outside: I64  # class of the state outside of such an interval
 
 
 class Samples:
@@ -95,8 +100,9 @@ class Samples:
         states: StateRows,
         around: LineRows,
         words: Words,
+        where: I64,
     ) -> list[Draft]:
-        """The state events of one station's rows (`rows` indexes the arrays beside it)."""
+        """The state events of one station's rows (`rows` indexes the arrays beside it; `where` is for messages)."""
         carry = self._stations.setdefault(station, Station(line))
         t = ts[rows]
         before = np.maximum.accumulate(np.concatenate([[t[0] if carry.newest is None else carry.newest], t]))
@@ -107,7 +113,7 @@ class Samples:
         carry.gaps, carry.missed = rows[gaps], set(carry.counters) if len(gaps) else set()
         for gap, end in zip(gaps.tolist(), ends.tolist(), strict=True):
             length = max(0, int(t[gap]) - end)
-            self._summary.gap(length, f"{self._name}:{at[rows[gap]]}: {length / 1e9:g} s without a sample")
+            self._summary.gap(length, f"{self._name}:{where[rows[gap]]}: {length / 1e9:g} s without a sample")
         told = np.flatnonzero(states.known[rows])
         # Gaps and samples in the order of the rows, a gap before its row.
         order = np.argsort(np.concatenate([gaps * 2, told * 2 + 1]), kind="stable")

@@ -8,8 +8,11 @@ from typing import Any
 
 from twin.plant.duration import duration_ns
 from twin.plant.problem import Report, hint
-from twin.sources.template import Condition, Template, to_number
-from twin.sources.times import ISO, UNITS, TimeFormat, instant, pattern
+from twin.sources.mapping_model import TimeRule
+from twin.sources.template import Condition, Template
+from twin.sources.time_format import DAY_NUMBERS, FILETIME, UNITS, TimeFormat, pattern
+from twin.sources.times import instant
+from twin.sources.values import Numbers, to_number
 from twin.zone import names as zone_names
 
 Path = tuple[str | int, ...]
@@ -61,6 +64,20 @@ class Section:
             self.problem(key, f'"{one}" stands twice')
         return tuple(value)
 
+    def whole_number(self, key: str) -> int | None:
+        value = self._get(key, int, "a whole number of at least 0")
+        if value is not None and not 0 <= value < 2**31:
+            self.problem(key, "must be a whole number of at least 0")
+            return None
+        return value if value is None else int(value)
+
+    def whole_numbers(self, key: str) -> tuple[int, ...]:
+        value = self._get(key, list, "a list of whole numbers") or []
+        if not all(isinstance(one, int) and not isinstance(one, bool) and 0 < one < 10_000 for one in value):
+            self.problem(key, "must be a list of whole numbers above 0")
+            return ()
+        return tuple(value)
+
     def boolean(self, key: str, default: bool) -> bool:
         value = self._get(key, bool, "true or false")
         return default if value is None else bool(value)
@@ -86,7 +103,7 @@ class Section:
         except LookupError:
             self.problem(key, f'encoding "{value}" is not known; write "utf-8", "cp1252", "iso8859-1", ...')
             return "utf-8"
-        if "\n;".encode(name) != b"\n;":
+        if not name.startswith("utf-16") and "\n;".encode(name) != b"\n;":
             self.problem(key, f'encoding "{value}" does not write ASCII as ASCII; convert the file to UTF-8 first')
         return name
 
@@ -108,30 +125,83 @@ class Section:
             return None
         return str(value) if value is not None else None
 
-    def time_format(self) -> TimeFormat:
-        """The keys `format` and `zone`, or `unit` and `origin`."""
-        form = self._get("format", str, 'a format such as "%Y-%m-%d %H:%M:%S"')
-        zone, unit = self.zone("zone"), self._get("unit", str, f"one of {', '.join(UNITS)}")
+    def number_form(self) -> Numbers:
+        """The keys `decimal` and `thousands`."""
+        marks = {"decimal": (".", ","), "thousands": (".", ",", " ", "'", "_")}
+        found = {key: self.choice(key, allowed, "") for key, allowed in marks.items()}
+        decimal, thousands = found["decimal"], found["thousands"]
+        if not decimal and thousands in (".", ","):
+            decimal = "," if thousands == "." else "."
+        if decimal and decimal == thousands:
+            self.problem("thousands", f'"{thousands}" is the decimal mark already')
+            thousands = ""
+        return Numbers(decimal, thousands)
+
+    def time_rule(self, numbers: Numbers, base: TimeRule | None = None) -> TimeRule:
+        """The keys `column` or `columns`, those of the format (`base`: its format where none is given), a shift."""
+        columns = self.texts("columns")
+        if "columns" not in self.data and (base is None or "column" in self.data):
+            columns = (self.text("column"),)
+        elif "column" in self.data:
+            self.problem("column", "`columns` names them already; remove one")
+        elif not columns:
+            if base is None:
+                self.problem("columns", "must not be empty")
+            else:
+                columns = base.columns
+        own = any(key in self.data for key in ("format", "zone", "unit", "origin"))
+        form = self.time_format(numbers) if own or base is None else base.form
+        shift, unit, sign = None, "s", 1
+        for key, way in (("plus", 1), ("minus", -1)):
+            if key in self.data:
+                part = self.section(key)
+                if shift is not None:
+                    self.problem(key, "`plus` and `minus` exclude each other; remove one")
+                shift, unit, sign = part.text("column"), part.choice("unit", tuple(UNITS), "s"), way
+                part.finish()
+        return TimeRule(columns, form, shift, unit, sign)
+
+    def time_format(self, numbers: Numbers) -> TimeFormat:
+        """The keys `format` (one or several) and `zone`, or `unit` and `origin`."""
+        form = self._get("format", (str, list), 'a format such as "%Y-%m-%d %H:%M:%S", or a list of them')
+        forms = [form] if isinstance(form, str) else form or []
+        if not all(isinstance(one, str) for one in forms):
+            self.problem("format", "must be a list of texts")
+            forms = []
+        units = (*UNITS, *DAY_NUMBERS, FILETIME)
+        zone, unit = self.zone("zone"), self._get("unit", str, f"one of {', '.join(units)}")
         origin = self._get("origin", str, 'a time such as "1970-01-01T00:00:00Z"')
         if unit is None:
             if origin is not None:
                 self.problem("origin", 'needs `unit`: what the numbers count, such as "s"')
             try:
-                return TimeFormat(pattern(form) if form is not None else ISO, zone)
+                # Of several formats the later ones may be what is left of the first at midnight.
+                patterns = tuple(pattern(one, date_only=i > 0) for i, one in enumerate(forms))
+                return TimeFormat(patterns, zone) if patterns else TimeFormat(zone=zone)
             except ValueError as error:
                 self.problem("format", str(error))
-                return TimeFormat(ISO, zone)
-        if unit not in UNITS:
-            self.problem("unit", f'"{unit}" is not one of {", ".join(UNITS)}')
+                return TimeFormat(zone=zone)
+        if unit not in units:
+            self.problem("unit", f'"{unit}" is not one of {", ".join(units)}')
             unit = "s"
-        for key in ("format", "zone"):
-            if key in self.data:
-                self.problem(key, "a number of `unit` since `origin` has none; remove this or `unit`")
+        if "format" in self.data:
+            self.problem("format", "a number of `unit` has none; remove this or `unit`")
+        if unit in DAY_NUMBERS:
+            if zone is None:
+                self.problem("zone", f'missing: day numbers of "{unit}" are those of a wall clock; write its time zone')
+            if origin is not None:
+                self.problem("origin", f'"{unit}" has its own; remove this')
+            return TimeFormat((), zone, unit, 0, numbers.decimal or ".")
+        if zone is not None:
+            self.problem("zone", "a number of `unit` since `origin` has none; remove this or `unit`")
+        if unit == FILETIME and origin is not None:
+            self.problem("origin", f'"{unit}" has its own; remove this')
+            origin = None
         try:
-            return TimeFormat(None, None, unit, instant(origin) if origin is not None else 0)
+            return TimeFormat((), None, unit, instant(origin) if origin is not None else 0, numbers.decimal or ".")
         except ValueError as error:
             self.problem("origin", str(error))
-            return TimeFormat(None, None, unit)
+            return TimeFormat((), None, unit)
 
     def section(self, key: str, required: bool = False) -> "Section":
         value = self._get(key, dict, f"a table [{key}]", required)
@@ -155,7 +225,7 @@ class Section:
         return dict(value)
 
     def template(self, key: str, required: bool = True, number: bool = False) -> Template | None:
-        """A constant, or `{ column = ... }` with what is done to it."""
+        """A constant, or `{ column = ... }` with what is done to it (of a text also `{ text = ... }`)."""
         what = "a whole number" if number else "a text"
         value = self._get(key, (int if number else str, dict), f"{what} or {{ column = ... }}", required)
         if value is None:
@@ -168,28 +238,63 @@ class Section:
                 return Template(0)
             return Template(value)
         part = Section(value, (*self.path, key), self._report)
-        column = part.text("column")
         if number:
-            template = Template(column=column, scale=part.scale())
+            template = Template(column=part.text("column"), scale=part.scale(), units=part.units(), words=part.words())
         else:
-            form, table = part.text("format", None), part.lookup("lookup")
-            default = part._get("default", str, "a text")
-            if form and form.count("{}") != 1:
-                part.problem("format", 'must hold {} once, where the text goes, such as "S{}"')
-            if default is not None and table is None:
-                part.problem("default", "needs `lookup`: it is for texts that are not in the table")
-            template = Template(column=column, format=form or None, lookup=table, default=default)
+            template = part.text_template()
         part.finish()
         return template
 
+    def text_template(self) -> Template:
+        column, constant = "", None
+        if "text" in self.data and "column" not in self.data:
+            constant = self.text("text")
+        else:
+            column = self.text("column")
+        form, cut, table = self.text("format", None), self.text("pattern", None), self.lookup("lookup")
+        default = self._get("default", str, "a text")
+        if form and form.count("{}") != 1:
+            self.problem("format", 'must hold {} once, where the text goes, such as "S{}"')
+        if cut and cut.count("{}") != 1:
+            self.problem("pattern", 'must hold {} once, for the part that counts, such as "{}.State"')
+        if default is not None and table is None:
+            self.problem("default", "needs `lookup`: it is for texts that are not in the table")
+        return Template(constant, column or None, form or None, table, default, pattern=cut or None)
+
+    def units(self) -> dict[str, Fraction] | None:
+        """`unit`: one that may stand behind the number, or a table of units and what one of each is worth."""
+        value = self._get("unit", (str, dict), 'a unit such as "kg", or a table such as { kg = 1000, g = 1 }')
+        if value is None:
+            return None
+        if isinstance(value, str):
+            if not value.strip():
+                self.problem("unit", "must not be empty")
+            return {value: Fraction(1), "": Fraction(1)}
+        part = Section(value, (*self.path, "unit"), self._report)
+        return {unit: part.fraction(unit) for unit in value}
+
+    def words(self) -> dict[str, int] | None:
+        """`lookup` of a number: words that stand for one."""
+        value = self._get("lookup", dict, "a table of whole numbers")
+        if value is None:
+            return None
+        for word, number in value.items():
+            if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 2**63:
+                self._report.add((*self.path, "lookup", word), "must be a whole number of at least 0")
+                return None
+        return dict(value)
+
     def scale(self) -> Fraction:
-        value = self._get("scale", (str, int), 'a number or a fraction such as 1000 or "1/3"')
+        return self.fraction("scale")
+
+    def fraction(self, key: str) -> Fraction:
+        value = self._get(key, (str, int), 'a number or a fraction such as 1000 or "1/3"')
         if value is None:
             return Fraction(1)
         above, _, below = str(value).partition("/")
         numbers = to_number(above.strip()), to_number(below.strip() or "1")
         if numbers[0] is None or numbers[1] is None or numbers[0] <= 0 or numbers[1] <= 0:
-            self.problem("scale", f'"{value}" is not a number above 0 or a fraction such as "1/3"')
+            self.problem(key, f'"{value}" is not a number above 0 or a fraction such as "1/3"')
             return Fraction(1)
         return numbers[0] / numbers[1]
 
@@ -214,8 +319,10 @@ class Section:
             among = None
         blank = self._get("blank", bool, "true or false")
         limits = {name: self._get(name, (int, float), "a number") for name in ("above", "at_least", "below", "at_most")}
-        if equals is None and among is None and blank is None and all(one is None for one in limits.values()):
-            self.problem("", "tests nothing; add equals, in, blank, above, at_least, below or at_most")
+        like = self.text("like", None) or None
+        units = self.units()
+        if equals is None is among and blank is None is like and all(one is None for one in limits.values()):
+            self.problem("", "tests nothing; add equals, in, like, blank, above, at_least, below or at_most")
         self.finish()
         return Condition(
             column,
@@ -223,6 +330,8 @@ class Section:
             tuple(map(_wanted, among)) if among is not None else None,
             blank,
             **{name: Fraction(repr(value)) if value is not None else None for name, value in limits.items()},
+            like=like,
+            units=units,
         )
 
     def among(self, key: str, template: Template, allowed: Sequence[str]) -> None:

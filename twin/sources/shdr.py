@@ -8,7 +8,6 @@ reason, which items count. Rows keep their order of arrival; those that come lat
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,16 +16,20 @@ from kernels.codes import COUNT, COUNTER, HEARTBEAT, PARTS, STATE, UNKNOWN
 from twin.events.block import EventBlock
 from twin.events.declare import INT64_MAX, MAX_TEXT, YEAR_2200_NS
 from twin.plant.model import Plant
+from twin.sources import bind
+from twin.sources.bind import LogPath
 from twin.sources.blocks import Words, slices
 from twin.sources.clock import Clock
 from twin.sources.drafts import draft
 from twin.sources.files import LogFile
-from twin.sources.mapping import CountRule, ShdrMapping, check
+from twin.sources.mapping import ShdrMapping, check
+from twin.sources.mapping_model import CountRule
 from twin.sources.samples import UNKNOWN_WORD
 from twin.sources.source import BLOCK_EVENTS, Batch
 from twin.sources.summary import Summary
-from twin.sources.template import to_number
-from twin.sources.times import ISO, TimeFormat, TimeReader, iso
+from twin.sources.time_format import TimeFormat
+from twin.sources.times import TimeReader, iso
+from twin.sources.values import to_number
 from twin.wire.lookup import Lookup
 
 UNAVAILABLE = "UNAVAILABLE"
@@ -70,12 +73,13 @@ class ShdrLog:
     numbered = False
     closes = True
 
-    def __init__(self, path: Path, plant: Plant, mapping: ShdrMapping) -> None:
+    def __init__(self, log: LogPath, plant: Plant, mapping: ShdrMapping) -> None:
+        mapping = bind.shdr_to_file(mapping, log)
         check(mapping, plant)
-        self.name = str(path)
+        self.name = log.name
         self.summary = Summary()
         self._mapping = mapping
-        self._file = LogFile(path, self.summary)
+        self._file = LogFile(log.path, self.summary, log.member)
         lookup = Lookup(plant)
         self._earliest_ns = lookup.earliest_ns
         place = lookup.places[mapping.line, mapping.station]
@@ -96,7 +100,7 @@ class ShdrLog:
         return self._file.size
 
     def __iter__(self) -> Iterator[Batch]:
-        times = TimeReader(TimeFormat(ISO, self._mapping.zone))
+        times = TimeReader(TimeFormat(zone=self._mapping.zone))
         for piece in self._file.pieces():
             events: list[_Event] = []
             rows = piece.decode("utf-8", errors="replace").split("\n")

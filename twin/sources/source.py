@@ -39,9 +39,14 @@ class Source(Protocol):
         """Blocks of at most `BLOCK_EVENTS` events, each with the inputs refused beside them."""
 
 
+_PACKED = (".gz", ".zst")
+_SUFFIXES = (".csv", ".txt", ".log", ".tsv", ".dat", ".prn", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".parquet")
+
+
 def stem(path: Path) -> str:
     """The file's name without its extensions: what `{file}` stands for in a mapping."""
     name = path.name
-    for suffix in (".gz", ".csv", ".txt", ".log", ".tsv"):
-        name = name.removesuffix(suffix)
+    for suffix in (*_PACKED, *_SUFFIXES):
+        if name.lower().endswith(suffix):
+            name = name[: -len(suffix)]
     return name

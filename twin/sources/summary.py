@@ -31,18 +31,28 @@ class Summary:
     """Counts of one log or of several.
 
     `rows` are records read: rows of a CSV or Parquet file, observations of an SHDR file, lines of JSON lines.
-    `ignored` are rows of which neither an event nor a heartbeat was made because nothing asks for one.
+    Each of them is one of four: `told` gave an event, `ignored` gave none because nothing asks for one, `left_out` the
+    mapping or the file's own form leaves out (a filter, a header that comes again), `unusable` gave none because of a
+    problem. `notes` say what was done with a file as a whole.
     `problems` are rows or values that could not be used (or look wrong, as a clock that jumps), by reason;
     `rejected` are records refused as events, by reason.
     """
 
     rows: int = 0
     ignored: int = 0
+    told: int = 0
+    left_out: int = 0
+    unusable: int = 0
     events: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, Tally] = field(default_factory=dict)
     problems: dict[str, Tally] = field(default_factory=dict)
     gaps: Tally = field(default_factory=Tally)
     gap_ns: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
 
     def problem(self, reason: str, first: str, count: int = 1) -> None:
         self.problems.setdefault(reason, Tally()).add(count, first)
@@ -70,19 +80,30 @@ class Summary:
         """Plain values only, for JSON."""
         return {
             "rows": self.rows,
+            "told": self.told,
             "ignored": self.ignored,
+            "left_out": self.left_out,
+            "unusable": self.unusable,
             "events": dict(sorted(self.events.items())),
             "rejected": _plain(self.rejected),
             "problems": _plain(self.problems),
             "gaps": {"count": self.gaps.count, "ns": self.gap_ns, "first": self.gaps.first or None},
+            "notes": list(self.notes),
         }
 
     def report(self) -> str:
         """A few lines for people."""
         events = ", ".join(f"{count:,} {name}" for name, count in sorted(self.events.items()))
         lines = [f"{self.rows:,} rows read: {self.n_events:,} events" + (f" ({events})" if events else "")]
-        if self.ignored:
-            lines.append(f"{self.ignored:,} rows gave no event")
+        if self.ignored or self.left_out or self.unusable:
+            parts = {
+                "gave events": self.told,
+                "gave none": self.ignored,
+                "were left out": self.left_out,
+                "could not be used": self.unusable,
+            }
+            lines.append("rows: " + ", ".join(f"{count:,} {what}" for what, count in parts.items() if count))
+        lines += self.notes
         if self.gaps.count:
             lines.append(
                 f"{self.gaps.count:,} gaps between samples, {self.gap_ns / NS:,.3f} s in all, taken as unknown; "
@@ -101,6 +122,11 @@ def merged(summaries: Iterable[Summary]) -> Summary:
     for one in summaries:
         total.rows += one.rows
         total.ignored += one.ignored
+        total.told += one.told
+        total.left_out += one.left_out
+        total.unusable += one.unusable
+        for note in one.notes:
+            total.note(note)
         total.gaps.add(one.gaps.count, one.gaps.first)
         total.gap_ns += one.gap_ns
         for name, count in one.events.items():

@@ -1,7 +1,6 @@
 """Text to event time, exactly: integer ns since 1970 UTC, whole columns at once."""
 
-import re
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from twin.events.declare import YEAR_2000_NS
+from twin.sources.time_format import DAY_NS, DAY_NUMBERS, FILETIME, FILETIME_1970, NS, UNITS, TimeFormat, to_month
 from twin.zone import zone
 
 I64 = npt.NDArray[np.int64]
@@ -18,57 +18,12 @@ Mask = npt.NDArray[np.bool_]
 # The stubs do not follow text through nested calls.
 pc: Any = pyarrow.compute
 
-NS: Final = 1_000_000_000
 _YEAR_2100_NS: Final = 4_102_444_800 * NS
 # Years whose nanoseconds fit in int64, with room for lateness and jumps.
 _YEARS: Final = (1700, 2250)
-UNITS: Final = {"ns": (0, 1), "us": (3, 1), "ms": (6, 1), "s": (9, 1), "min": (9, 60), "h": (9, 3600)}
-_DIRECTIVES: Final = {
-    "Y": r"(?P<Y>\d{4})",
-    "m": r"(?P<m>\d{1,2})",
-    "d": r"(?P<d>\d{1,2})",
-    "H": r"(?P<H>\d{1,2})",
-    "M": r"(?P<M>\d{1,2})",
-    "S": r"(?P<S>\d{1,2})",
-    "f": r"(?P<f>\d{1,9})",
-    "z": r"(?P<z>[Zz]|[+-]\d{2}:?\d{2})",
-    "%": "%",
-}
-ISO: Final = (
-    r"^(?P<Y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})[Tt ](?P<H>\d{2}):(?P<M>\d{2}):(?P<S>\d{2})"
-    r"(?:[.,](?P<f>\d{1,9})\d*)?(?P<z>[Zz]|[+-]\d{2}:?\d{2})?$"
-)
+_MOST_DAYS: Final = 120_000  # 2228, counted from 1899
 # Back by more than this inside the repeated hour of autumn means its second pass has begun.
 _SECOND_PASS_NS: Final = 1800 * NS
-
-
-@dataclass(frozen=True, slots=True)
-class TimeFormat:
-    """How a column's text is a time.
-
-    Either a date and time (`pattern`, a regular expression with the groups Y m d H M S and optionally f z; texts
-    without an offset are local time in `zone`), or a number of `unit` since `origin_ns` (`pattern` None).
-    """
-
-    pattern: str | None = ISO
-    zone: str | None = None
-    unit: str = "s"
-    origin_ns: int = 0
-
-
-def pattern(text: str) -> str:
-    """The regular expression of a strptime-like format. Raises ValueError naming what it does not know."""
-    parts = re.split(r"(%.?)", text)
-    names = [part[1:] for part in parts if part.startswith("%")]
-    for name in names:
-        if name not in _DIRECTIVES:
-            raise ValueError(f"%{name} is not known; use %Y %m %d %H %M %S %f (fraction) %z (offset) and %%")
-        if name != "%" and names.count(name) > 1:
-            raise ValueError(f"%{name} stands twice")
-    missing = [f"%{name}" for name in "YmdHM" if name not in names]
-    if missing:
-        raise ValueError(f"{' '.join(missing)} missing")
-    return "^" + "".join(_DIRECTIVES[p[1:]] if p.startswith("%") else re.escape(p) for p in parts) + "$"
 
 
 class TimeReader:
@@ -82,9 +37,28 @@ class TimeReader:
 
     def read(self, texts: "pa.Array[Any]") -> tuple[I64, Mask]:
         """ns and a mask of the rows that are a time; the others hold 0."""
-        if self._form.pattern is None:
-            return numbers(texts, self._form.unit, self._form.origin_ns)
-        return self._dates(texts, self._form.pattern)
+        form = self._form
+        if not form.patterns:
+            texts = pc.replace_substring(texts, ",", ".") if form.decimal == "," else texts
+            if form.unit in DAY_NUMBERS:
+                return self._day_numbers(texts, form.unit)
+            return _filetime(texts) if form.unit == FILETIME else numbers(texts, form.unit, form.origin_ns)
+        ts, ok = self._dates(texts, form.patterns[0])
+        for expression in form.patterns[1:]:
+            rest = np.flatnonzero(~ok)
+            if not len(rest):
+                break
+            ts[rest], ok[rest] = self._dates(texts.take(rest), expression)
+        return ts, ok
+
+    def _day_numbers(self, texts: "pa.Array[Any]", unit: str) -> tuple[I64, Mask]:
+        """Days of a wall clock; their last digits are rounding, so the nearest millisecond is meant."""
+        origin, digits = DAY_NUMBERS[unit]
+        parts, ok = numbers(texts, "ns", 0, digits)  # 10**-9 day, 86 us: their product below fits in 64 bits
+        days, rest = parts // 10**9, parts % 10**9
+        ok &= (days >= 0) & (days < _MOST_DAYS)
+        local = instant(origin) + np.where(ok, days, 0) * DAY_NS + (rest * 864 + 5_000) // 10_000 * 1_000_000
+        return self._localized(np.where(ok, local, 0), ok)
 
     def _dates(self, texts: "pa.Array[Any]", expression: str) -> tuple[I64, Mask]:
         found = pc.extract_regex(pc.utf8_trim_whitespace(texts), expression)
@@ -145,9 +119,13 @@ class TimeReader:
         return ts
 
 
-def numbers(texts: "pa.Array[Any]", unit: str, origin_ns: int) -> tuple[I64, Mask]:
-    """Decimal numbers of `unit` after `origin_ns`; what is finer than a nanosecond is cut off."""
-    digits, factor = UNITS[unit]
+def numbers(texts: "pa.Array[Any]", unit: str, origin_ns: int, digits: int | None = None) -> tuple[I64, Mask]:
+    """Decimal numbers of `unit` after `origin_ns`; what is finer than a nanosecond is cut off.
+
+    `digits` asks for that many decimal places instead of those that make nanoseconds.
+    """
+    places, factor = UNITS[unit]
+    digits = places if digits is None else digits
     limit = ((2**63 - 1) - abs(origin_ns)) // (10**digits * factor) - 1
     found = pc.extract_regex(
         pc.utf8_trim_whitespace(texts), r"^(?P<sign>[+-]?)0*(?P<whole>\d{1,18})(?:\.(?P<part>\d*))?$"
@@ -164,6 +142,14 @@ def numbers(texts: "pa.Array[Any]", unit: str, origin_ns: int) -> tuple[I64, Mas
     return np.where(ok, ts, 0), ok
 
 
+def _filetime(texts: "pa.Array[Any]") -> tuple[I64, Mask]:
+    """100 ns since 1601: 1970 taken off before they become nanoseconds, which would not fit."""
+    ticks, ok = numbers(texts, "ns", 0)
+    since = ticks - FILETIME_1970
+    ok &= np.abs(since) < 2**62 // 100
+    return np.where(ok, since * 100, 0), ok
+
+
 def instant(text: str) -> int:
     """One RFC 3339 time with its offset, in ns. Raises ValueError."""
     ts, ok = TimeReader(TimeFormat()).read(pa.array([text]))
@@ -173,9 +159,21 @@ def instant(text: str) -> int:
 
 
 def _civil(groups: "dict[str, pa.StringArray]") -> tuple[I64, Mask]:
-    year, month, day, hour, minute = (_integers(groups[name]) for name in "YmdHM")
-    second = _integers(groups["S"]) if "S" in groups else np.zeros_like(year)
-    ok = (year >= _YEARS[0]) & (year <= _YEARS[1]) & (month >= 1) & (month <= 12) & (day >= 1)
+    day = _integers(groups["d"])
+    year = _integers(groups["Y"]) if "Y" in groups else _integers(groups["y"])
+    if "y" in groups:
+        year += np.where(year < 69, 2000, 1900)  # as POSIX has it
+    month = _integers(groups["m"]) if "m" in groups else _looked_up(groups["b"], to_month)
+    zero = np.zeros_like(year)
+    hour = _integers(groups["H"]) if "H" in groups else zero
+    minute, second = (_integers(groups[name]) if name in groups else zero for name in "MS")
+    ok = np.ones(len(year), bool)
+    if "I" in groups:
+        twelve = _integers(groups["I"])
+        ok &= (twelve >= 1) & (twelve <= 12)
+        afternoon = _looked_up(groups["p"], lambda word: int(word[:1] in ("p", "P")))
+        hour = twelve % 12 + 12 * afternoon
+    ok &= (year >= _YEARS[0]) & (year <= _YEARS[1]) & (month >= 1) & (month <= 12) & (day >= 1)
     ok &= (hour < 24) & (minute < 60) & (second < 60)
     months = np.where(ok, (year - 1970) * 12 + month - 1, 0)
     first = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
@@ -185,7 +183,16 @@ def _civil(groups: "dict[str, pa.StringArray]") -> tuple[I64, Mask]:
     local = np.where(ok, seconds, 0) * NS
     if "f" in groups:
         local += _integers(pc.utf8_rpad(groups["f"], 9, "0"))
+    if "L" in groups:
+        local += _integers(groups["L"]) * 1_000_000
     return local, ok
+
+
+def _looked_up(texts: "pa.Array[Any]", of_word: Callable[[str], int]) -> I64:
+    encoded = texts.dictionary_encode()
+    table = np.array([of_word(str(word)) for word in encoded.dictionary.to_pylist()] or [0], np.int64)
+    found: I64 = table[encoded.indices.to_numpy()]
+    return found
 
 
 def _integers(texts: "pa.Array[Any]") -> I64:
@@ -196,14 +203,14 @@ def _integers(texts: "pa.Array[Any]") -> I64:
 def _offset_ns(text: str) -> int:
     if text in ("", "Z", "z"):
         return 0
-    seconds = int(text[1:3]) * 3600 + int(text[-2:]) * 60
+    seconds = int(text[1:3]) * 3600 + (int(text[-2:]) * 60 if len(text) > 3 else 0)
     return (-seconds if text[0] == "-" else seconds) * NS
 
 
 def likely_unit(text: str, form: TimeFormat, earliest_ns: int) -> str | None:
     """Of a number that is no time in its unit: the unit in which it would be one of these days."""
-    for unit in UNITS if form.pattern is None else ():
-        ts, ok = numbers(pa.array([text]), unit, form.origin_ns)
+    for unit in () if form.patterns or form.unit not in UNITS else UNITS:
+        ts, ok = numbers(pa.array([text.replace(",", ".")]), unit, form.origin_ns)
         if ok[0] and max(earliest_ns, YEAR_2000_NS) <= ts[0] < _YEAR_2100_NS:
             return unit
     return None

@@ -1,0 +1,101 @@
+"""Times that stand in a row beside its own: where an event was, how long something took."""
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute
+
+from twin.events.declare import YEAR_2200_NS
+from twin.sources.mapping_model import TimeRule
+from twin.sources.samples import NEVER
+from twin.sources.table import TextRows
+from twin.sources.template import Column, Columns
+from twin.sources.time_format import ISO, ISO_BASIC, ISO_DATE, UNITS, TimeFormat
+from twin.sources.times import TimeReader
+from twin.sources.values import Numbers, stands_for_nothing
+
+I64 = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+pc: Any = pyarrow.compute
+Tell = Callable[[Mask, str, str], None]  # rows, reason, message
+
+_CLOCK: Final = re.compile(r"(\d+):([0-5]?\d):([0-5]?\d)(?:[.,](\d{1,9}))?")
+_MOST_NS: Final = 2**61
+_MARK: Final = -(2**62)  # a length that is none
+
+
+class RowTimes:
+    """Reads one time of every row. The repeated hour of autumn is told apart by the rows before, time by time."""
+
+    def __init__(self, rule: TimeRule, typed: bool = False) -> None:
+        form = rule.form
+        if typed and form.patterns:
+            # Cells that are times come as ISO, whatever the others look like; a midnight may come as its day.
+            more = (ISO, ISO_BASIC, ISO_DATE) if len(rule.columns) == 1 else (ISO, ISO_BASIC)
+            form = TimeFormat(tuple(dict.fromkeys((*form.patterns, *more))), form.zone)
+        self.rule = rule
+        self._reader = TimeReader(form)
+
+    def texts(self, rows: TextRows) -> "pa.Array[Any]":
+        """The text of every row's time."""
+        parts = [rows.columns[name] for name in self.rule.columns]
+        if len(parts) == 1:
+            return parts[0]
+        joined: pa.Array[Any] = pc.binary_join_element_wise(*(pc.utf8_trim_whitespace(part) for part in parts), " ")
+        return joined
+
+    def read(self, rows: TextRows) -> tuple[I64, Mask]:
+        """ns and a mask of the rows that have a time, be it one of an event or not."""
+        return self._reader.read(self.texts(rows))
+
+
+class OwnTimes:
+    """Reads a rule's own time: that of its columns, or the row's, plus or minus a length."""
+
+    def __init__(self, rule: TimeRule, row: TimeRule, typed: bool, earliest_ns: int) -> None:
+        self._rule = rule
+        self._earliest_ns = earliest_ns
+        # The row's own time has been read already.
+        self._times = None if rule.columns == row.columns and rule.form == row.form else RowTimes(rule, typed)
+
+    def read(self, rows: TextRows, columns: Columns, row_ts: I64, row_ok: Mask, tell: Tell) -> I64:
+        """ns, NEVER where there is none; what is there and cannot be read is told."""
+        rule, what = self._rule, " ".join(self._rule.columns)
+        ts, ok = row_ts, row_ok
+        if self._times is not None:
+            ts, ok = self._times.read(rows)
+            ok &= (ts >= self._earliest_ns) & (ts < YEAR_2200_NS)
+            blank = np.logical_and.reduce([columns[name].spread(stands_for_nothing) for name in rule.columns])
+            tell(~ok & ~blank.astype(bool), "bad_time", f"{what} is no time of an event in the mapping's format")
+        if rule.shift is not None:
+            length = _lengths(columns[rule.shift], rule.shift_unit)
+            tell(ok & (length == _MARK), "unreadable_number", f"{rule.shift} is not a length of time")
+            ok = ok & (length >= 0)
+            ts = ts + rule.shift_sign * np.where(ok, length, 0)
+            wild = ok & ((ts < self._earliest_ns) | (ts >= YEAR_2200_NS))
+            tell(wild, "bad_time", f"{rule.shift} leads to a time of no event")
+            ok &= ~wild
+        return np.where(ok, ts, NEVER)
+
+
+def _lengths(column: Column, unit: str) -> I64:
+    return column.spread(lambda text: length_ns(text, unit, column.numbers))
+
+
+def length_ns(text: str, unit: str, numbers: Numbers) -> int:
+    """A length in ns: a number of `unit`, or hours:minutes:seconds; -1 where there is none, less where it is none."""
+    if stands_for_nothing(text):
+        return -1
+    if found := _CLOCK.fullmatch(text):
+        seconds = int(found[1]) * 3600 + int(found[2]) * 60 + int(found[3])
+        return seconds * 10**9 + int((found[4] or "").ljust(9, "0")) if seconds < _MOST_NS // 10**9 else _MARK
+    number = None if numbers.unsure(text) else numbers.read(text)
+    digits, factor = UNITS[unit]
+    if number is None or not 0 <= number < Fraction(_MOST_NS, 10**digits * factor):
+        return _MARK
+    return int(number * 10**digits * factor)
