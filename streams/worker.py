@@ -384,7 +384,7 @@ class TwinWorker:
             log.error("%s: no view can be made, the audit goes on: %r; report this fault", tp, error, exc_info=error)
 
     def _views_now(self) -> list[Any]:
-        return [view for state in self.checkpoints.states.values() for view in state.twin.view(clock.now_ns())]
+        return [view for state in self.checkpoints.states.values() for view in state.twin.view()]
 
     async def watch(self) -> None:
         """End a worker that holds partitions without a state: Faust may lose a rebalance without a word."""
