@@ -14,6 +14,7 @@ from streams.anchors import anchors
 from streams.settings import Settings
 from streams.snapshots import SnapshotStore
 from streams.topics import ensure
+from tests.faults import versions
 from tests.faults.inputs import Input
 from tests.faults.judge import unexplained
 from tests.faults.outputs import missing_or_strange
@@ -58,6 +59,7 @@ async def run(plan: Plan, brokers: Brokers, given: Input, folder: Path, *, rate_
     try:
         await _disturbed(plan, brokers, given, settings, crew, outcome, rate_hz)
         ended = time.monotonic()
+        versions.become(versions.of(folder))
         problems = await asyncio.to_thread(_compare, settings, given, outcome, crew.fired())
         problems.append(await missing_or_strange(settings))
         strange = unexplained((end for slot in crew.slots for end in slot.ends), outcome.fired, static=plan.static)
@@ -162,13 +164,17 @@ async def _do(fault: Fault, brokers: Brokers, settings: Settings, crew: Crew) ->
             return crew.remove(fault.who)
         case "move":
             return await crew.visit()
+        case "upgrade":
+            crew.upgrade()
     slot = await crew.living(fault.who)
     if slot is None or slot.process is None:
         return False
     if fault.what == "stop":
         crew.sleep(slot, slot.process.pid, fault.for_s)
         return slot.signal(signal.SIGSTOP)
-    return slot.signal(signal.SIGKILL if fault.what == "kill" else signal.SIGTERM)
+    # A new version is started after a stop, or after a crash: by turns.
+    killed = fault.what == "kill" or (fault.what == "upgrade" and fault.fed % 2)
+    return slot.signal(signal.SIGKILL if killed else signal.SIGTERM)
 
 
 async def _settled(settings: Settings, ends: dict[int, int]) -> None:

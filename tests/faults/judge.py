@@ -12,12 +12,16 @@ DISK: Final = frozenset({"enospc", "eio", "short", "cut", "flip"})
 
 @dataclass(frozen=True)
 class Ended:
-    """code: of the process. told: signals the harness gave it. fired: what of the plan it did to itself."""
+    """code: of the process. told: signals the harness gave it. fired: what of the plan it did to itself.
+
+    An outdated worker that is given what a later version wrote must say so and end.
+    """
 
     worker: int
     code: int
     told: frozenset[int] = frozenset()
     fired: frozenset[str] = frozenset()
+    outdated: bool = False  # a later version was at work beside it
 
 
 def unexplained(ends: Iterable[Ended], happened: Iterable[str], *, static: bool) -> list[Ended]:
@@ -46,6 +50,8 @@ def _explained(one: Ended, happened: frozenset[str], static: bool) -> bool:
             return broker
         case exits.WATCHDOG:
             return broker or "stop" in happened
+        case exits.STATE:
+            return one.outdated
         case exits.FENCED:
             return static and "stop" in happened
     return False

@@ -21,7 +21,7 @@ from streams.broker import LocalBroker
 from streams.cluster import LocalCluster
 from tests.faults.harness import Outcome, run
 from tests.faults.inputs import Inputs
-from tests.faults.plan import Plan, draw
+from tests.faults.plan import OUTSIDE, Plan, draw
 from tests.faults.site import Brokers
 
 
@@ -32,14 +32,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="only the plan of this seed")
     parser.add_argument("--plan", type=Path, help="only the plan in this file (JSON)")
     parser.add_argument("--brokers", type=int, choices=(1, 3), help="only on this many brokers")
+    parser.add_argument("--kind", choices=OUTSIDE[1], help="the fault from outside, in every plan")
     parser.add_argument("--folder", type=Path, help="where to work; default a temporary folder")
     asked = parser.parse_args()
     if asked.plan is not None:
         plans = [msgspec.json.decode(asked.plan.read_bytes(), type=Plan)]
     elif asked.seed is not None:
-        plans = [draw(asked.seed, brokers=asked.brokers)]
+        plans = [draw(asked.seed, brokers=asked.brokers, kind=asked.kind)]
     else:
-        plans = [draw(seed, brokers=asked.brokers) for seed in range(asked.first, asked.first + asked.count)]
+        seeds = range(asked.first, asked.first + asked.count)
+        plans = [draw(seed, brokers=asked.brokers, kind=asked.kind) for seed in seeds]
     folder = asked.folder or Path(tempfile.mkdtemp(prefix="taktwin-faults-"))
     return asyncio.run(all_of(plans, folder))
 

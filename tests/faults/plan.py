@@ -31,7 +31,7 @@ _SYNCED: Final = ("stage.fsync", "snapshot.fsync")
 EVENTS: Final = 20_000
 LONG_S: Final = 20.0  # a broker's long absence
 # Kinds that the harness does. stop: for less than the session; zombie: for longer. broker-gone: for LONG_S.
-_ANYWHERE: Final = ("kill", "term", "stop", "zombie", "add", "remove", "move")
+_ANYWHERE: Final = ("kill", "term", "stop", "zombie", "add", "remove", "move", "upgrade")
 _BROKER: Final = ("broker-kill", "broker-stop", "broker-gone")
 OUTSIDE: Final = {1: _ANYWHERE + _BROKER, 3: (*_ANYWHERE, *_BROKER, "leader")}
 LENGTHY: Final = ("move", "broker-gone")
@@ -45,6 +45,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     what: kill | term | stop (SIGSTOP, SIGCONT after `for_s`) | enospc | eio | short (half of a write, then ENOSPC) |
         cut (the file just written loses its second half, then kill -9) | flip (one bit of it turns, work goes on) |
         add, remove (a worker) | move (one more worker comes and goes, twice, so that partitions change hands) |
+        upgrade (from now on every worker that starts is of the next version: killed or asked, one starts anew at once,
+        the others run on until they end for another reason or meet what the new one wrote) |
         broker-kill, broker-stop (back after `for_s`) | leader (moved).
     who: number of the worker, or of the broker on a cluster.
     step, nth: at the nth occurrence of a protocol step in the process that is worker `who` then.
@@ -82,12 +84,12 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     faults: tuple[Fault, ...]
 
 
-def draw(seed: int, *, brokers: int | None = None, longest_s: float = LONG_S) -> Plan:
+def draw(seed: int, *, brokers: int | None = None, longest_s: float = LONG_S, kind: str | None = None) -> Plan:
     """The plan of a seed. `brokers`: draw for that many; None: every fifth plan is for three.
 
     Each plan has one fault from outside and one at a step, their kinds by turns, so that 200 plans have every kind many
     times on one broker and on three; the first can hardly miss, so no plan passes undisturbed. The rest is chance.
-    longest_s: how long a broker may stay away.
+    longest_s: how long a broker may stay away. kind: of the fault from outside; None: by turns.
     """
     chance = random.Random(f"taktwin {seed}")  # noqa: S311  repeatable
     count = brokers if brokers is not None else (3 if seed % 5 == 4 else 1)
@@ -102,7 +104,7 @@ def draw(seed: int, *, brokers: int | None = None, longest_s: float = LONG_S) ->
         return _outside(chance, kind, workers, count, session_s, longest_s)
 
     faults = [
-        outside(kinds[turn % len(kinds)]),
+        outside(kind or kinds[turn % len(kinds)]),
         _at_step(chance, chance.randrange(workers), AT_STEP[turn % len(AT_STEP)]),
     ]
     for _ in range(chance.choice((0, 0, 1, 1, 2))):

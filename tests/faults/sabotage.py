@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from tests.faults import versions
 from tests.faults.plan import Fault
 
 
@@ -219,6 +220,7 @@ def patch_worker(saboteur: Saboteur) -> None:
 
 def main() -> int:
     file = Path(sys.argv[1])
+    versions.become(versions.of(file.parent.parent))
     saboteur = Saboteur(msgspec.json.decode(file.read_bytes(), type=list[Fault]), file.parent)
     from streams.cli import main as cli
 

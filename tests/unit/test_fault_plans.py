@@ -71,6 +71,7 @@ TOLD_TO_STOP = frozenset({int(signal.SIGTERM)})
         (Ended(0, exits.HARD_STOP, TOLD_TO_STOP), ("broker-stop",)),
         (Ended(0, exits.NO_KAFKA), ("broker-kill",)),
         (Ended(0, exits.WATCHDOG), ("stop",)),
+        (Ended(0, exits.STATE, outdated=True), ("upgrade",)),
     ],
 )
 def test_ends_that_the_plan_explains(end: Ended, happened: tuple[str, ...]) -> None:
@@ -86,6 +87,7 @@ def test_ends_that_the_plan_explains(end: Ended, happened: tuple[str, ...]) -> N
         (Ended(0, exits.INTERNAL), ("kill", "broker-kill")),
         (Ended(0, exits.NO_KAFKA), ("kill",)),
         (Ended(0, exits.FENCED), ("stop",)),
+        (Ended(0, exits.STATE), ("upgrade",)),
         (Ended(0, exits.STATE), ("flip", "broker-kill", "stop")),
     ],
 )
