@@ -82,6 +82,7 @@ STATES: Final = pa.schema(
         pa.field("shift", NAME),
         *_REVISION,
         pa.field("model", NAME, nullable=False),
+        pa.field("line_model", NAME),
         *_ORIGIN_FIELDS,
     ]
 )
@@ -101,6 +102,7 @@ _INTERVAL: Final["list[pa.Field[Any]]"] = [
     *_REVISION,
     pa.field("policy", NAME, nullable=False),
     pa.field("model", NAME, nullable=False),
+    pa.field("line_model", NAME),
 ]
 
 KPIS: Final = pa.schema(
@@ -164,6 +166,7 @@ ALERTS: Final = pa.schema(
         pa.field("detail", TEXT),
         *_REVISION,
         pa.field("model", NAME, nullable=False),
+        pa.field("line_model", NAME),
         *_ORIGIN_FIELDS,
     ]
 )
@@ -209,9 +212,10 @@ TIME_COLUMN: Final = {
 }
 # Version that brought a column, of those that version 2 had not. New names are no SQL words.
 SINCE: Final[dict[str, dict[str, int]]] = {
-    "states": {"production_date": 3, "shift": 3},
-    "kpis": {"production_date": 3},
-    "bottlenecks": {"production_date": 3},
+    "states": {"production_date": 3, "shift": 3, "line_model": 3},
+    "kpis": {"production_date": 3, "line_model": 3},
+    "bottlenecks": {"production_date": 3, "line_model": 3},
+    "alerts": {"line_model": 3},
 }
 
 

@@ -44,6 +44,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     revised_ns: Nanoseconds | None = msgspec.field(name="revised")
     retracted: bool
     model: str
+    line_model: str | None = None
     source_topic: str | None
     source_partition: int
     source_offset: int

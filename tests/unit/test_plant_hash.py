@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from kernels import codes
 from kernels.codes import CLASS_NAMES
+from tests.random_logs import START, ended, small_plant
+from tests.support_fold import Ev, S, dicts, fold_once
 from twin.audit import models
 from twin.plant import canonical, kept, load, loads, shape
 from twin.plant.canonical import canonical_text, line_hash, model_hash, states_of
@@ -153,3 +156,18 @@ def test_former_defaults_reach_every_table() -> None:
 @pytest.mark.parametrize("former", shape.FORMER)
 def test_every_former_default_is_one_of_a_key(former: shape.Former) -> None:
     assert shape.with_former(shape.PLANT, former) != shape.PLANT
+
+
+def test_rows_carry_the_hash_of_their_line_beside_that_of_the_plant() -> None:
+    """A change of one line gives the rows of another the same `line_model` and another `model`."""
+    one = small_plant(True, False, False, lines=2)
+    other = replace(one, lines=(one.lines[0], replace(one.lines[1], policy="nakajima")))
+    log = [Ev(START + k * S, codes.STATE, 3 * line, codes.RUNNING, line=line) for k in range(30) for line in (0, 1)]
+    found = []
+    for plant in (one, other):
+        plant = replace(plant, hash=model_hash(plant))
+        rows = dicts([fold_once(plant, ended(log))[1]], "kpis")
+        assert {row["model"] for row in rows} == {plant.hash}
+        found.append({row["line"]: row["line_model"] for row in rows})
+    assert found[0]["L"] == found[1]["L"] == line_hash(one.lines[0])
+    assert found[0]["M"] == line_hash(one.lines[1]) != found[1]["M"]

@@ -32,6 +32,7 @@ _INTERVAL: Final = {
     **_REVISION,
     "policy": "loss policy of the ratios",
     "model": "hash of the plant model",
+    "line_model": "hash of the line's part of it: a change of another line leaves it",
 }
 _COMMON: Final = {
     "line": "line id",
@@ -134,6 +135,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "detail": "what the value is, or what changed",
         **_REVISION,
         "model": "hash of the plant model",
+        "line_model": "hash of the line's part of it: a change of another line leaves it",
     },
     "rejected": {
         **_COMMON,

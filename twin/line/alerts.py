@@ -10,6 +10,7 @@ from kernels import layout as at
 from twin.line.bottlenecks import UNDECIDED, PathRows
 from twin.line.memory import LineMemory
 from twin.line.rows import own
+from twin.plant.canonical import line_hashes
 from twin.plant.model import Plant
 from twin.results import ALERTS
 
@@ -26,6 +27,7 @@ class Alerts:
 
     def __init__(self, plant: Plant) -> None:
         self._plant = plant
+        self._line_models = line_hashes(plant)
         self._number = {line.id: k for k, line in enumerate(plant.lines)}
         self._longest = [
             max(line.windows, key=lambda w: w.length_ns).id if line.windows else "" for line in plant.lines
@@ -46,9 +48,8 @@ class Alerts:
         return pa.Table.from_pylist(rows, schema=_ALERTS) if rows else _ALERTS.empty_table()
 
     def _add(self, line: str, kind: str, action: str, ts: int, **more: Any) -> None:
-        self._rows.append(
-            {"line": line, "kind": kind, "action": action, "ts": ts, **_FIRST, "model": self._plant.hash, **more}
-        )
+        model = {"model": self._plant.hash, "line_model": self._line_models[self._number[line]]}
+        self._rows.append({"line": line, "kind": kind, "action": action, "ts": ts, **_FIRST, **model, **more})
 
     def from_fold(self, rows: Any) -> None:
         """A stop longer than its limit, a source that went silent."""

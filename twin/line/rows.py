@@ -17,6 +17,7 @@ from twin.line.dates import Dates
 from twin.line.numbers import ideal_ns
 from twin.line.texts import Texts
 from twin.oee import subsystems
+from twin.plant.canonical import line_hashes
 from twin.plant.model import Line, Plant
 from twin.results import BOTTLENECKS, CLASS_COLUMNS, DATE, KPIS, ORIGIN, STATES, TS
 
@@ -89,6 +90,7 @@ class RowMaker:
         windows = [w.id for line in plant.lines for w in line.windows]
         self._lines = Labels([line.id for line in plant.lines])
         self._stations = Labels([s.id for s in plant.stations])
+        self._line_models = Labels(line_hashes(plant))
         self._windows = len(windows)
         self._scopes = Labels([*windows, *SCOPES])
         self._policies = Labels(policies)
@@ -120,6 +122,7 @@ class RowMaker:
                 self._shifts(line, shift),
                 *first_revision(len(rows)),
                 constant(self._plant.hash, len(rows)),
+                self._line_models.array(line),
             ],
             schema=_STATES,
         )
@@ -165,6 +168,7 @@ class RowMaker:
                 *first_revision(len(rows)),
                 self._policies.array(self._policy[rows[:, at.KO_LINE]]),
                 constant(self._plant.hash, len(rows)),
+                self._line_models.array(rows[:, at.KO_LINE]),
                 *[pa.array(column[k]) for k in range(len(CLASS_COLUMNS))],
                 *[pa.array(column[k]) for k in counted],
                 *[ratio_array(np.ascontiguousarray(factors[:, k])) for k in range(4)],
@@ -261,6 +265,7 @@ class RowMaker:
                 *first_revision(len(cells)),
                 self._policies.array(self._policy[line]),
                 constant(self._plant.hash, len(cells)),
+                self._line_models.array(line),
                 pa.array(np.ascontiguousarray(cells[:, PATH])),
                 pa.array(elapsed),
                 ratio_array(cells[:, PATH] / elapsed),

@@ -48,6 +48,20 @@ def line_hash(line: Line) -> str:
     return _hash(_text(line))
 
 
+# The lines of the last plant that was asked about, and their hashes: each partition of a worker asks for the same ones.
+_known: tuple[tuple[Line, ...], tuple[str, ...]] = ((), ())
+
+
+def line_hashes(plant: Plant) -> tuple[str, ...]:
+    """`line_hash` of every line, in the plant's order."""
+    global _known
+    lines, hashes = _known
+    if lines is not plant.lines:
+        hashes = tuple(map(line_hash, plant.lines))
+        _known = plant.lines, hashes
+    return hashes
+
+
 def canonical_text(plant: Plant) -> str:
     """The model without hash and source."""
     return _text(replace(plant, hash="", source=""))
