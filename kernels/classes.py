@@ -2,8 +2,8 @@
 
 A station has one cumulative vector (kernels.codes). Every window, shift, day and order is the difference of that
 vector between two cuts (kernels.cuts), so adding is O(1), expiring costs nothing, and the classes of a row sum to its
-length by construction. A stop counts as STOPPED until its length says minor_stop or down; the cuts made meanwhile are
-then corrected, and rows that need them wait for it.
+length by construction. A stop counts as STOPPED until its length says minor_stop or down (kernels.stops); rows that
+need it wait.
 """
 
 import numpy as np
@@ -19,7 +19,6 @@ from kernels.codes import (
     MAINTENANCE,
     MINOR_STOP,
     MINOR_STOPS,
-    N_COLUMNS,
     NO_ORDER,
     RUNNING,
     SETUP,
@@ -30,9 +29,11 @@ from kernels.codes import (
 )
 from kernels.flow import leave
 from kernels.jit import bare, hot
+from kernels.layout import FAR
+from kernels.out import alert, interval
+from kernels.stops import end_stop, is_stop, next_turn, standing
 
 I64 = npt.NDArray[np.int64]
-FAR = np.int64(9_223_372_036_854_775_807)
 
 
 @hot
@@ -47,63 +48,8 @@ def is_work(klass: int) -> bool:
     return klass in (SETUP, DOWN, MAINTENANCE)
 
 
-@bare
-def alert(o: Out, line: int, s: int, kind: int, action: int, ts: int, since: int) -> None:
-    i = o.n[at.N_ALERT]
-    o.alerts[i, at.AO_LINE] = line
-    o.alerts[i, at.AO_STATION] = s
-    o.alerts[i, at.AO_KIND] = kind
-    o.alerts[i, at.AO_ACTION] = action
-    o.alerts[i, at.AO_TS] = ts
-    o.alerts[i, at.AO_SINCE] = since
-    o.n[at.N_ALERT] += 1
-
-
-@bare
-def decide(m: Model, x: State, line: int, s: int, klass: int) -> None:
-    """The open stop of s is now known to be `klass`: move its time, in the vector and in every cut since it began."""
-    counter = MINOR_STOPS if klass == MINOR_STOP else DOWNS
-    x.total[s, klass] += x.total[s, STOPPED]
-    x.total[s, STOPPED] = 0
-    x.total[s, counter] += 1
-    local = s - m.lines[line, at.LC_STATION]
-    first = m.lines[line, at.LC_WINDOW]
-    for w in range(first, first + m.lines[line, at.LC_WINDOWS]):
-        slots = m.windows[w, at.WC_SLOTS]
-        step = m.windows[w, at.WC_STEP]
-        ring = m.windows[w, at.WC_RING] + local * slots
-        cut = x.steps[w] - step
-        for _ in range(slots):
-            row = ring + (cut // step) % slots
-            if x.rings[row, STOPPED] == 0:
-                break
-            x.rings[row, klass] += x.rings[row, STOPPED]
-            x.rings[row, STOPPED] = 0
-            x.rings[row, counter] += 1
-            cut -= step
-        ticks = m.windows[w, at.WC_TICKS] + local * m.lines[line, at.LC_TICK_SLOTS]
-        every = m.lines[line, at.LC_PUBLISH_NS]
-        for tick in range(x.lines[line, at.L_EMIT_TICK], x.lines[line, at.L_NEXT_TICK], every):
-            kept = x.tick_deltas[ticks + (tick // every) % m.lines[line, at.LC_TICK_SLOTS]]
-            if kept[STOPPED] > 0:
-                kept[klass] += kept[STOPPED]
-                kept[STOPPED] = 0
-                kept[counter] += kept[N_COLUMNS]
-    for scope in range(at.N_SCOPES):
-        if x.base[s, scope, STOPPED] > 0:
-            x.base[s, scope, klass] += x.base[s, scope, STOPPED]
-            x.base[s, scope, STOPPED] = 0
-            x.base[s, scope, counter] += 1
-    for k in range(x.lines[line, at.L_CLOSINGS]):
-        if x.deltas[s, k, STOPPED] > 0:
-            x.deltas[s, k, klass] += x.deltas[s, k, STOPPED]
-            x.deltas[s, k, STOPPED] = 0
-            x.deltas[s, k, counter] += x.deltas[s, k, N_COLUMNS]
-    x.lines[line, at.L_UNDECIDED] -= 1
-
-
 @hot
-def accrue(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
+def accrue(x: State, s: int, t: int) -> None:
     """Account the time of s up to t to its class."""
     row = x.stations[s]
     if t <= row[at.S_ACCRUED]:
@@ -117,21 +63,13 @@ def accrue(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
         elif klass == MINOR_STOP:
             x.total[s, MINOR_STOPS] += 1
     row[at.S_ACCRUED] = t
-    if klass == STOPPED and t - row[at.S_STOP_START] >= m.stations[s, at.SC_MINOR_NS]:
-        decide(m, x, line, s, DOWN)
-        row[at.S_CLASS] = DOWN
-        klass = DOWN
-    limit = m.lines[line, at.LC_DOWN_NS]
-    if limit > 0 and klass in (STOPPED, DOWN) and row[at.S_DOWN_ALERT] == 0 and t - row[at.S_STOP_START] >= limit:
-        row[at.S_DOWN_ALERT] = 1
-        alert(o, line, s, at.ALERT_DOWN, at.RAISED, row[at.S_STOP_START] + limit, row[at.S_STOP_START])
 
 
 @bare
-def accrue_line(m: Model, x: State, o: Out, line: int, t: int) -> None:
+def accrue_line(m: Model, x: State, line: int, t: int) -> None:
     lo = m.lines[line, at.LC_STATION]
     for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
-        accrue(m, x, o, line, s, t)
+        accrue(x, s, t)
     accrue_causal(x, line, t)
 
 
@@ -176,9 +114,8 @@ def raw_class(x: State, line: int, s: int) -> int:
 
 
 @hot
-def resolve(m: Model, x: State, line: int, s: int) -> int:
+def resolve(m: Model, x: State, line: int, s: int, raw: int) -> int:
     """The one class of s. Producing wins over the schedule, the schedule over silence, silence over the rest."""
-    raw = raw_class(x, line, s)
     stale = x.stations[s, at.S_STALE] != 0
     if raw == RUNNING and not stale:
         return RUNNING
@@ -190,67 +127,59 @@ def resolve(m: Model, x: State, line: int, s: int) -> int:
 
 
 @hot
-def interval(o: Out, line: int, s: int, row: I64, t: int, klass: int) -> None:
-    i = o.n[at.N_INTERVAL]
-    o.intervals[i, at.IO_LINE] = line
-    o.intervals[i, at.IO_STATION] = s
-    o.intervals[i, at.IO_START] = row[at.S_SINCE]
-    o.intervals[i, at.IO_END] = t
-    o.intervals[i, at.IO_CLASS] = klass
-    o.intervals[i, at.IO_WORD] = row[at.S_INTERVAL_WORD]
-    o.intervals[i, at.IO_REASON] = row[at.S_INTERVAL_REASON]
-    o.intervals[i, at.IO_ORDER] = row[at.S_ORDER]
-    o.n[at.N_INTERVAL] += 1
-
-
-@hot
 def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     """End of an instant for a station that something happened to: its class from here on.
 
     The first reason that arrives during a stop belongs to the stop from its beginning, as people on the floor enter it;
     another reason, none after one, or another word of the source ends the interval, not the stop. Its class is then
-    still STOPPED: that of the stop's last interval (twin.line.stops).
+    still STOPPED: that of the stop, once it is decided (twin.line.stops).
     """
-    accrue(m, x, o, line, s, t)
+    accrue(x, s, t)
     row = x.stations[s]
     old = row[at.S_CLASS]
-    new = resolve(m, x, line, s)
-    same_stop = new == STOPPED and (old == STOPPED or (old == DOWN and row[at.S_STOP_START] >= 0))
+    stop = standing(x, s)
+    raw = raw_class(x, line, s)
+    new = resolve(m, x, line, s, raw)
+    goes_on = stop != UNKNOWN and (raw in (stop, UNKNOWN) or (raw == STOPPED and stop == DOWN))
+    if goes_on and t == row[at.S_STOP_START] and not is_stop(new):
+        goes_on = False  # nothing was seen of it: it begins, if at all, when what hides it is over
+    if goes_on and is_stop(new):
+        new = stop
+    ended = old
+    if stop != UNKNOWN and not goes_on:
+        klass = end_stop(m, x, o, line, s, t)
+        if old == stop:
+            ended = klass
     same_word = row[at.S_INTERVAL_WORD] == row[at.S_WORD]
     same_reason = row[at.S_INTERVAL_REASON] == row[at.S_REASON]
     reasoned = row[at.S_REASONED] != 0 and t > row[at.S_STOP_START]
     row[at.S_REASONED] = 1 if reasoned or row[at.S_REASON] >= 0 else 0
-    if same_word and ((same_stop and (same_reason or not reasoned)) or (new == old and same_reason)):
+    first_reason = goes_on and raw == STOPPED and is_stop(new) and not reasoned
+    if same_word and new == old and (same_reason or first_reason):
         row[at.S_INTERVAL_REASON] = row[at.S_REASON]
         if t == row[at.S_SINCE]:
             row[at.S_ORDER] = x.lines[line, at.L_ORDER]
         return
-    ended = old
-    if old == STOPPED and not same_stop:
-        if t > row[at.S_STOP_START]:
-            decide(m, x, line, s, MINOR_STOP)
-        else:
-            x.lines[line, at.L_UNDECIDED] -= 1
-        ended = MINOR_STOP
     if t > row[at.S_SINCE]:
-        interval(o, line, s, row, t, ended)
+        interval(o, line, s, row, row[at.S_SINCE], t, ended)
     row[at.S_SINCE] = t
     row[at.S_INTERVAL_WORD] = row[at.S_WORD]
     row[at.S_INTERVAL_REASON] = row[at.S_REASON]
     row[at.S_ORDER] = x.lines[line, at.L_ORDER]
-    if new == old or same_stop:
+    if new == old:
         return
-    if row[at.S_DOWN_ALERT]:
-        row[at.S_DOWN_ALERT] = 0
-        alert(o, line, s, at.ALERT_DOWN, at.CLEARED, t, row[at.S_STOP_START])
-    row[at.S_STOP_START] = -1
-    row[at.S_REASONED] = 1 if row[at.S_REASON] >= 0 else 0
-    if new == STOPPED:
-        row[at.S_STOP_START] = t
-        x.lines[line, at.L_UNDECIDED] += 1
-    elif new in (DOWN, MINOR_STOP):
-        row[at.S_STOP_START] = t
     row[at.S_CLASS] = new
+    if goes_on:
+        row[at.S_HIDDEN] = UNKNOWN if is_stop(new) else stop
+    elif is_stop(new):
+        row[at.S_STOP_START] = t
+        row[at.S_REASONED] = 1 if row[at.S_REASON] >= 0 else 0
+        if new == STOPPED:
+            x.lines[line, at.L_UNDECIDED] += 1
+    if is_stop(new):
+        due = next_turn(m, x, line, s)
+        x.lines[line, at.L_NEXT_STOP] = min(x.lines[line, at.L_NEXT_STOP], due)
+        x.lines[line, at.L_NEXT] = min(x.lines[line, at.L_NEXT], due)
     set_active(x, o, line, s, t, is_active(new))
     if x.lines[line, at.L_CYCLES] == 0:
         # Without cycles the reported waits drive the critical path.
@@ -312,16 +241,21 @@ def heard(x: State, line: int, s: int) -> int:
 
 @bare
 def next_silence(m: Model, x: State, line: int) -> int:
+    """When a station next turns out to be silent: 1 ns behind its staleness, at which it may still be heard."""
     lo = m.lines[line, at.LC_STATION]
     due = FAR
     for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
         if x.stations[s, at.S_STALE] == 0:
-            due = min(due, heard(x, line, s) + m.stations[s, at.SC_STALE_NS])
+            due = min(due, heard(x, line, s) + m.stations[s, at.SC_STALE_NS] + 1)
     return int(due)
 
 
 @bare
 def fall_silent(m: Model, x: State, o: Out, line: int, t: int) -> None:
+    """Stations that by the end of the instant t were not heard for their staleness: unknown from t on.
+
+    Nothing is accounted beyond t yet; what else is due at t and all events of that instant are done.
+    """
     lo = m.lines[line, at.LC_STATION]
     for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
         row = x.stations[s]

@@ -9,6 +9,7 @@ from kernels.classes import period
 from kernels.codes import N_COLUMNS, STOPPED
 from kernels.flow import closing_vector, reset_scope
 from kernels.jit import bare
+from kernels.stops import standing
 
 I64 = npt.NDArray[np.int64]
 
@@ -115,7 +116,7 @@ def decided_before(m: Model, x: State, line: int, t: int) -> bool:
         return True
     lo = m.lines[line, at.LC_STATION]
     for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
-        if x.stations[s, at.S_CLASS] == STOPPED and x.stations[s, at.S_STOP_START] < t:
+        if standing(x, s) == STOPPED and x.stations[s, at.S_STOP_START] < t:
             return False
     return True
 

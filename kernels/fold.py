@@ -6,13 +6,12 @@ import numpy.typing as npt
 from kernels import bits
 from kernels import layout as at
 from kernels.arrays import Model, Out, State
-from kernels.classes import accrue_line, alert, choose_causal, settle
+from kernels.classes import accrue_line, choose_causal, settle
 from kernels.codes import (
     BUFFER,
     COUNT,
     COUNTER,
     CYCLE,
-    DOWN,
     END,
     GOOD,
     HEARTBEAT,
@@ -21,13 +20,13 @@ from kernels.codes import (
     REWORK,
     SCRAP,
     STATE,
-    STOPPED,
 )
 from kernels.counters import increment
 from kernels.cuts import close_order, emit, open_scope
 from kernels.flow import begin_cycles, complete, reset_scope, set_level, start, unblock
 from kernels.index import natural
 from kernels.jit import bare, hot
+from kernels.out import alert
 from kernels.timers import begin_line, run_timers, skip_silence
 
 I64 = npt.NDArray[np.int64]
@@ -128,10 +127,10 @@ def apply(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> int:
         if event[at.E_CODE] == END:
             # The end of an order that is not the running one says nothing about the running one.
             if row[at.L_ORDER] == event[at.E_X]:
-                accrue_line(m, x, o, line, t)
+                accrue_line(m, x, line, t)
                 close_order(m, x, o, line, t)
         else:
-            accrue_line(m, x, o, line, t)
+            accrue_line(m, x, line, t)
             close_order(m, x, o, line, t)
             begin_order(m, x, line, event, t)
     elif kind == BUFFER:
@@ -144,7 +143,7 @@ def hear(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     row = x.stations[s]
     if row[at.S_STALE]:
         row[at.S_STALE] = 0
-        due = t + m.stations[s, at.SC_STALE_NS]
+        due = t + m.stations[s, at.SC_STALE_NS] + 1
         x.lines[line, at.L_NEXT_STALE] = min(x.lines[line, at.L_NEXT_STALE], due)
         x.lines[line, at.L_NEXT] = min(x.lines[line, at.L_NEXT], due)
         alert(o, line, s, at.ALERT_STALE, at.CLEARED, t, row[at.S_SEEN_TS])
@@ -165,19 +164,11 @@ def hear_all(m: Model, x: State, o: Out, line: int, t: int) -> None:
         x.stations[s, at.S_OWN] = own
 
 
-@hot
-def may_turn(x: State, s: int) -> bool:
-    """Whether the class of s may change by the mere passing of time: a stop becomes too long."""
-    return x.stations[s, at.S_CLASS] in (STOPPED, DOWN)
-
-
 @bare
-def touch_line(m: Model, x: State, o: Out, line: int, all_of_it: bool) -> None:
-    """Mark all stations of the line, or those whose class may turn."""
+def touch_line(m: Model, x: State, o: Out, line: int) -> None:
     lo = m.lines[line, at.LC_STATION]
     for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
-        if all_of_it or may_turn(x, s):
-            bits.add(o.touched, s)
+        bits.add(o.touched, s)
 
 
 @hot
@@ -201,8 +192,6 @@ def instant(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, 
         kind = event[at.E_TYPE]
         if s >= 0:
             hear(m, x, o, line, s, t)
-            if may_turn(x, s):
-                bits.add(o.touched, s)
         else:
             everywhere = True
             if kind == HEARTBEAT:
@@ -213,8 +202,8 @@ def instant(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, 
         if completed >= 0:
             bits.add(o.pending, completed)
         completed = apply(m, x, o, line, event, t)
-    if everywhere or (flows and (row[at.L_UNDECIDED] > 0 or m.lines[line, at.LC_DOWN_NS] > 0)):
-        touch_line(m, x, o, line, everywhere)
+    if everywhere:
+        touch_line(m, x, o, line)
     settle_touched(m, x, o, line, events, i, everywhere or flows, t)
     if row[at.L_DIRTY]:
         choose_causal(m, x, line)

@@ -10,6 +10,8 @@ from typing import Final
 
 from kernels.codes import BLOCKED, CAUSAL_NS, N_COLUMNS, RUNNING, STARVED
 
+FAR: Final = 9_223_372_036_854_775_807  # an instant that never comes
+
 # E: one event.
 E_LINE: Final = 0
 E_TS: Final = 1
@@ -54,7 +56,7 @@ L_NEXT_TICK: Final = 6
 L_EMIT_TICK: Final = 7  # oldest tick whose rows are not out yet
 L_NEXT_PANE: Final = 8
 L_PANE_START: Final = 9
-L_NEXT_STALE: Final = 10  # lower bound
+L_NEXT_STALE: Final = 10  # no station turns out to be silent before this instant
 L_CALENDAR: Final = 11  # -1, OFF_SHIFT or PLANNED_STOP
 L_SHIFT: Final = 12
 L_DAY: Final = 13
@@ -83,7 +85,8 @@ L_BUCKET_TS: Final = 35  # newest ts when the bucket below began
 L_BUCKET: Final = 36  # events admitted since then
 L_BUCKET_BEFORE: Final = 37  # and in the bucket before, while its events may still wait
 L_REVISING: Final = 38  # late events and corrections that wait for their publishing tick
-N_L: Final = 39
+L_NEXT_STOP: Final = 39  # no stop is decided, nor an alert of it due, before this instant
+N_L: Final = 40
 # Columns that admission owns: a fold that is done again leaves them as they are.
 ADMISSION: Final = (
     L_NEWEST,
@@ -107,7 +110,7 @@ S_REASON: Final = 4
 S_SEEN_TS: Final = 5
 S_STALE: Final = 6
 S_SINCE: Final = 7  # start of the current interval of class, word and reason
-S_STOP_START: Final = 8
+S_STOP_START: Final = 8  # of the stop that is on, -1 none
 S_CYCLE: Final = 9  # CYCLE_* below
 S_CYCLE_TS: Final = 10  # since when
 S_ACTIVE_SINCE: Final = 11  # -1: inactive
@@ -118,7 +121,8 @@ S_OWN: Final = 15  # 1 once the station sent an event of its own
 S_INTERVAL_WORD: Final = 16  # word and reason of the current interval
 S_INTERVAL_REASON: Final = 17
 S_REASONED: Final = 18  # 1 once a reason was given in the stop that lasts
-N_S: Final = 19
+S_HIDDEN: Final = 19  # class of the stop that is on, while a planned stop, silence or the like hides it; 0: none does
+N_S: Final = 20
 
 CYCLE_UNSEEN: Final = 0
 CYCLE_BUSY: Final = 1

@@ -1,4 +1,4 @@
-"""What is due in a line's own event time: steps, ticks, panes, the calendar, silence."""
+"""What is due in a line's own event time: steps, ticks, panes, the calendar, silence, stops that last too long."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +8,7 @@ from kernels.arrays import Model, Out, State
 from kernels.classes import accrue_line, fall_silent, next_silence, settle_line
 from kernels.cuts import close_pane, close_scope, copy, emit, keep_tick, open_scope
 from kernels.jit import bare
+from kernels.stops import turn_stops
 
 I64 = npt.NDArray[np.int64]
 
@@ -21,6 +22,7 @@ def align_up(ts: int, step: int) -> int:
 def set_next(m: Model, x: State, line: int) -> None:
     row = x.lines[line]
     due = min(min(row[at.L_NEXT_TICK], row[at.L_NEXT_PANE]), min(row[at.L_NEXT_STALE], row[at.L_NEXT_CALENDAR]))
+    due = min(due, row[at.L_NEXT_STOP])
     first = m.lines[line, at.LC_WINDOW]
     for w in range(first, first + m.lines[line, at.LC_WINDOWS]):
         due = min(due, x.steps[w])
@@ -86,7 +88,12 @@ def skip_silence(m: Model, x: State, line: int, due: int, t: int) -> None:
 def run_timers(m: Model, x: State, o: Out, line: int, t: int) -> None:
     """All that is due at one instant t, in its fixed order."""
     row = x.lines[line]
-    accrue_line(m, x, o, line, t)
+    if row[at.L_NEXT_STALE] <= t:
+        fall_silent(m, x, o, line, t - 1)
+        row[at.L_NEXT_STALE] = next_silence(m, x, line)
+    accrue_line(m, x, line, t)
+    if row[at.L_NEXT_STOP] <= t:
+        turn_stops(m, x, o, line, t)
     first = m.lines[line, at.LC_WINDOW]
     lo = m.lines[line, at.LC_STATION]
     for w in range(first, first + m.lines[line, at.LC_WINDOWS]):
@@ -111,9 +118,6 @@ def run_timers(m: Model, x: State, o: Out, line: int, t: int) -> None:
         row[at.L_NEXT_PANE] = t + m.lines[line, at.LC_PANE_NS]
     if row[at.L_NEXT_CALENDAR] == t:
         turn_calendar(m, x, o, line, t)
-    if row[at.L_NEXT_STALE] <= t:
-        fall_silent(m, x, o, line, t)
-        row[at.L_NEXT_STALE] = next_silence(m, x, line)
     emit(m, x, o, line)
     set_next(m, x, line)
 
@@ -160,4 +164,5 @@ def begin_line(m: Model, x: State, line: int, t: int) -> None:
         station[at.S_CYCLE_PRODUCT] = -1
         station[at.S_ORDER] = -1
     row[at.L_NEXT_STALE] = next_silence(m, x, line)
+    row[at.L_NEXT_STOP] = at.FAR
     set_next(m, x, line)

@@ -100,11 +100,29 @@ class Admission:
             self.held.append(e)
 
 
+STOPS = (codes.STOPPED, codes.MINOR_STOP, codes.DOWN)
+
+
+@dataclass
+class Stop:
+    """A station stands, seen in one segment or, with breaks and silence between, in several."""
+
+    start: int
+    reported: int
+    klass: int  # STOPPED until its length is known
+    end: int | None = None
+
+
 @dataclass
 class Segment:
     start: int
-    klass: int
+    shown: int
+    stop: Stop | None = None
     end: int | None = None
+
+    @property
+    def klass(self) -> int:
+        return self.shown if self.stop is None else self.stop.klass
 
 
 @dataclass
@@ -113,6 +131,8 @@ class StationTwin:
     since: int
     seen: int
     segments: list[Segment]
+    stops: list[Stop] = field(default_factory=list)
+    stop: Stop | None = None  # the one that is on
     reported: int | None = None
     word: str | None = None
     reason: str | None = None
@@ -143,6 +163,7 @@ class NaiveTwin:
         self.contexts: list[tuple[int, str | None, str | None]] = []  # ts, order, product, after its events
         self.running: tuple[str, str | None, int] | None = None  # order, product, start
         self.folded: list[int] = []
+        self.alerts: list[tuple[str, str, int, int]] = []  # kind, action, ts, station
         self.levels = {b.id: b.initial for b in line.buffers}
 
     def run(self, events: Sequence[Ev]) -> None:
@@ -165,6 +186,10 @@ class NaiveTwin:
             self.instant(t, now)
         if self.folded:
             self.timers(self.until)
+            for i, station in enumerate(self.stations):
+                for stop in station.stops:
+                    self.too_long(i, stop)
+                    self.decide(i, stop, self.until)
 
     def begin(self, t: int) -> None:
         self.t0 = self.shift_start = self.day_start = t
@@ -189,18 +214,19 @@ class NaiveTwin:
         return self.heard(i) + self.line.stations[i].staleness_ns
 
     def timers(self, until: int) -> None:
+        """Turns of the calendar up to `until`, and silences before it: at `until` a station may still be heard."""
         while self.folded:
-            due = [self.silent_at(i) for i, s in enumerate(self.stations) if not s.stale]
-            t = min([*due, *self.turns[:1]], default=until + 1)
-            if t > until:
+            silent = min((self.silent_at(i) for i, s in enumerate(self.stations) if not s.stale), default=until)
+            if self.turns and self.turns[0] <= min(silent, until):
+                self.turn(self.turns.pop(0))
+            elif silent < until:
+                for i, station in enumerate(self.stations):
+                    if not station.stale and self.silent_at(i) <= silent:
+                        station.stale = True
+                        self.alerts.append(("stale", "raised", silent, i))
+                        self.settle(i, silent)
+            else:
                 return
-            if self.turns and self.turns[0] == t:
-                self.turns.pop(0)
-                self.turn(t)
-            for i, station in enumerate(self.stations):
-                if not station.stale and self.silent_at(i) <= t:
-                    station.stale = True
-                    self.settle(i, t)
 
     def turn(self, t: int) -> None:
         before = self.scheduled
@@ -228,6 +254,8 @@ class NaiveTwin:
                     self.flow._unblock(t)
             for i, station in enumerate(self.stations):
                 if e.station == i or (e.station < 0 and e.type == codes.HEARTBEAT):
+                    if station.stale:
+                        self.alerts.append(("stale", "cleared", t, i))
                     station.stale, station.seen = False, t
                     station.own = station.own or e.station == i
             self.apply(e, t)
@@ -324,15 +352,19 @@ class NaiveTwin:
         self.flow._unblock(t)
 
     # Classes
-    def resolve(self, i: int) -> int:
+    def raw(self, i: int) -> int:
         station = self.stations[i]
         raw = codes.UNKNOWN if station.reported is None else station.reported
-        if self.flow is not None and raw in (codes.UNKNOWN, codes.RUNNING):
+        if self.flow is not None and (station.reported is None or raw == codes.RUNNING):
             flow = self.flow.stations[i]
             if flow.state == "idle" and flow.available is not None:
                 raw = codes.WAITING if station.own else codes.UNKNOWN
             else:
                 raw = {"busy": codes.RUNNING, "done": codes.BLOCKED, "idle": codes.STARVED}[flow.state]
+        return raw
+
+    def resolve(self, i: int) -> int:
+        station, raw = self.stations[i], self.raw(i)
         if raw == codes.RUNNING and not station.stale:
             return raw
         if self.scheduled >= 0:
@@ -342,19 +374,48 @@ class NaiveTwin:
             return codes.NO_ORDER
         return codes.UNKNOWN if station.stale else raw
 
+    def decide(self, i: int, stop: Stop, t: int) -> None:
+        if stop.klass == codes.STOPPED and t - stop.start >= self.line.stations[i].minor_stop_ns:
+            stop.klass = codes.DOWN
+
+    def too_long(self, i: int, stop: Stop) -> None:
+        """One alert for a stop over its limit, where it is seen; nobody is called during a break."""
+        limit = self.line.limits.down_ns
+        if limit is None or stop.reported == codes.MINOR_STOP:
+            return
+        over = stop.start + limit
+        for seen in self.stations[i].segments:
+            end = self.until if seen.end is None else seen.end
+            if seen.stop is stop and seen.start < end and (seen.start >= over or over <= end):
+                self.alerts.append(("down", "raised", max(over, seen.start), i))
+                if stop.end is not None:
+                    self.alerts.append(("down", "cleared", stop.end, i))
+                return
+
     def settle(self, i: int, t: int) -> None:
         station = self.stations[i]
-        segment = station.segment
-        if segment.klass == codes.STOPPED and t - segment.start >= self.line.stations[i].minor_stop_ns:
-            segment.klass = codes.DOWN
-        old, new = segment.klass, self.resolve(i)
+        segment, stop, raw = station.segment, station.stop, self.raw(i)
+        shown = self.resolve(i)
+        if stop is not None:
+            self.decide(i, stop, t)
+            # A station that is not known to do anything else still stands, whatever else its time counts as.
+            on = raw in (stop.klass, codes.UNKNOWN) or (raw, stop.klass) == (codes.STOPPED, codes.DOWN)
+            if not on or (stop.start == t and shown not in STOPS):
+                stop.end = t
+                if stop.klass == codes.STOPPED:
+                    stop.klass = codes.MINOR_STOP
+                station.stop = None
+        if station.stop is None and shown in STOPS:
+            station.stop = Stop(t, shown, shown)
+            station.stops.append(station.stop)
+        seen = station.stop if shown in STOPS else None
         order = self.running[0] if self.running else None
         words = station.word, station.reason
-        same_stop = new == codes.STOPPED and old in (codes.STOPPED, codes.DOWN)
+        same = (segment.shown, segment.stop) == (shown, None) if seen is None else segment.stop is seen
         station.stood[t] = station.reason
-        first_reason = not any(segment.start <= u < t and reason for u, reason in station.stood.items())
-        one_stop = same_stop and words[0] == station.shown[0] and first_reason
-        if one_stop or (words == station.shown and (same_stop or new == old)):
+        reasoned = seen is not None and any(seen.start <= u < t and reason for u, reason in station.stood.items())
+        whole = words == station.shown or (seen is not None and raw == codes.STOPPED and not reasoned)
+        if same and words[0] == station.shown[0] and whole:
             station.shown = words
             if t == station.since:
                 station.order = order
@@ -362,11 +423,9 @@ class NaiveTwin:
         if t > station.since:
             self.states.append((i, station.since, t, segment, *station.shown, station.order))
         station.since, station.shown, station.order = t, words, order
-        if new != old and not same_stop:
+        if not same:
             segment.end = t
-            if segment.klass == codes.STOPPED:
-                segment.klass = codes.MINOR_STOP
-            station.segment = Segment(t, new)
+            station.segment = Segment(t, shown, seen)
             station.segments.append(station.segment)
 
     # Rows
@@ -375,14 +434,10 @@ class NaiveTwin:
         row |= dict.fromkeys(["good", "scrap", "rework", "ideal_ns", "cycles", "cycle_ns", "minor_stops", "downs"], 0)
         for segment in self.stations[i].segments:
             until = end if segment.end is None else segment.end
-            klass = segment.klass
-            if klass == codes.STOPPED and self.until - segment.start >= self.line.stations[i].minor_stop_ns:
-                klass = codes.DOWN
-            if until <= segment.start:
-                continue
-            row[f"{codes.CLASS_NAMES[klass]}_ns"] += max(0, min(end, until) - max(start, segment.start))
-            if start <= segment.start < end and klass in (codes.DOWN, codes.MINOR_STOP):
-                row["downs" if klass == codes.DOWN else "minor_stops"] += 1
+            row[f"{codes.CLASS_NAMES[segment.klass]}_ns"] += max(0, min(end, until) - max(start, segment.start))
+        for stop in self.stations[i].stops:
+            if start <= stop.start < end and stop.end != stop.start:
+                row["downs" if stop.klass == codes.DOWN else "minor_stops"] += 1
         for t, station, column, value, completion in self.made:
             inside = start < t <= end if of_order and completion else start <= t < end
             if station == i and inside:

@@ -54,8 +54,8 @@ def small_line(
                 output=f"{name}b{i}" if links and i < 2 else None,
                 counters=(Counter("n", "good", 2, 10), Counter("r", "rework", 1, None)),
                 parts_from="cycle" if i == 1 else "count",
-                minor_stop_ns=MINOR,
-                staleness_ns=STALE,
+                minor_stop_ns=(MINOR, 30 * S, MINOR)[i],
+                staleness_ns=(STALE, STALE, 5 * S)[i],
             )
             for i in range(3)
         ),
@@ -95,7 +95,7 @@ _STATES: Final = (
     codes.RUNNING,
     codes.MAINTENANCE,
     codes.STOPPED,
-    codes.RUNNING,
+    codes.UNKNOWN,
     codes.WAITING,
 )
 _GAPS: Final = (0, 0, 0, 1, S // 2, S, S, 2 * S, 3 * S, 5 * S, 7 * S, 10 * S, 13 * S)

@@ -43,6 +43,16 @@ HISTORY: Final = (
         ("events", "states", "kpis", "bottlenecks", "alerts", "rejected"),
         "Arrow: a null of an unsigned index is no word; an empty dictionary with a negative offset is refused always",
     ),
+    Rule(
+        "silence_is_longer",
+        ("states", "kpis", "bottlenecks", "alerts"),
+        "a station heard exactly at its staleness is not silent",
+    ),
+    Rule(
+        "whole_stops",
+        ("states", "kpis", "bottlenecks", "alerts"),
+        "a stop is as long as by the clock across planned stops, shifts, orders and unknown moments, and counts once",
+    ),
 )
 RULES: Final = len(HISTORY)
 

@@ -57,6 +57,14 @@ def test_every_row(data: st.DataObject, links: bool, cycles: bool, calendar: boo
     states = [] if got_states is None else [r for r in rows(got_states, columns) if r[2] <= before]
     assert Counter(states) == Counter(expected.state_rows(before))
 
+    told = Counter(
+        (r["kind"], r["action"], r["ts"], r["station"])
+        for r in dicts([results], "alerts")
+        if r["kind"] in ("down", "stale") and r["ts"] <= before
+    )
+    stations = plant.lines[0].stations
+    assert told == Counter((k, a, ts, stations[i].id) for k, a, ts, i in expected.alerts if ts <= before)
+
     wanted = {(r["station"], r["window"], r["start"], r["end"]): r for r in expected.kpis(before)}
     got = {}
     for row in dicts([results], "kpis"):

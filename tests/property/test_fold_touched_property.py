@@ -42,9 +42,6 @@ def check(plant: Plant, events: list[Ev]) -> None:
         assert fold(m, x, o, rows, 0) == len(rows)
         assert not o.pending.any()
         assert not o.touched.any()
-        alone = np.isin(rows[:, at.E_TYPE], (codes.STATE, codes.COUNT)) | (rows[:, at.E_STATION] >= 0)
-        if np.all(alone & (rows[:, at.E_TYPE] != codes.CYCLE)):
-            continue  # one station's affair: nobody looks whether another's stop has become too long
         other = State(*(array.copy() for array in x))
         written = o.n.copy()
         settle_line(m, other, o, int(rows[0, at.E_LINE]), int(rows[0, at.E_TS]))

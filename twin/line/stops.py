@@ -1,4 +1,4 @@
-"""Stops in which the source changes its word: several intervals, one class."""
+"""Parts of stops that leave before the length of the stop is known: several intervals, one class."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,9 @@ I64 = npt.NDArray[np.int64]
 
 
 def decided(intervals: I64, memory: dict[int, LineMemory]) -> I64:
-    """The intervals (rows, N_IO) whose class is known; earlier parts of a stop wait in `memory` for its end.
+    """The intervals (rows, N_IO) whose class is known; parts of an undecided stop wait in `memory`.
 
-    They come before it, so each takes the class of the next decided interval of its station.
+    An interval without length tells what the stop of its station is (kernels.stops): its parts take that class.
     """
     undecided = intervals[:, at.IO_CLASS] == STOPPED
     waiting = {row[at.IO_STATION] for mine in memory.values() for row in mine.stops}
@@ -26,11 +26,12 @@ def decided(intervals: I64, memory: dict[int, LineMemory]) -> I64:
         mine = memory.setdefault(row[at.IO_LINE], LineMemory())
         if row[at.IO_CLASS] == STOPPED:
             mine.stops.append(row)
-            continue
-        for part in mine.stops:
-            if part[at.IO_STATION] == row[at.IO_STATION]:
+        elif row[at.IO_END] > row[at.IO_START]:
+            ready.append(row)
+        else:
+            theirs = [part for part in mine.stops if part[at.IO_STATION] == row[at.IO_STATION]]
+            mine.stops = [part for part in mine.stops if part[at.IO_STATION] != row[at.IO_STATION]]
+            for part in theirs:
                 part[at.IO_CLASS] = row[at.IO_CLASS]
-                ready.append(part)
-        mine.stops = [part for part in mine.stops if part[at.IO_STATION] != row[at.IO_STATION]]
-        ready.append(row)
+            ready += theirs
     return np.concatenate([intervals[~concerned], np.array(ready, np.int64).reshape(-1, at.N_IO)])
