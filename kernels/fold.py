@@ -21,7 +21,7 @@ from kernels.codes import (
     SCRAP,
     STATE,
 )
-from kernels.counters import increment
+from kernels.counters import REPEAT, RESET, RISE, ROLLOVER, increment
 from kernels.cuts import close_order, emit, open_scope
 from kernels.flow import begin_cycles, complete, reset_scope, set_level, start, unblock
 from kernels.index import natural
@@ -43,7 +43,7 @@ def room(m: Model, x: State, o: Out, line: int, group: int) -> bool:
         and o.kpis.shape[0] - o.n[at.N_KPI] >= n * slots
         and o.intervals.shape[0] - o.n[at.N_INTERVAL] >= rows
         and o.paths.shape[0] - o.n[at.N_PATH] >= rows
-        and o.alerts.shape[0] - o.n[at.N_ALERT] >= rows
+        and o.alerts.shape[0] - o.n[at.N_ALERT] >= rows + group
         and o.active.shape[0] - o.n[at.N_ACTIVE] >= rows
     )
 
@@ -57,18 +57,76 @@ def add_parts(m: Model, x: State, s: int, good: int, scrap: int, rework: int, pr
 
 
 @hot
-def read_counter(m: Model, x: State, s: int, k: int, epoch: int, value: int, product: int) -> None:
+def could_make(m: Model, s: int, k: int, steps: int, ns: int) -> bool:
+    """Whether station s can have made so many steps of its counter k in `ns`: one step at any moment, and what its
+    fastest part allows."""
+    scale = m.counters[k, at.KC_SCALE]
+    fastest = m.stations[s, at.SC_FASTEST_NS]
+    if steps > m.stations[s, at.SC_MAX_PARTS] // scale:
+        return False
+    return bool(steps <= 1 or fastest == 0 or (steps - 1) * scale <= ns // fastest)
+
+
+@bare
+def doubt_reading(m: Model, x: State, o: Out, s: int, k: int, epoch: int, value: int, t: int) -> int:
+    """A reading that does not follow from the last believed one: hold it, or let it confirm the one that is held.
+
+    Returns the steps to book, -1 where the reading is held.
+    """
+    row = x.counters[k]
+    line = m.stations[s, at.SC_LINE]
+    if row[at.K_HELD]:
+        held = row[at.K_HELD_VALUE]
+        since = row[at.K_HELD_TS]
+        if t == since and value == held and epoch == row[at.K_HELD_EPOCH]:
+            return -1
+        steps, kind = increment(held, value, m.counters[k, at.KC_MODULUS] if row[at.K_HELD_EPOCH] == epoch else 0)
+        if t > since and kind != RESET and could_make(m, s, k, steps, t - since):
+            modulus = m.counters[k, at.KC_MODULUS] if row[at.K_EPOCH] == row[at.K_HELD_EPOCH] else 0
+            first, kind_of_first = increment(row[at.K_VALUE], held, modulus)
+            if kind_of_first == ROLLOVER and not could_make(m, s, k, first, since - row[at.K_MOVED]):
+                first = held  # it began again
+            # A counter may be sent more often than it moves; what cannot have been made since is another counter.
+            moved = could_make(m, s, k, first, since - row[at.K_MOVED])
+            if not moved or kind_of_first == RISE:
+                alert(o, line, s, at.DOUBT_STEP if moved else at.DOUBT_BASELINE, at.RAISED, t, k)
+            row[at.K_VALUE] = value
+            row[at.K_EPOCH] = epoch
+            row[at.K_TS] = t
+            row[at.K_MOVED] = t if kind != REPEAT else since
+            row[at.K_HELD] = 0
+            return steps + first if moved else steps
+        alert(o, line, s, at.DOUBT_READING, at.RAISED, t, k)
+    row[at.K_HELD] = 1
+    row[at.K_HELD_VALUE] = value
+    row[at.K_HELD_EPOCH] = epoch
+    row[at.K_HELD_TS] = t
+    return -1
+
+
+@hot
+def read_counter(m: Model, x: State, o: Out, s: int, k: int, epoch: int, value: int, t: int, product: int) -> None:
+    """What a running counter shows: the parts made since the last reading, or a reading that is not believed yet."""
     row = x.counters[k]
     previous = row[at.K_VALUE] if row[at.K_SEEN] else -1
     modulus = m.counters[k, at.KC_MODULUS] if row[at.K_EPOCH] == epoch else 0
-    steps, _ = increment(previous, value, modulus)
-    row[at.K_SEEN] = 1
-    row[at.K_VALUE] = value
-    row[at.K_EPOCH] = epoch
-    if steps > m.stations[s, at.SC_MAX_PARTS] // m.counters[k, at.KC_SCALE]:
-        # No station makes that much between two readings: another counter, or a glitch. A new baseline, and counted.
-        x.lines[m.stations[s, at.SC_LINE], at.L_CONTRADICTIONS] += 1
-        return
+    steps, kind = increment(previous, value, modulus)
+    # A fall waits, unless the source has started again.
+    sound = kind != RESET or row[at.K_EPOCH] != epoch
+    if not (sound and could_make(m, s, k, steps, t - row[at.K_TS])):
+        steps = doubt_reading(m, x, o, s, k, epoch, value, t)
+        if steps < 0:
+            return
+    else:
+        if row[at.K_HELD]:
+            row[at.K_HELD] = 0
+            alert(o, m.stations[s, at.SC_LINE], s, at.DOUBT_READING, at.RAISED, t, k)
+        if kind != REPEAT:
+            row[at.K_MOVED] = t
+        row[at.K_SEEN] = 1
+        row[at.K_VALUE] = value
+        row[at.K_EPOCH] = epoch
+        row[at.K_TS] = t
     parts = steps * m.counters[k, at.KC_SCALE]
     quality = m.counters[k, at.KC_QUALITY]
     good = parts if quality == GOOD else 0
@@ -120,7 +178,7 @@ def apply(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> int:
         bits.add(o.touched, s)
     elif kind == COUNT:
         if event[at.E_CODE] == COUNTER:
-            read_counter(m, x, s, event[at.E_X], event[at.E_EPOCH], event[at.E_A], row[at.L_PRODUCT])
+            read_counter(m, x, o, s, event[at.E_X], event[at.E_EPOCH], event[at.E_A], t, row[at.L_PRODUCT])
         else:
             add_parts(m, x, s, event[at.E_A], event[at.E_B], event[at.E_C], row[at.L_PRODUCT])
     elif kind == ORDER:

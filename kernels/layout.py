@@ -147,7 +147,13 @@ N_B: Final = 3
 K_SEEN: Final = 0
 K_VALUE: Final = 1
 K_EPOCH: Final = 2
-N_K: Final = 3
+K_TS: Final = 3  # when the value was last read
+K_MOVED: Final = 4  # since when it has been the value
+K_HELD: Final = 5  # 1: a reading that is not believed yet, in the next three
+K_HELD_VALUE: Final = 6
+K_HELD_EPOCH: Final = 7
+K_HELD_TS: Final = 8
+N_K: Final = 9
 
 # Scopes whose totals start at a cut: rows of `base`.
 SCOPE_SHIFT: Final = 0
@@ -199,7 +205,8 @@ SC_INPUTS: Final = 5
 SC_PARTS_FROM_CYCLE: Final = 6
 SC_IDEAL: Final = 7  # offset into `ideal`: [no product, product 0, product 1, ...]
 SC_MAX_PARTS: Final = 8  # most parts that one event may add
-N_SC: Final = 9
+SC_FASTEST_NS: Final = 9  # no part takes less, 0 not known
+N_SC: Final = 10
 WC_LENGTH: Final = 0
 WC_STEP: Final = 1
 WC_RING: Final = 2  # offset of the first station's ring
@@ -274,6 +281,11 @@ AO_SINCE: Final = 5
 N_AO: Final = 6
 ALERT_DOWN: Final = 0
 ALERT_STALE: Final = 1
+# What casts doubt on the figures (AO_SINCE: the counter): a reading that was not believed; one that was, although it
+# rose faster than it can; one after which the counter went on from a value that nothing can have made.
+DOUBT_READING: Final = 2
+DOUBT_STEP: Final = 3
+DOUBT_BASELINE: Final = 4
 RAISED: Final = 0
 CLEARED: Final = 1
 

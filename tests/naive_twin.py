@@ -1,14 +1,16 @@
 """One line in plain Python: every class interval kept, every row summed from them. Slow and obvious."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from kernels import codes
 from tests.naive import Buffer, LineFlow, Topology, increment
 from tests.naive import Station as Place
 from tests.support_fold import Ev
-from twin.plant.model import Line
+from twin.plant.model import Counter, Line
 
 CalendarAt = Callable[[int], tuple[int, str | None, str]]  # class or -1, shift, day
 SEQ_WINDOW = 1_024
@@ -126,6 +128,14 @@ class Segment:
 
 
 @dataclass
+class Reading:
+    value: int
+    epoch: int
+    ts: int
+    fate: str = "believed"  # or held, or refused
+
+
+@dataclass
 class StationTwin:
     segment: Segment
     since: int
@@ -142,7 +152,7 @@ class StationTwin:
     stale: bool = False
     own: bool = False
     product: str | None = None
-    counters: dict[str, tuple[int, int]] = field(default_factory=dict)
+    counters: dict[str, list[Reading]] = field(default_factory=dict)
 
 
 def phase(e: Ev) -> int:
@@ -303,13 +313,53 @@ class NaiveTwin:
         self.made += [(t, i, column, value, done) for column, value in values.items()]
 
     def counter(self, e: Ev, t: int) -> None:
-        station = self.stations[e.station]
         rule = next(c for c in self.line.stations[e.station].counters if c.id == e.x)
-        value, epoch = station.counters.get(rule.id, (-1, e.epoch))
-        steps, _ = increment(value, e.a, (rule.modulus or 0) if epoch == e.epoch else 0)
-        station.counters[rule.id] = e.a, e.epoch
+        seen = self.stations[e.station].counters.setdefault(rule.id, [])
+        steps = self.steps(e.station, rule, seen, Reading(e.a, e.epoch, t))
         made = {"good": 0, "scrap": 0, "rework": 0, rule.quality: steps * rule.scale}
         self.parts(e.station, t, made["good"], made["scrap"], made["rework"], self.product(), False)
+
+    def steps(self, i: int, rule: Counter, seen: list[Reading], new: Reading) -> int:
+        """Steps to book. `seen`: every reading so far, with what became of it."""
+        station = self.line.stations[i]
+        ideals = [station.ideal_cycle_ns] + [
+            p.ideal_cycle_ns.get(station.id, p.ideal_cycle_ns.get("*")) for p in self.line.products
+        ]
+        fastest = station.fastest_cycle_ns or min((n // 2 for n in ideals if n), default=0)
+
+        def possible(steps: int, ns: int) -> bool:
+            return steps <= 1 or Fraction((steps - 1) * rule.scale * fastest) <= ns
+
+        def between(a: Reading, b: Reading) -> tuple[int, str]:
+            return increment(a.value, b.value, (rule.modulus or 0) if a.epoch == b.epoch else 0)
+
+        believed = [r for r in seen if r.fate == "believed"]
+        held = next((r for r in seen if r.fate == "held"), None)
+        if not believed:
+            seen.append(new)
+            return 0
+        last = believed[-1]
+        steps, kind = between(last, new)
+        if possible(steps, new.ts - last.ts) and (kind != "reset" or new.epoch != last.epoch):
+            if held:
+                held.fate = "refused"
+            seen.append(new)
+            return steps
+        if held and (held.ts, held.value, held.epoch) == (new.ts, new.value, new.epoch):
+            return 0
+        seen.append(new)
+        if held:
+            more, kind = between(held, new)
+            if held.ts < new.ts and kind != "reset" and possible(more, new.ts - held.ts):
+                held.fate = "believed"
+                same = list(itertools.takewhile(lambda r: r.value == last.value, reversed(believed)))
+                first, kind = between(last, held)
+                if kind == "rollover" and not possible(first, held.ts - same[-1].ts):
+                    first = held.value
+                return more + (first if possible(first, held.ts - same[-1].ts) else 0)
+            held.fate = "refused"
+        new.fate = "held"
+        return 0
 
     def topology(self) -> Topology:
         place = {b.id: k for k, b in enumerate(self.line.buffers)}

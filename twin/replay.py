@@ -39,6 +39,7 @@ class ReplayReport:
     late: int = 0
     rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SETS, 0))
     seconds: float = 0.0
+    doubts: list[str] = field(default_factory=list)  # what casts doubt on the figures
     summary: Summary = field(default_factory=Summary)
 
     @property
@@ -71,6 +72,7 @@ def replay(
                 progress(replaying.report.events)
         replaying.publish()
     report = replaying.report
+    report.doubts = replaying.doubts()
     report.summary = logs.summary
     report.seconds = time.perf_counter() - begun
     return report
@@ -151,6 +153,9 @@ class _Replay:
         self._rows_held += table.num_rows
         self._bytes_held += table.nbytes
         self.report.rows[set_name] += table.num_rows
+
+    def doubts(self) -> list[str]:
+        return self._twin.doubts()
 
     def publish(self) -> None:
         if self._rows_held:

@@ -157,7 +157,7 @@ ALERTS: Final = pa.schema(
     [
         pa.field("line", NAME, nullable=False),
         pa.field("station", NAME),
-        pa.field("kind", NAME, nullable=False),  # down, stale, oee_low, bottleneck_moved, ideal_cycle_suspect
+        pa.field("kind", NAME, nullable=False),  # the docs of formats name them
         pa.field("action", NAME, nullable=False),  # raised, cleared
         pa.field("ts", TS, nullable=False),
         pa.field("since", TS),

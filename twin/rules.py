@@ -53,6 +53,11 @@ HISTORY: Final = (
         ("states", "kpis", "bottlenecks", "alerts"),
         "a stop is as long as by the clock across planned stops, shifts, orders and unknown moments, and counts once",
     ),
+    Rule(
+        "readings_confirmed",
+        ("kpis", "alerts"),
+        "a counter's reading that fell or that nothing could have made waits for the next one; it was booked at once",
+    ),
 )
 RULES: Final = len(HISTORY)
 

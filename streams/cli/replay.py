@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
             f"{report.events:,} events in {report.seconds:.1f} s ({report.events_per_s:,.0f} events/s), "
             f"{report.duplicates:,} duplicates, {report.late:,} late"
         )
+        for doubt in report.doubts:
+            output.line(f"data quality: {doubt}")
         rows = ", ".join(f"{count:,} {name}" for name, count in report.rows.items())
         output.line(f"rows in {args.audit}: {rows}")
     return 0

@@ -81,6 +81,9 @@ class FakeTwin:
         assert (plant, partition) == (PLANT, 0)
         FakeTwin.seen = []
 
+    def doubts(self) -> list[str]:
+        return ["L: a doubt"]
+
     def fold(self, block: EventBlock) -> FakeResults:
         FakeTwin.seen += block.offset.tolist()
         alert = rows("alerts", 1)[0]

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from kernels import layout as at
 from twin.line.bottlenecks import UNDECIDED, PathRows
+from twin.line.doubts import KIND, Doubts
 from twin.line.memory import LineMemory
 from twin.line.rows import own
 from twin.plant.canonical import line_hashes
@@ -25,9 +26,10 @@ _FIRST: Final = {"revision": 0, "revised": None, "retracted": False}
 class Alerts:
     """Collects the alerts of one call of the fold."""
 
-    def __init__(self, plant: Plant) -> None:
+    def __init__(self, plant: Plant, doubts: Doubts) -> None:
         self._plant = plant
         self._line_models = line_hashes(plant)
+        self._doubts = doubts
         self._number = {line.id: k for k, line in enumerate(plant.lines)}
         self._longest = [
             max(line.windows, key=lambda w: w.length_ns).id if line.windows else "" for line in plant.lines
@@ -51,8 +53,12 @@ class Alerts:
         model = {"model": self._plant.hash, "line_model": self._line_models[self._number[line]]}
         self._rows.append({"line": line, "kind": kind, "action": action, "ts": ts, **_FIRST, **model, **more})
 
-    def from_fold(self, rows: Any) -> None:
-        """A stop longer than its limit, a source that went silent."""
+    def from_fold(self, rows: Any, memory: dict[int, LineMemory]) -> None:
+        """A stop longer than its limit, a source that went silent; what casts doubt on the figures."""
+        doubtful = rows[:, at.AO_KIND] >= at.DOUBT_READING
+        if doubtful.any():
+            self._from_doubts(rows[doubtful], memory)
+            rows = rows[~doubtful]
         stations = self._plant.stations
         for row in rows.tolist():
             line = self._plant.lines[row[at.AO_LINE]]
@@ -69,6 +75,20 @@ class Alerts:
                 value=(row[at.AO_TS] - row[at.AO_SINCE]) / _S,
                 limit=None if limit_ns is None else limit_ns / _S,
                 detail="seconds",
+            )
+
+    def _from_doubts(self, rows: Any, memory: dict[int, LineMemory]) -> None:
+        """One alert of a station and instant, whatever was met there."""
+        for line, station, ts, doubts in self._doubts.met(rows, memory):
+            self._add(
+                self._plant.lines[line].id,
+                KIND,
+                "raised",
+                ts,
+                station=self._plant.stations[station].id if station >= 0 else None,
+                since=min(one.first_ns for one in doubts),
+                value=float(max(one.count for one in doubts)),
+                detail="; ".join(one.what for one in doubts),
             )
 
     def from_kpis(self, kpis: pa.Table, memory: dict[int, LineMemory]) -> None:

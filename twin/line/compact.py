@@ -75,7 +75,7 @@ def compacted(
 def replace_stops(mine: LineMemory, rows: list[list[int]]) -> LineMemory:
     """A copy of `mine` with other stops. What its lists hold never changes, so it is shared; the lists do."""
     fields = {name: getattr(mine, name) for name in mine.__struct_fields__}
-    copied = {name: value.copy() for name, value in fields.items() if isinstance(value, list)}
+    copied = {name: value.copy() for name, value in fields.items() if isinstance(value, list | dict)}
     return LineMemory(**{**fields, **copied, "stops": rows})
 
 

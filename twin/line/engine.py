@@ -15,6 +15,7 @@ from twin.line import snapshot as snap
 from twin.line.alerts import Alerts
 from twin.line.bottlenecks import Bottlenecks
 from twin.line.compact import compacted, renumber
+from twin.line.doubts import Doubts
 from twin.line.memory import LineMemory
 from twin.line.numbers import model, numbers
 from twin.line.rows import RowMaker, first_stations
@@ -53,7 +54,8 @@ class Engine:
         first = first_stations(plant.lines)
         self.rows = RowMaker(plant, self.texts, first)
         self._bottlenecks = Bottlenecks(plant.lines, first)
-        self._alerts = Alerts(plant)
+        self.doubts = Doubts(plant, self.texts)
+        self._alerts = Alerts(plant, self.doubts)
         self.model: Model | None = None
         self._covered = (0, 0)
         self._out = _out(_OUT_ROWS, len(plant.stations))
@@ -126,7 +128,7 @@ class Engine:
         if intervals is not None:
             tables["states"] = self.rows.states(decided(intervals, self.memory))
         if alerts is not None:
-            self._alerts.from_fold(alerts)
+            self._alerts.from_fold(alerts, self.memory)
         if kpis is not None:
             tables["kpis"] = self.rows.kpis(kpis)
             self._alerts.from_kpis(tables["kpis"], self.memory)

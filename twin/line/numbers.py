@@ -62,6 +62,17 @@ def ideal_ns(line: Line, station: Station) -> list[int]:
     return [own, *(p.ideal_cycle_ns.get(station.id, p.ideal_cycle_ns.get("*", own)) for p in line.products)]
 
 
+def fastest_ns(line: Line, station: Station) -> int:
+    """No part takes less at this station, whatever is made: as the plant says, else half its shortest ideal cycle.
+
+    0 where neither is known.
+    """
+    if station.fastest_cycle_ns is not None:
+        return station.fastest_cycle_ns
+    known = [ns for ns in ideal_ns(line, station) if ns]
+    return max(1, min(known) // 2) if known else 0
+
+
 def numbers(plant: Plant) -> Numbers:
     """Lay the plant out: stations, buffers and windows are numbered along the lines."""
     lines: list[list[int]] = []
@@ -112,6 +123,7 @@ def numbers(plant: Plant) -> Numbers:
             row[at.SC_INPUT], row[at.SC_INPUTS] = len(inputs), len(station.inputs)
             row[at.SC_PARTS_FROM_CYCLE], row[at.SC_IDEAL] = int(station.parts_from == "cycle"), len(ideal)
             row[at.SC_MAX_PARTS] = min(MAX_PARTS, MAX_WORK_NS // max(1, *ideal_ns(line, station)))
+            row[at.SC_FASTEST_NS] = fastest_ns(line, station)
             stations.append(row)
             inputs += [buffer_of[b] for b in station.inputs]
             ideal += ideal_ns(line, station)

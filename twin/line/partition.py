@@ -13,6 +13,7 @@ from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock, pick
 from twin.line import snapshot as snap
 from twin.line.admission import Admission, Admitted
 from twin.line.compact import compacted
+from twin.line.doubts import instant
 from twin.line.engine import Engine
 from twin.line.events import Named, Preparation, Waiting
 from twin.line.memory import LineMemory
@@ -140,6 +141,22 @@ class PartitionTwin:
         if changed and views:
             self._viewed = lines.copy()
         return views
+
+    def doubts(self) -> list[str]:
+        """What casts doubt on the figures so far, a sentence each; and the readings of counters that still wait."""
+        found = [str(one) for one in self.engine.doubts.all(self.engine.memory)]
+        counters = [(s, c.id) for s, station in enumerate(self.plant.stations) for c in station.counters]
+        numbers = self.engine.numbers.stations
+        for k in np.flatnonzero(self.engine.state.counters[:, at.K_HELD]).tolist():
+            row = self.engine.state.counters[k]
+            station, counter = counters[k]
+            place = f"{self.plant.lines[numbers[station, at.SC_LINE]].id}/{self.plant.stations[station].id}"
+            found.append(
+                f"{place}: the last reading of counter {counter}, {row[at.K_HELD_VALUE]} at "
+                f"{instant(int(row[at.K_HELD_TS]))}, is not counted: it does not follow from {row[at.K_VALUE]}, and "
+                "nothing has confirmed it yet"
+            )
+        return found
 
     def warm(self) -> None:
         """Compile what a fold needs: one heartbeat goes into a twin that is thrown away."""

@@ -76,6 +76,7 @@ def _station(node: Node, line: Node, words: dict[str, int]) -> Station:
         parts_from=own_or_line("parts_from"),
         minor_stop_ns=own_or_line("minor_stop"),
         staleness_ns=own_or_line("staleness"),
+        fastest_cycle_ns=node["fastest_cycle"],
     )
 
 

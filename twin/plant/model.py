@@ -46,6 +46,7 @@ class Station:
     parts_from: Literal["count", "cycle"] = "count"  # "cycle": every completed cycle is one good part
     minor_stop_ns: int = 300_000_000_000  # a stop shorter than this is a minor stop
     staleness_ns: int = 900_000_000_000  # silent for longer: unknown
+    fastest_cycle_ns: int | None = None  # no part takes less; None: half the shortest ideal cycle
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,11 @@ STATION: Final = Table(
         _id("Name of the station in the events; unique in its line."),
         Key("ideal_cycle", kinds.IDEAL_CYCLE, "Ideal time per part, where the product has none of its own."),
         Key("rate", kinds.RATE, "The same as a rate; instead of `ideal_cycle`."),
+        Key(
+            "fastest_cycle",
+            duration(),
+            "No part takes less: a counter's reading that would need it is not believed. Absent: half the ideal time.",
+        ),
         *(Key(name, kind, f"{doc} Absent: as the line says.") for name, kind, doc, _ in _STATION_DEFAULTS),
         Key("counter", Tables(COUNTER, MAX_COUNTERS_PER_STATION), "Running counters."),
         Key("states", _STATES, "The station's own state words; they go before the line's."),

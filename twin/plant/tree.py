@@ -54,6 +54,10 @@ def _station(station: Station, line: Line) -> str:
     parts = [station.id]
     if station.ideal_cycle_ns:
         parts.append(f"ideal {duration_text(station.ideal_cycle_ns)}")
+    if station.fastest_cycle_ns:
+        parts.append(f"fastest {duration_text(station.fastest_cycle_ns)}")
+    elif station.counters and not (station.ideal_cycle_ns or any(p.ideal_cycle_ns for p in line.products)):
+        parts.append("counters without a limit: add ideal_cycle or fastest_cycle")
     if len(station.inputs) > 1:
         parts.append(f"assembles {' + '.join(station.inputs)}")
     if line.constraint == station.id:

@@ -1,0 +1,98 @@
+"""What casts doubt on the figures: counted by line, station and subject, and told as alerts of kind `data_quality`.
+
+The fold says each time that it met one (kernels.layout DOUBT_*). Raised is the first, the tenth, the hundredth of a
+subject: a source that is always wrong must not drown what else is wrong.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels import layout as at
+from twin.line.memory import LineMemory
+from twin.line.texts import Texts
+from twin.plant.model import Plant
+
+I64 = npt.NDArray[np.int64]
+
+KIND: Final = "data_quality"
+# Subjects of a line that are counted one by one; more of them are counted together.
+MAX_SUBJECTS: Final = 1_000
+_BETWEEN: Final = "\0"
+
+_WHAT: Final = {
+    at.DOUBT_READING: "a reading of counter {} was not believed and not counted: nothing could have made it, and the "
+    "reading after it did not confirm it; look at the gateway",
+    at.DOUBT_STEP: "counter {} rose faster than the ideal cycle allows, and was believed after a second reading; "
+    "correct `ideal_cycle`, or say `fastest_cycle`",
+    at.DOUBT_BASELINE: "counter {} went on from a value that nothing could have made since the reading before: that "
+    "step was not counted; if it was made, correct `ideal_cycle` or say `fastest_cycle`",
+}
+# Whose AO_SINCE is the number of a counter; that of the others is the number of a text, -1 none.
+_OF_COUNTER: Final = frozenset({at.DOUBT_READING, at.DOUBT_STEP, at.DOUBT_BASELINE})
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """How often one thing was met, where first (ns since 1970 UTC), and the sentence that says what and what to do."""
+
+    line: str
+    station: str | None
+    what: str
+    count: int
+    first_ns: int
+
+    def __str__(self) -> str:
+        place = self.line if self.station is None else f"{self.line}/{self.station}"
+        times = "once" if self.count == 1 else f"{self.count:,} times, first"
+        return f"{place}: {self.what} ({times} at {instant(self.first_ns)})"
+
+
+def instant(ts_ns: int) -> str:
+    """UTC to the second, for people."""
+    return datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Doubts:
+    """Counts what the fold says, in the memory of the lines."""
+
+    def __init__(self, plant: Plant, texts: Texts) -> None:
+        self._plant = plant
+        self._texts = texts
+        self._counters = [c.id for station in plant.stations for c in station.counters]
+
+    def met(self, rows: I64, memory: dict[int, LineMemory]) -> Iterator[tuple[int, int, int, list[Doubt]]]:
+        """Of rows (n, N_AO) of the DOUBT_* kinds: line, station (-1 the line), instant, what is to be told there."""
+        told: dict[tuple[int, int, int], list[Doubt]] = {}
+        for row in rows.tolist():
+            number, station, ts = row[at.AO_LINE], row[at.AO_STATION], row[at.AO_TS]
+            mine = memory.setdefault(number, LineMemory())
+            local = self._plant.stations[station].id if station >= 0 else ""
+            key = _BETWEEN.join((str(row[at.AO_KIND]), local, self._subject(row[at.AO_KIND], row[at.AO_SINCE])))
+            if key not in mine.doubts and len(mine.doubts) >= MAX_SUBJECTS:
+                key = _BETWEEN.join((str(row[at.AO_KIND]), "", "(others)"))
+            count, first = mine.doubts.get(key, (0, ts))
+            mine.doubts[key] = (count + 1, first)
+            if str(count + 1).strip("0") == "1":
+                told.setdefault((number, station, ts), []).append(self._doubt(number, key, count + 1, first))
+        for (number, station, ts), doubts in told.items():
+            yield number, station, ts, doubts
+
+    def _subject(self, kind: int, about: int) -> str:
+        return self._counters[about] if kind in _OF_COUNTER else self._texts.text(about) or ""
+
+    def _doubt(self, line: int, key: str, count: int, first: int) -> Doubt:
+        kind, station, subject = key.split(_BETWEEN, 2)
+        return Doubt(self._plant.lines[line].id, station or None, _WHAT[int(kind)].format(subject), count, first)
+
+    def all(self, memory: dict[int, LineMemory]) -> list[Doubt]:
+        """Everything that was met so far, line by line."""
+        return [
+            self._doubt(line, key, *counted)
+            for line, mine in sorted(memory.items())
+            for key, counted in mine.doubts.items()
+        ]
