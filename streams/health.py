@@ -28,6 +28,21 @@ Report = Callable[[], tuple[bool, dict[str, Any]]]
 Page = Callable[[], Awaitable[tuple[str, bytes]]]  # content type and body
 
 
+def schema_pages() -> dict[str, Page]:
+    """/schemas: what the topics hold, for programs; the list of names, and each under its own."""
+    from streams.schemas import documents, text_of
+
+    def fixed(body: bytes) -> Page:
+        async def page() -> tuple[str, bytes]:
+            return "application/json", body
+
+        return page
+
+    found = documents()
+    pages = {f"/schemas/{name}": fixed(text_of(document).encode()) for name, document in found.items()}
+    return {"/schemas": fixed(msgspec.json.encode(sorted(found))), **pages}
+
+
 class HealthServer:
     """`report` gives (ready, body); it and the pages are called per request, in the worker's loop."""
 
@@ -96,7 +111,7 @@ class HealthServer:
         return _answer(200 if ready else 503, msgspec.json.encode({"ready": ready, **body}))
 
     async def _other(self, request: web.Request) -> web.Response:
-        names = ", ".join(f"GET {path}" for path in ("/alive", "/ready", *self._pages) if "{" not in path)
+        names = ", ".join(f"GET {path}" for path in ("/alive", "/ready", *self._pages) if path.count("/") == 1)
         known = {"/alive", "/ready", *self._pages}
         return _answer(405 if request.path in known else 404, msgspec.json.encode({"error": names}))
 

@@ -38,7 +38,7 @@ MOST_REJECTED_BYTES: Final = 900_000
 _DELIVERY_LIMIT_S: Final = 120.0
 
 _ENCODER: Final = msgspec.json.Encoder()
-_TOPIC_OF: Final = {"kpis": topics.KPIS, "bottlenecks": topics.KPIS, "alerts": topics.ALERTS}
+TOPIC_OF: Final = {"kpis": topics.KPIS, "bottlenecks": topics.KPIS, "alerts": topics.ALERTS}
 Headers = list[tuple[str, bytes]]  # a list: aiokafka takes no other sequence
 Place = tuple[str, int]  # topic, partition
 
@@ -157,7 +157,7 @@ class Publisher:
         fold and its results: `room` is asked afterwards.
         """
         for set_name, table in tables:
-            name = _TOPIC_OF.get(set_name)
+            name = TOPIC_OF.get(set_name)
             if name is not None and table.num_rows:
                 topic = self._settings.topic(name)
                 for start in range(0, table.num_rows, _ROWS_AT_ONCE):

@@ -1,9 +1,11 @@
-"""Writes the generated pages: docs/cli.md from the parser, the settings in docs/operating.md from their declaration.
+"""Writes the generated pages: docs/cli.md from the parser, the settings in docs/operating.md from their declaration,
+docs/schemas from those of the topics.
 
 python -m streams.cli.reference docs        (or `make docs`)
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +72,20 @@ def write(docs: Path) -> None:
     (docs / "cli.md").write_text(page())
     operating = docs / "operating.md"
     operating.write_text(with_settings(operating.read_text()))
+    _write_schemas(docs / "schemas")
+
+
+def _write_schemas(folder: Path) -> None:
+    """Refused where a reader of what is there would break: a change of that kind needs a new topic, not a new file."""
+    from streams import schemas
+
+    folder.mkdir(exist_ok=True)
+    for name, document in schemas.documents().items():
+        path = folder / name
+        wrong = schemas.breaking(json.loads(path.read_text()), document) if path.exists() else []
+        if wrong:
+            sys.exit(f"{path}: not written, because it would break other services: {'; '.join(wrong)}")
+        path.write_text(schemas.text_of(document))
 
 
 if __name__ == "__main__":

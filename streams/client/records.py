@@ -149,6 +149,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     share: float | None
     verdict: str | None
     newest_ns: int
+    ts: str = ""  # RFC 3339, of the two times; empty: from a twin of the first release
+    newest: str = ""
     duplicates: int
     late: int
     contradictions: int

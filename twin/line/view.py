@@ -11,6 +11,7 @@ from kernels.oee import policy_matrix, ratios
 from twin.line.numbers import Numbers
 from twin.line.texts import Texts
 from twin.plant.model import Line
+from twin.wire.time import rfc3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,9 @@ class LineView:
     share: float | None
     verdict: str | None
     newest_ns: int
+    # As text besides: JavaScript rounds integers of that size.
+    ts: str
+    newest: str
     duplicates: int
     late: int
     contradictions: int
@@ -72,6 +76,8 @@ def line_view(
         share=leader[1] if leader else None,
         verdict=verdict,
         newest_ns=int(row[at.L_NEWEST]),
+        ts=rfc3339(int(row[at.L_LAST])),
+        newest=rfc3339(int(row[at.L_NEWEST])),
         duplicates=int(row[at.L_DUPLICATES]),
         late=int(row[at.L_LATE]),
         contradictions=int(row[at.L_CONTRADICTIONS]),

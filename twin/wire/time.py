@@ -1,4 +1,4 @@
-"""Times as text: RFC 3339 to integer nanoseconds, exactly."""
+"""Times as text: RFC 3339 to integer nanoseconds and back, exactly."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -79,3 +79,9 @@ def out_of_range(ts: int, earliest_ns: int) -> str | None:
 def iso_utc(ts: int) -> str:
     """A time for people's eyes, to the second. `ts`: ns since 1970, of the years 1 to 9999."""
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=ts // 10**9)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rfc3339(ns: int) -> str:
+    """Of nanoseconds since 1970 UTC, with nine fraction digits, as result rows have it."""
+    seconds, fraction = divmod(ns, 10**9)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
