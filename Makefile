@@ -3,7 +3,7 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test compiled lint format unit integration faults soak restart fuzz bench peers audit-deps docs clean
+.PHONY: help demo test compiled lint format unit integration faults soak restart fuzz bench peers audit-deps manifests observe docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -69,6 +69,19 @@ peers: $(READY) $(PEERS_READY) ## what else could do this work, measured beside 
 
 audit-deps: $(READY) ## known vulnerabilities of the locked dependencies; needs the network
 	@./.ci/audit-deps $(ARGS)
+
+manifests: $(READY) ## deploy/kubernetes against a real Kubernetes API server (the first time it is built: Go, minutes)
+	@$(BIN)/python -m tests.deploy.manifests
+
+OBSERVE_READY := .cache/observe-venv/.ready
+
+$(OBSERVE_READY): pyproject.toml uv.lock | $(READY)
+	@UV_PROJECT_ENVIRONMENT=.cache/observe-venv UV_PYTHON=$(BIN)/python UV_PYTHON_DOWNLOADS=never \
+		$$(uv --version >/dev/null 2>&1 && echo uv || echo .cache/uv/bin/uv) sync --quiet --locked --only-group observe
+	@touch $@
+
+observe: $(READY) $(OBSERVE_READY) ## alert rules and dashboards against a real Prometheus and live workers: SECONDS=300 RATE=2000
+	@$(BIN)/python -m tests.deploy.observe --seconds $(or $(SECONDS),300) --rate $(or $(RATE),2000)
 
 docs: $(READY) ## the generated pages: command line, settings, figures (FIGURES="FILE ..." takes in new ones)
 	@$(BIN)/python -m streams.cli.reference docs

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from streams import clock
 from streams.process import Folded
+from twin.results import SETS
 from twin.rules import RULES
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ class Metrics(Collector):
         self._report = report
         self._views = views
         self._events = np.zeros(len(lines), np.int64)
-        self._rows: Counter[str] = Counter()
+        self._rows: Counter[str] = Counter(dict.fromkeys(SETS, 0))  # from 0 on: else the first ones are no increase
         self._refused: Counter[str] = Counter()
         self._alerts: Counter[tuple[str, str]] = Counter()
         self._registry = CollectorRegistry(auto_describe=False)

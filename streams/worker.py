@@ -365,14 +365,14 @@ class TwinWorker:
                 self._publish_views()
 
     def _publish_views(self) -> None:
-        for state in list(self.checkpoints.states.values()):
+        for tp, state in list(self.checkpoints.states.items()):
             try:
                 shown = state.twin.view(changed=True)
                 views = [(view.line, msgspec.json.encode(view)) for view in shown]
             except Exception as error:  # provisional: a view that cannot be made must not end what is audited
-                self._say_view_failed(state.tp, error)
+                self._say_view_failed(tp, error)
                 continue
-            self._shown.setdefault(state.tp, {}).update((view.line, view) for view in shown)
+            self._shown.setdefault(tp, {}).update((view.line, view) for view in shown)
             for line, value in views:
                 if self._views.get(line) != value:
                     self._views[line] = value
