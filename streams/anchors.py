@@ -20,5 +20,6 @@ def anchors(state: Path) -> tuple[list[Anchor], list[Difference]]:
             damaged.append(Difference(name, str(error).removeprefix(f"{name}: ")))
             continue
         files = tuple(file for manifest in head.manifests for file in manifest.files)
-        found.append(Anchor(head.partition, head.next_offset, head.chain, name, files))
+        published = head.waiting.begin if head.waiting is not None else head.next_offset
+        found.append(Anchor(head.partition, published, head.chain, name, files, head.waiting))
     return found, damaged

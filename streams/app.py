@@ -39,6 +39,8 @@ class Work(Protocol):
 
     async def checkpoint(self) -> None: ...
 
+    async def last_checkpoint(self) -> None: ...
+
     def release(self) -> None: ...
 
 
@@ -83,7 +85,7 @@ class TwinApp(faust.App):
             self.flow_control.clear()
             limit_s = STOP_CHECKPOINT_SHARE * self._settings.stop_limit_s
             try:
-                await asyncio.wait_for(self._work.checkpoint(), limit_s)
+                await asyncio.wait_for(self._work.last_checkpoint(), limit_s)
             except TimeoutError:
                 log.warning("no last checkpoint within %.1f s; the next owner replays", limit_s)
         await self._work.stop()

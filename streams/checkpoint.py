@@ -1,9 +1,10 @@
 """Checkpoints: the commit of an offset is the only pointer to the truth, and everything it points to is there first.
 
-Per partition: stage the interval's Parquet files, some of them ahead where memory demands it; write one immutable
-snapshot that names them; commit the next offset with the snapshot's id as metadata; publish the staged files. On
-assignment: read offset and metadata, load that snapshot, publish what it names, seek to its next offset. A worker that
-lost its partition cannot commit, so what it staged is never seen by anybody.
+Per partition: stage the interval's Parquet files, some of them ahead where memory demands it, or, where they would be
+small ones, its rows as a piece that waits; write one immutable snapshot that names them; commit the next offset with
+the snapshot's id as metadata; publish what is staged. On assignment: read offset and metadata, load that snapshot,
+publish what it names, seek to its next offset. A worker that lost its partition cannot commit, so what it staged is
+never seen by anybody.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from streams import recovery
 from streams.store import PartitionState, PartitionStore, StateError, check_partitions
 from streams.transport import Assigned, Committed, Token
 from twin.audit import AlreadyPublishedError
+from twin.audit.waiting import Piece
 from twin.audit.writer import Manifest
 
 log = logging.getLogger(__name__)
@@ -145,12 +147,11 @@ class Checkpointer:
                 return
             rows = state.cut_rows()
             self.handed_over.set()
-            manifest = await asyncio.to_thread(self._store.stage_rows, rows)
+            made = await asyncio.to_thread(self._store.stage_rows, rows)
         if self.states.get(state.tp) is state:
-            state.manifests += (manifest,)
-            state.ahead += (manifest,)
+            state.staged(made)
         else:
-            await asyncio.to_thread(self._store.unstage, [manifest])
+            await asyncio.to_thread(self._store.staging.unstage, made.manifests)
 
     def _unstage_ahead(self, states: Iterable[PartitionState]) -> None:
         """Remove what no snapshot names: the group goes on from before it, and at the end of a log nobody else would.
@@ -161,7 +162,7 @@ class Checkpointer:
         for state in states:
             state.ahead = ()
         if foreign:
-            removing = asyncio.ensure_future(asyncio.to_thread(self._store.unstage, foreign))
+            removing = asyncio.ensure_future(asyncio.to_thread(self._store.staging.unstage, foreign))
             self._removing.add(removing)
             removing.add_done_callback(self._removing.discard)
 
@@ -170,10 +171,10 @@ class Checkpointer:
         if self._removing:
             await asyncio.wait(self._removing, timeout=limit_s)
 
-    async def checkpoint(self, committer: Committer, parts: int = 1) -> Committed | None:
+    async def checkpoint(self, committer: Committer, parts: int = 1, *, publish: bool = False) -> Committed | None:
         """One checkpoint of every partition that has moved, or of a part of them: those whose turn was longest ago.
 
-        None: nothing to do. Raises FencedError.
+        `publish`: afterwards no committed row waits for a file. None: nothing to do. Raises FencedError.
         """
         async with self._lock:  # of the timer, of a revocation, of the stop: one after the other
             token = self.token
@@ -181,13 +182,15 @@ class Checkpointer:
             self._turn += 1
             for state in turn:
                 state.turn = self._turn
-            moved = [state for state in turn if state.moved]
-            todo = [state for state in turn if state.moved or state.saved != state.committed]
+            due = {state.tp for state in turn if state.due(0.0 if publish else self._store.staging.publish_after_s)}
+            cut = [state for state in turn if state.moved or state.tp in due]
+            todo = [state for state in turn if state.moved or state.tp in due or state.saved != state.committed]
             if not todo or token is None:
                 return None
-            moved.sort(key=lambda state: state.bytes, reverse=True)  # who waits for room waits for the most of it
-            results = await asyncio.gather(*map(self._stage, moved), return_exceptions=True)
-            staged = [manifest for one in results if isinstance(one, tuple) for manifest in one]
+            cut.sort(key=lambda state: state.bytes, reverse=True)  # who waits for room waits for the most of it
+            staging = [self._stage(state, publish=publish or state.tp in due) for state in cut]
+            results = await asyncio.gather(*staging, return_exceptions=True)
+            staged = [made for one in results if isinstance(one, tuple) for made in one]
             overtaken = await self._overtaken(
                 [one for one in results if isinstance(one, BaseException)], committer, token
             )
@@ -203,28 +206,25 @@ class Checkpointer:
                 if self.token == token:
                     self.release()  # perform_seek follows with the new membership and loads what the broker has
                 # Nobody will commit these files. Where the group has nothing more to publish, nobody else removes them.
-                await asyncio.to_thread(self._store.unstage, staged)
+                await asyncio.to_thread(self._store.staging.unstage, staged)
             return self._count(outcome)
 
-    async def _stage(self, state: PartitionState) -> tuple[Manifest, ...]:
+    async def _stage(self, state: PartitionState, *, publish: bool) -> tuple[Manifest | Piece, ...]:
         """All that the new snapshot is the first to name; nothing when the partition was lost before its turn came.
 
         States are copied and packed one at a time: those of 10,000 stations are 240 MB, twice that while packed.
         """
         async with self._packing:
-            cut = state.cut() if self.states.get(state.tp) is state else None
+            cut = state.cut(publish=publish) if self.states.get(state.tp) is state else None
             if cut is None:
                 return ()
             self.handed_over.set()
             encoded = await asyncio.to_thread(cut.frozen.encode)
         async with self._staging:
-            manifest, identity = await asyncio.to_thread(self._store.stage, cut, encoded)
+            made, identity = await asyncio.to_thread(self._store.stage, cut, encoded)
         state.saved = (cut.rows.next, identity)
         state.snapshot_bytes = len(encoded)
-        if manifest.files:
-            state.manifests += (manifest,)
-        named, state.ahead = (*state.ahead, manifest), ()
-        return named
+        return state.staged(made, identity)
 
     async def _overtaken(self, errors: Sequence[BaseException], committer: Committer, token: Token) -> bool:
         """False without errors; True when another owner has published what this one was about to, and raises otherwise.

@@ -10,6 +10,7 @@ the difference between "it should be the same" and "it is".
 """
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +21,11 @@ import pyarrow.parquet as pq
 
 from streams.poison import REASON as INTERNAL_ERROR
 from twin import rules
-from twin.audit import AuditError, layout
+from twin.audit import AuditError, layout, waiting
 from twin.audit.compare import hashes_of, unmatched
-from twin.audit.intervals import Interval, listed
+from twin.audit.intervals import Interval, listed, waiting_intervals
 from twin.audit.layout import PublishedFile
-from twin.audit.read import UNREADABLE, completed, footer, footer_of, open_file, schema_version
+from twin.audit.read import UNREADABLE, completed, footer, keys_of, open_file, schema_version
 from twin.audit.rows import integers
 from twin.audit.writer import GENESIS
 from twin.results import ORIGIN, SCHEMA_VERSION, SETS
@@ -46,6 +47,21 @@ def intervals(audit: Path, partition: int) -> list[Interval]:
         found.append(one)
         end = one.next_offset
     return found
+
+
+def with_waiting(audit: Path, partition: int, published: list[Interval]) -> tuple[list[Interval], list[waiting.Rows]]:
+    """The intervals and behind them the committed rows that wait: whoever reads the root sees both. And these alone.
+
+    Raises AuditError.
+    """
+    end = published[-1].next_offset if published else 0
+    try:
+        behind = waiting_intervals(waiting.visible(audit, partition), end)
+    except FileNotFoundError as error:
+        raise AuditError(
+            f"{error.filename}: taken away while it was read: does another worker use this root?"
+        ) from error
+    return [*published, *behind], [one.rows for one in behind if one.rows is not None]
 
 
 def from_offset(published: list[Interval], offset: int) -> list[Interval] | None:
@@ -76,6 +92,8 @@ def finish(audit: Path, partition: int, last: Interval) -> bool:
         moved = False
         for name in layout.staged(audit, partition):
             path = audit / name
+            if path.suffix != ".parquet":
+                continue
             _, first, following, set_name, *date, _attempt = path.stem.split("-")
             if (int(first), int(following)) != (last.first_offset, last.next_offset) or _previous(path) not in ends:
                 continue
@@ -106,7 +124,7 @@ class CatchUp:
         self._where = where
         self._due = due
         # What was set aside was not folded, and must not be now, though its fault may have been mended since.
-        refused = [_read(file, ["reason", _OFFSET]) for one in due for file in one.of("rejected")]
+        refused = [table for one in due for table in _rows(one, "rejected", ["reason", _OFFSET])]
         self.set_aside: frozenset[int] = frozenset().union(
             *(
                 integers(one.filter(pc.equal(one.column("reason"), pa.scalar(INTERNAL_ERROR)))[_OFFSET]).tolist()
@@ -129,17 +147,16 @@ class CatchUp:
         """
         interval = self._due.pop(0)
         for set_name in SETS:
-            files = interval.of(set_name)
             # As `recompute` compares: the sentence of a refusal may be put better by the next version.
             # In the columns of the files: they may be of an older version.
-            version = min((_version(file) for file in files), default=SCHEMA_VERSION)
+            version = _version(interval)
             made = _hashes(set_name, [table for name, table in rows if name == set_name], version)
-            there = _hashes(set_name, [completed(set_name, _read(file)) for file in files], version)
+            there = _hashes(set_name, [completed(set_name, table) for table in _rows(interval, set_name)], version)
             if any(unmatched(there, made)):
                 raise DisagreementError(
                     f"{self._where}: offsets {interval.first_offset} to {interval.next_offset} give {len(made)} rows "
-                    f"of {set_name} when they are replayed, {len(there)} are published ({len(files)} files), and they "
-                    f"differ{_why(interval)}"
+                    f"of {set_name} when they are replayed, {len(there)} are published "
+                    f"({len(interval.of(set_name))} files), and they differ{_why(interval)}"
                 )
         return not self._due
 
@@ -147,7 +164,7 @@ class CatchUp:
 def _why(interval: Interval) -> str:
     """The rules that have changed since an interval was made, if any: it cannot be replayed with today's."""
     try:
-        later = rules.since(rules.version(footer_of(interval.files[0]))) if interval.files else ()
+        later = rules.since(rules.version(keys_of(interval))) if interval.files or interval.rows else ()
     except ValueError as error:
         return f": they were {error}"
     if not later:
@@ -163,11 +180,22 @@ def _hashes(set_name: str, tables: list[pa.Table], version: int) -> "np.typing.N
     return hashes_of(set_name, table, version)
 
 
-def _version(file: PublishedFile) -> int:
+def _version(interval: Interval) -> int:
+    if not interval.files and interval.rows is None:
+        return SCHEMA_VERSION
     try:
-        return schema_version(footer_of(file))
+        return schema_version(keys_of(interval))
     except AuditError as error:
-        raise AuditError(f"{file.path}: {error}") from error
+        raise AuditError(f"{interval.path}: {error}") from error
+
+
+def _rows(interval: Interval, set_name: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """The rows of a set that an interval holds, as files or waiting."""
+    for file in interval.of(set_name):
+        yield _read(file, columns)
+    table = interval.rows.table(set_name) if interval.rows is not None else None
+    if table is not None:
+        yield table.select(columns) if columns is not None else table
 
 
 def _read(file: PublishedFile, columns: list[str] | None = None) -> pa.Table:

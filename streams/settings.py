@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 ENV_PREFIX: Final = "TAKTWIN_"
 MAX_STORAGE_LIMIT_S: Final = 900.0
+MAX_PUBLISH_AFTER_S: Final = 86_400.0
 # The protocol sends these as int32.
 MOST_OF_FETCH: Final = 2**31 - 1
 PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
@@ -86,6 +87,10 @@ class Settings:
     request_timeout_s: float = _setting(30.0, "limit of one request to Kafka; at least the session")
     checkpoint_interval_s: float = _setting(5.0, "time between checkpoints of a partition")
     staging_bytes: int = _setting(24 << 20, "rows are written ahead of their checkpoint from so many on; bounds memory")
+    publish_after_s: float = _setting(
+        900.0, "audited rows wait this long for a file worth having; twin audit sees them; 0: a file per checkpoint"
+    )
+    publish_bytes: int = _setting(32 << 20, "or until they take so many bytes in memory; bounds memory, too")
     snapshots: int = _setting(20, "snapshots kept per partition besides the committed one")
     poll_records: int = _setting(20_000, "most records folded in one go")
     fetch_bytes: int = _setting(4 << 20, "most bytes fetched per partition and request")
@@ -275,7 +280,7 @@ def _problems(s: Settings) -> Iterator[str]:
         value = getattr(s, name)
         if (value or name == "prefix") and (not _TOPIC_NAME.fullmatch(value) or value in (".", "..")):
             yield bad(name, "letters, digits, dot, underscore, hyphen; at most 200, and not . or .. alone")
-    for name in ("partitions", "replication", "staging_bytes", "snapshots", "poll_records"):
+    for name in ("partitions", "replication", "staging_bytes", "publish_bytes", "snapshots", "poll_records"):
         if getattr(s, name) < 1:
             yield bad(name, "at least 1")
     for name in ("fetch_bytes", "fetch_min_bytes", "fetch_wait_ms"):
@@ -289,6 +294,8 @@ def _problems(s: Settings) -> Iterator[str]:
         yield bad("storage_limit_s", f"from 0 to {MAX_STORAGE_LIMIT_S}")
     if s.view_interval_s < 0:
         yield bad("view_interval_s", "0 or above")
+    if not 0 <= s.publish_after_s <= MAX_PUBLISH_AFTER_S:
+        yield bad("publish_after_s", f"from 0 to {MAX_PUBLISH_AFTER_S:.0f}")
     if s.heartbeat_interval_s * 3 > s.session_timeout_s:
         yield bad("heartbeat_interval_s", f"at most a third of the session ({s.session_timeout_s} s)")
     if s.session_timeout_s > s.request_timeout_s:

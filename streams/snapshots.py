@@ -19,12 +19,13 @@ from typing import Final
 import msgspec
 
 from streams import files
+from twin.audit.waiting import Piece
 from twin.audit.writer import Manifest
 
 MAGIC: Final = b"TWINSNAP"
-VERSION: Final = 2
-# Version 1 had no number of partitions in its head.
-READABLE: Final = (1, 2)
+VERSION: Final = 3
+# Version 1 had no number of partitions in its head, version 2 no rows that wait.
+READABLE: Final = (1, 2, 3)
 _FIXED: Final = struct.Struct("<8sHIQ")
 _SHA_BYTES: Final = 32
 _ANY_OFFSET: Final = (1 << 63) - 1
@@ -52,6 +53,7 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     chain: str  # SHA-256 of the partition's last audit file
     manifests: tuple[Manifest, ...] = ()  # staged with this snapshot or before it, and not yet published
     partitions: int = 0  # of the topic when it was written; 0: unknown
+    waiting: Piece | None = None  # the last of the rows that are no file yet, which names those before it
 
 
 # Made here, not at the first use: msgspec learns a type when it first decodes it, and threads that do so at the same

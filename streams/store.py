@@ -10,15 +10,17 @@ from typing import Any, Final, Protocol, Self
 import pyarrow as pa
 from faust.types import TP
 
-from streams import recovery
+from streams import clock, recovery
 from streams.patience import Patience
 from streams.records import Records
 from streams.snapshots import Head, NewerSnapshotError, Snapshot, SnapshotError, SnapshotStore, is_id
+from streams.staging import NOTHING_WAITS, Staged, Staging, Waits, waits_of
 from streams.transport import Assigned
-from twin.audit import AuditError, layout, models
+from twin.audit import AuditError, models, waiting
 from twin.audit.intervals import Interval
 from twin.audit.rows import by_date, check_rows, rejected_table
-from twin.audit.writer import GENESIS, AuditWriter, Manifest, rehearse, unstage
+from twin.audit.waiting import Piece
+from twin.audit.writer import GENESIS, AuditWriter, Manifest, rehearse
 from twin.events.block import EventBlock, Rejected
 from twin.line import snapshot as line_snapshot
 from twin.plant.model import Plant
@@ -33,8 +35,8 @@ FIRST_RECORDS: Final = 64
 # What Arrow needs for a column of a table, whatever is in it (1.3 KB, measured). Of a table with one row, which a slow
 # line gives with every run, that is all but a hundredth.
 COLUMN_BYTES: Final = 1_400
-# A table of fewer rows is joined with its like before it is written.
-_LARGE_ROWS: Final = 4_096
+# Rows in memory that make a file worth having: of events some 200,000.
+PUBLISH_BYTES: Final = 32 << 20
 _NO_PATIENCE: Final = Patience(0.0)
 
 
@@ -78,6 +80,9 @@ class PartitionState:
     committed: tuple[int, str]  # the newest that the broker has
     manifests: tuple[Manifest, ...] = ()  # staged, not yet published
     ahead: tuple[Manifest, ...] = ()  # those of them that no snapshot names yet
+    waits: Waits = NOTHING_WAITS  # rows that are no file yet, but for those since the last cut
+    pieces: tuple[Piece, ...] = ()  # those of them that nobody sees yet
+    waits_since_s: float = 0.0  # monotonic
     rows: list[tuple[str, pa.Table]] = field(default_factory=list)
     bytes: int = 0  # of the rows since the last cut
     turn: int = 0  # of its last checkpoint, counted by the worker
@@ -112,9 +117,39 @@ class PartitionState:
         self.first, self.rows, self.bytes = self.next, [], 0
         return rows
 
-    def cut(self) -> "Cut | None":
-        """Take rows and state. In one step of the loop: state, offset and rows belong together."""
-        return Cut(self.cut_rows(), self.twin.freeze()) if self.moved else None
+    def due(self, after_s: float) -> bool:
+        """Whether its oldest row has waited that long for a file."""
+        waits = bool(self.waits.pieces) and self.catching_up is None
+        return waits and clock.monotonic_s() - self.waits_since_s >= after_s
+
+    def cut(self, *, publish: bool = False) -> "Cut | None":
+        """Take rows and state. In one step of the loop: state, offset and rows belong together.
+
+        `publish`: all that waits becomes a file, also where nothing has moved.
+        """
+        if not self.moved and not (publish and self.waits.pieces and self.catching_up is None):
+            return None
+        return Cut(self.cut_rows(), self.twin.freeze(), publish)
+
+    def staged(self, made: Staged, identity: str = "") -> tuple[Manifest | Piece, ...]:
+        """Note what is on the disk, and the snapshot's id where one names it (and all that was staged ahead of it).
+
+        Returns what nothing has named before.
+        """
+        manifests = tuple(manifest for manifest in made.manifests if manifest.files)
+        self.manifests += manifests
+        if manifests:
+            self.pieces = ()  # their rows are in the files
+        if made.piece is not None:
+            if not self.waits.pieces or manifests:
+                self.waits_since_s = clock.monotonic_s()
+            self.pieces += (made.piece,)
+        self.waits = self.waits.behind(made)
+        self.ahead += manifests
+        if not identity:
+            return manifests
+        named, self.ahead = self.ahead, ()
+        return named if made.piece is None else (*named, made.piece)
 
     def rehearse(self, known: int) -> None:
         """What the next checkpoint makes of this state and of its rows behind the first `known`, on no disk: so that a
@@ -160,6 +195,7 @@ class Cut:
 
     rows: Rows
     frozen: Frozen  # its `encode` takes it apart
+    publish: bool = False  # whatever the size
 
 
 class PartitionStore:
@@ -175,6 +211,8 @@ class PartitionStore:
         keep: int,
         code_version: str,
         patience: Patience = _NO_PATIENCE,
+        publish_bytes: int = PUBLISH_BYTES,
+        publish_after_s: float = 0.0,
     ) -> None:
         self.plant = plant
         self.snapshots = snapshots
@@ -183,6 +221,7 @@ class PartitionStore:
         self._keep = keep
         self._code_version = code_version
         self._patience = patience
+        self.staging = Staging(audit, patience, publish_bytes, publish_after_s)
 
     def warm(self) -> None:
         """Compile what a fold needs, before the worker joins: compiling later would stall its partitions."""
@@ -207,8 +246,10 @@ class PartitionStore:
         if state.next < assigned.log_start:
             step_over(state, assigned.log_start)
         state.partitions = assigned.partitions
-        if not state.manifests:
-            discard_staged(self._audit, tp.partition, state.first)
+        if state.waits.pieces:
+            state.waits_since_s = clock.monotonic_s() - self._age_s(state.waits.pieces[0])
+        if not state.manifests and not state.pieces:
+            self.staging.tidy(tp.partition, _published(state), state.first)
         # Here too, not only behind a checkpoint: at the end of a log none follows.
         self.snapshots.remove_temporary(tp.partition, state.first)
         return state
@@ -235,17 +276,21 @@ class PartitionStore:
         """The state of the commit, its files published; None when one of them is lost or damaged."""
         state = self._restore(where, tp, named)
         try:
-            self._publish_named(state)
+            state.waits = self.staging.waits(named.head.waiting, state.writer)
+            # Finishes what was cut off between commit and publishing.
+            self.staging.publish(state.writer, state.manifests, state.waits.pieces)
         except AuditError as error:
             if isinstance(error.__cause__, OSError):
                 raise  # the disk, not the files
             log.warning("%s: committed at %d, but: %s", where, named.head.next_offset, error)
             return None
+        state.manifests = ()
         return state
 
-    def _publish_named(self, state: PartitionState) -> None:
-        state.writer.publish(*state.manifests)  # finishes what was cut off between commit and publishing
-        state.manifests = ()
+    def _age_s(self, piece: Piece) -> float:
+        """How long its rows have waited: its owners come and go, and none is to begin the time anew."""
+        written_ns = waiting.place_of(self._audit, piece).stat().st_mtime_ns
+        return min(max((clock.now_ns() - written_ns) / 1e9, 0.0), self.staging.publish_after_s)
 
     def _check_neighbours(self, where: str, tp: TP, assigned: Assigned) -> None:
         """Snapshots of this topic made with another number of partitions, or of another topic."""
@@ -277,6 +322,8 @@ class PartitionStore:
         self._check_neighbours(where, tp, assigned)
         if ours and published and recovery.finish(self._audit, tp.partition, published[-1]):
             published = recovery.intervals(self._audit, tp.partition)
+        published, visible = recovery.with_waiting(self._audit, tp.partition, published)
+        end = published[-1].next_offset if published else 0
         highest = committed
         if highest is None:
             # A snapshot ahead of what is published may never have been committed: what follows from its offsets may not
@@ -285,9 +332,9 @@ class PartitionStore:
         for identity, snapshot in (*self.snapshots.newest_first(tp.partition, highest), ("", None)):
             at = snapshot.head.next_offset if snapshot else 0
             if at >= end:
-                state = self._behind(where, tp, identity, snapshot, end)
+                state = self._behind(where, tp, identity, snapshot, end, visible)
             else:
-                state = self._replaying(where, tp, snapshot, published, assigned) if ours else None
+                state = self._replaying(where, tp, snapshot, published, visible, assigned) if ours else None
             if state is None:
                 continue
             if committed or known:
@@ -302,8 +349,10 @@ class PartitionStore:
             "new audit root"
         )
 
-    def _behind(self, where: str, tp: TP, identity: str, snapshot: Snapshot | None, end: int) -> PartitionState | None:
-        """The state of a snapshot (None: the empty state) at or behind the end of what is published.
+    def _behind(
+        self, where: str, tp: TP, identity: str, snapshot: Snapshot | None, end: int, visible: list[waiting.Rows]
+    ) -> PartitionState | None:
+        """The state of a snapshot (None: the empty state) at or behind the end of what is visible.
 
         None unless the files it names close the gap. They are published after the next commit, never before: a worker
         that only believes it owns the partition may come this far.
@@ -311,24 +360,41 @@ class PartitionStore:
         if snapshot is None:
             return self._fresh(tp)
         state = self._restore(where, tp, snapshot)
+        files_end = visible[0].piece.first_offset if visible else end
         try:
-            waiting = tuple(manifest for manifest in state.manifests if state.writer.check(manifest))
+            state.manifests = tuple(manifest for manifest in state.manifests if state.writer.check(manifest))
+            last = snapshot.head.waiting
+            if last is not None and last.next_offset <= files_end:  # what waited then is in the files by now
+                state.writer = self._writer(tp, recovery.last_sha256(recovery.intervals(self._audit, tp.partition)))
+            else:
+                state.waits = self.staging.waits(last, state.writer)
         except AuditError as error:
             if isinstance(error.__cause__, OSError):
                 raise
             return None
-        bounds = [end, *(bound for m in waiting for bound in (m.first_offset, m.next_offset)), state.next]
+        known = {rows.piece for rows in visible}
+        state.pieces = tuple(piece for piece in state.waits.pieces if piece not in known)
+        if not state.manifests and not known <= {*state.waits.pieces}:
+            return None  # nothing would make a file of what is seen to wait
+        unseen: tuple[Manifest | Piece, ...] = (*state.manifests, *state.pieces)
+        begin = files_end if state.manifests else end  # files take up what is seen to wait
+        bounds = [begin, *(bound for one in unseen for bound in (one.first_offset, one.next_offset)), state.next]
         if any(left != right for left, right in zip(bounds[::2], bounds[1::2], strict=True)):
             return None
-        state.manifests = waiting
-        if waiting:
+        if unseen:
             state.saved = (state.next, identity)
         return state
 
     def _replaying(
-        self, where: str, tp: TP, snapshot: Snapshot | None, published: list[Interval], assigned: Assigned
+        self,
+        where: str,
+        tp: TP,
+        snapshot: Snapshot | None,
+        published: list[Interval],
+        visible: list[waiting.Rows],
+        assigned: Assigned,
     ) -> PartitionState | None:
-        """A state before the end of what is published; None when what follows cannot be replayed and compared."""
+        """A state before the end of what is visible; None when what follows cannot be replayed and compared."""
         at = snapshot.head.next_offset if snapshot else 0
         due = recovery.from_offset(published, at)
         if due is None or at < assigned.log_start or (snapshot and snapshot.head.model != self.plant.hash):
@@ -336,6 +402,7 @@ class PartitionStore:
         state = self._restore(where, tp, snapshot) if snapshot else self._fresh(tp)
         state.manifests = ()  # published, as others follow them
         state.writer = self._writer(tp, recovery.last_sha256(published))
+        state.waits = waits_of(visible, state.writer)
         state.catching_up = recovery.CatchUp(where, due)
         return state
 
@@ -375,56 +442,50 @@ class PartitionStore:
             chain=chain,
         )
 
-    def stage_rows(self, rows: Rows) -> Manifest:
-        """Step 1: audit files that nothing names yet."""
-        writer = rows.state.writer
-        tables: dict[str, list[pa.Table]] = {}
-        for set_name, table in rows.tables:
-            tables.setdefault(set_name, []).append(table)
-        # A checkpoint that was given up may still be at it: nobody will see what it writes, or what follows.
-        with rows.state.writing:
-            for set_name, several in tables.items():
-                writer.add(set_name, _joined(several))
-            rows.tables.clear()  # the writer has them, and lets go of them once they are written
-            return self._patience(lambda: writer.stage(rows.first, rows.next))
+    def stage_rows(self, rows: Rows) -> Staged:
+        """Step 1 alone: audit files that nothing names yet, of all rows that wait."""
+        return self.staging.stage(rows, publish=True)
 
-    def stage(self, cut: Cut, encoded: bytes) -> tuple[Manifest, str]:
-        """Steps 1 and 2: audit files, then the snapshot that names them and all that were staged ahead of it, of the
-        state as `cut.frozen` encodes it.
+    def stage(self, cut: Cut, encoded: bytes) -> tuple[Staged, str]:
+        """Steps 1 and 2: audit files or rows that wait, then the snapshot that names them and all that were staged
+        ahead of it, of the state as `cut.frozen` encodes it.
 
-        Returns the manifest and the snapshot's id.
+        Returns what was made and the snapshot's id.
         """
         state, behind = cut.rows.state, cut.rows.next
-        manifest = self.stage_rows(cut.rows)
-        named = tuple(m for m in (*state.manifests, manifest) if m.files)
+        made = self.staging.stage(cut.rows, publish=cut.publish)
+        named = tuple(m for m in (*state.manifests, *made.manifests) if m.files)
+        waits = state.waits.behind(made).pieces
         head = Head(
-            state.tp.topic, state.tp.partition, behind, self.plant.hash, manifest.chain, named, state.partitions
+            state.tp.topic,
+            state.tp.partition,
+            behind,
+            self.plant.hash,
+            state.writer.chain,
+            named,
+            state.partitions,
+            waits[-1] if waits else None,
         )
         snapshot = Snapshot(head, encoded)
-        return manifest, self._patience(lambda: self.snapshots.save(snapshot))
-
-    def unstage(self, manifests: Sequence[Manifest]) -> None:
-        """Remove files that nobody will commit."""
-        for manifest in manifests:
-            unstage(self._audit, manifest.files)
+        return made, self._patience(lambda: self.snapshots.save(snapshot))
 
     def publish(self, state: PartitionState, manifests: Sequence[Manifest], committed: tuple[int, str]) -> None:
         """Step 4, and cleaning up below the committed offset."""
-        self._patience(lambda: self._publish(state, manifests, committed))
+        pieces, state.pieces = state.pieces, ()
+        self._patience(lambda: self._publish(state, manifests, pieces, committed))
 
-    def _publish(self, state: PartitionState, manifests: Sequence[Manifest], committed: tuple[int, str]) -> None:
-        state.writer.publish(*manifests)
+    def _publish(
+        self, state: PartitionState, manifests: Sequence[Manifest], pieces: Sequence[Piece], committed: tuple[int, str]
+    ) -> None:
+        self.staging.publish(state.writer, manifests, pieces)
         next_offset, identity = committed
         self.snapshots.collect(state.tp.partition, identity, self._keep)
-        discard_staged(self._audit, state.tp.partition, next_offset)
+        self.staging.tidy(state.tp.partition, min(_published(state), next_offset), next_offset)
 
 
-def _joined(tables: Sequence[pa.Table]) -> pa.Table:
-    """One table of one set. Hundreds of small ones, as a source gives them that is not far behind, took the checks half
-    a second, and writing column by column of each a third of a checkpoint's time. Large ones are not copied.
-    """
-    table = pa.concat_tables(tables)
-    return table if table.num_rows >= _LARGE_ROWS * len(tables) else table.unify_dictionaries().combine_chunks()
+def _published(state: PartitionState) -> int:
+    """Up to where its rows are files, once what is staged is published."""
+    return state.waits.pieces[0].first_offset if state.waits.pieces else state.first
 
 
 def check_partitions(where: str, before: int, now: int) -> None:
@@ -444,14 +505,3 @@ def step_over(state: PartitionState, log_start: int) -> None:
     state.take("rejected", rejected_table([Rejected(DELETED, detail, log_start - 1, b"", None)], topic, partition))
     state.deleted += log_start - state.next
     state.next = log_start
-
-
-def discard_staged(audit: Path, partition: int, next_offset: int) -> None:
-    """Remove staged files that end at or below a committed offset whose own files are published.
-
-    Not simply every file the snapshot does not name: a worker that slept through the loss of its partition would take
-    away what the new owner has just staged. Files that end above are the new owner's, or are removed later.
-    """
-    for name in layout.staged(audit, partition):
-        if int(name.rpartition("/")[2].split("-")[2]) <= next_offset:
-            (audit / name).unlink(missing_ok=True)

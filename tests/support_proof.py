@@ -60,9 +60,11 @@ def live(
             processor.fold(state, run)
             cut = state.cut()
             assert cut is not None
-            manifest, identity = store.stage(cut, cut.frozen.encode())
+            made, identity = store.stage(cut, cut.frozen.encode())
+            state.staged(made, identity)
             if stop or at + each < len(log):
-                store.publish(state, [manifest], (cut.rows.next, identity))
+                manifests, state.manifests = state.manifests, ()
+                store.publish(state, manifests, (cut.rows.next, identity))
         states[partition] = state
     return states
 

@@ -158,7 +158,8 @@ def _told(report: "Report", args: argparse.Namespace) -> int:
         output.line(f"{number:>15,}  {what}")
     for head in report.heads:
         by = f"named by {head.proven_by}" if head.proven_by else "named by nothing else"
-        output.line(f"partition {head.partition} ends at offset {head.next_offset}: {head.sha256} ({by})")
+        behind = f"; rows up to {head.waiting_to} wait for a file" if head.waiting_to else ""
+        output.line(f"partition {head.partition} ends at offset {head.next_offset}: {head.sha256} ({by}){behind}")
     for text in report.notes:
         output.line(f"note: {text}")
     for one in shown:

@@ -91,18 +91,15 @@ class Life:
 
     def _stage_ahead(self, state: PartitionState) -> None:
         if state.ready_bytes:
-            manifest = self._store.stage_rows(state.cut_rows())
-            state.manifests += (manifest,)
-            state.ahead += (manifest,)
+            state.staged(self._store.stage_rows(state.cut_rows()))
 
     def _checkpoint(self, state: PartitionState, saboteur: Saboteur | None) -> None:
         """The steps of `streams.checkpoint.Checkpointer`, one after the other."""
         cut = state.cut()
         if cut is not None:
-            manifest, identity = self._store.stage(cut, cut.frozen.encode())
+            made, identity = self._store.stage(cut, cut.frozen.encode())
             state.saved = (cut.rows.next, identity)
-            state.manifests += (manifest,)
-            state.ahead = ()
+            state.staged(made, identity)
         if state.saved == state.committed:
             return
         if saboteur is not None:

@@ -28,8 +28,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twin.audit import AuditError
-from twin.audit.layout import check_set, existing_root, published
-from twin.audit.read import UNREADABLE, damaged, footer_of, open_file, schema_version
+from twin.audit.intervals import Contents, contents
+from twin.audit.layout import check_set, existing_root
+from twin.audit.read import UNREADABLE, completed, damaged, keys_of, open_file, schema_version
 from twin.results import ORIGIN, SCHEMA_VERSION, SETS, schema_of
 
 _BATCH_ROWS: Final = 65_536
@@ -46,28 +47,32 @@ class SetDigest:
 
 
 def digest(root: Path | str, version: int | None = None) -> dict[str, SetDigest]:
-    """The digest of every set, also of empty ones. Page checksums are verified. Raises AuditError.
+    """The digest of every set, also of empty ones, over published rows and those that wait. Page checksums are
+    verified. Raises AuditError.
 
     It is taken over the columns of this version of the schemas; None: of the oldest version that a file here has. So
     the digest of old files stays what it was, and rows that several versions wrote have one digest together.
     Memory: 32 bytes per row of the largest set and some 100 MB; time: 1 to 2 us per row.
     """
-    base = existing_root(root)
-    taken = oldest_version(base) if version is None else version
-    return {set_name: digest_tables(set_name, _batches(base, set_name, taken), taken) for set_name in SETS}
+    found = contents(existing_root(root))
+    taken = _oldest_version(found) if version is None else version
+    return {set_name: digest_tables(set_name, _batches(found, set_name, taken), taken) for set_name in SETS}
 
 
 def oldest_version(root: Path | str) -> int:
-    """The oldest version of the schemas that a published file of the root names. Raises AuditError."""
-    found = SCHEMA_VERSION
-    for set_name in SETS:
-        for file in published(existing_root(root), set_name):
-            keys = footer_of(file)
-            try:
-                found = min(found, schema_version(keys) if keys else SCHEMA_VERSION)
-            except AuditError as error:
-                raise AuditError(f"{file.path}: {error}") from error
-    return found
+    """The oldest version of the schemas that a root's rows name. Raises AuditError."""
+    return _oldest_version(contents(existing_root(root)))
+
+
+def _oldest_version(found: Contents) -> int:
+    oldest = SCHEMA_VERSION
+    for one in (one for partition in found.partitions for one in found.of(partition)):
+        keys = keys_of(one)  # one version wrote all files of an interval
+        try:
+            oldest = min(oldest, schema_version(keys) if keys else SCHEMA_VERSION)
+        except AuditError as error:
+            raise AuditError(f"{one.path}: {error}") from error
+    return oldest
 
 
 def columns_of(set_name: str, version: int = SCHEMA_VERSION) -> list[str]:
@@ -94,9 +99,11 @@ def digest_tables(
     return SetDigest(len(rows), total.hexdigest())
 
 
-def _batches(root: Path, set_name: str, version: int) -> Iterator[pa.RecordBatch]:
+def _batches(found: Contents, set_name: str, version: int) -> Iterator[pa.RecordBatch]:
     names = columns_of(set_name, version)
-    for file in published(root, set_name):
+    for table in found.waiting_tables(set_name):
+        yield from completed(set_name, table).to_batches(_BATCH_ROWS)
+    for file in found.files(set_name):
         with open_file(file) as parquet:
             if missing := sorted(set(names) - set(parquet.schema_arrow.names)):
                 raise AuditError(f"{file.path}: no column {', '.join(missing)}; use the version that wrote this file")

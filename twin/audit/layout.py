@@ -29,6 +29,8 @@ _DATE: Final = r"\d{4}-\d{2}-\d{2}"
 _FOLDER: Final = re.compile(rf"date=({_DATE})", re.ASCII)
 _FILE: Final = re.compile(r"p(\d{5,10})-(\d{20})-(\d{20})\.parquet", re.ASCII)
 _STAGED: Final = re.compile(rf"p(\d{{5,10}})-\d{{20}}-\d{{20}}-({'|'.join(SETS)})-{_DATE}-\d+\.parquet", re.ASCII)
+# Of rows that wait (`twin.audit.waiting`).
+_STAGED_ROWS: Final = re.compile(r"p(\d{5,10})-\d{20}-\d{20}-[0-9a-f]{16}-\d+\.rows", re.ASCII)
 
 
 # A fifth of what comparing the files themselves costs.
@@ -141,12 +143,13 @@ def strange(root: Path) -> list[Path]:
 
 
 def staged(root: Path, partition: int) -> list[str]:
-    """Staged paths of one partition, relative to the root."""
+    """Staged paths of one partition, relative to the root: files, and rows that wait."""
     try:
         names = [path.name for path in (root / STAGING).iterdir()]
     except FileNotFoundError:
         return []
-    matches = [match for match in map(_STAGED.fullmatch, names) if match is not None]
+    both = [(_STAGED.fullmatch(name) or _STAGED_ROWS.fullmatch(name)) for name in names]
+    matches = [match for match in both if match is not None]
     return sorted(f"{STAGING}/{match[0]}" for match in matches if int(match[1]) == partition)
 
 

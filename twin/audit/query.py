@@ -7,8 +7,10 @@ from typing import cast
 import pyarrow as pa
 
 from twin.audit import AuditError
-from twin.audit.layout import PublishedFile, existing_root, published
-from twin.audit.read import UNREADABLE, damaged, open_file
+from twin.audit.intervals import contents
+from twin.audit.layout import PublishedFile, existing_root
+from twin.audit.read import UNREADABLE, damaged, open_file, waiting_table
+from twin.audit.rows import integers
 from twin.columns import value_range
 from twin.results import IDENTITY, SETS, SINCE, TIME_COLUMN
 
@@ -18,7 +20,8 @@ def query(root: Path | str, sql: str, *, as_of_ns: int | None = None) -> pa.Tabl
 
     Of a row of results that was revised, the views show the newest revision, and nothing where it was retracted; all
     of them are in the views states_revisions, kpis_revisions, bottlenecks_revisions and alerts_revisions. `as_of_ns`
-    goes back to what was believed when the lines stood at that event time.
+    goes back to what was believed when the lines stood at that event time. Committed rows that wait for a file are
+    there, too.
 
     Every view has `date` from the folder, by which DuckDB skips files. The statement can neither write nor reach files
     outside `root`, the network or extensions. Raises AuditError.
@@ -37,8 +40,12 @@ def query(root: Path | str, sql: str, *, as_of_ns: int | None = None) -> pa.Tabl
     }
     with duckdb.connect(":memory:", config=settings) as connection:
         connection.execute("SET TimeZone = 'UTC'")  # days are those of the folders, wherever this runs
+        found = contents(base)
         for set_name in SETS:
-            for statement in _views(base, set_name, as_of_ns):
+            waits = waiting_table(found, set_name)
+            if waits is not None:
+                connection.register(_waiting(set_name), _plain(waits))
+            for statement in _views(found.files(set_name), waits, set_name, as_of_ns):
                 connection.execute(statement)
         # From here on: no file outside the root, and no way back.
         connection.execute(f"SET allowed_directories = [{_text(f'{base}/')}]")
@@ -55,15 +62,20 @@ def query(root: Path | str, sql: str, *, as_of_ns: int | None = None) -> pa.Tabl
             raise AuditError(f"query over {base}: {error}") from error
 
 
-def _views(root: Path, set_name: str, as_of_ns: int | None) -> Iterator[str]:
-    """The statements that make a set's views: the rows as they lie in the files, and those that count."""
-    files = published(root, set_name)
+def _views(
+    files: Sequence[PublishedFile], waits: pa.Table | None, set_name: str, as_of_ns: int | None
+) -> Iterator[str]:
+    """The statements that make a set's views: the rows as they lie there, and those that count."""
+    every = _rows(files, set_name)
+    if waits is not None:
+        every = f"{every} UNION ALL BY NAME SELECT * FROM {_waiting(set_name)}"  # noqa: S608 -- our own names
     if set_name not in IDENTITY:
-        yield f"CREATE VIEW {set_name} AS {_rows(files, set_name)}{_until(set_name, as_of_ns)}"
+        yield f"CREATE VIEW {set_name} AS SELECT * FROM ({every}){_until(set_name, as_of_ns)}"  # noqa: S608 -- our own names
         return
-    yield f"CREATE VIEW {set_name}_revisions AS {_rows(files, set_name)}"
+    yield f"CREATE VIEW {set_name}_revisions AS {every}"
     known = _until(set_name, as_of_ns)
-    if not any(map(_has_revisions, files)):
+    revised = waits is not None and bool((integers(waits.column("revision")) > 0).any())
+    if not revised and not any(map(_has_revisions, files)):
         yield f"CREATE VIEW {set_name} AS SELECT * FROM {set_name}_revisions{known}"  # noqa: S608 -- our own names
         return
     identity = ", ".join(f'"{name}"' for name in IDENTITY[set_name])
@@ -83,6 +95,19 @@ def _views(root: Path, set_name: str, as_of_ns: int | None) -> Iterator[str]:
         f"(PARTITION BY {identity} ORDER BY revision DESC, retracted) AS newest_ FROM ({rows}){known}) "
         "WHERE newest_ = 1 AND NOT retracted"
     )
+
+
+def _waiting(set_name: str) -> str:
+    return f"{set_name}_waiting_"
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Text as text, as in the files: a dictionary would be another type in SQL."""
+    fields = [
+        pa.field(f.name, f.type.value_type, f.nullable) if isinstance(f.type, pa.DictionaryType) else f
+        for f in table.schema
+    ]
+    return table.cast(pa.schema(fields))
 
 
 def _until(set_name: str, as_of_ns: int | None) -> str:

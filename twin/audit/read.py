@@ -12,7 +12,9 @@ import pyarrow.fs as fs
 import pyarrow.parquet as pq
 
 from twin.audit import AuditError
-from twin.audit.layout import PublishedFile, check_set, existing_root, published
+from twin.audit.intervals import Contents, Interval, contents
+from twin.audit.layout import PublishedFile, check_set, existing_root
+from twin.audit.rows import days_of, integers
 from twin.columns import value_range
 from twin.results import OLDEST_SCHEMA, SCHEMA_VERSION, SETS, TIME_COLUMN, schema_of
 
@@ -35,6 +37,7 @@ class SetListing:
     offsets: dict[int, tuple[tuple[int, int], ...]]
     models: tuple[str, ...]
     topics: tuple[str, ...]
+    waiting: int = 0  # of the rows: committed, and no file yet
 
     @property
     def partitions(self) -> tuple[int, ...]:
@@ -42,14 +45,15 @@ class SetListing:
 
 
 def open_set(root: Path | str, set_name: str) -> ds.Dataset:
-    """The published rows of a set, with `date` from the folder as last column. Page checksums are verified on reading.
+    """The rows of a set, published or waiting for a file, with their `date` as last column. Page checksums are verified
+    on reading.
 
-    Files that appear later are not in it. Raises AuditError.
+    What appears later is not in it. Raises AuditError.
     """
     check_set(set_name)
     base = existing_root(root)
     schema = SETS[set_name].append(_DATE)
-    files = published(base, set_name)
+    found = contents(base)
     options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     parquet = ds.ParquetFileFormat(default_fragment_scan_options=options)
     date, local = ds.field("date"), fs.LocalFileSystem()
@@ -57,9 +61,20 @@ def open_set(root: Path | str, set_name: str) -> ds.Dataset:
         parquet.make_fragment(
             str(file.path), local, partition_expression=date == pa.scalar(datetime.date.fromisoformat(file.date))
         )
-        for file in files
+        for file in found.files(set_name)
     ]
-    return ds.FileSystemDataset(fragments, schema, parquet)
+    files = ds.FileSystemDataset(fragments, schema, parquet)
+    waits = waiting_table(found, set_name)
+    return files if waits is None else ds.dataset([files, ds.dataset(waits)])
+
+
+def waiting_table(found: Contents, set_name: str) -> pa.Table | None:
+    """The rows of a set that wait, with their `date` as last column; None: there are none. Raises AuditError."""
+    tables = [completed(set_name, table) for table in found.waiting_tables(set_name)]
+    if not tables:
+        return None
+    table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    return table.append_column(_DATE, pa.array(days_of(set_name, table).astype("datetime64[D]")))
 
 
 def open_file(file: PublishedFile) -> pq.ParquetFile:
@@ -126,17 +141,25 @@ def footer_of(file: PublishedFile) -> dict[str, str]:
         return footer(parquet)
 
 
+def keys_of(interval: Interval) -> dict[str, str]:
+    """As `footer`, of an interval's first file or of its rows that wait. Raises AuditError."""
+    if interval.rows is None:
+        return footer_of(interval.files[0])
+    return {key.removeprefix("taktwin."): value for key, value in interval.rows.head.footer.items()}
+
+
 def ls(root: Path | str) -> dict[str, SetListing]:
-    """Every set's listing, from footers and times; no other page is read. Staged files are not counted.
+    """Every set's listing, from footers and times; no other page is read. Rows that wait are counted, but are no files.
 
     Raises AuditError.
     """
-    base = existing_root(root)
-    return {set_name: _list(set_name, published(base, set_name)) for set_name in SETS}
+    found = contents(existing_root(root))
+    return {set_name: _list(set_name, found) for set_name in SETS}
 
 
-def _list(set_name: str, files: list[PublishedFile]) -> SetListing:
-    rows = size = 0
+def _list(set_name: str, found: Contents) -> SetListing:
+    rows = size = waits = 0
+    files = found.files(set_name)
     times: list[int] = []
     ranges: dict[int, set[tuple[int, int]]] = {}
     models, topics = set(), set()
@@ -154,15 +177,27 @@ def _list(set_name: str, files: list[PublishedFile]) -> SetListing:
         models.add(keys["model"])
         topics.add(keys["topic"])
         ranges.setdefault(file.partition, set()).add((file.first_offset, file.next_offset))
+    for one in (one for group in found.waiting.values() for one in group):
+        table = one.rows.table(set_name) if one.rows is not None else None
+        if table is None:
+            continue
+        waits += table.num_rows
+        if len(when := integers(table.column(TIME_COLUMN[set_name]).drop_null())):
+            times += [int(when.min()), int(when.max())]
+        keys = keys_of(one)
+        models.add(keys.get("model", ""))
+        topics.add(keys.get("topic", ""))
+        ranges.setdefault(one.partition, set()).add((one.first_offset, one.next_offset))
     return SetListing(
         files=len(files),
-        rows=rows,
+        rows=rows + waits,
         bytes=size,
         first_ns=min(times, default=None),
         last_ns=max(times, default=None),
         offsets={partition: _joined(found) for partition, found in sorted(ranges.items())},
         models=tuple(sorted(models)),
         topics=tuple(sorted(topics)),
+        waiting=waits,
     )
 
 

@@ -22,9 +22,9 @@ import pyarrow.compute as pc
 from twin import rules, zone
 from twin.audit import AuditError, layout, models
 from twin.audit.compare import Stored, cell, hashes_of, mismatches, names_of, unmatched
-from twin.audit.intervals import Interval, intervals
+from twin.audit.intervals import Interval, contents
 from twin.audit.layout import PublishedFile
-from twin.audit.read import UNREADABLE, completed, footer_of, open_file, schema_version
+from twin.audit.read import UNREADABLE, completed, keys_of, open_file, schema_version
 from twin.audit.report import EnoughError, Report
 from twin.audit.rows import integers
 from twin.line import PartitionTwin
@@ -51,8 +51,9 @@ def recompute(root: Path | str, *, line: str | None = None, every: bool = False)
     base = layout.existing_root(root)
     report = Report(every)
     with contextlib.suppress(EnoughError):
-        for partition, found in intervals(base).items():
-            _Partition(base, partition, line, report).run(found)
+        found = contents(base)
+        for partition in found.partitions:
+            _Partition(base, partition, line, report).run(found.of(partition))
     if not report.checked["intervals"]:
         report.notes.append("no file is published here: there is nothing to compute")
     return report
@@ -87,7 +88,7 @@ class _Partition:
             except EnoughError:
                 raise
             except Exception as error:  # events that no twin wrote may break any of its rules
-                name = interval.files[0].path.relative_to(self._root).as_posix()
+                name = interval.name(self._root)
                 self._report.differs(name, f"the events of its interval cannot be folded: {error!r}")
                 return
             for set_name in SETS:
@@ -102,12 +103,12 @@ class _Partition:
 
     def _begin(self, interval: Interval) -> Plant | None:
         """The interval's plant model; another one than before begins with a fresh twin, as the worker does."""
-        keys = footer_of(interval.files[0])
+        keys = keys_of(interval)
         self._note_version(keys)
         try:
             self._schema, self._rules = schema_version(keys), rules.version(keys)
         except (AuditError, ValueError) as error:
-            self._report.differs(interval.files[0].path.relative_to(self._root).as_posix(), str(error))
+            self._report.differs(interval.name(self._root), str(error))
             return None
         self._touched = rules.touched(self._rules)
         self._zones = keys.get("zone_rules", "")
@@ -207,16 +208,22 @@ class _Partition:
     def _stored(self, set_name: str, interval: Interval) -> list[Stored]:
         """The interval's rows of a set as they were written, of the line that is asked for."""
         found = []
-        for file in interval.of(set_name):
-            table = self._read(file)
+        for name, table in self._tables(set_name, interval):
             rows = np.arange(table.num_rows)
             if self._line is not None:
                 rows = np.flatnonzero(
                     np.asarray(pc.equal(table.column("line"), pa.scalar(self._line)).fill_null(False))
                 )
                 table = table.take(rows)
-            found.append(Stored(file.path.relative_to(self._root).as_posix(), table, rows))
+            found.append(Stored(name, table, rows))
         return found
+
+    def _tables(self, set_name: str, interval: Interval) -> Iterator[tuple[str, pa.Table]]:
+        for file in interval.of(set_name):
+            yield file.path.relative_to(self._root).as_posix(), self._read(file)
+        table = interval.rows.table(set_name) if interval.rows is not None else None
+        if table is not None:
+            yield interval.name(self._root), completed(set_name, table)
 
     def _read(self, file: PublishedFile) -> pa.Table:
         name = file.path.relative_to(self._root).as_posix()

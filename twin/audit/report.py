@@ -24,6 +24,7 @@ class Head:
     next_offset: int
     sha256: str
     proven_by: str = ""  # what outside the chain names this end; empty: nothing does
+    waiting_to: int = 0  # committed rows up to this offset are no file yet, so not in the chain; 0: none wait
 
 
 class EnoughError(Exception):

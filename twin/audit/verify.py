@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from twin.audit import AuditError, layout, models
+from twin.audit import AuditError, layout, models, waiting
 from twin.audit.filecheck import Checked, FileCheck
 from twin.audit.identity import check_identities
-from twin.audit.intervals import Interval, intervals
+from twin.audit.intervals import Contents, Interval, contents, intervals
 from twin.audit.read import footer
 from twin.audit.report import EnoughError, Head, Report
+from twin.audit.waitcheck import WaitCheck
+from twin.audit.waiting import Piece
 from twin.audit.writer import GENESIS, StagedFile
 
 
@@ -28,6 +30,7 @@ class Anchor:
     chain: str  # SHA-256 of the partition's last file at that offset
     where: str
     files: tuple[StagedFile, ...] = ()  # staged with it, and perhaps not yet published
+    waiting: Piece | None = None  # the last of the rows behind that offset that are no file yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +83,27 @@ class _Verification:
             )
         for digest in models.stored(self._root):
             self._model(digest)
-        found = intervals(self._root)
-        if not found:
+        pieces = waiting.visible(self._root)
+        both = self._contents()
+        found = both.published
+        if not found and not both.waiting:
             self._report.notes.append("no file is published here: there is nothing to check")
-        for partition in sorted({*found, *tails, *(anchor.partition for anchor in anchors)}):
+        waits = WaitCheck(self._root, self._report, pieces)
+        for partition in sorted({*both.partitions, *tails, *(anchor.partition for anchor in anchors)}):
             mine = [anchor for anchor in anchors if anchor.partition == partition]
             self._partition(partition, found.get(partition, []), mine, tails.get(partition))
+            behind = both.waiting.get(partition, [])
+            for digest in waits.check(self._report.heads[-1], behind, [one.waiting for one in mine if one.waiting]):
+                if digest not in self._models:
+                    self._model(digest)
         check_identities(self._root, self._readable(found), self._report)
+
+    def _contents(self) -> Contents:
+        try:
+            return contents(self._root)
+        except AuditError as error:  # of rows that wait: files are looked at one by one
+            self._report.differs(waiting.FOLDER, str(error).removeprefix(f"{self._root / waiting.FOLDER}/"))
+            return Contents(intervals(self._root))
 
     def _readable(self, found: Mapping[int, list[Interval]]) -> dict[int, list[Interval]]:
         readable = {}

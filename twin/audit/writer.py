@@ -5,7 +5,7 @@ import errno
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -111,7 +111,7 @@ class AuditWriter:
         self.root = layout.root_path(root)
         self.partition = partition
         self.chain = chain
-        self._footer = {
+        self.footer = {
             "taktwin.schema_version": str(SCHEMA_VERSION),
             "taktwin.topic": topic,
             "taktwin.partition": str(partition),
@@ -135,18 +135,25 @@ class AuditWriter:
         """Their size in memory."""
         return self._bytes
 
-    def add(self, set_name: str, table: pa.Table) -> None:
-        """Take rows of the set's full schema (`twin.results.SETS`). A row that breaks an invariant is refused here."""
+    def add(self, set_name: str, table: pa.Table, *, checked: bool = False) -> None:
+        """Take rows of the set's full schema (`twin.results.SETS`). A row that breaks an invariant is refused here.
+
+        `checked`: not again, and its schema may be that of another version.
+        """
         layout.check_set(set_name)
         if not table.num_rows:
             return
-        check_rows(set_name, table)
+        if not checked:
+            check_rows(set_name, table)
         self._tables.setdefault(set_name, []).append(table)
         self._rows += table.num_rows
         self._bytes += table.nbytes
 
-    def stage(self, first_offset: int, next_offset: int) -> Manifest:
-        """Write and fsync all rows taken so far, visible to nobody. After an error it may be tried again."""
+    def stage(self, first_offset: int, next_offset: int, footer: Mapping[str, str] | None = None) -> Manifest:
+        """Write and fsync all rows taken so far, visible to nobody. After an error it may be tried again.
+
+        `footer`: what stands in for `self.footer` where rows of another version or plant were added.
+        """
         if not 0 <= first_offset <= next_offset:
             raise AuditError(f"partition {self.partition}: offsets [{first_offset}, {next_offset}) are not a range")
         files: list[StagedFile] = []
@@ -155,7 +162,8 @@ class AuditWriter:
             for set_name, date, table in self._sorted(first_offset < next_offset):
                 if not files:
                     layout.make_folder(self.root / layout.STAGING)
-                files.append(self._write(set_name, date, table, (first_offset, next_offset), chain))
+                keys = self.footer if footer is None else footer
+                files.append(self._write(set_name, date, table, (first_offset, next_offset), keys, chain))
                 chain = files[-1].sha256
             if files:
                 layout.sync_folders(self.root, [self.root / layout.STAGING])
@@ -178,7 +186,15 @@ class AuditWriter:
             for date, table in by_date(set_name, self._tables.get(set_name, [])):
                 yield set_name, date, table
 
-    def _write(self, set_name: str, date: str, table: pa.Table, offsets: tuple[int, int], previous: str) -> StagedFile:
+    def _write(
+        self,
+        set_name: str,
+        date: str,
+        table: pa.Table,
+        offsets: tuple[int, int],
+        keys: Mapping[str, str],
+        previous: str,
+    ) -> StagedFile:
         name = layout.final_name(set_name, date, self.partition, *offsets)
         if (self.root / name).exists():
             raise AlreadyPublishedError(
@@ -187,7 +203,8 @@ class AuditWriter:
             )
         staged, sink = self._create(set_name, date, offsets)
         path = self.root / staged
-        footer = self._footer | {
+        footer = {
+            **keys,
             "taktwin.set": set_name,
             "taktwin.first_offset": str(offsets[0]),
             "taktwin.next_offset": str(offsets[1]),
