@@ -10,6 +10,7 @@ the difference between "it should be the same" and "it is".
 """
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,8 @@ from twin.audit.read import UNREADABLE, completed, footer, keys_of, open_file, s
 from twin.audit.rows import integers
 from twin.audit.writer import GENESIS
 from twin.results import ORIGIN, SCHEMA_VERSION, SETS
+
+log = logging.getLogger(__name__)
 
 _OFFSET: Final = ORIGIN[2]
 
@@ -52,15 +55,21 @@ def intervals(audit: Path, partition: int) -> list[Interval]:
 def with_waiting(audit: Path, partition: int, published: list[Interval]) -> tuple[list[Interval], list[waiting.Rows]]:
     """The intervals and behind them the committed rows that wait: whoever reads the root sees both. And these alone.
 
-    Raises AuditError.
+    What is damaged of them is set aside, as a damaged staged file is: its rows are made again. Raises AuditError.
     """
     end = published[-1].next_offset if published else 0
     try:
+        for path in waiting.visible(audit, partition):
+            try:
+                waiting.read(path)
+            except AuditError as error:
+                if isinstance(error.__cause__, OSError):
+                    raise
+                log.warning("%s; it is set aside", error)
+                waiting.set_aside(path)
         behind = waiting_intervals(waiting.visible(audit, partition), end)
     except FileNotFoundError as error:
-        raise AuditError(
-            f"{error.filename}: taken away while it was read: does another worker use this root?"
-        ) from error
+        raise AuditError(f"{error.filename}: taken away meanwhile: does another worker use this root?") from error
     return [*published, *behind], [one.rows for one in behind if one.rows is not None]
 
 

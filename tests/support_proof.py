@@ -32,12 +32,19 @@ Record = tuple[bytes | None, bytes]  # key, value
 
 
 def live(
-    root: Path, plant: Plant, logs: dict[int, Sequence[Record]], *, each: int = 400, begin: int = 0, stop: bool = True
+    root: Path,
+    plant: Plant,
+    logs: dict[int, Sequence[Record]],
+    *,
+    each: int = 400,
+    begin: int = 0,
+    stop: bool = True,
+    waits: bool = False,
 ) -> dict[int, PartitionState]:
     """Fold each partition's records as a worker does, with a checkpoint every `each` records.
 
     `stop`: the last checkpoint is published; without it, it is staged and its snapshot written, as at a kill -9 before
-    the commit.
+    the commit. `waits`: no row becomes a file.
     """
     store = PartitionStore(
         plant=plant,
@@ -46,6 +53,7 @@ def live(
         audit=root,
         keep=3,
         code_version="0.1.0",
+        publish_after_s=1e9 if waits else 0.0,
     )
     processor = Processor(plant, TOPIC)
     states = {}

@@ -114,6 +114,7 @@ def own_settings(broker: LocalBroker, prefix: str, folder: Path) -> Settings:
         session_timeout_s=3.0,
         heartbeat_interval_s=0.5,
         checkpoint_interval_s=0.5,
+        publish_after_s=0.0,  # tests look at the files
         health_port=free_port(),
     )
 

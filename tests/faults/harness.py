@@ -22,7 +22,7 @@ from tests.faults.plan import Fault, Plan
 from tests.faults.site import Brokers, Crew, committed, feed
 from twin.audit import layout
 from twin.audit.digest import digest
-from twin.audit.intervals import listed
+from twin.audit.intervals import contents
 from twin.audit.recompute import recompute
 from twin.audit.verify import verify
 from twin.results import SETS
@@ -90,6 +90,8 @@ def _settings(plan: Plan, brokers: Brokers, given: Input, folder: Path) -> Setti
         rebalance_timeout_s=5.0,
         request_timeout_s=10.0,
         checkpoint_interval_s=0.4,
+        publish_after_s=(0.0, 1.5, 900.0)[plan.seed % 3],
+        publish_bytes=1 << 20,
         snapshots=_KEEP,
         poll_records=500,
         view_interval_s=1.0,
@@ -184,7 +186,8 @@ async def _settled(settings: Settings, ends: dict[int, int]) -> None:
     there: dict[int, int] = {}
     while time.monotonic() < limit:
         at = await committed(settings)
-        there = {number: mine[-1].next_offset for number, mine in listed(Path(settings.audit)).items() if mine}
+        found = await asyncio.to_thread(contents, Path(settings.audit))
+        there = {number: found.of(number)[-1].next_offset for number in found.partitions}
         if all(at.get(number) == there.get(number, 0) == end for number, end in ends.items()):
             return
         await asyncio.sleep(0.2)

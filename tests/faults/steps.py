@@ -42,7 +42,7 @@ _DIED = 70
 class Life:
     """One partition's files in a folder, and what one process does with them."""
 
-    def __init__(self, folder: Path, plant: Plant, records: Records, checkpoints: int) -> None:
+    def __init__(self, folder: Path, plant: Plant, records: Records, checkpoints: int, waits: bool = False) -> None:
         self._size = -(-len(records) // checkpoints)
         self.folder = folder
         self.audit = folder / "audit"
@@ -57,7 +57,9 @@ class Life:
             audit=self.audit,
             keep=1,
             code_version="test",
+            publish_after_s=1e9 if waits else 0.0,
         )
+        self._waits = waits
 
     def run(self, saboteur: Saboteur | None) -> None:
         """From the commit to the end of the log."""
@@ -67,11 +69,14 @@ class Life:
         state = self._store.load(TP0, Assigned(committed, metadata, 0, len(self._records), 1))
         notes = Notes(self._store.snapshots.folder, TP0, state.next)
         while True:
-            end = min((state.next // self._size + 1) * self._size, len(self._records))
+            number = state.next // self._size + 1
+            end = min(number * self._size, len(self._records))
             self._fold(state, notes, (state.next + end) // 2)
-            self._stage_ahead(state)
+            if not self._waits or number % 4 == 0:
+                self._stage_ahead(state)
             self._fold(state, notes, end)
-            self._checkpoint(state, saboteur)
+            # Of rows that wait: two pieces and a file of them, one more and a file staged ahead, and the last waits.
+            self._checkpoint(state, saboteur, publish=self._waits and number % 4 == 3)
             notes.passed(state.next)
             if state.next == len(self._records):
                 return
@@ -93,9 +98,9 @@ class Life:
         if state.ready_bytes:
             state.staged(self._store.stage_rows(state.cut_rows()))
 
-    def _checkpoint(self, state: PartitionState, saboteur: Saboteur | None) -> None:
+    def _checkpoint(self, state: PartitionState, saboteur: Saboteur | None, *, publish: bool) -> None:
         """The steps of `streams.checkpoint.Checkpointer`, one after the other."""
-        cut = state.cut()
+        cut = state.cut(publish=publish)
         if cut is not None:
             made, identity = self._store.stage(cut, cut.frozen.encode())
             state.saved = (cut.rows.next, identity)
@@ -141,17 +146,22 @@ def main() -> int:
     parser.add_argument("--brief", action="store_true", help="of the many writes of a file only the first and the last")
     parser.add_argument("--every", type=int, default=1, help="only every nth of them")
     parser.add_argument("--checkpoints", type=int, default=3)
+    parser.add_argument("--waits", action="store_true", help="rows wait for a file over several checkpoints")
     parser.add_argument("--twice", type=int, metavar="SEED", help="the restarted one dies as well, somewhere")
     asked = parser.parse_args()
-    found = everywhere(asked.folder, asked.what, asked.brief, asked.twice, asked.checkpoints, asked.every)
+    found = everywhere(
+        asked.folder, asked.what, asked.brief, asked.twice, asked.checkpoints, asked.every, waits=asked.waits
+    )
     print(json.dumps(found))  # noqa: T201  the command's output
     return 1 if found["wrong"] else 0
 
 
-def everywhere(folder: Path, what: str, brief: bool, twice: int | None, checkpoints: int, every: int) -> dict[str, Any]:
+def everywhere(
+    folder: Path, what: str, brief: bool, twice: int | None, checkpoints: int, every: int, *, waits: bool = False
+) -> dict[str, Any]:
     plant, records = _given(folder)
     PartitionTwin(plant, 0).warm()  # once, for all children
-    whole = Life(folder / "whole", plant, records, checkpoints)
+    whole = Life(folder / "whole", plant, records, checkpoints, waits)
     assert child(whole, (), folder / "trace.json") == 0
     expected = digest(whole.audit)
     assert expected["kpis"].rows > 0
@@ -161,7 +171,7 @@ def everywhere(folder: Path, what: str, brief: bool, twice: int | None, checkpoi
     hit = _operations(trace, what, brief)[::every]
     for at in hit:
         work = folder / f"at-{at}"
-        life = Life(work, plant, records, checkpoints)
+        life = Life(work, plant, records, checkpoints, waits)
         work.mkdir()
         ends = [child(life, [Fault(what, step="any", nth=at)])]
         if twice is not None:

@@ -121,6 +121,19 @@ def test_killed_at_operations_of_a_checkpoint(tmp_path: Path) -> None:
     assert places | {"model.rename", "note.rename"} <= set(found["steps"])
 
 
+def test_killed_at_operations_while_rows_wait(tmp_path: Path) -> None:
+    found = steps(tmp_path / "steps", "--brief", "--waits", "--checkpoints", "5", "--every", "3")
+    assert found["died"] == found["hit"]
+    assert {"waiting.rename", "publish.rename", "discard.unlink"} <= set(found["steps"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["kill", "enospc", "eio", "short", "cut", "flip"])
+def test_every_fault_at_every_operation_while_rows_wait(tmp_path: Path, what: str) -> None:
+    found = steps(tmp_path / "steps", "--brief", "--waits", "--checkpoints", "5", "--what", what)
+    assert what == "flip" or all(step.startswith("note.") or step.endswith(".mkdir") for step in found["lived"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["kill", "enospc", "eio", "short", "cut", "flip"])
 def test_every_fault_at_every_operation(tmp_path: Path, what: str) -> None:

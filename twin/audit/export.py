@@ -22,11 +22,11 @@ import pyarrow.compute as pc
 
 from twin.audit import AuditError, layout, models
 from twin.audit.bundle import FORMAT, MANIFEST, ExportedFile, ExportedPartition, Manifest
-from twin.audit.intervals import Interval, intervals
+from twin.audit.intervals import Interval, contents
 from twin.audit.layout import PublishedFile
 from twin.audit.read import UNREADABLE, damaged, footer_of, open_file
 from twin.audit.rows import DAY_NS, integers
-from twin.results import TIME_COLUMN
+from twin.results import SETS, TIME_COLUMN
 from twin.version import code_version
 
 # The same files give the same ZIP file, byte by byte.
@@ -60,7 +60,15 @@ def export(root: Path | str, line: str, start_ns: int, end_ns: int, out: Path) -
         raise AuditError(f"the period ends at {_time(end_ns)}, not after its start {_time(start_ns)}")
     if out.exists():
         raise AuditError(f"{out}: exists; an export never writes over anything: name a new file or folder")
-    parts = [part for group in intervals(base).values() if (part := _part(group, line, start_ns, end_ns))]
+    found = contents(base)
+    for one in (one for group in found.waiting.values() for one in group):
+        if any(_told(table, set_name, line, start_ns, end_ns) for set_name, table in _waiting(one)):
+            raise AuditError(
+                f"{base}: rows of line {line!r} in this period wait for a file (offsets {one.first_offset} to "
+                f"{one.next_offset} of partition {one.partition}), and an export holds files: end the period earlier, "
+                "wait for TAKTWIN_PUBLISH_AFTER_S, or stop the worker"
+            )
+    parts = [part for group in found.published.values() if (part := _part(group, line, start_ns, end_ns))]
     if not parts:
         raise AuditError(
             f"{base}: no row of line {line!r} from {_time(start_ns)} to {_time(end_ns)}; `twin audit ls` shows what "
@@ -115,6 +123,19 @@ def _says(file: PublishedFile, line: str, start_ns: int, end_ns: int) -> bool:
             table = parquet.read(["line", column])
     except UNREADABLE as error:
         raise damaged(file, error) from error
+    return _told(table, file.set, line, start_ns, end_ns)
+
+
+def _waiting(interval: Interval) -> Iterator[tuple[str, pa.Table]]:
+    for set_name in SETS if interval.rows is not None else ():
+        table = interval.rows.table(set_name) if interval.rows is not None and set_name != "rejected" else None
+        if table is not None:
+            yield set_name, table
+
+
+def _told(table: pa.Table, set_name: str, line: str, start_ns: int, end_ns: int) -> bool:
+    """Whether these rows of a set say something of the line in the period."""
+    column = TIME_COLUMN[set_name]
     times = integers(table.column(column))
     # The row that ends with the period belongs to it, the event at that instant does not.
     within = (times >= start_ns) & (times < end_ns if column == "ts" else times <= end_ns)

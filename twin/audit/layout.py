@@ -184,10 +184,13 @@ def sync_folders(root: Path, folders: Iterable[Path]) -> None:
 def write_durably(path: Path, data: bytes) -> None:
     """A new file with these bytes, fsynced; the caller renames it and syncs the folder. Raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def make_folder(path: Path) -> None:

@@ -91,8 +91,9 @@ class _Verification:
         waits = WaitCheck(self._root, self._report, pieces)
         for partition in sorted({*both.partitions, *tails, *(anchor.partition for anchor in anchors)}):
             mine = [anchor for anchor in anchors if anchor.partition == partition]
-            self._partition(partition, found.get(partition, []), mine, tails.get(partition))
             behind = both.waiting.get(partition, [])
+            waits_to = behind[-1].next_offset if behind else 0
+            self._partition(partition, found.get(partition, []), mine, tails.get(partition), waits_to)
             for digest in waits.check(self._report.heads[-1], behind, [one.waiting for one in mine if one.waiting]):
                 if digest not in self._models:
                     self._model(digest)
@@ -115,7 +116,9 @@ class _Verification:
             readable[partition] = [one for one in sound if one.files]
         return readable
 
-    def _partition(self, partition: int, found: list[Interval], anchors: list[Anchor], tail: str | None) -> None:
+    def _partition(
+        self, partition: int, found: list[Interval], anchors: list[Anchor], tail: str | None, waits_to: int
+    ) -> None:
         manifest = next((one.manifest for one in self._starts.values()), "")
         start = self._starts.get(partition, Start(manifest=manifest))
         due, last = start.first_offset, Checked("", start.previous_sha256, {})
@@ -136,7 +139,7 @@ class _Verification:
                 last = now
             due = max(due, interval.next_offset)
             ends[due] = last.sha256
-        head = Head(partition, due, last.sha256)
+        head = Head(partition, due, last.sha256, waiting_to=waits_to)
         self._report.heads.append(head)
         self._anchored(head, anchors, ends)
         if start.manifest:
@@ -242,7 +245,7 @@ class _Verification:
         at_end = [anchor for anchor in anchors if anchor.next_offset == head.next_offset]
         for anchor in anchors:
             self._report.checked["named ends"] += 1
-            if anchor.next_offset > head.next_offset:
+            if anchor.next_offset > max(head.next_offset, head.waiting_to):
                 self._beyond(head, anchor)
             elif anchor.chain == ends.get(anchor.next_offset) and anchor.next_offset == head.next_offset:
                 head.proven_by = anchor.where

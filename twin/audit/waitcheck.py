@@ -33,7 +33,7 @@ class WaitCheck:
             self._report.checked["pieces of rows that wait"] += 1
             self._rows(interval, interval.rows)
             yield interval.rows.head.footer.get("taktwin.model", "")
-            head.waiting_to = end = interval.next_offset
+            end = interval.next_offset
         for path in self._pieces:
             partition, first, following = waiting.offsets_of(path)
             if partition == head.partition and following > end and path.exists():

@@ -315,6 +315,11 @@ def following(paths: Sequence[Path], end: int) -> list[Rows]:
     return found
 
 
+def set_aside(path: Path) -> None:
+    """Take a damaged piece out of every reader's way, and keep it."""
+    path.replace(path.with_name(f"{path.name}.damaged"))
+
+
 def discard(root: Path, partition: int, end: int) -> None:
     """Remove pieces whose rows are published: up to this offset. The oldest go first, for those who are reading."""
     for path in visible(root, partition):
