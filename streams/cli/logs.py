@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 def add_logs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "logs", metavar="LOG", nargs="+", help="CSV, MTConnect SHDR, JSON lines or events Parquet; .gz too"
+        "logs",
+        metavar="LOG",
+        nargs="+",
+        help="CSV, workbook, Parquet, SHDR, JSON lines; packed, or a folder of them",
     )
     parser.add_argument(
         "--mapping",

@@ -25,6 +25,7 @@ MODULES: Final = (
     "feed",
     "replay",
     "watch",
+    "source",
     "plant",
     "schema",
     "audit",

@@ -27,6 +27,7 @@ COMMANDS = {
     "feed",
     "replay",
     "watch",
+    "source check",
     "plant check",
     "plant schema",
     "schema",

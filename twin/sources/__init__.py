@@ -36,6 +36,7 @@ __all__ = [
     "log_paths",
     "open_log",
     "open_logs",
+    "open_sources",
 ]
 
 _JSON_LINES = (".jsonl", ".ndjson")
@@ -73,10 +74,20 @@ def open_logs(
     `[[source]]` rules of the file the plant was read from). A folder of files, a pattern, a zip archive and a workbook
     stand for what is in them (`log_paths`).
     """
+    return Logs(open_sources(paths, plant, mapping, rules), plant)
+
+
+def open_sources(
+    paths: Sequence[Path | str],
+    plant: Plant,
+    mapping: Mapping | None = None,
+    rules: Sequence[SourceRule] | None = None,
+) -> list[Source]:
+    """The logs one by one, as `open_logs` merges them."""
     if rules is None:
         rules = plant_sources(plant.source) if mapping is None and Path(plant.source).is_file() else ()
     loaded: dict[Path, Mapping] = {}
-    opened = []
+    opened: list[Source] = []
     for log in log_paths(paths):
         chosen = mapping
         rule = next((rule for rule in rules if rule.matches(str(log.file))), None) if mapping is None else None
@@ -85,7 +96,7 @@ def open_logs(
                 loaded[rule.mapping] = load_mapping(rule.mapping)
             chosen = loaded[rule.mapping]
         opened += [open_log(part, plant, chosen) for part in _sheets(log, chosen)]
-    return Logs(opened, plant)
+    return opened
 
 
 def log_paths(paths: Sequence[Path | str]) -> list[LogPath]:

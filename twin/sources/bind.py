@@ -170,6 +170,12 @@ def columns(mapping: CsvMapping) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def to_read(mapping: CsvMapping, names: Sequence[str]) -> list[str]:
+    """The columns of a table with these names to read; where the mapping asks for none, one that shows the rows."""
+    wanted = columns(to_columns(mapping, names, lambda station: True).mapping)
+    return wanted or [name for name in names if names.count(name) == 1][:1]
+
+
 def _of_station(rule: EventRule, text: str, station: str) -> EventRule:
     """The rule for one station: `text` stands for it in the names of columns."""
 

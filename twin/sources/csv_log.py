@@ -1,6 +1,6 @@
 """A table as events, be it CSV, a sheet or Parquet: the mapping says what its columns mean."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,8 @@ class CsvLog:
         self.name = log.name
         self.numbered = mapping.seq is not None
         self.summary = Summary()
-        self._table = self._open(log)
+        self._log = log
+        self._table = self._open(log, self.summary)
         self._lookup = Lookup(plant)
         self._plant = plant
         self._clock = Clock(plant, self.summary)
@@ -57,14 +58,26 @@ class CsvLog:
         self._held: Draft | None = None
         self._intervals = any(rule.until is not None for rule in mapping.events)
 
-    def _open(self, log: LogPath) -> Table:
+    def peek(self, rows: int) -> list[tuple[int, dict[str, str]]]:
+        """The first rows as they stand in the file: what an event's `offset` says, and the cells that are read."""
+        table = self._open(self._log, Summary())
+        order = RowOrder(table, self._mapping.time, self._mapping.sort, self.name, Summary())
+        text = next(iter(order), None)
+        if text is None:
+            return []
+        wanted = [name for name in self._wanted(table.names) if name in text.columns]
+        cells = [text.columns[name].slice(0, rows).to_pylist() for name in wanted]
+        at = range(1, rows + 1) if order.changed else text.lines[:rows].tolist()
+        return [(line, dict(zip(wanted, values, strict=True))) for line, *values in zip(at, *cells, strict=False)]
+
+    def _open(self, log: LogPath, summary: Summary) -> Table:
         form, document = self._mapping.form, self._mapping.document.name
         if log.sheet is not None:
-            return SheetTable(log.path, log.sheet, form, self._wanted, self.summary, document)
+            return SheetTable(log.path, log.sheet, form, self._wanted, summary, document)
         if log.member is None and log.path.suffix.lower() == ".parquet":
             return ParquetTable(log.path, form, self._wanted, document)
-        file = LogFile(log.path, self.summary, log.member, form.encoding)
-        return CsvTable(file, form, self._wanted, self.summary, document)
+        file = LogFile(log.path, summary, log.member, form.encoding)
+        return CsvTable(file, form, self._wanted, summary, document)
 
     @property
     def position(self) -> int:
@@ -129,9 +142,8 @@ class CsvLog:
             self._orders = Orders(mapping.order, mapping.hold_ns or 0, self._rules)
         return Placing(self.name, mapping, self._plant, self._lookup, self._rules, self.summary, self._table.typed)
 
-    def _wanted(self, names: "Iterable[str]") -> list[str]:
-        names = list(names)
-        return bind.columns(bind.to_columns(self._mapping, names, lambda station: True).mapping)
+    def _wanted(self, names: Sequence[str]) -> list[str]:
+        return bind.to_read(self._mapping, names)
 
     def _events(self, rows: Rows) -> EventBlock | None:
         if not len(rows):
@@ -288,9 +300,8 @@ def fits(log: LogPath, mapping: CsvMapping) -> bool:
     """Whether a sheet has the columns of a mapping."""
     bound = bind.to_file(mapping, log)
 
-    def wanted(names: Iterable[str]) -> list[str]:
-        names = list(names)
-        return bind.columns(bind.to_columns(bound, names, lambda station: True).mapping)
+    def wanted(names: Sequence[str]) -> list[str]:
+        return bind.to_read(bound, names)
 
     table = SheetTable(log.path, log.sheet or "", mapping.form, wanted, Summary(), mapping.document.name)
     try:

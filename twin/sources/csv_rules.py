@@ -162,6 +162,11 @@ class Rules:
         first = int(np.argmax(bad))
         text = f": {rows.words.list[word[first]]}" if word is not None and word[first] >= 0 else ""
         self._summary.problem(reason, f"{rows.name}:{rows.place(first)}: {message}{text}", count)
+        if word is not None:
+            used, counts = np.unique(word[bad], return_counts=True)
+            for one, times in zip(used.tolist(), counts.tolist(), strict=True):
+                if one >= 0:
+                    self._summary.word(reason, rows.words.list[one], times)
 
     def text(self, rows: Rows, mask: Mask, template: Template | None, name: str) -> I64:
         """Word numbers of a field, -1 where absent; what is not in its table, or too long, is reported where `mask`."""

@@ -40,6 +40,7 @@ class RowTimes:
             form = TimeFormat(tuple(dict.fromkeys((*form.patterns, *more))), form.zone)
         self.rule = rule
         self._reader = TimeReader(form)
+        self._first: int | None = None
 
     def texts(self, rows: TextRows) -> "pa.Array[Any]":
         """The text of every row's time."""
@@ -51,6 +52,10 @@ class RowTimes:
 
     def read(self, rows: TextRows) -> tuple[I64, Mask]:
         """ns and a mask of the rows that have a time, be it one of an event or not."""
+        if not self.rule.columns:
+            self._first = int(rows.lines[0]) if self._first is None else self._first
+            ts = self.rule.form.origin_ns + (rows.lines - self._first) * self.rule.every_ns
+            return ts, np.ones(len(ts), bool)
         return self._reader.read(self.texts(rows))
 
 

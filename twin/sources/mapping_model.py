@@ -36,6 +36,7 @@ class Document:
 class TimeRule:
     """Where a time stands: the columns that make its text (joined by a blank), its format, and a length from it.
 
+    Without columns the rows have no times: one comes `every_ns` after the other, from the format's origin on.
     `shift` is a column with a length of `shift_unit`, added (`shift_sign` 1) or taken off (-1).
     """
 
@@ -44,6 +45,7 @@ class TimeRule:
     shift: str | None = None
     shift_unit: str = "s"
     shift_sign: int = 1
+    every_ns: int = 0
 
     @property
     def every_column(self) -> tuple[str, ...]:

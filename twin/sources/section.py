@@ -130,8 +130,6 @@ class Section:
         marks = {"decimal": (".", ","), "thousands": (".", ",", " ", "'", "_")}
         found = {key: self.choice(key, allowed, "") for key, allowed in marks.items()}
         decimal, thousands = found["decimal"], found["thousands"]
-        if not decimal and thousands in (".", ","):
-            decimal = "," if thousands == "." else "."
         if decimal and decimal == thousands:
             self.problem("thousands", f'"{thousands}" is the decimal mark already')
             thousands = ""
@@ -139,6 +137,8 @@ class Section:
 
     def time_rule(self, numbers: Numbers, base: TimeRule | None = None) -> TimeRule:
         """The keys `column` or `columns`, those of the format (`base`: its format where none is given), a shift."""
+        if base is None and "every" in self.data:
+            return self._every()
         columns = self.texts("columns")
         if "columns" not in self.data and (base is None or "column" in self.data):
             columns = (self.text("column"),)
@@ -160,6 +160,17 @@ class Section:
                 shift, unit, sign = part.text("column"), part.choice("unit", tuple(UNITS), "s"), way
                 part.finish()
         return TimeRule(columns, form, shift, unit, sign)
+
+    def _every(self) -> TimeRule:
+        """Rows without a time: `every` and `origin`."""
+        every = self.duration("every", None)
+        origin = self.text("origin")
+        try:
+            form = TimeFormat((), None, "ns", instant(origin) if origin else 0)
+        except ValueError as error:
+            self.problem("origin", str(error))
+            form = TimeFormat((), None, "ns", 0)
+        return TimeRule((), form, every_ns=every or 1)
 
     def time_format(self, numbers: Numbers) -> TimeFormat:
         """The keys `format` (one or several) and `zone`, or `unit` and `origin`."""

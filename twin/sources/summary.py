@@ -11,6 +11,8 @@ from kernels.codes import EVENT_NAMES
 from twin.events.block import EventBlock
 
 NS = 1_000_000_000
+MOST_WORDS = 100  # of a kind that are remembered; more are no words
+_SHOWN_WORDS = 8
 
 
 @dataclass(slots=True)
@@ -49,6 +51,13 @@ class Summary:
     gaps: Tally = field(default_factory=Tally)
     gap_ns: int = 0
     notes: list[str] = field(default_factory=list)
+    # Of words the plant does not know, by the reason of the problem: how often each.
+    words: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def word(self, reason: str, word: str, count: int) -> None:
+        known = self.words.setdefault(reason, {})
+        if word in known or len(known) < MOST_WORDS:
+            known[word] = known.get(word, 0) + count
 
     def note(self, text: str) -> None:
         if text not in self.notes:
@@ -89,6 +98,7 @@ class Summary:
             "problems": _plain(self.problems),
             "gaps": {"count": self.gaps.count, "ns": self.gap_ns, "first": self.gaps.first or None},
             "notes": list(self.notes),
+            "words": {reason: dict(words) for reason, words in sorted(self.words.items())},
         }
 
     def report(self) -> str:
@@ -111,9 +121,19 @@ class Summary:
             )
         for title, tallies in (("problem", self.problems), ("rejected", self.rejected)):
             lines += [
-                f"{title} {reason}: {tally.count:,}; first: {tally.first}" for reason, tally in sorted(tallies.items())
+                f"{title} {reason}: {tally.count:,}; first: {tally.first}{self._words(reason)}"
+                for reason, tally in sorted(tallies.items())
             ]
         return "\n".join(lines)
+
+    def _words(self, reason: str) -> str:
+        """Which words they were, where there is more than the one that is shown."""
+        words = self.words.get(reason, {})
+        if len(words) < 2:
+            return ""
+        shown = sorted(words.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN_WORDS]
+        more = ", ..." if len(words) > len(shown) else ""
+        return "; in all: " + ", ".join(f"{word} ({count:,})" for word, count in shown) + more
 
 
 def merged(summaries: Iterable[Summary]) -> Summary:
@@ -127,6 +147,9 @@ def merged(summaries: Iterable[Summary]) -> Summary:
         total.unusable += one.unusable
         for note in one.notes:
             total.note(note)
+        for reason, words in one.words.items():
+            for word, count in words.items():
+                total.word(reason, word, count)
         total.gaps.add(one.gaps.count, one.gaps.first)
         total.gap_ns += one.gap_ns
         for name, count in one.events.items():

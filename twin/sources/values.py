@@ -42,6 +42,8 @@ class Numbers:
     _grouped: re.Pattern[str] | None = field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.thousands and self.thousands in ".," and not self.decimal:
+            object.__setattr__(self, "decimal", "," if self.thousands == "." else ".")
         if self.thousands:
             mark = f"[{_SPACES}]" if self.thousands in _SPACES else re.escape(self.thousands)
             if self.thousands in "'\u2019":

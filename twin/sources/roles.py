@@ -1,0 +1,119 @@
+"""What columns may mean, by their names and cells, and what words of states may mean."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from twin.sources.values import Numbers, stands_for_nothing
+
+I64 = npt.NDArray[np.int64]
+
+# By role, the words (whole, or the last one of a name) that tell it; English, German, French, Spanish, Italian.
+ROLES: Final = {
+    "station": "station machine maschine machineid equipment asset arbeitsplatz workplace workcenter workstation "
+    "resource anlage device cell unitname poste maquina macchina equipo who",
+    "line": "line linie productionline ligne linea",
+    "state": "state status zustand execution machinestate mode estado stato etat \u00e9tat availability runstate",
+    "reason": "reason grund ursache cause alarm fault stoerung st\u00f6rung motivo causa why reasontext downtimereason",
+    "order": "order auftrag batch lot charge workorder orderid orderno jobid ordine orden commande prozessauftrag "
+    "batchid batchno lotno fa",
+    "product": "product article artikel material item sku recipe rezept code partno partnumber producto prodotto "
+    "produit",
+    "good": "good gut ok produced produziert output yield parts count goodcount goodparts qty quantity menge "
+    "st\u00fcck stueck stk pieces gutmenge gutteile totalcount partcount partcountact bons buenas buoni made ist",
+    "scrap": "scrap waste reject rejects rejected rejectcount ausschuss nok bad badcount defects badparts "
+    "schlecht scrapcount rebuts rechazo scarti ausschussmenge nio",
+    "rework": "rework nacharbeit reworked",
+    "unit": "unit serial serialno piece part partid job jobid sn seriennummer pieza",
+    "speed": "speed rate tempo rpm drehzahl geschwindigkeit spd vitesse velocidad takt",
+    "begin": "start begin begun beginn starttime von from started inicio debut d\u00e9but begintime anfang startzeit",
+    "end": "end finish finished ende endtime bis to stop stopped fin fine until endzeit completed",
+    "seq": "seq sequence no nr number rowid recordid lfdnr id",
+    "tag": "tag tagname varname name variable point signal item tagpath",
+    "value": "value val varvalue wert vvalue numval",
+    "phase": "eventtype event phase type activity action",
+}
+WORDS: Final = {role: frozenset(words.split()) for role, words in ROLES.items()}
+_CLASSES: Final = (
+    ("unknown", "unavailable unknown offline disconnected noconnection unbekannt comm_lost"),
+    ("setup", "setup rüsten ruesten changeover umrüsten reglage cambio prep preparing"),
+    ("maintenance", "maintenance wartung maint service mantenimiento"),
+    ("starved", "starved starving nomaterial noparts materialmangel waitinfeed"),
+    ("blocked", "blocked backup outfeedfull stau jammeddownstream"),
+    ("planned_stop", "break pause planned plannedstop lunch"),
+    ("waiting", "ready idle wait waiting standby wartet warten bereit hold held idling"),
+    (
+        "running",
+        "running run runs active auto automatic producing production produktion execute executing on working work busy "
+        "processing in_cycle incycle cutting läuft laeuft lauft betrieb operation operating marche marcha 1 true",
+    ),
+    (
+        "stopped",
+        "stopped stop stops off down fault faulted alarm error failure störung stoerung steht halt aborted interrupted "
+        "feed_hold emergency estop breakdown arret paro fermo jammed 0 false",
+    ),
+)
+CLASSES: Final = {word: name for name, words in _CLASSES for word in words.split()}
+
+_TRAILING: Final = ("id", "name", "no", "nr", "code", "number", "num")
+# Roles that the last word of a name tells: a machine failure is no machine.
+_LAST: Final = ("station", "line", "order", "product", "unit", "tag", "value", "seq")
+
+
+def tokens(name: str) -> list[str]:
+    """A name's words in lower case: `GoodCount_A1` is good, count, a1."""
+    apart = re.sub(r"(?<=[a-z\u00df-\u00ff])(?=[A-Z])", " ", name)
+    return [part.lower() for part in re.split(r"[^\w]+|_", apart) if part]
+
+
+def role_of(name: str, roles: Sequence[str]) -> str | None:
+    """The first of these roles that a column's name tells, whole or by one of its words."""
+    parts = tokens(name)
+    whole = "".join(parts)
+    for role in roles:
+        if whole in WORDS[role]:
+            return role
+    while len(parts) > 1 and parts[-1] in _TRAILING:
+        parts.pop()
+    for role in roles:
+        if any(part in WORDS[role] for part in (parts[-1:] if role in _LAST else parts)):
+            # "Scrap count" is a count, but none of good parts.
+            if role == "good" and any(part in WORDS[other] for part in parts for other in ("scrap", "rework")):
+                continue
+            return role
+    return None
+
+
+def class_of(word: str) -> tuple[str, bool]:
+    """The class a state's word may mean, and whether a word of it tells so."""
+    parts = tokens(word)
+    for part in ("_".join(parts), "".join(parts), *parts):
+        if part in CLASSES:
+            return CLASSES[part], True
+    return "stopped", False
+
+
+def whole_numbers(cells: Sequence[str], numbers: Numbers) -> I64 | None:
+    """The cells as whole numbers of at least 0, blanks left out; None where they are something else."""
+    found = []
+    for cell in cells:
+        if stands_for_nothing(cell):
+            continue
+        number = numbers.read(cell)
+        if number is None or number.denominator != 1 or not 0 <= number < 2**62 or numbers.unsure(cell):
+            return None
+        found.append(int(number))
+    return np.array(found, np.int64) if found else None
+
+
+def counts_on(values: I64) -> bool:
+    """Whether numbers are readings of one counter rather than parts of each row: they hardly ever fall."""
+    steps = np.diff(values)
+    if len(values) < 3 or not (steps > 0).any():
+        return bool(len(values) >= 3 and values[0] > 0 and not steps.any())
+    falls = float((steps < 0).mean())
+    rise = float(steps[steps > 0].mean())
+    return falls < 0.02 and (len(values) >= 20 or values[0] >= 10 * rise or falls == 0 < (steps == 0).sum())

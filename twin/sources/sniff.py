@@ -1,0 +1,345 @@
+"""The form of a log nobody has described: its delimiter, header, number and time formats, guessed from its beginning.
+
+A guess is written down for a person to look at; nothing is read by one.
+"""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from twin.sources.bind import LogPath
+from twin.sources.csv_table import CsvTable
+from twin.sources.files import LogFile
+from twin.sources.mapping_model import TableForm
+from twin.sources.source import SourceError
+from twin.sources.summary import Summary
+from twin.sources.table import Table, TextRows
+from twin.sources.time_format import DAY_NUMBERS, UNITS, TimeFormat, pattern
+from twin.sources.times import TimeReader
+from twin.sources.typed_tables import ParquetTable, SheetTable
+from twin.sources.values import Numbers, to_number
+
+I64 = npt.NDArray[np.int64]
+_LINES: Final = 200
+_DELIMITERS: Final = (";", "\t", ",", "|")
+_SHDR: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z?(@[^|]*)?\|[^|]+\|")
+_GROUPED: Final = re.compile(r"[+-]?[1-9]\d{0,2}([.,'\u2019\u00a0\u202f])\d{3}(\1\d{3})*")
+_COMMA: Final = re.compile(r"[+-]?\d+,\d+")
+_POINT: Final = re.compile(r"[+-]?\d+\.\d+")
+_DATES: Final = (
+    "%d.%m.%Y",
+    "%d.%m.%y",
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+    "%m/%d/%y",
+    "%d/%m/%y",
+    "%Y-%m-%d",
+    "%Y/%m/%d",
+    "%d-%m-%Y",
+    "%Y.%m.%d",
+    "%Y%m%d",
+    "%d-%b-%y",
+    "%d-%b-%Y",
+    "%d %b %Y",
+    "%d. %B %Y",
+    "%b %d, %Y",
+    "%a %b %d %Y",
+)
+_CLOCKS: Final = (
+    "%H:%M:%S",
+    "%H:%M",
+    "%I:%M:%S %p",
+    "%I:%M %p",
+    "%H:%M:%S.%f",
+    "%H:%M:%S,%f",
+    "%H:%M:%S:%f",
+    "%I:%M:%S.%f %p",
+    "%H%M%S",
+    "%H.%M.%S",
+)
+_CLOCK: Final = r"\d{1,2}[:.]\d{2}([:.]\d{2}.*)?( ?[AaPp]\.?[Mm])?"
+_TIME_NAMES: Final = r"t|time|zeit|ts|timestamp|time_?stamp|sim_?time|seconds|sec|epoch\w*"
+_TODAY: Final = (946_684_800, 4_102_444_800)  # s: 2000 to 2100
+_ENOUGH: Final = 0.9  # of the cells must be times; the rest may be totals and blanks
+
+
+@dataclass(frozen=True, slots=True)
+class TimeGuess:
+    """How a time is written: the keys for a mapping, and the times as read."""
+
+    columns: tuple[str, ...]
+    keys: str  # TOML without the columns
+    ts: I64
+    ok: npt.NDArray[np.bool_]
+    local: bool = False  # without an offset: a zone is needed
+    doubt: str = ""
+
+
+@dataclass(slots=True)
+class Sniffed:
+    form: TableForm
+    keys: str  # TOML of [csv]
+    names: list[str]
+    rows: TextRows
+    typed: bool
+    shdr: bool = False
+    doubts: tuple[str, ...] = ()
+
+    def cells(self, name: str) -> list[str]:
+        return [str(cell).strip() for cell in self.rows.columns[name].to_pylist()]
+
+
+def is_shdr(text: str) -> bool:
+    lines = [line for line in text.splitlines()[:_LINES] if line.strip()]
+    return bool(lines) and sum(bool(_SHDR.match(line)) for line in lines) > 0.6 * len(lines)
+
+
+def beginning(log: LogPath) -> str:
+    """The first lines of a file of lines."""
+    file = LogFile(log.path, Summary(), log.member)
+    data = next(file.pieces(1 << 18), b"")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+def sniff(log: LogPath, sheet: bool) -> Sniffed:
+    """The form of a table. SourceError where there is none."""
+    if sheet:
+        return _read(log, TableForm(), "", typed=True)
+    text = beginning(log)
+    if is_shdr(text):
+        empty = TextRows({}, np.empty(0, np.int64))
+        return Sniffed(TableForm(), "", [], empty, False, shdr=True)
+    numbered = [(i, line) for i, line in enumerate(text.split("\n")[:_LINES]) if line.strip()]
+    if not numbered:
+        raise SourceError(f"{log.name}: is empty; nothing can be suggested")
+    delimiter, cells = _delimiter([line for _, line in numbered])
+    form, keys = TableForm(delimiter=delimiter), []
+    if delimiter != ",":
+        keys.append(f"delimiter = {quoted(delimiter)}")
+    if "\ufffd" in text or not _is_utf8(log):
+        form, keys = replace(form, encoding="cp1252"), [*keys, 'encoding = "cp1252"']
+    width = _width(cells)
+    at = next((i for i, row in enumerate(cells) if len(row) == width and sum(map(bool, row)) > width // 2), 0)
+    if any(_is_value(cell) for cell in cells[at]):
+        names = tuple(f"c{i}" for i in range(1, width + 1))
+        form = replace(form, header=False, columns=names)
+        keys += ["header = false", f"columns = [{', '.join(map(quoted, names))}]"]
+    else:
+        # The mapping's own columns will find it again.
+        form = replace(form, skip=numbered[at][0])
+    return _read(log, form, "\n".join(keys), typed=False)
+
+
+def _is_utf8(log: LogPath) -> bool:
+    file = LogFile(log.path, Summary(), log.member)
+    try:
+        next(file.pieces(1 << 18), b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _read(log: LogPath, form: TableForm, keys: str, typed: bool) -> Sniffed:
+    def once(names: Sequence[str]) -> list[str]:
+        return [name for name in names if name and names.count(name) == 1] or ["\0"]
+
+    table: Table
+    if log.sheet is not None:
+        table = SheetTable(log.path, log.sheet, form, once, Summary(), "the draft")
+    elif typed:
+        table = ParquetTable(log.path, form, once, "the draft")
+    else:
+        table = CsvTable(LogFile(log.path, Summary(), log.member), form, once, Summary(), "the draft")
+    rows = next(iter(table), None)
+    if rows is None:
+        raise SourceError(f"{log.name}: has no rows; nothing can be suggested")
+    names = [name for name in table.names if name in rows.columns]
+    return _with_numbers(Sniffed(form, keys, names, rows, typed))
+
+
+def _delimiter(lines: Sequence[str]) -> tuple[str, list[list[str]]]:
+    """The delimiter that cuts most lines into the same number of cells, and those."""
+    best: tuple[float, int, str, list[list[str]]] = (0.0, 0, ",", [[line] for line in lines])
+    for mark in _DELIMITERS:
+        cells = list(csv.reader(lines, delimiter=mark))
+        width = _width(cells)
+        share = sum(len(row) == width for row in cells) / max(len(cells), 1)
+        if width > 1 and (share, width) > best[:2]:
+            best = (share, width, mark, cells)
+    if best[1] < 2:
+        cells = [line.split() for line in lines]
+        if _width(cells) > 1:
+            return "spaces", cells
+    return best[2], best[3]
+
+
+def _width(cells: Sequence[Sequence[str]]) -> int:
+    return Counter(len(row) for row in cells).most_common(1)[0][0] if cells else 1
+
+
+def _is_value(cell: str) -> bool:
+    """Whether a cell is no name: a number, or what a time looks like."""
+    text = cell.strip()
+    return bool(text) and (_number(text) or bool(re.match(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{1,2}:\d{2}", text)))
+
+
+def _number(text: str) -> bool:
+    return bool(Numbers().measure(text) or _COMMA.fullmatch(text) or _GROUPED.fullmatch(text))
+
+
+def _with_numbers(found: Sniffed) -> Sniffed:
+    """Which mark is the decimal one, where the cells tell."""
+    if found.typed:
+        return found
+    marks: Counter[str] = Counter()
+    unsure = 0
+    for name in found.names:
+        for cell in set(found.cells(name)[:5000]):
+            if match := _GROUPED.fullmatch(cell):
+                if match[1] in ".," and cell.count(match[1]) == 1:
+                    unsure += 1
+                    marks["." + match[1]] += 0
+                else:
+                    marks["thousands" + match[1]] += 1
+            elif _COMMA.fullmatch(cell):
+                marks["decimal,"] += 1
+            elif _POINT.fullmatch(cell):
+                marks["decimal."] += 1
+    keys, doubts = [], []
+    decimal = "," if marks["decimal,"] > marks["decimal."] else "." if marks["decimal."] else ""
+    thousands = next((mark[9:] for mark in marks if mark.startswith("thousands") and mark[9:] != decimal), "")
+    if unsure and decimal == ",":
+        thousands = thousands or ("." if ".." in marks else "")
+    if thousands in ("\u00a0", "\u202f"):
+        thousands = " "
+    if thousands == "\u2019":
+        thousands = "'"
+    if unsure and not decimal and not thousands and found.form.delimiter == ";":
+        # Spreadsheets put a semicolon between cells where the comma is their decimal mark.
+        thousands = "."
+        doubts.append("[csv] thousands: whether 1.000 is a thousand in this file, as it is now read, or one")
+    elif unsure and not decimal and not thousands:
+        doubts.append('[csv]: a cell such as 1.000 may be one or a thousand; declare decimal = "." or thousands = "."')
+    elif decimal and (decimal == "," or unsure):
+        keys.append(f"decimal = {quoted(decimal)}")
+    if thousands:
+        keys.append(f"thousands = {quoted(thousands)}")
+    form = replace(found.form, numbers=Numbers(decimal if keys else "", thousands))
+    text = "\n".join(filter(None, (found.keys, *keys)))
+    return Sniffed(form, text, found.names, found.rows, found.typed, found.shdr, tuple(doubts))
+
+
+def times(found: Sniffed, zone: str | None) -> list[TimeGuess]:
+    """The columns that are times, the likeliest first; a date and a time of day apart are one."""
+    guesses = [guess for name in found.names if (guess := _time(found, (name,), zone)) is not None]
+    whole = {name for guess in guesses for name in guess.columns}
+    if not guesses:
+        days = [name for name in found.names if name not in whole and _mostly(found.cells(name), r"\d{1,4}[-./ ]\S+")]
+        clocks = [name for name in found.names if _mostly(found.cells(name), _CLOCK)]
+        pairs = [(_day_of(clock, days), clock) for clock in clocks if clock not in days] if days else []
+        guesses = [guess for pair in pairs if (guess := _time(found, pair, zone)) is not None]
+    return guesses
+
+
+def _day_of(clock: str, days: Sequence[str]) -> str:
+    """The date that belongs to a time of day: the one whose name begins alike, else the nearest before it."""
+
+    def alike(day: str) -> int:
+        pairs = zip(day.lower(), clock.lower(), strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    return max(days, key=lambda day: (alike(day), days.index(day)))
+
+
+def _mostly(cells: Sequence[str], form: str) -> bool:
+    shape = re.compile(form)
+    return sum(bool(shape.fullmatch(cell)) for cell in cells) >= _ENOUGH * max(1, sum(map(bool, cells)))
+
+
+def _time(found: Sniffed, names: tuple[str, ...], zone: str | None) -> TimeGuess | None:
+    cells = list(zip(*(found.cells(name)[:20_000] for name in names), strict=True))
+    texts: pa.Array[Any] = pa.array([" ".join(parts) for parts in cells], pa.string())
+    filled = sum(any(parts) for parts in cells)
+    if not filled:
+        return None
+    sample = texts.slice(0, 500)
+    needed = _ENOUGH * sum(any(parts) for parts in cells[:500])
+    best: list[tuple[int, float, TimeGuess]] = []
+
+    def attempt(form: TimeFormat, keys: str, local: bool, doubt: str = "") -> None:
+        if TimeReader(form).read(sample)[1].sum() < needed:
+            return
+        ts, ok = TimeReader(form).read(texts)
+        steps = np.diff(ts[ok])
+        back = float((steps < 0).mean()) if len(steps) else 0.0
+        best.append((int(ok.sum()), -min(back, 1 - back), TimeGuess(names, keys, ts, ok, local, doubt)))
+
+    if any(to_number(str(text)) is not None for text in sample.to_pylist()):
+        return _counted(found, names, texts, zone, filled)
+    local = zone or "UTC"
+    attempt(TimeFormat(), "", False)
+    attempt(TimeFormat(zone=local), f"zone = {quoted(local)}", True)
+    for day in _DATES:
+        for clock in _CLOCKS:
+            for between in (" ", "T"):
+                if between == "T" and len(names) > 1:
+                    continue
+                form = f"{day}{between}{clock}"
+                attempt(TimeFormat((pattern(form),), local), f"format = {quoted(form)}\nzone = {quoted(local)}", True)
+    if not best:
+        return None
+    most = max(best, key=lambda one: one[:2])
+    ties = [one for one in best if one[:2] == most[:2] and not (one[2].ts == most[2].ts).all()]
+    guess = most[2]
+    if ties:
+        guess = replace(guess, doubt=f"[time] format: {ties[0][2].keys.splitlines()[0]} fits as well")
+    return guess
+
+
+def _counted(
+    found: Sniffed, names: tuple[str, ...], texts: "pa.Array[Any]", zone: str | None, filled: int
+) -> TimeGuess | None:
+    """A column of numbers that are times: of these days in some unit, or, by its name, of a clock of its own."""
+    decimal = found.form.numbers.decimal or "."
+    values = TimeReader(TimeFormat((), None, "ns", 0, decimal)).read(texts)
+    if len(names) != 1 or values[1].sum() < _ENOUGH * filled:
+        return None
+    seconds = np.median(values[0][values[1]])
+    named = re.fullmatch(
+        r"t|time|zeit|ts|timestamp|time_?stamp|sim_?time|seconds|sec|epoch\w*", names[0], re.IGNORECASE
+    )
+    for unit in ("s", "ms", "us", "ns"):
+        digits, factor = UNITS[unit]
+        per_s = 10**9 // (10**digits * factor)
+        if _TODAY[0] * per_s <= seconds < _TODAY[1] * per_s:
+            ts, ok = TimeReader(TimeFormat((), None, unit, 0, decimal)).read(texts)
+            return TimeGuess(names, f"unit = {quoted(unit)}", ts, ok)
+    by_day = {"excel": (36_526, 73_051), "wincc": (36_526_000_000, 73_051_000_000)}
+    for unit, (low, high) in by_day.items():
+        whole = all("." not in str(text) and "," not in str(text) for text in texts.slice(0, 500).to_pylist())
+        if low <= seconds < high and not whole and unit in DAY_NUMBERS:
+            ts, ok = TimeReader(TimeFormat((), zone or "UTC", unit, 0, decimal)).read(texts)
+            return TimeGuess(names, f'unit = "{unit}"\nzone = {quoted(zone or "UTC")}', ts, ok, True)
+    if not named:
+        return None
+    origin = 1_767_225_600 * 10**9
+    ts, ok = TimeReader(TimeFormat((), None, "s", origin, decimal)).read(texts)
+    keys = 'unit = "s"\norigin = "2026-01-01T00:00:00Z"'
+    return TimeGuess(names, keys, ts, ok, doubt="[time] unit and origin: what the numbers count, and from when on")
+
+
+def quoted(text: str) -> str:
+    """A TOML string."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t")
+    return f'"{escaped}"'
