@@ -131,18 +131,27 @@ def _columns(guess: TimeGuess) -> str:
     return f"columns = [{', '.join(map(quoted, guess.columns))}]"
 
 
-def _count(drafter: Drafter, rows: DraftRows, station: str, column: str, name: str, quality: str, *more: str) -> None:
+def _count(
+    drafter: Drafter,
+    rows: DraftRows,
+    station: str,
+    column: str,
+    name: str,
+    quality: str,
+    *more: str,
+    running: bool = True,
+) -> None:
     """A count rule for a column of whole numbers: a counter, or parts of the row."""
     values = rows.whole(column)
     assert values is not None
     one = drafter.station(station)
-    if counts_on(values):
+    if running and counts_on(values):
         one.counters.setdefault(name, quality)
         drafter.event("count", *more, f"counter = {quoted(name)}", f"value = {{ column = {quoted(column)} }}")
     else:
         drafter.event("count", *more, f"{quality} = {{ column = {quoted(column)} }}")
     if quality == "good":
-        one.cycle_s = _pace(rows, column, counts_on(values)) or one.cycle_s
+        one.cycle_s = _pace(rows, column, running and counts_on(values)) or one.cycle_s
 
 
 def _pace(rows: DraftRows, column: str, counter: bool) -> float | None:
@@ -254,7 +263,8 @@ def _columns_of_one(
         counted = _whole_of(rows, quality)
         if counted and not drafter.by_cycle:
             rows.used.add(counted)
-            _count(drafter, rows, station, counted, counted, quality)
+            # A row with a beginning and an end says what was made between them.
+            _count(drafter, rows, station, counted, counted, quality, running=begin is None)
     _order(drafter, rows)
     hold = rows.hold_s()
     if hold is not None and begin is None and not drafter.by_cycle and any('"state"' in rule for rule in drafter.rules):
