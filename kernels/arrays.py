@@ -57,6 +57,7 @@ class Out(NamedTuple):
     active: I64
     n: I64  # (5,)
     path: I64  # scratch: a station each of the longest line
+    mix: I64  # scratch: (4, stations), see kernels.path
     pane: I64  # scratch: (4,)
     pending: I64  # scratch, empty between instants: bits of the stations whose completed part may move (kernels.bits)
     touched: I64  # the same: bits of the stations whose class may change at this instant

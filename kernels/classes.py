@@ -27,10 +27,10 @@ from kernels.codes import (
     UNKNOWN,
     WAITING,
 )
-from kernels.flow import leave
 from kernels.jit import bare, hot
 from kernels.layout import FAR
 from kernels.out import alert, interval
+from kernels.path import leave
 from kernels.stops import end_stop, is_stop, next_turn, standing
 
 I64 = npt.NDArray[np.int64]
@@ -101,6 +101,9 @@ def raw_class(x: State, line: int, s: int) -> int:
     reported = row[at.S_REPORTED]
     if x.lines[line, at.L_CYCLES] == 0:
         return int(reported) if reported >= 0 else UNKNOWN
+    if row[at.S_OWN] == 0:
+        # What its neighbours say of a station that was never heard of says nothing about the station.
+        return UNKNOWN
     if reported >= 0 and reported != RUNNING:
         return int(reported)
     cycle = row[at.S_CYCLE]
@@ -110,7 +113,7 @@ def raw_class(x: State, line: int, s: int) -> int:
         return BLOCKED
     if cycle == at.CYCLE_STARVED:
         return STARVED
-    return WAITING if row[at.S_OWN] else UNKNOWN
+    return WAITING
 
 
 @hot
@@ -183,7 +186,7 @@ def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     set_active(x, o, line, s, t, is_active(new))
     if x.lines[line, at.L_CYCLES] == 0:
         # Without cycles the reported waits drive the critical path.
-        leave(m, x, line, s, t)
+        leave(m, x, o, line, s, t)
         row[at.S_CYCLE] = at.CYCLE_STARVED if new == STARVED else (at.CYCLE_DONE if new == BLOCKED else at.CYCLE_BUSY)
         row[at.S_CYCLE_TS] = t
 
@@ -232,7 +235,7 @@ def settle_line(m: Model, x: State, o: Out, line: int, t: int) -> None:
 def heard(x: State, line: int, s: int) -> int:
     """When the station was last heard of. Blocked and starved are derived from the others: the line speaks for it."""
     row = x.stations[s]
-    if x.lines[line, at.L_CYCLES] == 0:
+    if x.lines[line, at.L_CYCLES] == 0 or row[at.S_OWN] == 0:
         return int(row[at.S_SEEN_TS])
     if row[at.S_CYCLE] == at.CYCLE_DONE or row[at.S_CYCLE] == at.CYCLE_STARVED:
         return int(max(row[at.S_SEEN_TS], x.lines[line, at.L_LAST]))

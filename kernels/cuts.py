@@ -6,9 +6,9 @@ import numpy.typing as npt
 from kernels import layout as at
 from kernels.arrays import Model, Out, State
 from kernels.classes import period
-from kernels.codes import N_COLUMNS, STOPPED
-from kernels.flow import closing_vector, reset_scope
+from kernels.codes import CYCLES, N_COLUMNS, STOPPED
 from kernels.jit import bare
+from kernels.path import closing_vector, reset_scope
 from kernels.stops import standing
 
 I64 = npt.NDArray[np.int64]
@@ -65,6 +65,7 @@ def path_row(o: Out, x: State, line: int, s: int, kind: int, start: int, t: int,
     out[at.PO_PATH_NS] = path_ns
     for k in range(4):
         out[at.PO_BLOCKED + k] = x.total[s, at.PANE_COLUMNS[k]] - base[k]
+    out[at.PO_CYCLES] = x.total[s, CYCLES] - x.stations[s, at.S_PANE_CYCLES if kind == at.PANE else at.S_TOTAL_CYCLES]
     o.n[at.N_PATH] += 1
 
 
@@ -75,7 +76,7 @@ def close_pane(m: Model, x: State, o: Out, line: int, t: int) -> None:
     start = x.lines[line, at.L_PANE_START]
     if m.lines[line, at.LC_BUFFERS] and t > start and x.lines[line, at.L_LAST] >= start:
         path = o.path
-        closing_vector(m, x, line, at.V_PANE, t, path)
+        closing_vector(m, x, o, line, at.V_PANE, t, path)
         for s in range(lo, lo + n):
             if x.stations[s, at.S_ACTIVE_SINCE] >= 0:
                 period(o, line, s, x.stations[s, at.S_ACTIVE_SINCE], t, 1)
@@ -98,7 +99,7 @@ def close_order(m: Model, x: State, o: Out, line: int, t: int) -> None:
     if m.lines[line, at.LC_BUFFERS] and t > start:
         path = o.path
         base = o.pane
-        closing_vector(m, x, line, at.V_TOTAL, t, path)
+        closing_vector(m, x, o, line, at.V_TOTAL, t, path)
         lo = m.lines[line, at.LC_STATION]
         for s in range(lo, lo + n):
             for k in range(4):

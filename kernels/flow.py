@@ -1,10 +1,8 @@
-"""Material flow of a line: blocked and starved from cycles, topology and buffers; the critical path.
+"""Material flow of a line: blocked and starved from cycles, topology and buffers.
 
-Every station has an int64 vector over the stations of its line: whose work the line has been waiting for. It sums to
-the time since the scope began. At the end of busy (and of a wait that is the station's own fault) the duration is
-added at the station's own place; at the end of starved the vector of the station that brought the part is taken, at
-the end of blocked that of the station that made the room. The shares of the last station's vector are the
-elasticities of throughput to each station's speed. Completions, then unblocks from downstream up, then starts.
+Completions, then unblocks from downstream up, then starts, one by one. Of several stations that are blocked on one
+buffer that one unloads which starts at that instant (the proof that it is empty), else the one that has waited longest;
+the others stay blocked. Whose time it was is told to the critical path (`kernels.path`).
 
 What changes marks what may follow from it, so that no event looks at every station of its line: `Out.pending` the
 stations whose part may move now (`unblock`), `Out.touched` those whose cycle changed (`kernels.fold` settles them).
@@ -15,13 +13,15 @@ import numpy.typing as npt
 
 from kernels import bits
 from kernels.arrays import Model, Out, State
-from kernels.codes import CYCLE_NS, CYCLES
+from kernels.codes import CYCLE, CYCLE_NS, CYCLES, START
 from kernels.index import natural
 from kernels.jit import bare, hot
 from kernels.layout import (
+    B_FED_TS,
     B_LAST_PUT,
     B_LAST_TAKE,
     B_LEVEL,
+    B_SHORT,
     BC_CAPACITY,
     BC_CONSUMER,
     BC_CONSUMERS,
@@ -31,22 +31,22 @@ from kernels.layout import (
     CYCLE_DONE,
     CYCLE_READY,
     CYCLE_STARVED,
+    E_CODE,
+    E_STATION,
+    E_TYPE,
     L_CONTRADICTIONS,
     L_DONE,
-    L_PANE_START,
-    L_TOTAL_START,
     LC_STATION,
     LC_STATIONS,
-    LC_VECTOR,
     S_CYCLE,
     S_CYCLE_TS,
+    S_PUT_TS,
+    S_TAKE_TS,
     SC_INPUT,
     SC_INPUTS,
-    SC_LINE,
     SC_OUTPUT,
-    V_PANE,
-    V_TOTAL,
 )
+from kernels.path import FOUND, closers, feeder, is_empty, join, leave, take_closed, take_mean, take_over, work
 
 I64 = npt.NDArray[np.int64]
 
@@ -60,7 +60,7 @@ def is_idle(cycle: int) -> bool:
 def inputs_full(m: Model, x: State, s: int) -> bool:
     first = m.stations[s, SC_INPUT]
     for k in range(first, first + m.stations[s, SC_INPUTS]):
-        if x.buffers[natural(m.inputs[natural(k)]), B_LEVEL] <= 0:
+        if is_empty(m, x, natural(m.inputs[natural(k)])):
             return False
     return True
 
@@ -85,105 +85,6 @@ def has_room(m: Model, x: State, s: int) -> bool:
         if is_idle(x.stations[m.consumers[k], S_CYCLE]):
             return True
     return False
-
-
-@hot
-def taker(m: Model, x: State, b: int) -> int:
-    """Who took from buffer b last, before the first take its first consumer; -1 none."""
-    found = x.buffers[b, B_LAST_TAKE]
-    if found < 0 and m.buffers[b, BC_CONSUMERS] > 0:
-        found = m.consumers[m.buffers[b, BC_CONSUMER]]
-    return int(found)
-
-
-@hot
-def feeder(m: Model, x: State, b: int) -> int:
-    found = x.buffers[b, B_LAST_PUT]
-    if found < 0 and m.buffers[b, BC_PRODUCERS] > 0:
-        found = m.producers[m.buffers[b, BC_PRODUCER]]
-    return int(found)
-
-
-@hot
-def waits_for(m: Model, x: State, s: int) -> int:
-    """The station that s waits for: the taker of its full output, the feeder of its first empty input; -1 none."""
-    if x.stations[s, S_CYCLE] == CYCLE_DONE:
-        b = m.stations[s, SC_OUTPUT]
-        return taker(m, x, b) if b >= 0 else -1
-    first = m.stations[s, SC_INPUT]
-    count = m.stations[s, SC_INPUTS]
-    for k in range(first, first + count):
-        b = m.inputs[k]
-        # Reported starved with parts on hand: the books are off; the first input stands in.
-        if x.buffers[b, B_LEVEL] <= 0 or k == first + count - 1:
-            return feeder(m, x, b)
-    return -1
-
-
-@bare
-def closed_by(m: Model, x: State, s: int, t: int) -> int:
-    """The station whose vector stands at t for s while s waits: along blocked and starved to one that works.
-
-    A station whose wait begins at t is complete as it is. A ring of waiting stations is charged to s itself.
-    """
-    at = s
-    for _ in range(m.lines[m.stations[s, SC_LINE], LC_STATIONS]):
-        cycle = x.stations[at, S_CYCLE]
-        if (cycle != CYCLE_DONE and cycle != CYCLE_STARVED) or x.stations[at, S_CYCLE_TS] >= t:
-            return at
-        following = waits_for(m, x, at)
-        if following < 0:
-            return at
-        at = following
-    return s
-
-
-@hot
-def take_over(m: Model, x: State, line: int, target: int, source: int, t: int) -> None:
-    """vector[target] = vector[source] as if the source's open interval ended at t, in both scopes."""
-    n = m.lines[line, LC_STATIONS]
-    first = m.lines[line, LC_VECTOR]
-    lo = m.lines[line, LC_STATION]
-    to = natural(first + (target - lo) * n)
-    at = natural(first + (source - lo) * n)
-    own = natural(to + source - lo)
-    since = x.stations[source, S_CYCLE_TS]
-    pane = x.vectors[V_PANE]
-    total = x.vectors[V_TOTAL]
-    # Unsigned, because a sum of two naturals may be negative for all that is known. Cell by cell, both scopes in one
-    # loop: memmove cost an event 6 % more, four cells at once 14 %, probably because a wide load of a cell that `work`
-    # has just stored waits until the store is through. Views check their bounds for as long as the copy takes.
-    for j in range(np.uint64(n)):
-        of_pane = pane[np.uint64(at) + j]
-        of_total = total[np.uint64(at) + j]
-        pane[np.uint64(to) + j] = of_pane
-        total[np.uint64(to) + j] = of_total
-    pane[own] += t - max(since, scope_start(x, line, V_PANE))
-    total[own] += t - max(since, scope_start(x, line, V_TOTAL))
-
-
-@hot
-def scope_start(x: State, line: int, scope: int) -> int:
-    if scope == V_PANE:
-        return int(x.lines[line, L_PANE_START])
-    return int(x.lines[line, L_TOTAL_START])
-
-
-@hot
-def work(m: Model, x: State, line: int, s: int, t: int) -> None:
-    """End an interval that is the station's own: its duration is added at its own place, in both scopes."""
-    n = m.lines[line, LC_STATIONS]
-    own = natural(m.lines[line, LC_VECTOR] + (s - m.lines[line, LC_STATION]) * (n + 1))
-    since = x.stations[s, S_CYCLE_TS]
-    x.vectors[V_PANE, own] += t - max(since, scope_start(x, line, V_PANE))
-    x.vectors[V_TOTAL, own] += t - max(since, scope_start(x, line, V_TOTAL))
-
-
-@bare
-def leave(m: Model, x: State, line: int, s: int, t: int) -> None:
-    """End the open interval of s at t, whatever it is: its vector then sums to the time since each scope began."""
-    if t > x.stations[s, S_CYCLE_TS]:
-        take_over(m, x, line, s, closed_by(m, x, s, t), t)
 
 
 @hot
@@ -214,7 +115,7 @@ def become_idle(m: Model, x: State, o: Out, line: int, s: int, was: int, t: int)
     first = m.stations[s, SC_INPUT]
     for k in range(first, first + m.stations[s, SC_INPUTS]):
         b = natural(m.inputs[natural(k)])
-        there = x.buffers[b, B_LEVEL] > 0
+        there = not is_empty(m, x, b)
         full &= there
         if m.buffers[b, BC_CAPACITY] == 0 and not there:
             make_room(m, x, o, b)
@@ -239,42 +140,133 @@ def complete(m: Model, x: State, o: Out, line: int, s: int, t: int) -> bool:
 
 
 @hot
-def put(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
-    """The part of s, which is done, leaves it; consumers that now have all inputs stop starving."""
+def put(m: Model, x: State, o: Out, line: int, s: int, events: I64, k: int, j: int, t: int) -> None:
+    """The part of s, which is done, leaves it; consumers that now have all inputs stop starving.
+
+    `events` from k up to j are those of this instant that are still to come.
+    """
     b = m.stations[s, SC_OUTPUT]
     if t > x.stations[s, S_CYCLE_TS]:
         # Mostly the room was made at this instant, by a start: the vector of who made it is complete.
-        source = taker(m, x, b) if b >= 0 else s
-        if source < 0 or x.stations[source, S_CYCLE_TS] < t:
-            source = closed_by(m, x, s, t)
-        take_over(m, x, line, s, source, t)
+        if b >= 0 and m.buffers[b, BC_CONSUMERS] == 1:
+            source = m.consumers[natural(m.buffers[b, BC_CONSUMER])]
+            if x.stations[source, S_CYCLE_TS] >= t:
+                take_over(m, x, line, s, source, t)
+            else:
+                take_closed(m, x, o, line, s, s, t)
+        else:
+            take_mean(m, x, o, line, s, room_makers(m, x, o, s, b, events, k, j, t), t)
     if b >= 0:
+        if x.buffers[b, B_LEVEL] == 0:
+            x.buffers[b, B_FED_TS] = t
         x.buffers[b, B_LEVEL] += 1
         x.buffers[b, B_LAST_PUT] = s
+        x.stations[s, S_PUT_TS] = t
     become_idle(m, x, o, line, s, CYCLE_DONE, t)
     if b >= 0:
         feed(m, x, o, line, b, s, t)
 
 
+@bare
+def room_makers(m: Model, x: State, o: Out, s: int, b: int, events: I64, k: int, j: int, t: int) -> int:
+    """Into o.mix[FOUND] who has made the room for s at t: who takes a part from b at this instant, or now stands empty.
+
+    Returns how many; where nobody has (a level was reported), those whose vector stands for s.
+    """
+    found = o.mix[FOUND]
+    count = 0
+    if b >= 0:
+        first = m.buffers[b, BC_CONSUMER]
+        for n in range(first, first + m.buffers[b, BC_CONSUMERS]):
+            c = m.consumers[n]
+            cycle = x.stations[c, S_CYCLE]
+            taken = x.stations[c, S_TAKE_TS] == t
+            emptied = m.buffers[b, BC_CAPACITY] == 0 and is_idle(cycle) and x.stations[c, S_CYCLE_TS] == t
+            if taken or emptied or (cycle == CYCLE_READY and starts(events, k, j, c)):
+                count = join(found, count, c)
+    return count if count else closers(m, x, o, s, t)
+
+
+@bare
+def starts(events: I64, k: int, j: int, s: int) -> bool:
+    """Whether a start of s is among the events from k up to j."""
+    for i in range(k, j):
+        if events[i, E_TYPE] == CYCLE and events[i, E_CODE] == START and events[i, E_STATION] == s:
+            return True
+    return False
+
+
 @hot
 def feed(m: Model, x: State, o: Out, line: int, b: int, source: int, t: int) -> None:
+    """Consumers of b that waited for a part and have all of them now may start; -1: `source` is outside the line."""
     first = m.buffers[b, BC_CONSUMER]
     for k in range(first, first + m.buffers[b, BC_CONSUMERS]):
         c = natural(m.consumers[natural(k)])
         if x.stations[c, S_CYCLE] == CYCLE_STARVED and inputs_full(m, x, c):
             if t > x.stations[c, S_CYCLE_TS]:
-                by = source if x.stations[source, S_CYCLE_TS] >= t else closed_by(m, x, source, t)
-                take_over(m, x, line, c, by, t)
+                by = source if source >= 0 else c
+                if m.buffers[b, BC_PRODUCERS] > 1 or m.stations[c, SC_INPUTS] > 1:
+                    take_mean(m, x, o, line, c, bringers(m, x, o, c, b, by, t), t)
+                elif x.stations[by, S_CYCLE_TS] >= t:
+                    take_over(m, x, line, c, by, t)
+                else:
+                    take_closed(m, x, o, line, c, by, t)
             enter(x, o, line, c, CYCLE_STARVED, CYCLE_READY, t)
 
 
+@bare
+def bringers(m: Model, x: State, o: Out, c: int, b: int, source: int, t: int) -> int:
+    """Into o.mix[FOUND] who has ended the wait of c at t by a part for b; returns how many.
+
+    Whoever brings a part at this instant (also one that still waits for room) for b, or for another input that ran
+    empty until this instant: none of them came before the others.
+    """
+    found = o.mix[FOUND]
+    count = 0
+    first = m.stations[c, SC_INPUT]
+    for k in range(first, first + m.stations[c, SC_INPUTS]):
+        one = m.inputs[k]
+        if one != b and x.buffers[one, B_FED_TS] != t:
+            continue
+        begin = m.buffers[one, BC_PRODUCER]
+        for n in range(begin, begin + m.buffers[one, BC_PRODUCERS]):
+            p = m.producers[n]
+            waits = x.stations[p, S_CYCLE] == CYCLE_DONE and x.stations[p, S_CYCLE_TS] == t
+            if p == source or waits or x.stations[p, S_PUT_TS] == t:
+                count = join(found, count, p)
+    if count == 0 or (count == 1 and x.stations[source, S_CYCLE_TS] < t):
+        return closers(m, x, o, source, t)
+    return count
+
+
+@bare
+def first_to_move(m: Model, x: State, s: int, events: I64, k: int, j: int) -> int:
+    """Of all stations that hold a completed part for the buffer of s, the one that unloads next."""
+    b = m.stations[s, SC_OUTPUT]
+    best = s
+    proof = starts(events, k, j, s)
+    first = m.buffers[b, BC_PRODUCER]
+    for n in range(first, first + m.buffers[b, BC_PRODUCERS]):
+        p = m.producers[n]
+        if p == s or x.stations[p, S_CYCLE] != CYCLE_DONE:
+            continue
+        mine = starts(events, k, j, p)
+        longer = x.stations[p, S_CYCLE_TS] < x.stations[best, S_CYCLE_TS]
+        same = x.stations[p, S_CYCLE_TS] == x.stations[best, S_CYCLE_TS] and p > best
+        if (mine and not proof) or (mine == proof and (longer or same)):
+            best = p
+            proof = mine
+    return best
+
+
 @hot
-def unblock(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
+def unblock(m: Model, x: State, o: Out, line: int, s: int, events: I64, k: int, j: int, t: int) -> None:
     """Parts move wherever there is room, from downstream up, again and again until nothing moves.
 
     Only s, which has just completed a part (-1: none has), and pending stations can move: room comes from a take, a
     level that is reported, or an idle consumer, and each marks those that wait for it. s is not marked, because mostly
-    it is alone: to be marked and found again was a twelfth of an event's time.
+    it is alone: to be marked and found again was a twelfth of an event's time. `events` from k up to j are those of
+    this instant that are still to come.
     """
     lo = natural(m.lines[line, LC_STATION])
     hi = lo + m.lines[line, LC_STATIONS]
@@ -286,14 +278,21 @@ def unblock(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     while s >= 0:
         bits.discard(o.pending, s)
         if x.stations[s, S_CYCLE] == CYCLE_DONE and has_room(m, x, s):
-            put(m, x, o, line, s, t)
+            b = m.stations[s, SC_OUTPUT]
+            moved = s
+            if b >= 0 and m.buffers[b, BC_PRODUCERS] > 1:
+                moved = first_to_move(m, x, s, events, k, j)
+                if moved != s:
+                    # There may be more room.
+                    bits.add(o.pending, s)
+            put(m, x, o, line, moved, events, k, j, t)
         top = bits.last(o.pending, lo, hi)
         below = top if top < s else bits.highest(o.pending, lo, s)
         s = below if below >= 0 else top
 
 
 @bare
-def contradict(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
+def contradict(m: Model, x: State, o: Out, line: int, s: int, events: I64, k: int, j: int, t: int) -> None:
     """A start that the books do not allow: counted, and what was reported is believed.
 
     Either a part is still at the station (its end was not reported, or it left a full buffer), or there is none.
@@ -303,31 +302,35 @@ def contradict(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
         x.lines[line, L_CONTRADICTIONS] += 1
         if cycle == CYCLE_BUSY:
             complete(m, x, o, line, s, t)
-        put(m, x, o, line, s, t)
+        put(m, x, o, line, s, events, k, j, t)
     if x.stations[s, S_CYCLE] == CYCLE_STARVED:
         x.lines[line, L_CONTRADICTIONS] += 1
-    leave(m, x, line, s, t)
+    leave(m, x, o, line, s, t)
 
 
 @hot
-def start(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
-    """Start of a cycle: one part of every input is taken. `unblock` has to follow."""
+def start(m: Model, x: State, o: Out, line: int, s: int, events: I64, k: int, j: int, t: int) -> None:
+    """Start of a cycle: one part of every input is taken. `unblock` has to follow.
+
+    `events` from k up to j are those of this instant that are still to come.
+    """
     s = natural(s)
     if x.stations[s, S_CYCLE] == CYCLE_READY:
         if t > x.stations[s, S_CYCLE_TS]:
             work(m, x, line, s, t)
     else:
-        contradict(m, x, o, line, s, t)
+        contradict(m, x, o, line, s, events, k, j, t)
     enter(x, o, line, s, CYCLE_READY, CYCLE_BUSY, t)
+    x.stations[s, S_TAKE_TS] = t
     first = m.stations[s, SC_INPUT]
-    for k in range(first, first + m.stations[s, SC_INPUTS]):
-        b = natural(m.inputs[natural(k)])
+    for n in range(first, first + m.stations[s, SC_INPUTS]):
+        b = natural(m.inputs[natural(n)])
         if x.buffers[b, B_LEVEL] > 0:
             x.buffers[b, B_LEVEL] -= 1
             make_room(m, x, o, b)
         x.buffers[b, B_LAST_TAKE] = s
         # Whether a buffer is empty now cannot be foreseen; that it has no other consumer can.
-        if m.buffers[b, BC_CONSUMERS] > 1 and x.buffers[b, B_LEVEL] == 0:
+        if m.buffers[b, BC_CONSUMERS] > 1 and is_empty(m, x, b):
             starve(m, x, o, line, b, t)
 
 
@@ -346,12 +349,11 @@ def starve(m: Model, x: State, o: Out, line: int, b: int, t: int) -> None:
 def set_level(m: Model, x: State, o: Out, line: int, b: int, level: int, t: int) -> None:
     """A reported level replaces the derived one. `unblock` has to follow."""
     x.buffers[b, B_LEVEL] = level
+    x.buffers[b, B_SHORT] = 1 if level == 0 else 0
     if level == 0:
         starve(m, x, o, line, b, t)
     else:
-        source = feeder(m, x, b)
-        if source >= 0:
-            feed(m, x, o, line, b, source, t)
+        feed(m, x, o, line, b, feeder(m, x, b), t)
     # Waits that were only reported say nothing of parts that could move.
     if x.lines[line, L_DONE] > 0:
         make_room(m, x, o, b)
@@ -362,28 +364,8 @@ def begin_cycles(m: Model, x: State, o: Out, line: int, t: int) -> None:
     """The line's first cycle event: from here on its flow is derived."""
     lo = m.lines[line, LC_STATION]
     for s in range(lo, lo + m.lines[line, LC_STATIONS]):
-        leave(m, x, line, s, t)
+        leave(m, x, o, line, s, t)
     for s in range(lo, lo + m.lines[line, LC_STATIONS]):
         become_idle(m, x, o, line, s, CYCLE_BUSY, t)
     # Waits that were reported so far were not counted there: only parts that are known are.
     x.lines[line, L_DONE] = 0
-
-
-@bare
-def reset_scope(m: Model, x: State, line: int, scope: int) -> None:
-    n = m.lines[line, LC_STATIONS]
-    at = m.lines[line, LC_VECTOR]
-    for cell in range(at, at + n * n):
-        x.vectors[scope, cell] = 0
-
-
-@bare
-def closing_vector(m: Model, x: State, line: int, scope: int, t: int, out: I64) -> None:
-    """The last station's vector as if every open interval ended at t, into out[stations]. Sums to t - scope start."""
-    lo = m.lines[line, LC_STATION]
-    n = m.lines[line, LC_STATIONS]
-    source = closed_by(m, x, lo + n - 1, t)
-    at = m.lines[line, LC_VECTOR] + (source - lo) * n
-    for j in range(n):
-        out[j] = x.vectors[scope, at + j]
-    out[source - lo] += t - max(x.stations[source, S_CYCLE_TS], scope_start(x, line, scope))

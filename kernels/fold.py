@@ -23,10 +23,11 @@ from kernels.codes import (
 )
 from kernels.counters import REPEAT, RESET, RISE, ROLLOVER, increment
 from kernels.cuts import close_order, emit, open_scope
-from kernels.flow import begin_cycles, complete, reset_scope, set_level, start, unblock
+from kernels.flow import begin_cycles, complete, set_level, start, unblock
 from kernels.index import natural
 from kernels.jit import bare, hot
 from kernels.out import alert
+from kernels.path import reset_scope
 from kernels.timers import begin_line, run_timers, skip_silence
 
 I64 = npt.NDArray[np.int64]
@@ -147,13 +148,14 @@ def begin_order(m: Model, x: State, line: int, event: I64, t: int) -> None:
 
 
 @hot
-def apply(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> int:
-    """One event at its instant. Classes of stations follow at the end of the instant.
+def apply(m: Model, x: State, o: Out, line: int, events: I64, k: int, j: int, t: int) -> int:
+    """events[k] at its instant, which ends at j. Classes of stations follow at the end of the instant.
 
     Returns the station that has completed a part by it, -1 none.
     """
     completed = -1
     row = x.lines[line]
+    event = events[k]
     kind = event[at.E_TYPE]
     s = event[at.E_STATION]
     if kind == CYCLE:
@@ -170,7 +172,7 @@ def apply(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> int:
                 add_parts(m, x, s, 1, 0, 0, product)
         else:
             x.stations[s, at.S_CYCLE_PRODUCT] = event[at.E_PRODUCT]
-            start(m, x, o, line, s, t)
+            start(m, x, o, line, s, events, k + 1, j, t)
     elif kind == STATE:
         x.stations[s, at.S_REPORTED] = event[at.E_CODE]
         x.stations[s, at.S_WORD] = event[at.E_X]
@@ -241,7 +243,7 @@ def instant(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, 
     for k in range(i, j + 1):
         # Parts move once all completions are known, and after each event behind them.
         if flows and (k == j or events[k, at.E_PHASE] > at.PHASE_COMPLETION):
-            unblock(m, x, o, line, completed, t)
+            unblock(m, x, o, line, completed, events, k, j, t)
             completed = -1
         if k == j:
             break
@@ -259,7 +261,7 @@ def instant(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, 
             everywhere |= row[at.L_CYCLES] == 0
         if completed >= 0:
             bits.add(o.pending, completed)
-        completed = apply(m, x, o, line, event, t)
+        completed = apply(m, x, o, line, events, k, j, t)
     if everywhere:
         touch_line(m, x, o, line)
     settle_touched(m, x, o, line, events, i, everywhere or flows, t)

@@ -199,12 +199,30 @@ class StationFlow:
     state: str = "idle"
     since: int = 0
     available: int | None = None  # idle: since when every input has a part
-    running_ns: int = 0
-    blocked_ns: int = 0
-    starved_ns: int = 0
-    waiting_ns: int = 0
+    spans: list[tuple[str, int, int]] = field(default_factory=list)  # running, blocked, starved, waiting
     cycles: int = 0
     cycle_ns: int = 0  # running_ns without the open cycle
+    put_ts: int | None = None
+    take_ts: int | None = None
+
+    def ns(self, kind: str, since: int = 0) -> int:
+        return sum(max(0, end - max(start, since)) for one, start, end in self.spans if one == kind)
+
+    @property
+    def running_ns(self) -> int:
+        return self.ns("running")
+
+    @property
+    def blocked_ns(self) -> int:
+        return self.ns("blocked")
+
+    @property
+    def starved_ns(self) -> int:
+        return self.ns("starved")
+
+    @property
+    def waiting_ns(self) -> int:
+        return self.ns("waiting")
 
 
 @dataclass
@@ -215,13 +233,17 @@ class LineFlow:
     start: int
     stations: list[StationFlow] = field(init=False)
     levels: list[int] = field(init=False)
+    fed: list[int | None] = field(init=False)  # when a part last came into the empty buffer
     last_put: list[int | None] = field(init=False)
     last_take: list[int | None] = field(init=False)
+    coming: list[int] = field(default_factory=list)  # stations that start later at this instant
+    short: set[int] = field(default_factory=set)  # buffers for which a level of 0 was reported last
     contradictions: int = 0
 
     def __post_init__(self) -> None:
         n = len(self.topology.stations)
         self.levels = [b.initial for b in self.topology.buffers]
+        self.fed = [None] * len(self.levels)
         self.last_put = [None] * len(self.levels)
         self.last_take = [None] * len(self.levels)
         self.stations = [StationFlow([0] * n) for _ in range(n)]
@@ -234,7 +256,17 @@ class LineFlow:
         station.available = t if self._inputs_full(s) else None
 
     def _inputs_full(self, s: int) -> bool:
-        return all(self.levels[b] > 0 for b in self.topology.stations[s].inputs)
+        return not any(self.empty(b) for b in self.topology.stations[s].inputs)
+
+    def empty(self, b: int) -> bool:
+        """Parts that nobody in the line brings come from outside, as many as are needed, unless a 0 was reported."""
+        return self.levels[b] == 0 and (bool(self.producers(b)) or b in self.short)
+
+    def producers(self, b: int) -> list[int]:
+        return [p for p, links in enumerate(self.topology.stations) if links.output == b]
+
+    def consumers(self, b: int) -> list[int]:
+        return [c for c, links in enumerate(self.topology.stations) if b in links.inputs]
 
     def _room(self, s: int) -> bool:
         b = self.topology.stations[s].output
@@ -243,17 +275,17 @@ class LineFlow:
         capacity = self.topology.buffers[b].capacity
         if capacity == 0:
             # No place between the stations: the part goes from hand to hand, once the next station is empty.
-            links = enumerate(self.topology.stations)
-            return self.levels[b] == 0 and any(b in x.inputs and self.stations[c].state == "idle" for c, x in links)
+            return self.levels[b] == 0 and any(self.stations[c].state == "idle" for c in self.consumers(b))
         return capacity is None or self.levels[b] < capacity
 
     def instant(self, t: int, ends: Sequence[int], starts: Sequence[int]) -> None:
         """Everything that happens at `t`."""
+        self.coming = sorted(starts, reverse=True)
         for s in ends:
             self._complete(s, t)
         self._unblock(t)
-        for s in sorted(starts, reverse=True):
-            self._start(s, t)
+        while self.coming:
+            self._start(self.coming.pop(0), t)
             self._unblock(t)
 
     def _complete(self, s: int, t: int) -> None:
@@ -262,7 +294,7 @@ class LineFlow:
             self.contradictions += 1
             return
         station.vector[s] += t - station.since
-        station.running_ns += t - station.since
+        station.spans.append(("running", station.since, t))
         station.cycle_ns += t - station.since
         station.cycles += 1
         station.state, station.since = "done", t
@@ -273,25 +305,54 @@ class LineFlow:
             moved = False
             for s in reversed(range(len(self.stations))):
                 if self.stations[s].state == "done" and self._room(s):
-                    self._put(s, t)
+                    self._put(self._first_to_move(s), t)
                     moved = True
+
+    def _first_to_move(self, s: int) -> int:
+        """Who starts at this instant has unloaded; else the longest wait goes first, then the last station."""
+        b = self.topology.stations[s].output
+        waiting = [s] if b is None else [p for p in self.producers(b) if self.stations[p].state == "done"]
+        return max(waiting, key=lambda p: (p in self.coming, -self.stations[p].since, p))
 
     def _put(self, s: int, t: int) -> None:
         station, b = self.stations[s], self.topology.stations[s].output
         if b is not None and t > station.since:
-            station.blocked_ns += t - station.since
-            station.vector = self._downstream(s, t)
+            station.spans.append(("blocked", station.since, t))
+            station.vector = self.mean(self._room_makers(s, b, t), t)
         if b is not None:
+            if self.levels[b] == 0:
+                self.fed[b] = t
             self.levels[b] += 1
             self.last_put[b] = s
+            station.put_ts = t
         self._idle(s, t)
-        for c, links in enumerate(self.topology.stations):
+        for c in self.consumers(b) if b is not None else []:
             consumer = self.stations[c]
-            if b in links.inputs and consumer.state == "idle" and consumer.available is None and self._inputs_full(c):
+            if consumer.state == "idle" and consumer.available is None and self._inputs_full(c):
                 consumer.available = t
-                consumer.starved_ns += t - consumer.since
+                consumer.spans.append(("starved", consumer.since, t))
                 if t > consumer.since:
-                    consumer.vector = list(station.vector)
+                    consumer.vector = self.mean(self._bringers(c, b, t), t)
+
+    def _room_makers(self, s: int, b: int, t: int) -> set[int]:
+        found = set()
+        for c in self.consumers(b):
+            one = self.stations[c]
+            ready = one.state == "idle" and one.available is not None
+            emptied = self.topology.buffers[b].capacity == 0 and one.state == "idle" and one.since == t
+            if one.take_ts == t or emptied or (ready and c in self.coming):
+                found.add(c)
+        return found or self.closers(s, t)
+
+    def _bringers(self, c: int, b: int, t: int) -> set[int]:
+        """Who brings a part at t, for b or for another input of c that was empty until t."""
+        needed = [one for one in self.topology.stations[c].inputs if one == b or self.fed[one] == t]
+        return {
+            p
+            for one in needed
+            for p in self.producers(one)
+            if self.stations[p].put_ts == t or (self.stations[p].state == "done" and self.stations[p].since == t)
+        }
 
     def _start(self, s: int, t: int) -> None:
         station = self.stations[s]
@@ -302,56 +363,94 @@ class LineFlow:
                 self._complete(s, t)
             self._put(s, t)
         if station.available is not None:
-            station.waiting_ns += t - station.available
+            station.spans.append(("waiting", station.available, t))
             station.vector[s] += t - station.available
         else:
             self.contradictions += 1
-            station.starved_ns += t - station.since
+            station.spans.append(("starved", station.since, t))
             if t > station.since:
-                station.vector = self._upstream(s, t, set())
+                station.vector = self.closed(s, t)
         for b in self.topology.stations[s].inputs:
             self.levels[b] = max(0, self.levels[b] - 1)
             self.last_take[b] = s
-        station.state, station.since, station.available = "busy", t, None
+        station.state, station.since, station.available, station.take_ts = "busy", t, None, t
         self._robbed(t)
 
     def _robbed(self, t: int) -> None:
         """Stations whose part another consumer of the same buffer has taken are starved again."""
         for c, consumer in enumerate(self.stations):
             if consumer.state == "idle" and consumer.available is not None and not self._inputs_full(c):
-                consumer.waiting_ns += t - consumer.available
+                consumer.spans.append(("waiting", consumer.available, t))
                 consumer.vector[c] += t - consumer.available
                 consumer.since, consumer.available = t, None
 
-    def _downstream(self, s: int, t: int, seen: frozenset[int] = frozenset()) -> list[int]:
-        """Vector, closed at t, of the station that last took a part from the output of s (or is there to take it)."""
-        b = self.topology.stations[s].output
-        assert b is not None
-        consumers = [c for c, links in enumerate(self.topology.stations) if b in links.inputs]
-        taker = self.last_take[b]
-        if taker is None:
-            taker = consumers[0] if consumers else s
-        return self.closed(taker, t, seen | {s})
+    def _waits_for(self, s: int) -> set[int]:
+        """Who took from the full output last, or brought to the first empty input; with all who did at that instant."""
+        links = self.topology.stations[s]
+        if self.stations[s].state == "done":
+            assert links.output is not None
+            near, last = self.consumers(links.output), self.last_take[links.output]
+            if last is None and not near:
+                return set()
+            last = near[0] if last is None else last
+            return {last, *(c for c in near if self.stations[c].take_ts == self.stations[last].take_ts)}
+        empty = [b for b in links.inputs if self.empty(b)]
+        near, last = [p for b in empty for p in self.producers(b)], self.last_put[empty[0]]
+        if last is None and not self.producers(empty[0]):
+            return set()
+        last = self.producers(empty[0])[0] if last is None else last
+        return {last, *(p for p in near if self.stations[p].put_ts == self.stations[last].put_ts)}
 
-    def _upstream(self, s: int, t: int, seen: set[int] | frozenset[int]) -> list[int]:
-        """Vector, closed at t, of the station that feeds the first empty input of s."""
-        empty = next(b for b in self.topology.stations[s].inputs if self.levels[b] == 0)
-        feeder = self.last_put[empty]
-        if feeder is None:
-            feeder = next((p for p, links in enumerate(self.topology.stations) if links.output == empty), s)
-        return self.closed(feeder, t, frozenset(seen) | {s})
+    def closers(self, s: int, t: int) -> set[int]:
+        """Stations at the end of all ways from s along waits that began before t; s itself if every way is a ring."""
+        found: set[int] = set()
+        seen: set[int] = set()
+        ways = [s]
+        while ways:
+            at = ways.pop()
+            if at in seen:
+                continue
+            seen.add(at)
+            one = self.stations[at]
+            waits = one.state == "done" or (one.state == "idle" and one.available is None)
+            following = self._waits_for(at) if waits and one.since < t else set()
+            ways += following
+            if not following:
+                found.add(at)
+        return found or {s}
 
-    def closed(self, s: int, t: int, seen: frozenset[int] = frozenset()) -> list[int]:
-        """Vector of s as if its open interval ended at t. A ring of waiting stations is charged to s itself."""
-        station = self.stations[s]
-        if t > station.since and s not in seen:
-            if station.state == "done":
-                return self._downstream(s, t, seen)
-            if station.state == "idle" and station.available is None:
-                return self._upstream(s, t, seen)
-        vector = list(station.vector)
-        vector[s] += t - (station.since if station.available is None else station.available)
-        return vector
+    def mean(self, members: set[int], t: int) -> list[int]:
+        """Of their vectors as if their open intervals ended at t; what does not divide goes to the lowest."""
+        vectors = []
+        for s in members:
+            one = self.stations[s]
+            vectors.append(list(one.vector))
+            vectors[-1][s] += t - (one.since if one.available is None else one.available)
+        found = [sum(cells) // len(vectors) for cells in zip(*vectors, strict=True)]
+        found[min(members)] += sum(vectors[0]) - sum(found)
+        return found
+
+    def closed(self, s: int, t: int) -> list[int]:
+        return self.mean(self.closers(s, t), t)
+
+    def end(self) -> list[int]:
+        """Vector of the line, once it is closed: of the last station and those parallel to it, by what they made."""
+        links = self.topology.stations
+        last = len(links) - 1
+        ends = [
+            s
+            for s, one in enumerate(links)
+            if s == last
+            or (one.output == links[-1].output is not None)
+            or (set(one.inputs) == set(links[-1].inputs) != set() and one.output == links[-1].output)
+        ]
+        weights = [self.stations[s].cycles for s in ends]
+        if not any(weights):
+            weights = [1] * len(ends)
+        pairs = list(zip(ends, weights, strict=True))
+        found = [sum(w * self.stations[s].vector[i] for s, w in pairs) // sum(weights) for i in range(len(links))]
+        found[-1] += sum(self.stations[last].vector) - sum(found)
+        return found
 
     def close(self, t: int) -> None:
         """End every open interval at t."""
@@ -359,13 +458,13 @@ class LineFlow:
         for station, vector in zip(self.stations, vectors, strict=True):
             station.vector = vector
             if station.state == "busy":
-                station.running_ns += t - station.since
+                station.spans.append(("running", station.since, t))
             elif station.state == "done":
-                station.blocked_ns += t - station.since
+                station.spans.append(("blocked", station.since, t))
             elif station.available is None:
-                station.starved_ns += t - station.since
+                station.spans.append(("starved", station.since, t))
             else:
-                station.waiting_ns += t - station.available
+                station.spans.append(("waiting", station.available, t))
 
 
 def naive_line_flow(

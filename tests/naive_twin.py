@@ -175,6 +175,7 @@ class NaiveTwin:
         self.folded: list[int] = []
         self.alerts: list[tuple[str, str, int, int]] = []  # kind, action, ts, station
         self.levels = {b.id: b.initial for b in line.buffers}
+        self.short: set[int] = set()  # buffers for which a level of 0 was reported last
 
     def run(self, events: Sequence[Ev]) -> None:
         self.admission = Admission(self.line)
@@ -213,7 +214,7 @@ class NaiveTwin:
     # Silence and calendar
     def heard(self, i: int) -> int:
         station = self.stations[i]
-        if self.flow is None:
+        if self.flow is None or not station.own:
             return station.seen
         flow = self.flow.stations[i]
         if flow.state == "done" or (flow.state == "idle" and flow.available is None):
@@ -257,7 +258,10 @@ class NaiveTwin:
     def instant(self, t: int, events: Sequence[Ev]) -> None:
         self.folded.append(t)
         unblocked = False
+        self.coming = [e.station for e in events if e.type == codes.CYCLE and e.code == codes.START]
         for e in events:
+            if self.flow:
+                self.flow.coming = self.coming
             if phase(e) > 0 and not unblocked:
                 unblocked = True
                 if self.flow:
@@ -373,7 +377,7 @@ class NaiveTwin:
 
     def cycle(self, e: Ev, t: int) -> None:
         if self.flow is None:
-            self.flow = LineFlow(self.topology(), t)
+            self.flow = LineFlow(self.topology(), t, short=set(self.short))
         station, flow = self.stations[e.station], self.flow.stations[e.station]
         known = {p.id for p in self.line.products}
         named = e.y if e.y in known else None
@@ -384,6 +388,8 @@ class NaiveTwin:
                 self.parts(e.station, t, 1, 0, 0, named or station.product or self.product(), True)
         else:
             station.product = named
+            self.coming.remove(e.station)
+            self.flow.coming = self.coming
             self.flow._start(e.station, t)
             self.flow._unblock(t)
         self.made.append((t, e.station, "cycles", flow.cycles - before[0], phase(e) == 0))
@@ -392,9 +398,12 @@ class NaiveTwin:
     def level(self, e: Ev, t: int) -> None:
         assert e.x is not None
         self.levels[e.x] = e.a
+        place = [b.id for b in self.line.buffers].index(e.x)
+        (self.short.add if e.a == 0 else self.short.discard)(place)
         if self.flow is None:
             return
-        self.flow.levels[[b.id for b in self.line.buffers].index(e.x)] = e.a
+        self.flow.levels[place] = e.a
+        self.flow.short = set(self.short)
         self.flow._robbed(t)
         for i, one in enumerate(self.flow.stations):
             if one.state == "idle" and one.available is None and self.flow._inputs_full(i):
@@ -407,8 +416,10 @@ class NaiveTwin:
         raw = codes.UNKNOWN if station.reported is None else station.reported
         if self.flow is not None and (station.reported is None or raw == codes.RUNNING):
             flow = self.flow.stations[i]
-            if flow.state == "idle" and flow.available is not None:
-                raw = codes.WAITING if station.own else codes.UNKNOWN
+            if not station.own:
+                raw = codes.UNKNOWN  # never heard of
+            elif flow.state == "idle" and flow.available is not None:
+                raw = codes.WAITING
             else:
                 raw = {"busy": codes.RUNNING, "done": codes.BLOCKED, "idle": codes.STARVED}[flow.state]
         return raw

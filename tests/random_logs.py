@@ -50,7 +50,7 @@ def small_line(
             Station(
                 f"{name}{i}",
                 ideal_cycle_ns=2 * S,
-                inputs=(f"{name}b{i - 1}",) if links and i else (),
+                inputs=(f"{name}b{i - 1 if i else 2}",) if links else (),
                 output=f"{name}b{i}" if links and i < 2 else None,
                 counters=(Counter("n", "good", 2, 10), Counter("r", "rework", 1, None)),
                 parts_from="cycle" if i == 1 else "count",
@@ -59,7 +59,7 @@ def small_line(
             )
             for i in range(3)
         ),
-        (Buffer(f"{name}b0", 1), Buffer(f"{name}b1", 0)) if links else (),
+        (Buffer(f"{name}b0", 1), Buffer(f"{name}b1", 0), Buffer(f"{name}b2", None)) if links else (),
         (Product("p", {f"{name}0": S, "*": 3 * S}),),
         calendar=CALENDAR if calendar else Calendar(),
         windows=_WINDOWS,
@@ -175,7 +175,7 @@ def _event(kind: str, value: int, ts: int, station: int, line: int) -> Ev:
         product = (None, "p", "other")[value % 3]
         return Ev(ts, codes.ORDER, -1, code, -1, x=f"o{value % 2}", y=product, line=line)
     if kind == "buffer":
-        return Ev(ts, codes.BUFFER, -1, 0, value % 2, x=f"{'LMN'[line]}b{value % 2}", line=line)
+        return Ev(ts, codes.BUFFER, -1, 0, value % 2, x=f"{'LMN'[line]}b{value % 3}", line=line)
     return heartbeat(ts, line)._replace(station=station)
 
 

@@ -91,6 +91,7 @@ def _out(stations: int) -> Out:
         active,
         np.zeros(5, np.int64),
         np.zeros(stations, np.int64),
+        np.zeros((4, stations), np.int64),
         np.zeros(4, np.int64),
         np.zeros(bits.words(stations), np.int64),
         np.zeros(bits.words(stations), np.int64),
@@ -128,9 +129,9 @@ def flow_of(m: Model, x: State, o: Out, rows: I64) -> None:
                 bits.add(o.pending, s)
                 continue
         else:
-            start(m, x, o, 0, s, t)
+            start(m, x, o, 0, s, rows, i, i, t)
             s = -1
-        unblock(m, x, o, 0, s, t)
+        unblock(m, x, o, 0, s, rows, i, i, t)
 
 
 class CriticalPath:

@@ -12,14 +12,17 @@ from kernels.bottleneck import arrow_rule, hindsight, turning_point
 from kernels.stats import batch_means, verdict
 from twin.line.memory import LineMemory, Pane
 from twin.plant.model import Line
-from twin.plant.topology import links
+from twin.plant.topology import links, peers
 
 I64 = npt.NDArray[np.int64]
 
 UNDECIDED: Final = "undecided"
 # An order's panes are kept for its interval; beyond this many, neighbours are merged into longer ones (batch means).
 MAX_ORDER_PANES: Final = 1_024
-PATH, BLOCKED, STARVED, RUNNING, CAUSAL, SOLE, SHIFTING = range(7)
+PATH, BLOCKED, STARVED, RUNNING, CAUSAL, SOLE, SHIFTING, CYCLES = range(8)
+# Of two parallel stations the path names the one that came first, by however little. Their shares can be told apart
+# only where they lie within this of the parts that each made.
+PHASE_SHARE: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -34,7 +37,7 @@ class PathRows:
     shift: int
     order: int
     product: int
-    cells: I64  # (stations, 7)
+    cells: I64  # (stations, 8)
     panes: int
     low: npt.NDArray[np.float64]
     high: npt.NDArray[np.float64]
@@ -50,6 +53,7 @@ class Bottlenecks:
         self._lines = lines
         self._first = first  # plant-wide number of each line's first station
         self._links = [_neighbours(line) for line in lines]
+        self._peers = [peers(line) for line in lines]
 
     def intervals(self, paths: I64, active: I64, memory: dict[int, LineMemory]) -> Iterator[PathRows]:
         """`paths` (rows, N_PO): the stations of an interval stand together, the intervals of a line in order."""
@@ -73,8 +77,7 @@ class Bottlenecks:
     def _pane(self, number: int, rows: I64, active: I64, mine: LineMemory) -> Iterator[PathRows]:
         line = self._lines[number]
         start, end = int(rows[0, at.PO_START]), int(rows[0, at.PO_END])
-        cells = np.zeros((len(rows), 7), np.int64)
-        cells[:, :SOLE] = rows[:, at.PO_PATH_NS :]
+        cells = _cells(rows)
         cells[:, SOLE], cells[:, SHIFTING] = self._hindsight(number, start, end, active, mine)
         mine.panes = [p for p in mine.panes if p.start >= end - line.panes * line.pane_ns]
         pane = Pane(start, end, cells.tolist())
@@ -84,7 +87,7 @@ class Bottlenecks:
             if len(mine.order_panes) > MAX_ORDER_PANES:
                 mine.order_panes = [_merged(*two) for two in zip(*[iter(mine.order_panes)] * 2, strict=False)]
         yield self._judged(number, "pane", rows[0], start, end, end - start, cells, [pane])
-        window = np.array([p.cells for p in mine.panes], np.int64).sum(axis=0)
+        window = _sum(mine.panes)
         known = sum(p.end - p.start for p in mine.panes)
         yield self._judged(number, "panes", rows[0], mine.panes[0].start, end, known, window, mine.panes)
 
@@ -92,10 +95,9 @@ class Bottlenecks:
         start, end = int(rows[0, at.PO_START]), int(rows[0, at.PO_END])
         panes = [p for p in mine.order_panes if p.start >= start]
         mine.order_panes = []
-        cells = np.zeros((len(rows), 7), np.int64)
-        cells[:, :SOLE] = rows[:, at.PO_PATH_NS :]
+        cells = _cells(rows)
         if panes:
-            cells[:, SOLE:] = np.array([p.cells for p in panes], np.int64).sum(axis=0)[:, SOLE:]
+            cells[:, SOLE:CYCLES] = _sum(panes)[:, SOLE:CYCLES]
         return self._judged(number, "order", rows[0], start, end, end - start, cells, panes)
 
     def _judged(
@@ -110,6 +112,8 @@ class Bottlenecks:
             _, half, used = batch_means(paths, np.array([p.end - p.start for p in panes], np.int64))
             low, high = np.maximum(share - half, 0.0), np.minimum(share + half, 1.0)
             best = int(verdict(share, low, high, used))
+            if best >= 0 and self._in_phase(number, best, cells):
+                best = -1
         up, down = self._links[number]
         turning = turning_point(cells[:, BLOCKED], cells[:, STARVED], up, down)
         arrow, _, _ = arrow_rule(cells[:, BLOCKED], cells[:, STARVED], up, down)
@@ -130,6 +134,19 @@ class Bottlenecks:
             turning=turning,
             arrow=arrow,
         )
+
+    def _in_phase(self, number: int, best: int, cells: I64) -> bool:
+        """Whether a station in parallel with `best` made more of the parts than the path says.
+
+        Of two machines in step the one that is always a little ahead has the whole path, and the other made as much:
+        either faster, the line gains the same.
+        """
+        for other in self._peers[number][best]:
+            made = cells[[best, other], CYCLES if cells[[best, other], CYCLES].any() else RUNNING]
+            paths = cells[[best, other], PATH]
+            if made.any() and abs(paths[0] / paths.sum() - made[0] / made.sum()) > PHASE_SHARE:
+                return True
+        return False
 
     def _hindsight(self, number: int, start: int, end: int, active: I64, mine: LineMemory) -> tuple[I64, I64]:
         """Sole and shifting time within a pane; periods that are open at its end are cut there."""
@@ -153,8 +170,25 @@ def _remember(active: I64, mine: LineMemory, first: int) -> None:
         mine.periods.append((int(row[at.PA_START]), int(row[at.PA_END]), int(row[at.PA_STATION]) - first))
 
 
+def _cells(rows: I64) -> I64:
+    """(stations, 8) of one interval's paths, without sole and shifting."""
+    cells = np.zeros((len(rows), 8), np.int64)
+    cells[:, :SOLE] = rows[:, at.PO_PATH_NS : at.PO_CYCLES]
+    cells[:, CYCLES] = rows[:, at.PO_CYCLES]
+    return cells
+
+
+def _sum(panes: list[Pane]) -> I64:
+    """(stations, 8), all together. A pane of an older snapshot has no cycles."""
+    found = np.zeros((len(panes[0].cells), 8), np.int64)
+    for pane in panes:
+        cells = np.array(pane.cells, np.int64)
+        found[:, : cells.shape[1]] += cells
+    return found
+
+
 def _merged(a: Pane, b: Pane) -> Pane:
-    return Pane(a.start, b.end, (np.array(a.cells) + np.array(b.cells)).tolist())
+    return Pane(a.start, b.end, _sum([a, b]).tolist())
 
 
 def _neighbours(line: Line) -> tuple[I64, I64]:

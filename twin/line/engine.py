@@ -196,6 +196,7 @@ def _out(rows: int, stations: int) -> Out:
         arrays[4],
         np.zeros(5, np.int64),
         np.zeros(stations, np.int64),
+        np.zeros((4, stations), np.int64),
         np.zeros(4, np.int64),
         np.zeros(bits.words(stations), np.int64),
         np.zeros(bits.words(stations), np.int64),

@@ -8,7 +8,7 @@ import msgspec
 
 
 class Pane(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """A closed bottleneck pane: per station path, blocked, starved, running, causal, sole, shifting (ns)."""
+    """A closed bottleneck pane: per station path, blocked, starved, running, causal, sole, shifting (ns), cycles."""
 
     start: int
     end: int

@@ -13,6 +13,7 @@ from kernels.codes import GOOD, REWORK, SCRAP
 from twin.calendar import table
 from twin.plant.memory import ring_slots, tick_slots
 from twin.plant.model import Calendar, Line, Plant, Station
+from twin.plant.topology import at_the_end
 
 I64 = npt.NDArray[np.int64]
 
@@ -112,6 +113,7 @@ def numbers(plant: Plant) -> Numbers:
             rings += slots * n
             tick_deltas += row[at.LC_TICK_SLOTS] * n
         buffer_of = {buffer.id: len(buffers) + k for k, buffer in enumerate(line.buffers)}
+        ends = at_the_end(line)
         for station in line.stations:
             row = [0] * at.N_SC
             row[at.SC_LINE], row[at.SC_MINOR_NS], row[at.SC_STALE_NS] = (
@@ -124,6 +126,7 @@ def numbers(plant: Plant) -> Numbers:
             row[at.SC_PARTS_FROM_CYCLE], row[at.SC_IDEAL] = int(station.parts_from == "cycle"), len(ideal)
             row[at.SC_MAX_PARTS] = min(MAX_PARTS, MAX_WORK_NS // max(1, *ideal_ns(line, station)))
             row[at.SC_FASTEST_NS] = fastest_ns(line, station)
+            row[at.SC_END] = int(station.id in ends)
             stations.append(row)
             inputs += [buffer_of[b] for b in station.inputs]
             ideal += ideal_ns(line, station)

@@ -31,6 +31,22 @@ def links(line: Line) -> tuple[Link, ...]:
     )
 
 
+def peers(line: Line) -> list[list[int]]:
+    """Per station the indices of those that work in parallel with it: with the same inputs and the same output."""
+    linked = [(frozenset(s.inputs), s.output) for s in line.stations]
+    alone: tuple[frozenset[str], str | None] = (frozenset(), None)
+    return [[k for k, other in enumerate(linked) if k != i and other == mine != alone] for i, mine in enumerate(linked)]
+
+
+def at_the_end(line: Line) -> set[str]:
+    """Ids of the stations by which parts leave the line: the last, and those that put their parts where it does."""
+    last = line.stations[-1]
+    found = {last.id, *(line.stations[k].id for k in peers(line)[-1])}
+    if last.output is not None:
+        found |= {s.id for s in line.stations if s.output == last.output}
+    return found
+
+
 def flow_order(line: Line) -> list[int]:
     """Indices of the line's stations, each behind those it gets parts from; else in the order of the file.
 
