@@ -58,6 +58,26 @@ HISTORY: Final = (
         ("kpis", "alerts"),
         "a counter's reading that fell or that nothing could have made waits for the next one; it was booked at once",
     ),
+    Rule(
+        "longest_wait_unloads_first",
+        ("states", "kpis", "bottlenecks", "alerts"),
+        "of stations blocked on one buffer the one that starts then, else that waited longest unloads; not the last",
+    ),
+    Rule(
+        "parallel_stations_share_the_path",
+        ("bottlenecks", "alerts"),
+        "stations that bring parts or make room at one instant, and those that end the line together, share the path",
+    ),
+    Rule(
+        "never_heard_is_unknown",
+        ("states", "kpis", "bottlenecks", "alerts"),
+        "a station in a line with cycles is unknown until its own first event; it was starved where no part came",
+    ),
+    Rule(
+        "supplied_from_outside",
+        ("states", "kpis", "bottlenecks", "alerts"),
+        "a buffer that no station fills runs short only where a level of 0 is reported; it was empty from the start",
+    ),
 )
 RULES: Final = len(HISTORY)
 

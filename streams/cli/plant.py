@@ -35,6 +35,7 @@ def add(commands: "Commands") -> None:
 def check(args: argparse.Namespace) -> int:
     from streams.cli import output
     from twin import plant as plants
+    from twin.plant.notes import notes
     from twin.plant.tree import tree
 
     plant = plants.load(args.file)
@@ -46,10 +47,13 @@ def check(args: argparse.Namespace) -> int:
                 "lines": [
                     {"id": line.id, "stations": [station.id for station in line.stations]} for line in plant.lines
                 ],
+                "notes": notes(plant),
             }
         )
     else:
         output.line(tree(plant).rstrip())
+        for note in notes(plant):
+            output.note(f"note: {note}")
     return 0
 
 

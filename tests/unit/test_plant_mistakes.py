@@ -7,7 +7,32 @@ import pytest
 from tests.support_plant import HEAD, LINE, SMALL, one_problem, problems
 from twin.plant import loads
 
+UNITS = SMALL.replace("[[line.", 'unit = "g"\n[[line.')
 MISTAKES = {
+    "unit of a station alone": (SMALL + 'unit = "pack"\n', 10, "line[L].station[A].unit", "add unit"),
+    "factor of a station alone": (SMALL + "factor = 20\n", 10, "line[L].station[A].factor", "add unit"),
+    "factor of a product alone": (
+        SMALL + '[[line.product]]\nid = "P"\nfactor = { A = 20 }\n',
+        12,
+        "line[L].product[P].factor.A",
+        "add unit",
+    ),
+    "unit without factor": (UNITS + 'unit = "pack"\n', 11, "line[L].station[A].unit", "the g in one pack"),
+    "factor without unit": (UNITS + "factor = 20\n", 11, "line[L].station[A].factor", "of which unit"),
+    "factor of the line's own unit": (
+        UNITS + 'unit = "g"\nfactor = 20\n',
+        12,
+        "line[L].station[A].factor",
+        "one g is one g",
+    ),
+    "factor of 0": (UNITS + 'unit = "pack"\nfactor = 0\n', 12, "line[L].station[A].factor", "out of range"),
+    "decimal factor": (UNITS + 'unit = "pack"\nfactor = "0.5"\n', 12, "line[L].station[A].factor", '"1/8"'),
+    "factor at no station": (
+        UNITS + '[[line.product]]\nid = "P"\nfactor = { B = 20 }\n',
+        13,
+        "line[L].product[P].factor.B",
+        "no station",
+    ),
     "unknown key": (SMALL + 'idel_cycle = "1s"\n', 10, "line[L].station[A].idel_cycle", 'did you mean "ideal_cycle"'),
     "wrong type": (SMALL.replace('"flow"', "3"), 7, "line[L].type", "in quotes"),
     "number for a duration": (SMALL + "minor_stop = 5\n", 10, "line[L].station[A].minor_stop", 'such as "5min"'),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 import numpy as np
@@ -72,6 +73,12 @@ def fastest_ns(line: Line, station: Station) -> int:
         return station.fastest_cycle_ns
     known = [ns for ns in ideal_ns(line, station) if ns]
     return max(1, min(known) // 2) if known else 0
+
+
+def worth(line: Line, station: Station, product: int) -> Fraction:
+    """Units of the line in a part of the station while it makes a product (-1: none); 1 where none are declared."""
+    own = station.factor or (1, 1)
+    return Fraction(*(own if product < 0 else line.products[product].factor.get(station.id, own)))
 
 
 def numbers(plant: Plant) -> Numbers:

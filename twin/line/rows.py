@@ -1,6 +1,7 @@
 """What leaves the kernels as numbers becomes rows of the audited sets."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from kernels.throughput import ote_intervals
 from twin.calendar import NO_SHIFT, shift_id
 from twin.line.bottlenecks import PATH, PathRows
 from twin.line.dates import Dates
-from twin.line.numbers import ideal_ns
+from twin.line.numbers import ideal_ns, worth
 from twin.line.texts import Texts
 from twin.oee import subsystems
 from twin.plant.canonical import line_hashes
@@ -98,6 +99,7 @@ class RowMaker:
         self._roles = policy_matrix(tuple(policies))
         # Per line (stations, 1 + products).
         self._ideal = [np.array([ideal_ns(line, s) for s in line.stations], np.int64) for line in plant.lines]
+        self._paces: dict[tuple[int, int], tuple[Fraction, ...]] = {}
         self._constraint = [
             None if line.constraint is None else [s.id for s in line.stations].index(line.constraint)
             for line in plant.lines
@@ -198,20 +200,33 @@ class RowMaker:
         return self._products[line].get(self._texts.all[text], -1) if text >= 0 else -1
 
     def constraint(self, line: int, product: int) -> int:
-        """Local number of the station that limits the line: the one named, else the longest ideal cycle."""
+        """Local number of the station that limits the line: the one named, else the longest ideal cycle, per unit of
+        the line."""
         named = self._constraint[line]
-        return int(self._ideal[line][:, product + 1].argmax()) if named is None else named
+        if named is not None:
+            return named
+        paces = self._pace(line, product)
+        return paces.index(max(paces))
+
+    def _pace(self, line: int, product: int) -> tuple[Fraction, ...]:
+        """Per station the ideal ns for a unit of the line, in which stations can be compared; 0 without an ideal."""
+        found = self._paces.get((line, product))
+        if found is None:
+            one = self._plant.lines[line]
+            ideal = self._ideal[line][:, product + 1].tolist()
+            found = tuple(Fraction(ns) / worth(one, s, product) for ns, s in zip(ideal, one.stations, strict=True))
+            self._paces[line, product] = found
+        return found
 
     def _ote(self, line: int, product: int, factors: F64) -> F64:
         """Per interval; `factors` (intervals, stations, 4)."""
-        ideal = self._ideal[line][:, product + 1]
+        paces = self._pace(line, product)
         network = self._network[line]
-        if network is None or (ideal <= 0).any():
+        if network is None or not all(paces):
             return np.full(len(factors), np.nan)
+        rates = np.array([float(10**9 / pace) for pace in paces])
         oee, quality = np.ascontiguousarray(factors[:, :, 3]), np.ascontiguousarray(factors[:, :, 2])
-        return ote_intervals(
-            1e9 / ideal, oee, quality, network.stage, network.inputs, network.output, network.n_buffers
-        )
+        return ote_intervals(rates, oee, quality, network.stage, network.inputs, network.output, network.n_buffers)
 
     def _ended(self, line: I64, end: I64, shift: I64, days: npt.NDArray[np.bool_] | None = None) -> "pa.Array[Any]":
         """Production dates of rows that end there: of their shift's start, or of their last instant. `days`: rows of a

@@ -56,6 +56,7 @@ def _line(node: Node, shared: Calendar) -> Line:
         constraint=node["constraint"],
         requires_order=node["requires_order"],
         limits=_limits(node["limits"]) if node["limits"] else Limits(),
+        unit=node["unit"],
     )
 
 
@@ -77,13 +78,16 @@ def _station(node: Node, line: Node, words: dict[str, int]) -> Station:
         minor_stop_ns=own_or_line("minor_stop"),
         staleness_ns=own_or_line("staleness"),
         fastest_cycle_ns=node["fastest_cycle"],
+        unit=node["unit"] or line["unit"],
+        factor=None if line["unit"] is None else node["factor"] or (1, 1),
     )
 
 
 def _product(node: Node) -> Product:
     everywhere = node["ideal_cycle"] or node["rate"]
     cycles = dict(sorted(node["at"].items()))
-    return Product(node["id"], {"*": everywhere, **cycles} if everywhere else cycles)
+    factor = dict(sorted(node["factor"].items()))
+    return Product(node["id"], {"*": everywhere, **cycles} if everywhere else cycles, factor)
 
 
 def _limits(node: Node) -> Limits:

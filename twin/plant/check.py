@@ -16,7 +16,7 @@ def check(plant: Node, report: Report) -> None:
     for line in plant["line"]:
         if line["area"] is not None:
             _reference(line["area"], plant["area"], "area in this plant", line.at("area"), report)
-        for part in (_stations, _buffers, _products, _windows, _limits):
+        for part in (_stations, _units, _buffers, _products, _windows, _limits):
             part(line, report)
         if line["calendar"]:
             _calendar(line["calendar"], report)
@@ -45,6 +45,33 @@ def _stations(line: Node, report: Report) -> None:
             report.add(station.at("id"), f'the id "{station["id"]}" has a meaning of its own; choose another')
     if line["constraint"] is not None:
         _reference(line["constraint"], line["station"], "station in this line", line.at("constraint"), report)
+
+
+def _units(line: Node, report: Report) -> None:
+    """Either all stations can be compared in the line's unit, or nothing is said of units at all."""
+    own = line["unit"]
+    factors = [(product.at("factor", name), name) for product in line["product"] for name in product["factor"]]
+    if "unit" not in line.given:
+        for station in line["station"]:
+            for key in ("unit", "factor"):
+                if key in station.given:
+                    report.add(station.at(key), 'needs the unit of the line; add unit = "..." to the line')
+        for path, _ in factors:
+            report.add(path, 'needs the unit of the line; add unit = "..." to the line')
+        return
+    for path, name in factors:
+        _reference(name, line["station"], "station in this line", path, report)
+    if own is None:
+        return
+    for station in line["station"]:
+        unit, factor = station["unit"], station["factor"]
+        if "unit" in station.given and unit not in (None, own) and "factor" not in station.given:
+            message = f'counts "{unit}" and the line "{own}"; add factor = ..., the {own} in one {unit}'
+            report.add(station.at("unit"), message)
+        if "factor" in station.given and "unit" not in station.given:
+            report.add(station.at("factor"), 'of which unit? Add unit = "..." to the station')
+        if unit == own and factor not in (None, (1, 1)):
+            report.add(station.at("factor"), f"one {unit} is one {own}; leave the factor out, or correct the unit")
 
 
 def _products(line: Node, report: Report) -> None:

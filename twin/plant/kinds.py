@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from typing import Any, Final
 
 from kernels.codes import CLASS_NAMES
@@ -17,6 +18,7 @@ from twin.plant.problem import hint
 
 MAX_ID_LENGTH: Final = 128
 MAX_TEXT_LENGTH: Final = 1_024
+MAX_FACTOR: Final = 10**9
 MAX_INTEGER: Final = 2**62  # sums of two stay inside int64
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DAY_S: Final = 86_400
@@ -238,6 +240,19 @@ def _rate(text: str) -> int:
     return cycle_ns(text)
 
 
+def _factor(value: Any) -> tuple[int, int]:
+    """A fraction above 0 in lowest terms."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value, "1/8")
+    match = _FRACTION.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f'"{text}" is not a factor; write a whole number such as 20, or a fraction such as "1/8"')
+    top, bottom = int(match[1]), int(match[2] or 1)
+    if not 1 <= top <= MAX_FACTOR or not 1 <= bottom <= MAX_FACTOR:
+        raise ValueError(f'"{text}" is out of range; write numbers from 1 to {MAX_FACTOR:,}')
+    found = Fraction(top, bottom)
+    return found.numerator, found.denominator
+
+
 def _class(text: str) -> int:
     if text not in CLASS_NAMES:
         raise ValueError(f'there is no time class "{text}"{hint(text, CLASS_NAMES, most=20)}')
@@ -246,6 +261,7 @@ def _class(text: str) -> int:
 
 NEVER: Final = "never"
 _FULL_WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_FRACTION = re.compile(r"([0-9]{1,12})\s*(?:/\s*([0-9]{1,12}))?")
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?")
 _TIME: Final = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
 _WEEKLY = re.compile(rf"([A-Za-z]+)\s+({_TIME})\s*[-–]\s*([A-Za-z]+)\s+({_TIME})")  # noqa: RUF001 (en dash, as above)
@@ -259,6 +275,16 @@ SHARE: Final = Scalar("share 0..1", _number, {"type": "number", "exclusiveMinimu
 IDEAL_CYCLE: Final = text_like("duration", "6.5s", _ideal_cycle, DURATION_PATTERN)
 RATE: Final = text_like("rate", "120000/h", _rate, RATE_PATTERN)
 CYCLE_OR_RATE: Final = text_like("duration or rate", "6.5s", cycle_ns, _RATE_OR_CYCLE)
+FACTOR: Final = Scalar(
+    "whole number or fraction",
+    _factor,
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": MAX_FACTOR},
+            {"type": "string", "pattern": "^[0-9]{1,12} *(/ *[0-9]{1,12})?$", "examples": ["1/8"]},
+        ]
+    },
+)
 DURATION_OR_NEVER: Final = text_like('duration or "never"', "30min", _or_never, f"{DURATION_PATTERN}|^{NEVER}$")
 ZONE: Final = text_like("IANA time zone", "Europe/Berlin", _zone)
 CLOCK: Final = text_like("time of day", "06:00", _clock)

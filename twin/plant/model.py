@@ -47,12 +47,15 @@ class Station:
     minor_stop_ns: int = 300_000_000_000  # a stop shorter than this is a minor stop
     staleness_ns: int = 900_000_000_000  # silent for longer: unknown
     fastest_cycle_ns: int | None = None  # no part takes less; None: half the shortest ideal cycle
+    unit: str | None = None  # what its parts are: g, pack
+    factor: tuple[int, int] | None = None  # units of the line in one of its parts; None: not declared
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
     id: str
     ideal_cycle_ns: dict[str, int] = field(default_factory=dict)  # by station id; key "*": every other station
+    factor: dict[str, tuple[int, int]] = field(default_factory=dict)  # by station id: instead of the station's
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ class Line:
     constraint: str | None = None  # station id; None: the one with the longest ideal cycle
     requires_order: bool = False  # time without an order is no_order
     limits: Limits = Limits()
+    unit: str | None = None  # in which its stations' parts are compared; each of them then has a factor
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,6 +184,8 @@ STATION: Final = Table(
             duration(),
             "No part takes less: a counter's reading that would need it is not believed. Absent: half the ideal time.",
         ),
+        Key("unit", kinds.ID, "What its parts are, such as g or pack; absent: the line's unit."),
+        Key("factor", kinds.FACTOR, 'Units of the line in one of its parts: 250, or a fraction such as "1/8".'),
         *(Key(name, kind, f"{doc} Absent: as the line says.") for name, kind, doc, _ in _STATION_DEFAULTS),
         Key("counter", Tables(COUNTER, MAX_COUNTERS_PER_STATION), "Running counters."),
         Key("states", _STATES, "The station's own state words; they go before the line's."),
@@ -212,6 +214,7 @@ PRODUCT: Final = Table(
         Key("ideal_cycle", kinds.IDEAL_CYCLE, "Ideal time per part at every station that `at` does not name."),
         Key("rate", kinds.RATE, "The same as a rate; instead of `ideal_cycle`."),
         Key("at", Map("station id", kinds.CYCLE_OR_RATE, MAX_STATIONS_PER_LINE), "Ideal time or rate at one station."),
+        Key("factor", Map("station id", kinds.FACTOR, MAX_STATIONS_PER_LINE), "Its own factor at one station."),
     ),
 )
 
@@ -236,7 +239,12 @@ LINE: Final = Table(
         Key("max_jump", duration(), "A jump ahead in time beyond this needs to be confirmed.", default="1d"),
         Key("pane", duration(), "Length of a pane of the bottleneck analysis.", default="10min"),
         Key("panes", integer(1, MAX_PANES), "Panes in the window of the bottleneck analysis.", default=12),
-        Key("constraint", kinds.ID, "Station whose OEE is the line's; absent: the one with the longest ideal cycle."),
+        Key(
+            "constraint",
+            kinds.ID,
+            "Station whose OEE is the line's; absent: the slowest, the one with the longest ideal cycle by `factor`.",
+        ),
+        Key("unit", kinds.ID, "Unit in which stations are compared that count different things: g, biscuit."),
         Key(
             "requires_order",
             kinds.BOOLEAN,

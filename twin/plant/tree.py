@@ -58,6 +58,9 @@ def _station(station: Station, line: Line) -> str:
         parts.append(f"fastest {duration_text(station.fastest_cycle_ns)}")
     elif station.counters and not (station.ideal_cycle_ns or any(p.ideal_cycle_ns for p in line.products)):
         parts.append("counters without a limit: add ideal_cycle or fastest_cycle")
+    if station.factor:
+        of = "" if station.unit == line.unit else f" of {_fraction(station.factor)} {line.unit}"
+        parts.append(f"counts {station.unit}{of}")
     if len(station.inputs) > 1:
         parts.append(f"assembles {' + '.join(station.inputs)}")
     if line.constraint == station.id:
@@ -80,7 +83,12 @@ def _targets(link: Link) -> str:
 def _product(product: Product) -> str:
     cycles = [f"ideal {duration_text(ns)}" for key, ns in product.ideal_cycle_ns.items() if key == "*"]
     cycles += [f"at {key} {duration_text(ns)}" for key, ns in product.ideal_cycle_ns.items() if key != "*"]
+    cycles += [f"at {key} a part is {_fraction(factor)}" for key, factor in product.factor.items()]
     return f"product {product.id}  {', '.join(cycles)}".rstrip()
+
+
+def _fraction(factor: tuple[int, int]) -> str:
+    return f"{factor[0]}/{factor[1]}" if factor[1] > 1 else str(factor[0])
 
 
 def _calendar(calendar: Calendar) -> str:

@@ -1,0 +1,54 @@
+"""What is no mistake in a plant file and yet most likely gives wrong figures: shown with it, with what to do."""
+
+from fractions import Fraction
+from typing import Final
+
+from twin.plant.model import Line, Plant, Station
+from twin.plant.topology import peers
+
+# Stations of one line are seldom further apart, and grams and packs always are.
+FAR_APART: Final = 10
+
+
+def notes(plant: Plant) -> tuple[str, ...]:
+    return tuple(f"line {line.id}: {note}" for line in plant.lines for note in _units(line))
+
+
+def _units(line: Line) -> list[str]:
+    """Stages whose ideal cycles lie further apart than machines of one line do."""
+    for number, product in enumerate([None, *line.products], start=-1):
+        paces = {s.id: pace for s in line.stations if (pace := _pace(line, s, number))}
+        if len(paces) < 2:
+            continue
+        beside = peers(line)
+        # Machines in parallel share the work of their stage.
+        stage = {s.id: paces[s.id] / (1 + len(beside[k])) for k, s in enumerate(line.stations) if s.id in paces}
+        slow, fast = max(stage, key=lambda name: stage[name]), min(stage, key=lambda name: stage[name])
+        times = stage[slow] / stage[fast]
+        if times > FAR_APART:
+            about = f" (product {product.id})" if product else ""
+            if line.unit is None:
+                return [
+                    f"a part of {slow} takes {_text(times)} times as long as one of {fast}{about}: do both count the "
+                    "same? If not, constraint and OTE compare different things: give the line a unit and each "
+                    "station its unit and factor"
+                ]
+            return [
+                f"one {line.unit} takes {_text(times)} times as long at {slow} as at {fast}{about}: check their ideal "
+                "cycles, units and factors"
+            ]
+    return []
+
+
+def _pace(line: Line, station: Station, product: int) -> Fraction:
+    """Ideal ns for a unit of the line, as `twin.line` takes it; 0 where there is no ideal cycle."""
+    ideal, factor = station.ideal_cycle_ns or 0, station.factor or (1, 1)
+    if product >= 0:
+        made = line.products[product]
+        ideal = made.ideal_cycle_ns.get(station.id, made.ideal_cycle_ns.get("*", ideal))
+        factor = made.factor.get(station.id, factor)
+    return Fraction(ideal * factor[1], factor[0])
+
+
+def _text(times: Fraction) -> str:
+    return f"{float(times):,.0f}"
