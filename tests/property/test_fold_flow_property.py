@@ -107,12 +107,19 @@ def consistent(draw: st.DrawFn) -> tuple[naive.Topology, Log]:
         log += [(t, s, "end") for s in ends]
         for s in ends:
             del busy[s]
+        starts = []
         for s in reversed(range(len(topology.stations))):
             one = line.stations[s]
             if one.state == "idle" and one.available is not None and draw(st.integers(0, 3)):
-                line.instant(t, [], [s])
-                log.append((t, s, "start"))
-                busy[s] = t + draw(st.integers(1, 9))
+                starts.append(s)
+                # Of those that wait for the place which this makes, any may be the one that unloads: its start says so.
+                done = [p for b in topology.stations[s].inputs for p in line.producers(b)]
+                done = [p for p in done if line.stations[p].state == "done" and p not in starts]
+                if len(done) > 1 and draw(st.booleans()):
+                    starts.append(draw(st.sampled_from(done)))
+        line.instant(t, [], starts)
+        log += [(t, s, "start") for s in starts]
+        busy |= {s: t + draw(st.integers(1, 9)) for s in starts}
         t = min(busy.values(), default=t + 1)
     if not log:
         log.append((START, 0, "end"))
