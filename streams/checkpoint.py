@@ -103,7 +103,7 @@ class Checkpointer:
                     "the events with a new group into a new audit root"
                 ) from error
             if done:
-                state.catching_up = None
+                await asyncio.to_thread(self._store.caught_up, state)
                 log.warning("%s/%d: up to %d the replay agrees", state.tp.topic, state.tp.partition, state.first)
 
     @property

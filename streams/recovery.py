@@ -22,9 +22,10 @@ import pyarrow.parquet as pq
 
 from streams.poison import REASON as INTERNAL_ERROR
 from twin import rules
-from twin.audit import AuditError, layout, waiting
+from twin.audit import AuditError, filelist, layout, waiting
 from twin.audit.compare import hashes_of, unmatched
-from twin.audit.intervals import Interval, listed, waiting_intervals
+from twin.audit.filelist import Entry, ListedFile
+from twin.audit.intervals import Interval, unlisted, waiting_intervals, with_unlisted
 from twin.audit.layout import PublishedFile
 from twin.audit.read import UNREADABLE, completed, footer, keys_of, open_file, schema_version
 from twin.audit.rows import integers
@@ -44,7 +45,7 @@ def intervals(audit: Path, partition: int) -> list[Interval]:
     """The published intervals of a partition by rising offset, the gaps between them (no rows) included."""
     found: list[Interval] = []
     end = 0
-    for one in listed(audit, partition).get(partition, []):
+    for one in with_unlisted(audit, partition):
         if one.first_offset > end:
             found.append(Interval(partition, end, one.first_offset))
         found.append(one)
@@ -71,6 +72,18 @@ def with_waiting(audit: Path, partition: int, published: list[Interval]) -> tupl
     except FileNotFoundError as error:
         raise AuditError(f"{error.filename}: taken away meanwhile: does another worker use this root?") from error
     return [*published, *behind], [one.rows for one in behind if one.rows is not None]
+
+
+def list_behind(audit: Path, partition: int) -> None:
+    """List what was published but for its entry, and is known to be whole by now. Raises AuditError, OSError."""
+    for one in unlisted(audit, partition):
+        files = []
+        for file in one.files:
+            with open_file(file) as parquet:
+                rows = parquet.metadata.num_rows
+            name = file.path.relative_to(audit).as_posix()
+            files.append(ListedFile(name, rows, file.path.stat().st_size, layout.sha256_of(file.path)))
+        filelist.put(audit, Entry(filelist.FORMAT, partition, one.first_offset, one.next_offset, tuple(files)))
 
 
 def from_offset(published: list[Interval], offset: int) -> list[Interval] | None:

@@ -342,6 +342,8 @@ class PartitionStore:
                 log.warning("%s: %s; going on from offset %d instead", where, told, at)
             if state.catching_up is not None:
                 log.warning("%s: what is published up to %d is replayed and compared", where, end)
+            elif ours:
+                self.caught_up(state)
             return state
         raise StateError(
             f"{where}: the group stands at {committed}, and no snapshot leads to offset {end}, up to which rows are "
@@ -441,6 +443,11 @@ class PartitionStore:
             code_version=self._code_version,
             chain=chain,
         )
+
+    def caught_up(self, state: PartitionState) -> None:
+        """All that is published is known to be what this state goes on from."""
+        self._patience(lambda: recovery.list_behind(self._audit, state.tp.partition))
+        state.catching_up = None
 
     def stage_rows(self, rows: Rows) -> Staged:
         """Step 1 alone: audit files that nothing names yet, of all rows that wait."""

@@ -11,7 +11,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from twin.audit import AuditError, layout, models, read
+from twin.audit import AuditError, filelist, layout, models, read
 from twin.audit.rows import events_with_origin, refused_with_origin, rejected_table, with_origin
 from twin.audit.writer import AuditWriter
 from twin.events.block import EventBlock, Rejected
@@ -182,12 +182,13 @@ def _make_way(root: Path, force: bool) -> None:
         raise AuditError(
             f"{root}: is not empty, and a replay never mixes with other rows; name a new folder, or force it"
         )
-    known = {*SETS, layout.STAGING, models.FOLDER}
+    known = {*SETS, layout.STAGING, models.FOLDER, filelist.FOLDER}
     strange = sorted(path.name for path in root.iterdir() if path.name not in known)
     topics = sorted({topic for listing in read.ls(root).values() for topic in listing.topics} - {TOPIC})
     if strange or topics:
         what = f"rows of topic {', '.join(topics)}" if topics else f"{strange[0]}, which is no audited set"
         raise AuditError(f"{root}: holds {what}; force removes an earlier replay only: name a new folder")
+    filelist.remove(root)
     for set_name in SETS:
         for file in layout.published(root, set_name):
             file.path.unlink()

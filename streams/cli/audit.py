@@ -19,6 +19,20 @@ def add(commands: "Commands") -> None:
 
     parser = command(
         audit,
+        "files",
+        files,
+        help="print the files that are published: what other readers should read",
+        example="twin audit files audit --set kpis",
+        more="One path a line. Who lists the folders instead may see files that a worker is just publishing.\n"
+        "Rows that wait for a file are in none (see twin audit ls).",
+    )
+    _add_root(parser)
+    parser.add_argument("--set", metavar="SET", dest="set_name", help="only this set's")
+    parser.add_argument("--sql", action="store_true", help="as a list for DuckDB's read_parquet([...])")
+    add_json(parser)
+
+    parser = command(
+        audit,
         "query",
         query,
         help="run one SQL statement over the sets, with DuckDB",
@@ -80,6 +94,23 @@ def ls(args: argparse.Namespace) -> int:
         for name, listing in found.items()
     ]
     columns(("set", "files", "rows", "bytes", "first (UTC)", "last (UTC)", "partitions", "model"), rows)
+    return 0
+
+
+def files(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from streams.cli.output import as_json, line
+    from twin.audit.read import published_files
+
+    found = published_files(args.root, args.set_name)
+    if args.json:
+        as_json([asdict(file) | {"path": str(file.path)} for file in found])
+    elif args.sql:
+        line(", ".join("'" + str(file.path).replace("'", "''") + "'" for file in found))
+    else:
+        for file in found:
+            line(str(file.path))
     return 0
 
 

@@ -94,6 +94,8 @@ def step_of(path: str, operation: str) -> str | None:
         return f"stage.{operation}"
     if "/.staging/" in path:
         return f"stage.{operation}" if operation != "unlink" else "discard.unlink"
+    if "/_files/" in path or path.endswith("/_files"):
+        return f"list.{operation}" if operation != "unlink" else "discard.unlink"
     if "/_waiting/" in path or path.endswith("/_waiting"):
         return f"waiting.{operation}" if operation != "unlink" else "discard.unlink"
     if "/_models/" in path or path.endswith("/_models"):

@@ -92,7 +92,7 @@ class Life:
                 state.first = replay.boundary
                 rows, state.rows, state.bytes = state.rows, [], 0
                 if replay.compare(rows):
-                    state.catching_up = None
+                    self._store.caught_up(state)
 
     def _stage_ahead(self, state: PartitionState) -> None:
         if state.ready_bytes:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support_audit import NOON_NS, plain, rows, table, write
-from twin.audit import AuditError, layout
+from twin.audit import AuditError, filelist, layout
 from twin.audit.digest import SetDigest, columns_of, digest, digest_tables
 from twin.results import ORIGIN, SETS
 
@@ -128,6 +128,7 @@ def test_files_partitions_dates_and_encodings_do_not_matter(tmp_path: Path) -> N
         part = {name: table(name, some[number::4][::-1]) for name, some in made.items()}
         write(tmp_path / "four", part, first=number * 10, following=number * 10 + 10, partition=number)
     assert digest(tmp_path / "one") == digest(tmp_path / "four")
+    filelist.remove(tmp_path / "four")  # read by its folders, as the roots of versions before
     for number, file in enumerate(layout.published(tmp_path / "four", "kpis")):
         decoded = pq.read_table(file.path, partitioning=None)
         for index, field in enumerate(decoded.schema):

@@ -271,7 +271,7 @@ def test_names_in_the_data_never_become_paths(tmp_path: Path) -> None:
     made = [row | {"line": "../../evil", "station": "/abs"} for row in rows("states", 5)]
     write(tmp_path / "root", {"states": table("states", made)})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["root"]
-    assert sorted(path.name for path in (tmp_path / "root").iterdir()) == [".staging", "states"]
+    assert sorted(path.name for path in (tmp_path / "root").iterdir()) == [".staging", "_files", "states"]
 
 
 def test_classes_must_sum_to_the_interval(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ COMMANDS = {
     "audit verify",
     "audit recompute",
     "audit export",
+    "audit files",
     "bench",
     "warm",
     "health",

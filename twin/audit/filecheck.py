@@ -35,10 +35,12 @@ class FileCheck:
         self._root = root
         self._report = report
         self.unreadable: set[Path] = set()
+        self.sha256: dict[str, str] = {}  # file -> what was found
 
     def check(self, file: PublishedFile, sha256: str) -> Checked:
         """Everything that shows in the file alone."""
         name = file.path.relative_to(self._root).as_posix()
+        self.sha256[name] = sha256
         report = self._report
         report.checked["files"] += 1
         report.checked["bytes"] += file.path.stat().st_size

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from twin.audit import AuditError, waiting
+from twin.audit import AuditError, filelist, waiting
 from twin.audit.layout import PublishedFile, published
 from twin.results import SETS
 
@@ -46,6 +46,7 @@ class Contents:
     """What a reader sees of a root at one moment: what is published, and the committed rows that wait behind it."""
 
     published: dict[int, list[Interval]] = field(default_factory=dict)
+    missing: tuple[PublishedFile, ...] = ()  # listed, but not there
     waiting: dict[int, list[Interval]] = field(default_factory=dict)
 
     @property
@@ -68,19 +69,69 @@ class Contents:
         return sorted(file for group in self.published.values() for one in group for file in one.of(set_name))
 
 
-def contents(root: Path) -> Contents:
-    """Published and waiting rows that belong together, though workers go on. Raises AuditError."""
+def contents(root: Path, *, partly: bool = False) -> Contents:
+    """Published and waiting rows that belong together, though workers go on.
+
+    Raises AuditError, also where a listed file is not there, unless `partly`: no rows are left out in silence.
+    """
     for _ in range(_ATTEMPTS):
         # Listed before the files: what waits no more when it is read is in a file then.
         pieces: dict[int, list[Path]] = {}
         for path in waiting.visible(root):
             pieces.setdefault(waiting.offsets_of(path)[0], []).append(path)
-        found = intervals(root)
+        found, missing = _listed(root)
+        if missing and not partly:
+            raise AuditError(
+                f"{missing[0].path}: is listed in {root / filelist.FOLDER}, but is not there ({len(missing)} such "
+                "files): restore it; `twin audit verify` says more"
+            )
         try:
-            return Contents(found, {p: w for p, mine in pieces.items() if (w := _behind(found.get(p, ()), mine))})
+            waits = {p: w for p, mine in pieces.items() if (w := _behind(found.get(p, ()), mine))}
+            return Contents(found, tuple(missing), waits)
         except FileNotFoundError:
             continue
     raise AuditError(f"{root / waiting.FOLDER}: rows were published each time they were to be read; try again")
+
+
+def _listed(root: Path) -> tuple[dict[int, list[Interval]], list[PublishedFile]]:
+    """The intervals of the list, before them those of older versions; and what is listed but not there."""
+    entries = filelist.entries(root)
+    found = {} if filelist.is_whole(root) else intervals(root)
+    missing = []
+    for partition, mine in entries.items():
+        older = [one for one in found.get(partition, ()) if one.next_offset <= mine[0].first_offset]
+        listed = []
+        for entry in mine:
+            files = tuple(filelist.published_files([entry], root))
+            there = tuple(file for file in files if file.path.exists())
+            missing += [file for file in files if file not in there]
+            listed.append(Interval(partition, entry.first_offset, entry.next_offset, there))
+        found[partition] = [*older, *(one for one in listed if one.files)]
+    return dict(sorted(found.items())), missing
+
+
+def unlisted(root: Path, partition: int) -> list[Interval]:
+    """What lies behind the end of a partition's list, in a root that has one: a worker was just publishing it."""
+    mine = filelist.entries(root, partition).get(partition, [])
+    if not mine and not filelist.is_whole(root):
+        return []
+    end = max((entry.next_offset for entry in mine), default=0)
+    return [one for one in listed(root, partition).get(partition, []) if one.first_offset >= end]
+
+
+def with_unlisted(root: Path, partition: int) -> list[Interval]:
+    """A partition's intervals, those included that `unlisted` gives, or that are there in part. Raises AuditError."""
+    raw = listed(root, partition).get(partition, [])
+    mine = filelist.entries(root, partition).get(partition, [])
+    known = {file.path for file in filelist.published_files(mine, root)}
+    begin, end = (mine[0].first_offset, max(entry.next_offset for entry in mine)) if mine else (0, 0)
+    whole = filelist.is_whole(root)
+
+    def counts(one: Interval) -> bool:
+        older = not whole and one.next_offset <= begin
+        return older or one.first_offset >= end or any(file.path in known for file in one.files)
+
+    return [one for one in raw if counts(one)]
 
 
 def _behind(found: Sequence[Interval], pieces: Sequence[Path]) -> list[Interval]:
@@ -94,7 +145,7 @@ def waiting_intervals(pieces: Sequence[Path], end: int) -> list[Interval]:
 
 
 def intervals(root: Path) -> dict[int, list[Interval]]:
-    """Partition -> its intervals by rising offsets.
+    """Partition -> its intervals by rising offsets, as the folders have them, listed or not.
 
     An interval that a worker is just publishing may be there in part. The root is listed twice, and what was not
     complete the first time is left out: it is not wrong, it is not there yet.

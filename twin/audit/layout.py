@@ -29,8 +29,8 @@ _DATE: Final = r"\d{4}-\d{2}-\d{2}"
 _FOLDER: Final = re.compile(rf"date=({_DATE})", re.ASCII)
 _FILE: Final = re.compile(r"p(\d{5,10})-(\d{20})-(\d{20})\.parquet", re.ASCII)
 _STAGED: Final = re.compile(rf"p(\d{{5,10}})-\d{{20}}-\d{{20}}-({'|'.join(SETS)})-{_DATE}-\d+\.parquet", re.ASCII)
-# Of rows that wait (`twin.audit.waiting`).
-_STAGED_ROWS: Final = re.compile(r"p(\d{5,10})-\d{20}-\d{20}-[0-9a-f]{16}-\d+\.rows", re.ASCII)
+# Of rows that wait (`twin.audit.waiting`), and of the list (`twin.audit.filelist`).
+_STAGED_ROWS: Final = re.compile(r"p(\d{5,10})-\d{20}-\d{20}-(?:[0-9a-f]{16}-\d+\.rows|list-\d+\.json)", re.ASCII)
 
 
 # A fifth of what comparing the files themselves costs.
@@ -74,6 +74,15 @@ def is_final(name: str) -> bool:
         and _FOLDER.fullmatch(parts[1]) is not None
         and _FILE.fullmatch(parts[2]) is not None
     )
+
+
+def published_file(root: Path, name: str) -> PublishedFile:
+    """The file of a path relative to the root of which `is_final` is true."""
+    set_name, folder, file = name.split("/")
+    match = _FILE.fullmatch(file)
+    assert match is not None
+    partition, first, following = map(int, match.groups())
+    return PublishedFile(set_name, folder.removeprefix("date="), partition, first, following, root / name)
 
 
 def is_staged(name: str) -> bool:
@@ -143,7 +152,7 @@ def strange(root: Path) -> list[Path]:
 
 
 def staged(root: Path, partition: int) -> list[str]:
-    """Staged paths of one partition, relative to the root: files, and rows that wait."""
+    """Staged paths of one partition, relative to the root: files, rows that wait, entries of the list."""
     try:
         names = [path.name for path in (root / STAGING).iterdir()]
     except FileNotFoundError:

@@ -148,6 +148,14 @@ def keys_of(interval: Interval) -> dict[str, str]:
     return {key.removeprefix("taktwin."): value for key, value in interval.rows.head.footer.items()}
 
 
+def published_files(root: Path | str, set_name: str | None = None) -> list[PublishedFile]:
+    """What is published, or of one set: by set, date, partition and offset. Raises AuditError."""
+    if set_name is not None:
+        check_set(set_name)
+    found = contents(existing_root(root))
+    return [file for name in SETS if set_name in (None, name) for file in found.files(name)]
+
+
 def ls(root: Path | str) -> dict[str, SetListing]:
     """Every set's listing, from footers and times; no other page is read. Rows that wait are counted, but are no files.
 

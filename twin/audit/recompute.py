@@ -51,7 +51,7 @@ def recompute(root: Path | str, *, line: str | None = None, every: bool = False)
     base = layout.existing_root(root)
     report = Report(every)
     with contextlib.suppress(EnoughError):
-        found = contents(base)
+        found = contents(base, partly=True)
         for partition in found.partitions:
             _Partition(base, partition, line, report).run(found.of(partition))
     if not report.checked["intervals"]:

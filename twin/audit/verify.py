@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from twin.audit import AuditError, layout, models, waiting
+from twin.audit import AuditError, filelist, layout, models, waiting
 from twin.audit.filecheck import Checked, FileCheck
 from twin.audit.identity import check_identities
 from twin.audit.intervals import Contents, Interval, contents, intervals
+from twin.audit.listcheck import check_list
 from twin.audit.read import footer
 from twin.audit.report import EnoughError, Head, Report
 from twin.audit.waitcheck import WaitCheck
@@ -85,26 +86,32 @@ class _Verification:
             self._model(digest)
         pieces = waiting.visible(self._root)
         both = self._contents()
-        found = both.published
+        # As the folders have them: a file that is not listed, or no longer what it was, is looked at all the same.
+        found = intervals(self._root)
         if not found and not both.waiting:
             self._report.notes.append("no file is published here: there is nothing to check")
         waits = WaitCheck(self._root, self._report, pieces)
-        for partition in sorted({*both.partitions, *tails, *(anchor.partition for anchor in anchors)}):
+        for partition in sorted({*found, *both.waiting, *tails, *(anchor.partition for anchor in anchors)}):
             mine = [anchor for anchor in anchors if anchor.partition == partition]
             behind = both.waiting.get(partition, [])
             waits_to = behind[-1].next_offset if behind else 0
+            if found.get(partition) and waits_to <= found[partition][-1].next_offset:
+                behind, waits_to = [], 0  # its files are there, and not listed yet
             self._partition(partition, found.get(partition, []), mine, tails.get(partition), waits_to)
             for digest in waits.check(self._report.heads[-1], behind, [one.waiting for one in mine if one.waiting]):
                 if digest not in self._models:
                     self._model(digest)
+        named = {file.path for anchor in anchors for file in anchor.files} if anchors else None
+        check_list(self._root, found, self._files.sha256, named, self._report)
         check_identities(self._root, self._readable(found), self._report)
 
     def _contents(self) -> Contents:
         try:
-            return contents(self._root)
-        except AuditError as error:  # of rows that wait: files are looked at one by one
-            self._report.differs(waiting.FOLDER, str(error).removeprefix(f"{self._root / waiting.FOLDER}/"))
-            return Contents(intervals(self._root))
+            return contents(self._root, partly=True)
+        except AuditError as error:  # of the list or of rows that wait: files are looked at one by one
+            name = filelist.FOLDER if filelist.FOLDER in str(error) else waiting.FOLDER
+            self._report.differs(name, str(error).removeprefix(f"{self._root / name}/"))
+            return Contents()
 
     def _readable(self, found: Mapping[int, list[Interval]]) -> dict[int, list[Interval]]:
         readable = {}

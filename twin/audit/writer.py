@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from twin import zone
-from twin.audit import AlreadyPublishedError, AuditError, layout
+from twin.audit import AlreadyPublishedError, AuditError, filelist, layout
+from twin.audit.filelist import Entry, ListedFile
 from twin.audit.rows import BY_ARRIVAL, NO_DATE, absent, by_date, check_rows
 from twin.results import INDEX, NAME, REJECTED, SCHEMA_VERSION, SETS
 from twin.rules import RULES
@@ -235,18 +236,23 @@ class AuditWriter:
                 attempt += 1
 
     def publish(self, *manifests: Manifest) -> None:
-        """Rename the staged files to their final names. May be repeated; renames nothing unless all files are there."""
+        """Rename the staged files to their final names, and list them. May be repeated; renames nothing unless all
+        files are there."""
         for manifest in manifests:
             if manifest.partition != self.partition:
                 raise AuditError(f"manifest of partition {manifest.partition} given to the writer of {self.partition}")
         files = [file for manifest in manifests for file in manifest.files]
         try:
+            if files:
+                filelist.begin(self.root)
             moves = [move for file in files if (move := self._check(file)) is not None]
             for source, target in moves:
                 layout.make_folder(target.parent)
                 source.replace(target)
             if files:
                 layout.sync_folders(self.root, {(self.root / file.path).parent for file in files})
+            for manifest in manifests:
+                filelist.put(self.root, entry_of(manifest))
             if moves:
                 layout.sync_folder(self.root / layout.STAGING)
         except OSError as error:
@@ -295,6 +301,12 @@ class AuditWriter:
                 layout.sync_folder(self.root / layout.STAGING)
         except OSError as error:
             raise _write_error(error, self.root / layout.STAGING) from error
+
+
+def entry_of(manifest: Manifest) -> Entry:
+    """What the list says of a manifest's files."""
+    files = tuple(ListedFile(file.path, file.rows, file.bytes, file.sha256) for file in manifest.files)
+    return Entry(filelist.FORMAT, manifest.partition, manifest.first_offset, manifest.next_offset, files)
 
 
 def unstage(root: Path, files: Iterable[StagedFile]) -> None:

@@ -1,0 +1,165 @@
+"""The list of what is published: one entry per interval of a partition, written when all its files are there.
+
+    ROOT/_files/p{partition}/{first_offset}.json      JSON: offsets, and of each file path, rows, bytes and SHA-256
+    ROOT/_files/whole.json                            the root has had a list since it was begun
+
+An interval is published when its entry is: at once, and never twice, as the name is its first offset (an entry that is
+there is compared, never replaced). So a file that nobody listed is neither read nor taken for sound, and the same
+layout works where renaming does not exist. Roots of versions before are read by their folders, and so is what was
+published in them before their list begins.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from twin.audit import AuditError, layout
+from twin.audit.layout import PublishedFile
+from twin.results import SETS
+
+FOLDER: Final = "_files"  # the underscore hides it from readers of data sets
+WHOLE: Final = f"{FOLDER}/whole.json"
+FORMAT: Final = 1
+_PARTITION: Final = re.compile(r"p(\d{5,10})", re.ASCII)
+_NAME: Final = re.compile(r"(\d{20})(?:\.\w+)?\.json", re.ASCII)
+
+
+class ListedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One published file; path relative to the root."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The files of offsets [first_offset, next_offset) of a partition, in the order of the chain; JSON by msgspec."""
+
+    format: int
+    partition: int
+    first_offset: int
+    next_offset: int
+    files: tuple[ListedFile, ...]
+
+    @property
+    def name(self) -> str:
+        """Relative to the root. What has no offsets of its own has its kind in its name."""
+        kind = "" if self.first_offset < self.next_offset else f".{self.files[0].path.split('/')[0].strip('_')}"
+        return f"{FOLDER}/p{self.partition:05d}/{self.first_offset:020d}{kind}.json"
+
+
+# Made here, not at the first use: two threads that make msgspec learn a type at the same time end the process.
+_ENTRY: Final = msgspec.json.Decoder(Entry)
+
+
+def begin(root: Path) -> None:
+    """Before the first file of a root is published: from then on nothing counts that is not listed. Raises OSError."""
+    if (root / FOLDER).exists() or any(True for kind in SETS for _ in _names(root / kind)):
+        return
+    layout.make_folder(root / FOLDER)
+    layout.make_folder(root / layout.STAGING)
+    _put(root, WHOLE, msgspec.json.encode({"format": FORMAT}), "whole", 0)
+
+
+def put(root: Path, entry: Entry) -> None:
+    """Publish an interval whose files are all there. May be repeated. Raises AuditError, OSError."""
+    if not entry.files:
+        return
+    target, data = root / entry.name, msgspec.json.format(msgspec.json.encode(entry), indent=1)
+    if target.exists():
+        if target.read_bytes() != data:
+            raise AuditError(
+                f"{target}: lists other files than the committed manifest: two twins share this root, or a group began "
+                "anew: keep both and find out which"
+            )
+        return
+    layout.make_folder(target.parent)
+    _put(root, entry.name, data, f"p{entry.partition:05d}-{entry.first_offset:020d}", entry.next_offset)
+
+
+def _put(root: Path, name: str, data: bytes, stem: str, end: int) -> None:
+    """Whole and durable, or not there. Two that put the same do not meet before the name."""
+    attempt = 0
+    while True:
+        staged = root / layout.STAGING / f"{stem}-{end:020d}-list-{attempt}.json"
+        try:
+            layout.write_durably(staged, data)
+            break
+        except FileExistsError:
+            attempt += 1
+        except OSError:
+            staged.unlink(missing_ok=True)
+            raise
+    staged.replace(root / name)
+    layout.sync_folder((root / name).parent)
+
+
+def remove(root: Path) -> None:
+    """Take the whole list away: of a root whose files go, too."""
+    for folder in _names(root / FOLDER):
+        for name in _names(root / FOLDER / folder):
+            (root / FOLDER / folder / name).unlink()
+    (root / WHOLE).unlink(missing_ok=True)
+
+
+def is_whole(root: Path) -> bool:
+    """Whether the root has had a list since it was begun."""
+    return (root / WHOLE).exists()
+
+
+def entries(root: Path, of: int | None = None) -> dict[int, list[Entry]]:
+    """Partition -> its entries by offset, of all partitions or one. Raises AuditError."""
+    found: dict[int, list[Entry]] = {}
+    try:
+        for folder in _names(root / FOLDER):
+            match = _PARTITION.fullmatch(folder)
+            if match is None or of not in (None, int(match[1])):
+                continue
+            names = sorted(name for name in _names(root / FOLDER / folder) if _NAME.fullmatch(name))
+            read = [_read(root, root / FOLDER / folder / name, int(match[1])) for name in names]
+            if read:
+                found[int(match[1])] = sorted(read, key=lambda entry: (entry.first_offset, entry.next_offset))
+    except OSError as error:
+        raise AuditError(f"{error.filename}: cannot be read ({error.strerror}); check its permissions") from error
+    return dict(sorted(found.items()))
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208  a Path for each would cost more than listing them
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _read(root: Path, path: Path, partition: int) -> Entry:
+    try:
+        entry = _ENTRY.decode(path.read_bytes())
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise AuditError(f"{path}: cannot be read ({error}); restore it from a copy") from error
+    if entry.format != FORMAT:
+        raise AuditError(f"{path}: of format {entry.format}, this version reads {FORMAT}; use the one that wrote it")
+    files = list(published_files([entry], root)) if all(layout.is_final(file.path) for file in entry.files) else []
+    if (
+        root / entry.name != path
+        or entry.partition != partition
+        or not files
+        or any(
+            (file.partition, file.first_offset, file.next_offset)
+            != (entry.partition, entry.first_offset, entry.next_offset)
+            for file in files
+        )
+    ):
+        raise AuditError(f"{path}: lists files that are not those of its name: it was renamed or changed")
+    return entry
+
+
+def published_files(listed: Iterable[Entry], root: Path) -> Iterator[PublishedFile]:
+    """The files that entries name."""
+    for entry in listed:
+        for file in entry.files:
+            yield layout.published_file(root, file.path)
