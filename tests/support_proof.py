@@ -16,7 +16,8 @@ from streams.snapshots import SnapshotStore
 from streams.store import PartitionState, PartitionStore
 from streams.transport import Assigned
 from tests.support_generated import plant_text, values
-from twin.audit import layout
+from twin.audit import filelist, layout
+from twin.audit.filelist import Entry, ListedFile
 from twin.audit.intervals import intervals
 from twin.audit.layout import PublishedFile
 from twin.audit.read import footer
@@ -110,13 +111,21 @@ def rewrite(path: Path, change: Callable[[pa.Table], pa.Table], **keys: str) -> 
 
 
 def forge(root: Path, partition: int) -> str:
-    """Write the chain anew over whatever the files now hold, as somebody would who knows how. Returns its end."""
+    """Write the chain and the list anew over whatever the files now hold, as somebody would who knows how. Returns its end."""
     previous = ""
     for file in chain(root, partition):
         with pq.ParquetFile(file.path) as parquet:
             table, keys = parquet.read(), footer(parquet)
         _write(file.path, table, {**keys, "previous_sha256": previous, "absent": ",".join(absent(table))})
         previous = layout.sha256_of(file.path)
+    for entry in filelist.entries(root, partition).get(partition, []):
+        files = [
+            ListedFile(one.path, pq.read_metadata(path).num_rows, path.stat().st_size, layout.sha256_of(path))
+            for one in entry.files
+            if (path := root / one.path).exists()
+        ]
+        (root / entry.name).unlink()
+        filelist.put(root, Entry(entry.format, partition, entry.first_offset, entry.next_offset, tuple(files)))
     return previous
 
 

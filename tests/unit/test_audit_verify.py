@@ -11,7 +11,7 @@ import pytest
 from streams.snapshots import Head, Snapshot, SnapshotStore
 from tests.support_audit import flip
 from tests.support_proof import TOPIC, chain, check, example, forge, name, rewrite, with_cell, without
-from twin.audit import AuditError, models
+from twin.audit import AuditError, filelist, models
 from twin.audit.layout import PublishedFile, published, sha256_of
 from twin.audit.verify import verify
 from twin.audit.writer import Manifest, StagedFile
@@ -169,6 +169,8 @@ def test_without_snapshots_the_end_is_told_as_unproven(root: Path) -> None:
     last = chain(root, 0)[-1]
     assert check(root, tails={0: noted}).heads[0].proven_by == "the end that was noted"
     last.path.unlink()
+    assert "is listed as published, but is not there" in found(root)
+    filelist.remove(root)
     assert check(root).sound  # as said above: nothing shows that it was there
     assert f"no file has the SHA-256 {noted} that was noted" in found(root, tails={0: noted})
 
