@@ -111,7 +111,10 @@ def rewrite(path: Path, change: Callable[[pa.Table], pa.Table], **keys: str) -> 
 
 
 def forge(root: Path, partition: int) -> str:
-    """Write the chain and the list anew over whatever the files now hold, as somebody would who knows how. Returns its end."""
+    """Write the chain and the list anew over whatever the files now hold, as somebody would who knows how.
+
+    Returns the end of the chain.
+    """
     previous = ""
     for file in chain(root, partition):
         with pq.ParquetFile(file.path) as parquet:
