@@ -363,8 +363,11 @@ def set_level(m: Model, x: State, o: Out, line: int, b: int, level: int, t: int)
 def begin_cycles(m: Model, x: State, o: Out, line: int, t: int) -> None:
     """The line's first cycle event: from here on its flow is derived."""
     lo = m.lines[line, LC_STATION]
-    for s in range(lo, lo + m.lines[line, LC_STATIONS]):
-        leave(m, x, o, line, s, t)
+    # First those that wait: they take the vectors of those that work, which must not be complete yet.
+    for waits in (True, False):
+        for s in range(lo, lo + m.lines[line, LC_STATIONS]):
+            if (x.stations[s, S_CYCLE] in (CYCLE_DONE, CYCLE_STARVED)) == waits:
+                leave(m, x, o, line, s, t)
     for s in range(lo, lo + m.lines[line, LC_STATIONS]):
         become_idle(m, x, o, line, s, CYCLE_BUSY, t)
     # Waits that were reported so far were not counted there: only parts that are known are.
