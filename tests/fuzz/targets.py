@@ -19,7 +19,9 @@ from aiokafka.structs import TopicPartition
 from streams import poison, snapshots
 from streams.batches import Fetched, Unpacking
 from tests.fuzz.mutate import arrow_mutated, json_mutated, mutated
+from tests.fuzz.shapes import shapes
 from tests.fuzz.worlds import EXAMPLES, World, events, worlds
+from tests.support_sources import PLANT
 from twin.audit import AuditError
 from twin.audit.writer import AuditWriter, Manifest, StagedFile
 from twin.events.declare import WIRE
@@ -27,6 +29,7 @@ from twin.line import PartitionTwin
 from twin.line import snapshot as line_snapshot
 from twin.plant import PlantError, loads
 from twin.sources import MappingError, SourceError, load_mapping, open_logs
+from twin.sources.mapping import loads as mapping_loads
 from twin.wire.decode import Decoder
 from twin.wire.framing import CONTINUATION
 
@@ -197,17 +200,19 @@ def _plant(value: bytes) -> None:
 def _sources(chance: random.Random, folder: Path) -> list[tuple[float, Any]]:
     found: list[tuple[float, Any]] = []
 
-    def add(name: str, world: World, seeds: list[bytes], suffix: str, mapping: Any = None) -> None:
+    def add(name: str, world: Any, seeds: list[bytes], suffix: str, mapping: Any = None) -> None:
         path = folder / f"{name}{suffix}"
 
         def read(value: bytes) -> None:
             path.write_bytes(value)
-            logs = open_logs([path], world.plant, mapping, rules=())
+            logs = open_logs([path], getattr(world, "plant", world), mapping, rules=())
             events, refused = map(sum, zip((0, 0), *((len(block), len(no)) for block, no in logs), strict=True))
             told = logs.summary
             _must(events == told.n_events, f"{events} events given, {told.n_events} told of")
             rejected = sum(one.count for one in told.rejected.values())
             _must(refused == rejected, f"{refused} refusals given, {rejected} told of")
+            rows = told.told + told.ignored + told.left_out + told.unusable
+            _must(rows == told.rows, f"{told.rows} rows read, {rows} accounted for")
 
         found.append((2.0, Refusing(name, seeds, read, (SourceError, MappingError), chance)))
 
@@ -229,6 +234,9 @@ def _sources(chance: random.Random, folder: Path) -> list[tuple[float, Any]]:
     json_lines = [r for r in five.records if not r.startswith(CONTINUATION)]
     add("jsonl", five, [b"\n".join(json_lines[at : at + 20]) for at in range(0, 400, 20)], ".jsonl")
     add("parquet", five, [_parquet(five)], ".parquet")
+    shaped = loads(PLANT.replace('lateness = "2s"', 'lateness = "2s"\nstaleness = "1h"'), "fuzz")
+    for name, suffix, seeds, rules in shapes():
+        add(name, shaped, seeds, suffix, mapping_loads(rules, "fuzz.toml"))
     return found
 
 

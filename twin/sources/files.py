@@ -1,7 +1,6 @@
 """Reading a log's bytes: plain or packed, as UTF-8, in pieces that end at a line's end, knowing how far it is."""
 
 import codecs
-import io
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -164,6 +163,6 @@ def members(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [info.filename for info in archive.infolist() if not info.is_dir()]
-    except (zipfile.BadZipFile, OSError, io.UnsupportedOperation) as error:
+    except Exception as error:  # a damaged directory ends in errors of many classes
         raise SourceError(f"{path}: is no zip archive that can be read ({error}); copy it again") from None
     return [name for name in names if not Path(name).name.startswith((".", "__")) and "__MACOSX" not in name]

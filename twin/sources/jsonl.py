@@ -53,6 +53,10 @@ class JsonLines:
     def _decoded(self, records: list[tuple[int, bytes]]) -> Iterator[Batch]:
         self.summary.rows += len(records)
         block, refused = self._decoder.decode([line for _, line in records], [at for at, _ in records])
+        # A record of several events (an array) counts as one; what it is refused for likewise.
+        unusable = len({one.offset for one in refused})
+        self.summary.unusable += unusable
+        self.summary.told += len(records) - unusable
         for one in refused:
             self.summary.reject(one.reason, f"{self.name}:{one.offset}: {one.detail}")
         for line in np.unique(block.line).tolist():

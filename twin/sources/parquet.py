@@ -69,6 +69,8 @@ class EventsParquet:
             block, refused = self._decoder.decode_rows(rows, offsets)
         except ValueError as error:
             raise SourceError(f"{path}: {error}; is it a file of the set events?") from error
+        self.summary.told += len(block)
+        self.summary.unusable += table.num_rows - len(block)
         for one in refused:
             self.summary.reject(one.reason, f"{path}: offset {one.offset}: {one.detail}")
         for part in slices(block, BLOCK_EVENTS) or [empty()]:

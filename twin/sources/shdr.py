@@ -157,11 +157,13 @@ class ShdrLog:
             self._count(ts, self._counts[item], value, events)
         if len(events) > before:
             machine.newest = max(machine.newest, ts)
+            self.summary.told += 1
         elif sum(tally.count for tally in self.summary.problems.values()) > problems:
-            return
+            self.summary.unusable += 1
         elif value.upper() != UNAVAILABLE and ts - machine.newest >= mapping.heartbeat_every_ns:
             events.append(_Event(self._row, ts, HEARTBEAT))
             machine.newest = ts
+            self.summary.told += 1
         else:
             self.summary.ignored += 1
 
@@ -256,4 +258,5 @@ class ShdrLog:
 
     def _problem(self, reason: str, message: str, row: bool = True) -> None:
         self.summary.rows += row
+        self.summary.unusable += row
         self.summary.problem(reason, f"{self.name}:{self._row}: {message}")
