@@ -1,6 +1,7 @@
 """Logs to an audit root without a broker: the same decoder, the same twin, the same rows as live."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -32,15 +33,26 @@ INTERVAL_BYTES: Final = 256 * 1024 * 1024
 
 @dataclass(slots=True)
 class ReplayReport:
-    """What a replay did. `events` were read, `duplicates` and `late` ones of them not folded; `rows` by set."""
+    """What a replay did; `rows` by set.
+
+    Each of `events` is one of these: `folded`; `revising`, late and folded in by a revision; `duplicates`; `refused` by
+    reason (`late` are those refused as late); or `waiting`: for later events, for confirmation, or a correction.
+    """
 
     events: int = 0
+    folded: int = 0
+    revising: int = 0
     duplicates: int = 0
     late: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SETS, 0))
     seconds: float = 0.0
     doubts: list[str] = field(default_factory=list)  # what casts doubt on the figures
     summary: Summary = field(default_factory=Summary)
+
+    @property
+    def waiting(self) -> int:
+        return self.events - self.folded - self.revising - self.duplicates - sum(self.refused.values())
 
     @property
     def events_per_s(self) -> float:
@@ -147,6 +159,11 @@ class _Replay:
         self.report.events += len(block)
         self.report.duplicates += results.duplicates
         self.report.late += results.late
+        self.report.folded += results.events
+        self.report.revising += results.revising
+        if "rejected" in results.tables:
+            for reason, count in Counter(results.tables["rejected"].column("reason").to_pylist()).items():
+                self.report.refused[str(reason)] = self.report.refused.get(str(reason), 0) + count
 
     def _add(self, set_name: str, table: pa.Table) -> None:
         self._tables.append((set_name, table))

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
     from streams import interrupt
     from streams.cli import output
-    from streams.cli.logs import open_all, progress
+    from streams.cli.logs import open_all, progress, too_many
     from streams.feed import feed
     from streams.settings import Settings
 
@@ -78,4 +78,4 @@ def run(args: argparse.Namespace) -> int:
             f"{sent.events:,} events sent in {sent.records:,} records ({sent.bytes:,} bytes) to "
             f"{settings.topic('events')} at {settings.bootstrap}: {sent.seconds:.1f} s, {rate:,.0f} events/s"
         )
-    return 0
+    return too_many(args, read)

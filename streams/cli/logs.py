@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from twin.plant.model import Plant
-    from twin.sources import Logs
+    from twin.sources import Logs, Summary
 
 
 def add_logs(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +22,37 @@ def add_logs(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="what the columns of the logs mean (default: the plant's own rules)",
     )
+    parser.add_argument(
+        "--max-problems",
+        type=share,
+        metavar="SHARE",
+        help="end with 1 where more of the rows cannot be used, or of the events are refused: 0, 0.01 or 1%% (default: "
+        "problems are told, and no error)",
+    )
+
+
+def share(text: str) -> float:
+    """A part of a whole: 0.01, or 1%."""
+    try:
+        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a share such as 0.01 nor a percentage such as 1%")
+    return value
+
+
+def too_many(args: argparse.Namespace, summary: "Summary", refused: int = 0, events: int = 0) -> int:
+    """The exit code: 1 where more than `--max-problems` went wrong."""
+    from streams.cli import output
+
+    if args.max_problems is None:
+        return 0
+    told = {"rows could not be used": (summary.unusable, summary.rows), "events were refused": (refused, events)}
+    wrong = [f"{n:,} of {of:,} {what}" for what, (n, of) in told.items() if n > args.max_problems * of]
+    if wrong:
+        output.note(f"twin: {', '.join(wrong)}: more than --max-problems {args.max_problems:g}")
+    return int(bool(wrong))
 
 
 def open_all(args: argparse.Namespace) -> "tuple[Plant, Logs]":

@@ -8,6 +8,7 @@ from streams.cli.parser import add_json, add_plant, command
 
 if TYPE_CHECKING:
     from streams.cli.parser import Commands
+    from twin.replay import ReplayReport
 
 
 def add(commands: "Commands") -> None:
@@ -30,23 +31,38 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from streams.cli import output
-    from streams.cli.logs import open_all, progress
+    from streams.cli.logs import open_all, progress, too_many
     from twin.replay import replay
 
     plant, logs = open_all(args)
     with progress(logs) as update:
         report = replay(plant, logs, args.audit, progress=update, force=args.force)
     if args.json:
-        result = {**asdict(report), "summary": report.summary.as_dict(), "events_per_s": report.events_per_s}
+        result = {
+            **asdict(report),
+            "summary": report.summary.as_dict(),
+            "events_per_s": report.events_per_s,
+            "waiting": report.waiting,
+        }
         output.as_json(result)
     else:
         output.line(report.summary.report())
-        output.line(
-            f"{report.events:,} events in {report.seconds:.1f} s ({report.events_per_s:,.0f} events/s), "
-            f"{report.duplicates:,} duplicates, {report.late:,} late"
-        )
+        output.line(f"{report.events:,} events in {report.seconds:.1f} s ({report.events_per_s:,.0f} events/s)")
+        output.line("events: " + became(report))
         for doubt in report.doubts:
             output.line(f"data quality: {doubt}")
         rows = ", ".join(f"{count:,} {name}" for name, count in report.rows.items())
         output.line(f"rows in {args.audit}: {rows}")
-    return 0
+    return too_many(args, report.summary, sum(report.refused.values()), report.events)
+
+
+def became(report: "ReplayReport") -> str:
+    """What has become of the events: the parts add up to all of them."""
+    parts = {
+        "folded": report.folded,
+        "late and folded in": report.revising,
+        "repeats": report.duplicates,
+        **{f"refused as {reason}": count for reason, count in sorted(report.refused.items())},
+        "that still wait or correct": report.waiting,
+    }
+    return " + ".join(f"{count:,} {what}" for what, count in parts.items() if count or what == "folded")

@@ -70,6 +70,7 @@ class FakeResults:
     events: int
     duplicates: int = 0
     late: int = 1
+    revising: int = 0
 
 
 class FakeTwin:
