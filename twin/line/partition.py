@@ -17,6 +17,7 @@ from twin.line.doubts import instant
 from twin.line.engine import Engine
 from twin.line.events import Named, Preparation, Waiting
 from twin.line.memory import LineMemory
+from twin.line.quality import against
 from twin.line.revision import Revisions, translated
 from twin.line.shape import NAMES, Translation
 from twin.line.view import LineView, line_view
@@ -143,7 +144,8 @@ class PartitionTwin:
         return views
 
     def doubts(self) -> list[str]:
-        """What casts doubt on the figures so far, a sentence each; and the readings of counters that still wait."""
+        """What casts doubt on the figures so far, a sentence each: also readings of counters that still wait, stations
+        never heard of, cycles that contradict the buffers."""
         found = [str(one) for one in self.engine.doubts.all(self.engine.memory)]
         counters = [(s, c.id) for s, station in enumerate(self.plant.stations) for c in station.counters]
         numbers = self.engine.numbers.stations
@@ -156,7 +158,7 @@ class PartitionTwin:
                 f"{instant(int(row[at.K_HELD_TS]))}, is not counted: it does not follow from {row[at.K_VALUE]}, and "
                 "nothing has confirmed it yet"
             )
-        return found
+        return found + against(self.plant, self.engine.numbers, self.engine.state, self.engine.memory)
 
     def warm(self) -> None:
         """Compile what a fold needs: one heartbeat goes into a twin that is thrown away."""

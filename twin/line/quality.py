@@ -1,0 +1,46 @@
+"""What a line's state says against its own figures, in a sentence each: read at the end of a log, never folded."""
+
+from collections.abc import Iterator
+
+from kernels import layout as at
+from kernels.arrays import State
+from twin.line.memory import LineMemory
+from twin.line.numbers import Numbers
+from twin.plant.model import Line, Plant, Station
+from twin.plant.notes import notes
+
+
+def against(plant: Plant, n: Numbers, x: State, memory: dict[int, LineMemory]) -> list[str]:
+    """Stations never heard of, cycles that contradict the books, suspect ideal cycles with their likely cause, and
+    stations that most likely count different things: of the lines that were seen."""
+    seen = [k for k in range(len(plant.lines)) if x.lines[k, at.L_SEEN]]
+    found = [sentence for k in seen for sentence in _line(plant.lines[k], k, n, x, memory.get(k, LineMemory()))]
+    ids = {plant.lines[k].id for k in seen}
+    return found + [note for note in notes(plant) if note.removeprefix("line ").split(":", 1)[0] in ids]
+
+
+def _line(line: Line, number: int, n: Numbers, x: State, mine: LineMemory) -> Iterator[str]:
+    lo = int(n.lines[number, at.LC_STATION])
+    for k, station in enumerate(line.stations):
+        if not x.stations[lo + k, at.S_OWN]:
+            yield (
+                f"{line.id}/{station.id}: never heard of, so it is unknown all the time; check how its source names "
+                "it, or take it out of the plant file"
+            )
+    if count := int(x.lines[number, at.L_CONTRADICTIONS]):
+        times = "a cycle event contradicts" if count == 1 else f"{count:,} cycle events contradict"
+        yield (
+            f"{line.id}: {times} the buffers (a start without a part or before the last end, an end without a start): "
+            "blocked, starved and the critical path are doubtful; check capacities and initial levels in the plant "
+            "file, and that every station between buffers sends its cycles"
+        )
+    for station in line.stations:
+        if station.id in mine.suspects:
+            yield f"{line.id}/{station.id}: performance over 100 %: {_cause(station)}"
+
+
+def _cause(station: Station) -> str:
+    ideal = "no product may take less than its ideal cycle"
+    if station.parts_from == "cycle":
+        return f"the ideal cycle is too long ({ideal}), or a cycle ends more often than a part is made"
+    return f"the ideal cycle is too long ({ideal}), or parts are counted twice or outside running time"
