@@ -3,7 +3,7 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test compiled lint format unit integration faults soak restart fuzz bench peers audit-deps manifests observe docs clean
+.PHONY: help demo test compiled lint format unit integration faults soak restart fuzz bench peers audit-deps image manifests observe services docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -70,6 +70,9 @@ peers: $(READY) $(PEERS_READY) ## what else could do this work, measured beside 
 audit-deps: $(READY) ## known vulnerabilities of the locked dependencies; needs the network
 	@./.ci/audit-deps $(ARGS)
 
+image: $(READY) ## the image and docker-compose.yml with a real engine: build, size, the demo's logs, faults, backup and restore
+	@$(BIN)/python -m tests.deploy.image $(ARGS)
+
 manifests: $(READY) ## deploy/kubernetes against a real Kubernetes API server (the first time it is built: Go, minutes)
 	@$(BIN)/python -m tests.deploy.manifests
 
@@ -82,6 +85,9 @@ $(OBSERVE_READY): pyproject.toml uv.lock | $(READY)
 
 observe: $(READY) $(OBSERVE_READY) ## alert rules and dashboards against a real Prometheus and live workers: SECONDS=300 RATE=2000
 	@$(BIN)/python -m tests.deploy.observe --seconds $(or $(SECONDS),300) --rate $(or $(RATE),2000)
+
+services: $(READY) ## the consumers and producers of examples/ in four languages against live workers: ARGS="go java"
+	@$(BIN)/python -m tests.deploy.services $(ARGS)
 
 docs: $(READY) ## the generated pages: command line, settings, figures (FIGURES="FILE ..." takes in new ones)
 	@$(BIN)/python -m streams.cli.reference docs

@@ -24,7 +24,9 @@ from twin import plant as plants
 from twin.plant.model import Plant
 from twin.sources import open_logs
 
-EXAMPLES: Final = Path(__file__).resolve().parents[1] / "examples"
+_HOME: Final = Path(__file__).resolve().parents[1]
+# In a checkout; a wheel brings what the demo needs under a name of its own.
+EXAMPLES: Final = _HOME / ("examples" if (_HOME / "examples" / "demo").exists() else "taktwin_examples")
 PLANT: Final = EXAMPLES / "demo" / "plant.toml"
 LOGS: Final = tuple(
     EXAMPLES / name for name in ("tablet-press/3.csv.gz", "tablet-press/5.csv.gz", "five-stations/events.csv.gz")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 
 from kernels.codes import ORDER
@@ -188,6 +188,16 @@ async def send_paced(feeder: Feeder, block: EventBlock, pace: Pace) -> None:
             position = ready
         else:
             await asyncio.sleep(max(TICK_S, min(float(due_s[position]) - clock(), 1.0)))
+
+
+async def records_there(settings: Settings) -> int:
+    """Records that the events topic has ever had; 0 where the topic is missing. Raises AccessError, KafkaError."""
+    await check_access(settings)
+    async with AIOKafkaConsumer(**connection(settings), enable_auto_commit=False) as consumer:
+        # Asked for by name, a broker may create it.
+        found = (await consumer._client.fetch_all_metadata()).partitions_for_topic(settings.topic(EVENTS))
+        places = [TopicPartition(settings.topic(EVENTS), number) for number in found or ()]
+        return sum((await consumer.end_offsets(places)).values()) if places else 0
 
 
 async def feed(

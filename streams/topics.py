@@ -40,6 +40,8 @@ class Topic:
     partitions: int
     replication: int
     config: Mapping[str, str]
+    kept_days: int | None = None  # set when it is made, and never again: it is yours to change, and shorter deletes
+    kept_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +76,22 @@ def desired(settings: Settings) -> list[Topic]:
     large = {_RECORD_BYTES: str(MAX_ARROW_BYTES + _FRAME_BYTES)}
     # A new consumer reads one view per line, so compaction should run early.
     compact = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1", "segment.ms": "3600000", **safe}
-    shape = {
-        EVENTS: (settings.partitions, keep | large),
-        LINES: (1, compact),
-        KPIS: (settings.partitions, keep),
-        ALERTS: (1, keep),
-        REJECTED: (1, keep),
+    shape: dict[str, tuple[int, dict[str, str], int | None, str]] = {
+        EVENTS: (
+            settings.partitions,
+            keep | large,
+            30,
+            "workers may be away, and a state that is lost is made from them",
+        ),
+        LINES: (1, compact, None, ""),
+        KPIS: (settings.partitions, keep, 7, "readers may be away; the audit keeps them for good"),
+        ALERTS: (1, keep, 30, "few, and people look back"),
+        REJECTED: (1, keep, 30, "time to mend the source and send them again"),
     }
-    return [Topic(settings.topic(name), n, settings.replication, config) for name, (n, config) in shape.items()]
+    return [
+        Topic(settings.topic(name), n, settings.replication, config, days, why)
+        for name, (n, config, days, why) in shape.items()
+    ]
 
 
 def compare(wanted: Iterable[Topic], existing: Mapping[str, Existing]) -> list[Change]:
@@ -90,7 +100,8 @@ def compare(wanted: Iterable[Topic], existing: Mapping[str, Existing]) -> list[C
     for topic in wanted:
         now = existing.get(topic.name)
         if now is None:
-            changes.append(Change("create", topic.name, f"{topic.partitions} partitions", topic))
+            kept = f", kept {topic.kept_days} days: {topic.kept_why}" if topic.kept_days else ""
+            changes.append(Change("create", topic.name, f"{topic.partitions} partitions{kept}", topic))
             continue
         if topic.partitions < now.partitions:
             detail = f"has {now.partitions} partitions, {topic.partitions} wanted; Kafka cannot take partitions away"
@@ -181,7 +192,9 @@ async def _existing(admin: AIOKafkaAdminClient, names: set[str]) -> dict[str, Ex
 async def _apply_one(admin: AIOKafkaAdminClient, change: Change) -> None:
     target = change.target
     if change.kind == "create":
-        topic = NewTopic(target.name, target.partitions, target.replication, topic_configs=dict(target.config))
+        kept = {"retention.ms": str(target.kept_days * 86_400_000)} if target.kept_days else {}
+        configs = {**target.config, **kept}
+        topic = NewTopic(target.name, target.partitions, target.replication, topic_configs=configs)
         answer = await admin.create_topics([topic])
         for entry in answer.topic_errors:
             if entry[1] != TopicAlreadyExistsError.errno:  # another process was quicker

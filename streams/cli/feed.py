@@ -43,6 +43,9 @@ def add(commands: "Commands") -> None:
         help="multiple of event time (default: max, as fast as it goes)",
     )
     parser.add_argument("--arrow", action="store_true", help="send Arrow IPC, up to 1,024 events per record, not JSON")
+    parser.add_argument(
+        "--once", action="store_true", help="send nothing where the events topic has records already (for supervisors)"
+    )
     add_json(parser)
 
 
@@ -52,10 +55,13 @@ def run(args: argparse.Namespace) -> int:
     from streams import interrupt
     from streams.cli import output
     from streams.cli.logs import open_all, progress, too_many
-    from streams.feed import feed
+    from streams.feed import feed, records_there
     from streams.settings import Settings
 
     settings = Settings.from_env(bootstrap=args.bootstrap)
+    if args.once and (known := interrupt.run(records_there(settings))):
+        output.note(f"{settings.topic('events')} has {known:,} records already: nothing is sent (--once)")
+        return 0
     plant, logs = open_all(args)
     with progress(logs) as update:
         sent = interrupt.run(

@@ -10,6 +10,8 @@ start)
         echo "$socket"
         exit 0
     fi
+    # Nothing of ours: a lock that the caller holds would be held for as long as the engine runs.
+    for descriptor in 3 4 5 6 7 8 9; do eval "exec $descriptor>&-"; done
     # A session of its own: it outlives the shell that started it, and Ctrl-C there.
     setsid nohup dockerd --host "$socket" --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/dockerd.pid" \
         --bridge=none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false --userland-proxy=false \

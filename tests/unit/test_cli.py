@@ -41,6 +41,7 @@ COMMANDS = {
     "bench",
     "warm",
     "health",
+    "notify",
 }
 HEAVY = ("numba", "numpy", "pyarrow", "faust", "aiokafka", "msgspec", "rich", "asyncio", "duckdb")
 

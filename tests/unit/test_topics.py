@@ -24,6 +24,16 @@ def test_missing_topics_are_created_and_present_ones_left_alone() -> None:
     assert compare(wanted, existing) == []
 
 
+def test_how_long_records_are_kept_is_said_when_a_topic_is_made_and_never_changed() -> None:
+    wanted = desired(Settings())
+    told = {change.topic: change.detail for change in compare(wanted, {})}
+    assert told["twin.events"].startswith("4 partitions, kept 30 days: workers may be away")
+    assert "kept" not in told["twin.lines"]
+    assert all(topic.kept_why for topic in wanted if topic.kept_days)
+    shorter = {t.name: Existing(t.partitions, {**t.config, "retention.ms": "1"}, {"retention.ms": "1"}) for t in wanted}
+    assert compare(wanted, shorter) == []
+
+
 def test_partitions_grow_but_never_shrink() -> None:
     wanted = [Topic("twin.kpis", 4, 1, KEEP)]
     assert [c.kind for c in compare(wanted, {"twin.kpis": Existing(2, KEEP)})] == ["partitions"]
