@@ -44,7 +44,8 @@ class DisagreementError(Exception):
 def intervals(audit: Path, partition: int) -> list[Interval]:
     """The published intervals of a partition by rising offset, the gaps between them (no rows) included."""
     found: list[Interval] = []
-    end = 0
+    record = filelist.pruned(audit).get(partition)
+    end = record.first_offset if record is not None else 0
     for one in with_unlisted(audit, partition):
         if one.first_offset > end:
             found.append(Interval(partition, end, one.first_offset))
@@ -90,6 +91,8 @@ def from_offset(published: list[Interval], offset: int) -> list[Interval] | None
     """Those that begin at `offset` or later; None when one reaches over it, so that it cannot be compared."""
     if any(one.first_offset < offset < one.next_offset for one in published):
         return None
+    if published and published[0].first_offset > offset:
+        return None  # what was between was taken away (`twin audit prune`)
     return [one for one in published if one.first_offset >= offset]
 
 

@@ -62,6 +62,27 @@ def add(commands: "Commands") -> None:
     )
     add_json(parser)
 
+    parser = command(
+        audit,
+        "prune",
+        prune,
+        help="take away the oldest days of an audit root, and say so in it",
+        example="twin audit prune audit --keep 400d",
+        more="Whole intervals from the front, as long as all their rows are older, and only up to a base, so that\n"
+        "what stays can be computed again. verify says then what was pruned, by whom and when. May be repeated\n"
+        "after a kill; workers may be at work.",
+    )
+    _add_root(parser)
+    parser.add_argument(
+        "--keep", metavar="DAYS", type=_days, required=True, help="days to keep until now, such as 400d"
+    )
+    parser.add_argument("--by", metavar="NAME", default="twin audit prune", help="who answers for it; kept in the root")
+    parser.add_argument(
+        "--without-base", action="store_true", help="also where nothing that stays can be computed again"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only print what would go")
+    add_json(parser)
+
     proof.add(audit)
 
 
@@ -111,6 +132,44 @@ def files(args: argparse.Namespace) -> int:
     else:
         for file in found:
             line(str(file.path))
+    return 0
+
+
+def _days(text: str) -> int:
+    from twin.plant.duration import UNITS_NS, duration_ns
+
+    try:
+        days, rest = divmod(duration_ns(text), UNITS_NS["d"])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if rest or not days:
+        raise argparse.ArgumentTypeError(f"{text}: write whole days, such as 400d")
+    return days
+
+
+def prune(args: argparse.Namespace) -> int:
+    import datetime
+    from dataclasses import asdict
+
+    from streams import clock
+    from streams.cli.output import as_json, line
+    from twin.audit import prune as pruning
+
+    now = datetime.datetime.fromtimestamp(clock.now_ns() // 10**9, datetime.UTC)
+    before = str(now.date() - datetime.timedelta(days=args.keep))
+    if args.dry_run:
+        cuts = pruning.plan(args.root, before, without_base=args.without_base)
+    else:
+        at = now.isoformat().replace("+00:00", "Z")
+        cuts = pruning.prune(args.root, before, by=args.by, at=at, without_base=args.without_base)
+    if args.json:
+        as_json([asdict(cut) for cut in cuts])
+        return 0
+    for cut in cuts:
+        told = f"partition {cut.partition}: {cut.files:,} files, {cut.bytes:,} bytes"
+        if cut.files:
+            told += f", {cut.first_date} to {cut.last_date}, up to offset {cut.offset}"
+        line(told + (f"; {cut.left}" if cut.left else ""))
     return 0
 
 

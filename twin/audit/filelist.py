@@ -1,6 +1,7 @@
 """The list of what is published: one entry per interval of a partition, written when all its files are there.
 
     ROOT/_files/p{partition}/{first_offset}.json      JSON: offsets, and of each file path, rows, bytes and SHA-256
+    ROOT/_files/p{partition}/pruned.json              what was taken away before the first entry (`twin.audit.prune`)
     ROOT/_files/whole.json                            the root has had a list since it was begun
 
 An interval is published when its entry is: at once, and never twice, as the name is its first offset (an entry that is
@@ -23,6 +24,7 @@ from twin.results import SETS
 
 FOLDER: Final = "_files"  # the underscore hides it from readers of data sets
 WHOLE: Final = f"{FOLDER}/whole.json"
+PRUNED: Final = "pruned.json"
 FORMAT: Final = 1
 _PARTITION: Final = re.compile(r"p(\d{5,10})", re.ASCII)
 _NAME: Final = re.compile(r"(\d{20})(?:\.\w+)?\.json", re.ASCII)
@@ -53,8 +55,23 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{FOLDER}/p{self.partition:05d}/{self.first_offset:020d}{kind}.json"
 
 
+class Pruned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What stands in for the oldest intervals of a partition; JSON by msgspec."""
+
+    format: int
+    partition: int
+    first_offset: int  # where the partition begins since
+    previous_sha256: str  # of the last file that went
+    before: str  # UTC date: all rows that went are older
+    by: str
+    at: str
+    files: int  # that went, ever
+    bytes: int
+
+
 # Made here, not at the first use: two threads that make msgspec learn a type at the same time end the process.
 _ENTRY: Final = msgspec.json.Decoder(Entry)
+_PRUNED: Final = msgspec.json.Decoder(Pruned)
 
 
 def begin(root: Path) -> None:
@@ -80,6 +97,31 @@ def put(root: Path, entry: Entry) -> None:
         return
     layout.make_folder(target.parent)
     _put(root, entry.name, data, f"p{entry.partition:05d}-{entry.first_offset:020d}", entry.next_offset)
+
+
+def put_pruned(root: Path, record: Pruned) -> None:
+    """Say where a partition begins since. Raises OSError."""
+    name = f"{FOLDER}/p{record.partition:05d}/{PRUNED}"
+    layout.make_folder((root / name).parent)
+    layout.make_folder(root / layout.STAGING)
+    data = msgspec.json.format(msgspec.json.encode(record), indent=1)
+    _put(root, name, data, f"p{record.partition:05d}-{record.first_offset:020d}", record.first_offset)
+
+
+def pruned(root: Path) -> dict[int, Pruned]:
+    """Partition -> what was taken away of it. Raises AuditError."""
+    found = {}
+    for folder in _names(root / FOLDER):
+        path = root / FOLDER / folder / PRUNED
+        if _PARTITION.fullmatch(folder) and path.exists():
+            try:
+                record = _PRUNED.decode(path.read_bytes())
+            except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
+                raise AuditError(f"{path}: cannot be read ({error}); restore it from a copy") from error
+            if record.format != FORMAT or f"p{record.partition:05d}" != folder:
+                raise AuditError(f"{path}: is of another partition or version; restore it from a copy")
+            found[record.partition] = record
+    return dict(sorted(found.items()))
 
 
 def _put(root: Path, name: str, data: bytes, stem: str, end: int) -> None:

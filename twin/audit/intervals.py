@@ -107,7 +107,15 @@ def _listed(root: Path) -> tuple[dict[int, list[Interval]], list[PublishedFile]]
             missing += [file for file in files if file not in there]
             listed.append(Interval(partition, entry.first_offset, entry.next_offset, there))
         found[partition] = [*older, *(one for one in listed if one.files)]
-    return dict(sorted(found.items())), missing
+    stays = {partition: kept(root, partition, mine) for partition, mine in sorted(found.items())}
+    begins = {partition: record.first_offset for partition, record in filelist.pruned(root).items()}
+    return stays, [file for file in missing if file.first_offset >= begins.get(file.partition, 0)]
+
+
+def kept(root: Path, partition: int, found: Sequence[Interval]) -> list[Interval]:
+    """Those of a partition's intervals that were not taken away by a `prune` that was perhaps cut off."""
+    record = filelist.pruned(root).get(partition)
+    return [one for one in found if record is None or one.first_offset >= record.first_offset]
 
 
 def unlisted(root: Path, partition: int) -> list[Interval]:
@@ -131,7 +139,7 @@ def with_unlisted(root: Path, partition: int) -> list[Interval]:
         older = not whole and one.next_offset <= begin
         return older or one.first_offset >= end or any(file.path in known for file in one.files)
 
-    return [one for one in raw if counts(one)]
+    return kept(root, partition, [one for one in raw if counts(one)])
 
 
 def _behind(found: Sequence[Interval], pieces: Sequence[Path]) -> list[Interval]:

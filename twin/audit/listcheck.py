@@ -30,7 +30,11 @@ def check_list(
     }
     listed = {}
     begins, ends = {}, {}
+    pruned = {partition: record.first_offset for partition, record in filelist.pruned(root).items()}
     for partition, mine in entries.items():
+        mine = [entry for entry in mine if entry.first_offset >= pruned.get(partition, 0)]
+        if not mine:
+            continue
         begins[partition], ends[partition] = mine[0].first_offset, max(entry.next_offset for entry in mine)
         for entry in mine:
             report.checked["entries of the list"] += 1

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from twin.audit import AuditError, filelist, layout, models, waiting
 from twin.audit.filecheck import Checked, FileCheck
 from twin.audit.identity import check_identities
-from twin.audit.intervals import Contents, Interval, contents, intervals
+from twin.audit.intervals import Contents, Interval, contents, intervals, kept
 from twin.audit.listcheck import check_list
 from twin.audit.read import footer
 from twin.audit.report import EnoughError, Head, Report
@@ -75,6 +75,7 @@ class _Verification:
         self._starts = starts
         self._files = FileCheck(root, report)
         self._models: set[str] = set()
+        self._pruned: dict[int, Start] = {}
 
     def run(self, anchors: Sequence[Anchor], tails: Mapping[int, str]) -> None:
         for path in layout.strange(self._root):
@@ -87,7 +88,9 @@ class _Verification:
         pieces = waiting.visible(self._root)
         both = self._contents()
         # As the folders have them: a file that is not listed, or no longer what it was, is looked at all the same.
-        found = intervals(self._root)
+        every = intervals(self._root)
+        found = {partition: kept(self._root, partition, mine) for partition, mine in every.items()}
+        self._prunings(every, found)
         if not found and not both.waiting:
             self._report.notes.append("no file is published here: there is nothing to check")
         waits = WaitCheck(self._root, self._report, pieces)
@@ -104,6 +107,20 @@ class _Verification:
         named = {file.path for anchor in anchors for file in anchor.files} if anchors else None
         check_list(self._root, found, self._files.sha256, named, self._report)
         check_identities(self._root, self._readable(found), self._report)
+
+    def _prunings(self, every: Mapping[int, list[Interval]], found: Mapping[int, list[Interval]]) -> None:
+        """What was taken away on purpose is said, and where the chain begins since."""
+        for partition, record in filelist.pruned(self._root).items():
+            self._pruned[partition] = Start(record.first_offset, record.previous_sha256)
+            self._report.checked["prunings"] += 1
+            self._report.notes.append(
+                f"partition {partition}: rows up to offset {record.first_offset}, all before {record.before}, were "
+                f"pruned by {record.by} at {record.at}"
+            )
+            if left := len(every.get(partition, ())) - len(found.get(partition, ())):
+                self._report.notes.append(
+                    f"partition {partition}: files of {left} pruned intervals are there yet: call prune again"
+                )
 
     def _contents(self) -> Contents:
         try:
@@ -127,7 +144,7 @@ class _Verification:
         self, partition: int, found: list[Interval], anchors: list[Anchor], tail: str | None, waits_to: int
     ) -> None:
         manifest = next((one.manifest for one in self._starts.values()), "")
-        start = self._starts.get(partition, Start(manifest=manifest))
+        start = self._starts.get(partition, self._pruned.get(partition, Start(manifest=manifest)))
         due, last = start.first_offset, Checked("", start.previous_sha256, {})
         seen: dict[str, str] = {}  # SHA-256 -> file
         listed: list[tuple[str, str, int]] = []  # as in Start.files
