@@ -208,11 +208,13 @@ async def feed(
     speed: float | None = None,
     arrow: bool = False,
     on_block: Callable[[FeedSummary], None] | None = None,
+    after: Callable[[], None] | None = None,
 ) -> FeedSummary:
     """Send every event of `logs` (`twin.sources.open_logs`, which ends each line with a heartbeat).
 
-    `speed` is a multiple of event time; None is as fast as it goes. Raises FeedError, what the logs raise, AccessError,
-    and KafkaError where the broker refuses a record or is away; what was acknowledged until then stays sent.
+    `speed` is a multiple of event time; None is as fast as it goes. `after` is called after every batch, when the
+    broker has it. Raises FeedError, what the logs raise, AccessError, and KafkaError where the broker refuses a record or is
+    away; what was acknowledged until then stays sent.
     """
     topic = settings.topic(EVENTS)
     loop = asyncio.get_running_loop()
@@ -236,6 +238,9 @@ async def feed(
                 await feeder.send(block)
             elif len(block) and pace is not None:
                 await send_paced(feeder, block, pace)
+            if after is not None:
+                await feeder.flush()
+                await asyncio.to_thread(after)
             if on_block:
                 on_block(feeder.summary)
         await feeder.flush()

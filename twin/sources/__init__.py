@@ -18,7 +18,7 @@ from twin.sources.mapping import load as load_mapping
 from twin.sources.merge import Logs
 from twin.sources.parquet import EventsParquet
 from twin.sources.shdr import ShdrLog
-from twin.sources.source import BLOCK_EVENTS, Batch, Source, SourceError
+from twin.sources.source import BLOCK_EVENTS, Batch, Source, SourceError, Stage
 from twin.sources.summary import Summary
 from twin.sources.typed_tables import WORKBOOKS, sheets
 
@@ -42,7 +42,7 @@ __all__ = [
 _JSON_LINES = (".jsonl", ".ndjson")
 
 
-def open_log(path: Path | str | LogPath, plant: Plant, mapping: Mapping | None = None) -> Source:
+def open_log(path: Path | str | LogPath, plant: Plant, mapping: Mapping | None = None, stage: Stage = None) -> Source:
     """One log. A mapping decides how it is read; without one its name does. Raises MappingError or SourceError."""
     log = path if isinstance(path, LogPath) else LogPath(Path(path))
     path = log.path
@@ -52,14 +52,14 @@ def open_log(path: Path | str | LogPath, plant: Plant, mapping: Mapping | None =
     if path.is_dir() or (suffix == ".parquet" and not isinstance(mapping, CsvMapping)):
         return EventsParquet(path, plant)
     if suffix in _JSON_LINES and log.member is None:
-        return JsonLines(path, plant)
+        return JsonLines(path, plant, stage)
     if mapping is None:
         raise SourceError(
             f"{log.name}: needs a mapping that says what it holds: name one, or add a [[source]] with its file name to "
             "the plant (JSON lines, .jsonl or .ndjson, and events .parquet need none); "
             "`twin source check --suggest` drafts one"
         )
-    return CsvLog(log, plant, mapping) if isinstance(mapping, CsvMapping) else ShdrLog(log, plant, mapping)
+    return (CsvLog if isinstance(mapping, CsvMapping) else ShdrLog)(log, plant, mapping, stage)  # type: ignore[arg-type]
 
 
 def open_logs(

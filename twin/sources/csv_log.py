@@ -23,9 +23,9 @@ from twin.sources.placing import Placing, entries
 from twin.sources.row_order import RowOrder
 from twin.sources.samples import LONG_AGO, NEVER, LineRows, Samples, StateRows
 from twin.sources.sorting import Sorter, add_block, sorted_blocks
-from twin.sources.source import BLOCK_EVENTS, Batch, SourceError
+from twin.sources.source import BLOCK_EVENTS, Batch, SourceError, Stage
 from twin.sources.summary import Summary
-from twin.sources.table import Table
+from twin.sources.table import Table, TextRows
 from twin.sources.typed_tables import ParquetTable, SheetTable
 from twin.wire.lookup import Lookup
 
@@ -34,16 +34,23 @@ Mask = npt.NDArray[np.bool_]
 
 
 class CsvLog:
-    """One table. Raises MappingError or SourceError before the first row, and never for a row."""
+    """One table. Raises MappingError or SourceError before the first row, and never for a row.
+
+    `stage` is of a file that is followed: what is read of one that grows is, event for event, how that of the longer
+    file begins; read to its end, how it goes on.
+    """
 
     closes = True
 
-    def __init__(self, log: LogPath, plant: Plant, mapping: CsvMapping) -> None:
+    def __init__(self, log: LogPath, plant: Plant, mapping: CsvMapping, stage: Stage = None) -> None:
         self._mapping = mapping = bind.to_file(mapping, log)
         check(mapping, plant)
         self.name = log.name
         self.numbered = mapping.seq is not None
         self.summary = Summary()
+        self._stage = stage
+        if stage is not None and (mapping.sort or mapping.own_times):
+            raise SourceError(f"{log.name}: its events are sorted, so it cannot be read before it is complete")
         self._log = log
         self._table = self._open(log, self.summary)
         self._lookup = Lookup(plant)
@@ -76,8 +83,9 @@ class CsvLog:
             return SheetTable(log.path, log.sheet, form, self._wanted, summary, document)
         if log.member is None and log.path.suffix.lower() == ".parquet":
             return ParquetTable(log.path, form, self._wanted, document)
-        file = LogFile(log.path, summary, log.member, form.encoding)
-        return CsvTable(file, form, self._wanted, summary, document)
+        growing = self._stage == "growing"
+        file = LogFile(log.path, summary, log.member, form.encoding, growing)
+        return CsvTable(file, form, self._wanted, summary, document, not growing)
 
     @property
     def position(self) -> int:
@@ -114,15 +122,17 @@ class CsvLog:
             yield block
 
     def _blocks(self) -> Iterator[EventBlock]:
-        order = RowOrder(self._table, self._mapping.time, self._mapping.sort, self.name, self.summary)
+        order: Iterable[TextRows] = self._table
+        if self._stage is None:
+            order = RowOrder(self._table, self._mapping.time, self._mapping.sort, self.name, self.summary)
         placing: Placing | None = None
         for text in order:
             if placing is None:
                 placing = self._begin()
-            block = self._events(placing.read(text, order.changed))
+            block = self._events(placing.read(text, isinstance(order, RowOrder) and order.changed))
             if block is not None:
                 yield block
-        block = self._finish()
+        block = self._finish() if self._stage != "growing" else None
         if block is not None:
             yield block
 

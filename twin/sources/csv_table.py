@@ -30,7 +30,16 @@ class CsvTable:
 
     typed = False
 
-    def __init__(self, file: LogFile, form: TableForm, wanted: Choose, summary: Summary, document: str) -> None:
+    def __init__(
+        self,
+        file: LogFile,
+        form: TableForm,
+        wanted: Choose,
+        summary: Summary,
+        document: str,
+        ends: bool = True,
+    ) -> None:
+        """`ends` False: more may follow what is there, such as the end of a quoted cell."""
         self.names: list[str] = list(form.columns)
         self._file = file
         self._form = form
@@ -39,6 +48,7 @@ class CsvTable:
         self._wanted: list[str] = []
         self._summary = summary
         self._document = document
+        self._ends = ends
         self._line = 1
         self._held = b""
         self._begun = False
@@ -57,7 +67,7 @@ class CsvTable:
             rows = self._read(piece, final=False)
             if len(rows.lines):
                 yield rows
-        if self._held or not self._begun:
+        if self._ends and (self._held or not self._begun):
             rows = self._read(b"", final=True)
             if len(rows.lines):
                 yield rows

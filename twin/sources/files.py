@@ -24,16 +24,24 @@ class LogFile:
 
     Packed by gzip (.gz) or Zstandard (.zst), or the `member` of a zip archive. UTF-16 is given as UTF-8: where a byte
     order mark, or every other byte of the first letters, shows it, or `encoding` says so. `unicode` is then true.
-    `encoding` None: the bytes as they are.
+    `encoding` None: the bytes as they are. `whole`: a last line without its end is still being written, and not given.
     """
 
-    def __init__(self, path: Path, summary: Summary, member: str | None = None, encoding: str | None = "utf-8") -> None:
+    def __init__(
+        self,
+        path: Path,
+        summary: Summary,
+        member: str | None = None,
+        encoding: str | None = "utf-8",
+        whole: bool = False,
+    ) -> None:
         self.path = path
         self.position = 0
         self.unicode = False
         self.name = str(path) if member is None else f"{path}/{member}"
         self._member = member
         self._encoding = encoding
+        self._whole = whole
         self._summary = summary
         self._raw: BinaryIO | None = None
         try:
@@ -60,7 +68,11 @@ class LogFile:
                 parts = [data[cut:]]
                 length = len(data) - cut
         if length:
-            yield b"".join(parts)
+            rest = b"".join(parts)
+            if self._whole:
+                rest = rest[: rest.rfind(b"\n") + 1]
+            if rest:
+                yield rest
 
     def _text(self) -> Iterator[bytes]:
         """The bytes unpacked; of UTF-16 the same text as UTF-8."""

@@ -9,7 +9,7 @@ from twin.plant.model import Plant
 from twin.sources.blocks import empty, slices
 from twin.sources.clock import Clock
 from twin.sources.files import LogFile
-from twin.sources.source import BLOCK_EVENTS, Batch
+from twin.sources.source import BLOCK_EVENTS, Batch, Stage
 from twin.sources.summary import Summary
 from twin.wire.decode import Decoder
 
@@ -23,10 +23,10 @@ class JsonLines:
     numbered = True
     closes = True
 
-    def __init__(self, path: Path, plant: Plant) -> None:
+    def __init__(self, path: Path, plant: Plant, stage: Stage = None) -> None:
         self.name = str(path)
         self.summary = Summary()
-        self._file = LogFile(path, self.summary, encoding=None)
+        self._file = LogFile(path, self.summary, encoding=None, whole=stage == "growing")
         self._decoder = Decoder(plant)
         self._clock = Clock(plant, self.summary)
         self._line = 0

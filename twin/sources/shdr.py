@@ -25,7 +25,7 @@ from twin.sources.files import LogFile
 from twin.sources.mapping import ShdrMapping, check
 from twin.sources.mapping_model import CountRule
 from twin.sources.samples import UNKNOWN_WORD
-from twin.sources.source import BLOCK_EVENTS, Batch
+from twin.sources.source import BLOCK_EVENTS, Batch, Stage
 from twin.sources.summary import Summary
 from twin.sources.time_format import TimeFormat
 from twin.sources.times import TimeReader, iso
@@ -73,13 +73,13 @@ class ShdrLog:
     numbered = False
     closes = True
 
-    def __init__(self, log: LogPath, plant: Plant, mapping: ShdrMapping) -> None:
+    def __init__(self, log: LogPath, plant: Plant, mapping: ShdrMapping, stage: Stage = None) -> None:
         mapping = bind.shdr_to_file(mapping, log)
         check(mapping, plant)
         self.name = log.name
         self.summary = Summary()
         self._mapping = mapping
-        self._file = LogFile(log.path, self.summary, log.member)
+        self._file = LogFile(log.path, self.summary, log.member, whole=stage == "growing")
         lookup = Lookup(plant)
         self._earliest_ns = lookup.earliest_ns
         place = lookup.places[mapping.line, mapping.station]

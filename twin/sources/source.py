@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from twin.events.block import EventBlock, Rejected
 from twin.sources.summary import Summary
 
 BLOCK_EVENTS = 65_536
 Batch = tuple[EventBlock, list[Rejected]]
+Stage = Literal["growing", "complete"] | None  # of a file that is followed while it is written; None: it is not
 
 
 class SourceError(Exception):
