@@ -213,8 +213,8 @@ async def feed(
     """Send every event of `logs` (`twin.sources.open_logs`, which ends each line with a heartbeat).
 
     `speed` is a multiple of event time; None is as fast as it goes. `after` is called after every batch, when the
-    broker has it. Raises FeedError, what the logs raise, AccessError, and KafkaError where the broker refuses a record or is
-    away; what was acknowledged until then stays sent.
+    broker has it. Raises FeedError, what the logs raise, AccessError, and KafkaError where the broker refuses a record
+    or is away; what was acknowledged until then stays sent.
     """
     topic = settings.topic(EVENTS)
     loop = asyncio.get_running_loop()
