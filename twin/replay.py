@@ -12,11 +12,12 @@ from typing import Final
 
 import pyarrow as pa
 
-from twin.audit import AuditError, filelist, layout, models, read
+from twin.audit import AuditError, bases, filelist, layout, models, read
 from twin.audit.rows import events_with_origin, refused_with_origin, rejected_table, with_origin
 from twin.audit.writer import AuditWriter
 from twin.events.block import EventBlock, Rejected
 from twin.line import PartitionTwin
+from twin.line.snapshot import Frozen
 from twin.plant.model import Plant
 from twin.results import SETS
 from twin.sources import Logs, Summary
@@ -129,6 +130,7 @@ class _Replay:
         self._rows_held = self._bytes_held = 0
         self._staged = 0  # offset up to which rows are given to the writer
         self._next = 0  # offset after the newest record
+        self._day = ""  # of the newest event, when the last base was written
         self._refused = 0
 
     def take(self, block: EventBlock, rejected: list[Rejected]) -> None:
@@ -146,6 +148,7 @@ class _Replay:
             self._fold(block)
         if self._rows_held >= INTERVAL_ROWS or self._bytes_held >= INTERVAL_BYTES:
             self.publish()
+            self._keep_base()
 
     def _fold(self, block: EventBlock) -> None:
         events = self._rows.table(block)
@@ -180,6 +183,16 @@ class _Replay:
             self._tables, self._rows_held, self._bytes_held = [], 0, 0
             self._staged = self._next
 
+    def _keep_base(self) -> None:
+        """Daily by event time, at the end of an interval; the end of the logs needs none."""
+        now_ns = self._twin.event_time_ns
+        if now_ns and (day := bases.day_of(now_ns)) > self._day:
+            self._day = day
+            self._writing.call(partial(self._write_base, self._twin.freeze(), self._next, day))
+
+    def _write_base(self, state: Frozen, offset: int, day: str) -> None:
+        self._writer.publish(self._writer.stage_base(offset, day, bases.table(state.encode())))
+
     def _write(self, tables: list[tuple[str, pa.Table]], first: int, following: int) -> None:
         for set_name, table in tables:
             self._writer.add(set_name, table)
@@ -199,14 +212,14 @@ def _make_way(root: Path, force: bool) -> None:
         raise AuditError(
             f"{root}: is not empty, and a replay never mixes with other rows; name a new folder, or force it"
         )
-    known = {*SETS, layout.STAGING, models.FOLDER, filelist.FOLDER}
+    known = {*layout.KINDS, layout.STAGING, models.FOLDER, filelist.FOLDER}
     strange = sorted(path.name for path in root.iterdir() if path.name not in known)
     topics = sorted({topic for listing in read.ls(root).values() for topic in listing.topics} - {TOPIC})
     if strange or topics:
         what = f"rows of topic {', '.join(topics)}" if topics else f"{strange[0]}, which is no audited set"
         raise AuditError(f"{root}: holds {what}; force removes an earlier replay only: name a new folder")
     filelist.remove(root)
-    for set_name in SETS:
+    for set_name in layout.KINDS:
         for file in layout.published(root, set_name):
             file.path.unlink()
     for digest in models.stored(root):

@@ -47,6 +47,14 @@ def add(audit: "Commands") -> None:
     )
     _add_root(parser)
     parser.add_argument("--line", metavar="LINE", help="only the rows of this line")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        metavar="TIME",
+        type=instant,
+        help="RFC 3339: only what holds rows of this time on, computed from the nearest base",
+    )
+    parser.add_argument("--to", dest="end", metavar="TIME", type=instant, help="RFC 3339, not included")
     _add_all(parser)
 
     parser = command(
@@ -64,6 +72,9 @@ def add(audit: "Commands") -> None:
     parser.add_argument("--from", dest="start", metavar="TIME", type=instant, required=True, help="RFC 3339, included")
     parser.add_argument("--to", dest="end", metavar="TIME", type=instant, required=True, help="RFC 3339, not included")
     parser.add_argument("--out", metavar="FILE", required=True, help="a new .zip file, or else a new folder")
+    parser.add_argument(
+        "--whole", action="store_true", help="from the line's first event, not from the last base before the period"
+    )
     add_json(parser)
 
 
@@ -119,8 +130,14 @@ def recompute(args: argparse.Namespace) -> int:
     from twin.audit.recompute import recompute as run
 
     with opened(args.root) as place:
-        report = run(place.root, line=args.line, every=args.all)
+        report = run(place.root, line=args.line, every=args.all, period=_period(args.start, args.end))
     return _told(report, args)
+
+
+def _period(start: int | None, end: int | None) -> tuple[int, int] | None:
+    if start is None and end is None:
+        return None
+    return (0 if start is None else start), ((1 << 63) - 1 if end is None else end)
 
 
 def export(args: argparse.Namespace) -> int:
@@ -131,7 +148,7 @@ def export(args: argparse.Namespace) -> int:
     from streams.cli import output
     from twin.audit.export import export as run
 
-    made = run(args.root, args.line, args.start, args.end, Path(args.out))
+    made = run(args.root, args.line, args.start, args.end, Path(args.out), whole=args.whole)
     if args.json:
         output.as_json({"files": made.files, "bytes": made.bytes, "manifest": msgspec.to_builtins(made.manifest)})
         return 0

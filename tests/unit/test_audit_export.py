@@ -176,8 +176,8 @@ def test_a_manifest_changed(root: Path, tmp_path: Path) -> None:
     )
     path.write_text(text.replace('"previous_sha256": ""', f'"previous_sha256": "{"0" * 64}"'))
     assert "as the first of its partition" in str(checked(tmp_path / "proof")[0].differences[0])
-    path.write_text(text.replace('"format": 1', '"format": 2'))
-    with pytest.raises(AuditError, match="has format 2, this code reads 1"):
+    path.write_text(text.replace('"format": 2', '"format": 3'))
+    with pytest.raises(AuditError, match="has format 3, this code reads 1 to 2"):
         checked(tmp_path / "proof")
     for partitions in ([], [part, part]):
         path.write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, partitions=partitions)))

@@ -77,6 +77,7 @@ class FakeTwin:
     """One alert per event; remembers the offsets it was given."""
 
     seen: list[int]
+    event_time_ns = 0
 
     def __init__(self, plant: Plant, partition: int) -> None:
         assert (plant, partition) == (PLANT, 0)

@@ -15,7 +15,9 @@ from twin.audit import AuditError, layout, models
 from twin.audit.verify import Anchor, Start
 
 MANIFEST: Final = "_export.json"  # the underscore hides it from readers of data sets
-FORMAT: Final = 1
+FORMAT: Final = 2
+# Version 1 had no bases: it began where its twin began.
+READABLE: Final = (1, 2)
 # Somebody else's file is opened here: none of these is ever reached by a real export.
 MAX_FILES: Final = 1_000_000
 MAX_MANIFEST_BYTES: Final = 512 << 20
@@ -88,9 +90,10 @@ def _described(root: Path) -> Opened:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise AuditError(f"{path}: cannot be read ({error}); ask for the export again") from error
-    if manifest.format != FORMAT:
+    if manifest.format not in READABLE:
         raise AuditError(
-            f"{path}: has format {manifest.format}, this code reads {FORMAT}; use the version that made it"
+            f"{path}: has format {manifest.format}, this code reads {READABLE[0]} to {FORMAT}; use the version that "
+            "made it"
         )
     starts = {one.partition: _start(one) for one in manifest.partitions}
     if not 0 < len(starts) == len(manifest.partitions):

@@ -1,10 +1,10 @@
 """A self-contained proof for one line and period: everything that is needed to compute its rows again, and no promise.
 
 A row follows from all events of its line since the twin began, and a file's hash holds for the whole file. So an export
-holds whole files: every file of the line's partition from where its twin began (offset 0, or the last change of the
-plant model before the period) up to the last interval that says something of the period. What is left out is only what
-comes later. Taking just the events and the rows of the period would be smaller, but its chain would have holes, and
-what stood in the holes would be a matter of trust.
+holds whole files: every file of the line's partition from the last base before the period (or where its twin began:
+offset 0, or another plant model) up to the last interval that says something of the period. What is left out is what
+comes later, and what led to the base: `whole` takes that, too. Taking just the events and the rows of the period would
+be smaller, but its chain would have holes, and what stood in the holes would be a matter of trust.
 """
 
 import contextlib
@@ -17,16 +17,13 @@ from typing import Final, Protocol
 
 import msgspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from twin.audit import AuditError, layout, models
 from twin.audit.bundle import FORMAT, MANIFEST, ExportedFile, ExportedPartition, Manifest
 from twin.audit.intervals import Interval, contents
 from twin.audit.layout import PublishedFile
-from twin.audit.read import UNREADABLE, damaged, footer_of, open_file
-from twin.audit.rows import DAY_NS, integers
-from twin.results import SETS, TIME_COLUMN
+from twin.audit.period import beginning, says
+from twin.audit.read import footer_of
 from twin.version import code_version
 
 # The same files give the same ZIP file, byte by byte.
@@ -50,8 +47,10 @@ class _Part:
     after: list[Interval]
 
 
-def export(root: Path | str, line: str, start_ns: int, end_ns: int, out: Path) -> Exported:
+def export(root: Path | str, line: str, start_ns: int, end_ns: int, out: Path, *, whole: bool = False) -> Exported:
     """Write the proof of `line` for event times [start_ns, end_ns) to `out`: a ZIP file, or else a new folder.
+
+    `whole`: from where the line's twin began, not from the nearest base.
 
     Raises AuditError: nothing there for that line and period, files that cannot be read, or `out` exists.
     """
@@ -62,13 +61,13 @@ def export(root: Path | str, line: str, start_ns: int, end_ns: int, out: Path) -
         raise AuditError(f"{out}: exists; an export never writes over anything: name a new file or folder")
     found = contents(base)
     for one in (one for group in found.waiting.values() for one in group):
-        if any(_told(table, set_name, line, start_ns, end_ns) for set_name, table in _waiting(one)):
+        if says(one, line, start_ns, end_ns):
             raise AuditError(
                 f"{base}: rows of line {line!r} in this period wait for a file (offsets {one.first_offset} to "
                 f"{one.next_offset} of partition {one.partition}), and an export holds files: end the period earlier, "
                 "wait for TAKTWIN_PUBLISH_AFTER_S, or stop the worker"
             )
-    parts = [part for group in found.published.values() if (part := _part(group, line, start_ns, end_ns))]
+    parts = [part for group in found.published.values() if (part := _part(group, line, start_ns, end_ns, whole))]
     if not parts:
         raise AuditError(
             f"{base}: no row of line {line!r} from {_time(start_ns)} to {_time(end_ns)}; `twin audit ls` shows what "
@@ -101,46 +100,12 @@ def _how(line: str, partitions: tuple[ExportedPartition, ...]) -> tuple[str, ...
     )
 
 
-def _part(group: list[Interval], line: str, start_ns: int, end_ns: int) -> _Part | None:
-    said = [k for k, one in enumerate(group) if any(_says(file, line, start_ns, end_ns) for file in one.files)]
+def _part(group: list[Interval], line: str, start_ns: int, end_ns: int, whole: bool) -> _Part | None:
+    said = [k for k, one in enumerate(group) if says(one, line, start_ns, end_ns)]
     if not said:
         return None
-    first = said[0]
-    model = _keys(group[first].files[0])["model"]
-    while first and _keys(group[first - 1].files[0])["model"] == model:
-        first -= 1
+    first = beginning(group, said[0], whole=whole)
     return _Part(group[first : said[-1] + 1], group[said[-1] + 1 :])
-
-
-def _says(file: PublishedFile, line: str, start_ns: int, end_ns: int) -> bool:
-    """Whether a file has a row of the line in the period. A row's time is the end of its interval."""
-    day = int(np.datetime64(file.date, "ns").astype(np.int64))
-    if file.set == "rejected" or day > end_ns or day + DAY_NS <= start_ns:
-        return False
-    column = TIME_COLUMN[file.set]
-    try:
-        with open_file(file) as parquet:
-            table = parquet.read(["line", column])
-    except UNREADABLE as error:
-        raise damaged(file, error) from error
-    return _told(table, file.set, line, start_ns, end_ns)
-
-
-def _waiting(interval: Interval) -> Iterator[tuple[str, pa.Table]]:
-    for set_name in SETS if interval.rows is not None else ():
-        table = interval.rows.table(set_name) if interval.rows is not None and set_name != "rejected" else None
-        if table is not None:
-            yield set_name, table
-
-
-def _told(table: pa.Table, set_name: str, line: str, start_ns: int, end_ns: int) -> bool:
-    """Whether these rows of a set say something of the line in the period."""
-    column = TIME_COLUMN[set_name]
-    times = integers(table.column(column))
-    # The row that ends with the period belongs to it, the event at that instant does not.
-    within = (times >= start_ns) & (times < end_ns if column == "ts" else times <= end_ns)
-    mine = np.asarray(pc.equal(table.column("line"), pa.scalar(line)).fill_null(False))
-    return bool((within & mine).any())
 
 
 def _keys(file: PublishedFile) -> dict[str, str]:

@@ -160,6 +160,7 @@ FOOTER: Final = {
     "zone_rules": "release of the time zone database by which local times became instants",
     "previous_sha256": "SHA-256 of the partition's previous file; empty in the first",
     "absent": "columns without a value in this file, with commas between: a reader may leave them out",
+    "date": "of a base only: date of its folder",
 }
 
 

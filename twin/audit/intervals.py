@@ -8,18 +8,20 @@ from pathlib import Path
 import pyarrow as pa
 
 from twin.audit import AuditError, filelist, waiting
-from twin.audit.layout import PublishedFile, published
-from twin.results import SETS
+from twin.audit.layout import BASES, KINDS, PublishedFile, published
 
 # Each time, rows have to be published while their pieces are read: every quarter of an hour, in a root at work.
 _ATTEMPTS = 20
 
-_RANK = {set_name: rank for rank, set_name in enumerate(SETS)}
+_RANK = {set_name: rank for rank, set_name in enumerate(KINDS)}
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The files of offsets [first_offset, next_offset) of a partition: in the order of the sets, then of the dates."""
+    """The files of offsets [first_offset, next_offset) of a partition: in the order of the sets, then of the dates.
+
+    One of no offsets is a base.
+    """
 
     partition: int
     first_offset: int
@@ -36,6 +38,10 @@ class Interval:
     def name(self, root: Path) -> str:
         """Of its first file, relative to the root."""
         return self.path.relative_to(root).as_posix()
+
+    @property
+    def base(self) -> PublishedFile | None:
+        return next((file for file in self.files if file.set == BASES), None)
 
     def of(self, set_name: str) -> list[PublishedFile]:
         return [file for file in self.files if file.set == set_name]
@@ -175,7 +181,7 @@ def listed(root: Path, of: int | None = None) -> dict[int, list[Interval]]:
     def place(file: PublishedFile) -> tuple[tuple[int, int, int], int, str]:
         return where(file), _RANK[file.set], file.date
 
-    files = sorted((file for set_name in SETS for file in published(root, set_name, of)), key=place)
+    files = sorted((file for set_name in KINDS for file in published(root, set_name, of)), key=place)
     found: dict[int, list[Interval]] = {}
     key: Callable[[PublishedFile], tuple[int, int, int]] = where
     for (partition, first, following), group in itertools.groupby(files, key):

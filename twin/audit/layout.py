@@ -1,6 +1,7 @@
 """Names and folders of an audit root, and the only place that makes them durable.
 
     ROOT/{set}/date=YYYY-MM-DD/p{partition}-{first_offset}-{next_offset}.parquet      published
+    ROOT/_bases/date=YYYY-MM-DD/p{partition}-{offset}-{offset}.parquet                published (twin.audit.bases)
     ROOT/.staging/p{partition}-{first_offset}-{next_offset}-{set}-{date}-{attempt}.parquet
 
 Paths are made of set names, dates and numbers only, never of words that came with the data.
@@ -21,6 +22,9 @@ from twin.audit import AuditError
 from twin.results import SETS
 
 STAGING: Final = ".staging"
+BASES: Final = "_bases"
+# Whose files are links of the chain, in its order within an interval.
+KINDS: Final = (*SETS, BASES)
 # Readable by an analyst's account, writable by the worker's alone, whatever the umask.
 FILE_MODE: Final = 0o644
 FOLDER_MODE: Final = 0o755
@@ -28,7 +32,7 @@ FOLDER_MODE: Final = 0o755
 _DATE: Final = r"\d{4}-\d{2}-\d{2}"
 _FOLDER: Final = re.compile(rf"date=({_DATE})", re.ASCII)
 _FILE: Final = re.compile(r"p(\d{5,10})-(\d{20})-(\d{20})\.parquet", re.ASCII)
-_STAGED: Final = re.compile(rf"p(\d{{5,10}})-\d{{20}}-\d{{20}}-({'|'.join(SETS)})-{_DATE}-\d+\.parquet", re.ASCII)
+_STAGED: Final = re.compile(rf"p(\d{{5,10}})-\d{{20}}-\d{{20}}-({'|'.join(KINDS)})-{_DATE}-\d+\.parquet", re.ASCII)
 # Of rows that wait (`twin.audit.waiting`), and of the list (`twin.audit.filelist`).
 _STAGED_ROWS: Final = re.compile(r"p(\d{5,10})-\d{20}-\d{20}-(?:[0-9a-f]{16}-\d+\.rows|list-\d+\.json)", re.ASCII)
 
@@ -70,7 +74,7 @@ def is_final(name: str) -> bool:
     parts = name.split("/")
     return (
         len(parts) == 3
-        and parts[0] in SETS
+        and parts[0] in KINDS
         and _FOLDER.fullmatch(parts[1]) is not None
         and _FILE.fullmatch(parts[2]) is not None
     )
@@ -104,11 +108,12 @@ def check_set(set_name: str) -> None:
 
 
 def published(root: Path, set_name: str, of: int | None = None) -> list[PublishedFile]:
-    """Published files of a set by date, partition and offset, or those of one partition.
+    """Published files of a set, or the bases, by date, partition and offset, or those of one partition.
 
     Names of any other shape are not the audit's: skipped.
     """
-    check_set(set_name)
+    if set_name != BASES:
+        check_set(set_name)
     found = []
     # A root at work gets a hundred thousand files a day: what is not asked for costs next to nothing.
     begin = "p" if of is None else f"p{of:05d}-"
@@ -142,7 +147,7 @@ def strange(root: Path) -> list[Path]:
     Names that begin with a dot or an underscore are hidden from such readers, so they are left out.
     """
     found = []
-    for set_name in SETS:
+    for set_name in KINDS:
         known = {file.path for file in published(root, set_name)}
         for folder, folders, names in os.walk(root / set_name):
             folders[:] = [name for name in folders if name[0] not in "._"]

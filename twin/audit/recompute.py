@@ -20,15 +20,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twin import rules, zone
-from twin.audit import AuditError, layout, models
+from twin.audit import AuditError, bases, layout, models
 from twin.audit.compare import Stored, cell, hashes_of, mismatches, names_of, unmatched
 from twin.audit.intervals import Interval, contents
 from twin.audit.layout import PublishedFile
-from twin.audit.read import UNREADABLE, completed, keys_of, open_file, schema_version
+from twin.audit.period import beginning, says
+from twin.audit.read import UNREADABLE, completed, footer_of, keys_of, open_file, schema_version
 from twin.audit.report import EnoughError, Report
 from twin.audit.rows import integers
 from twin.line import PartitionTwin
 from twin.line.admission import FOLD_REASONS
+from twin.line.shape import SnapshotError
 from twin.plant.model import Plant
 from twin.replay import TOPIC as REPLAY
 from twin.results import INDEX, ORIGIN, SCHEMA_VERSION, SETS
@@ -43,9 +45,12 @@ _BY_ZONE: Final = frozenset({"states", "kpis", "bottlenecks", "alerts"})  # wher
 NOT_FROM_RECORD: Final = frozenset({"wrong_line_key", "internal_error", "deleted_by_retention"})
 
 
-def recompute(root: Path | str, *, line: str | None = None, every: bool = False) -> Report:
+def recompute(
+    root: Path | str, *, line: str | None = None, every: bool = False, period: tuple[int, int] | None = None
+) -> Report:
     """Compute every row of results again, or those of one line. Stops at the first difference unless `every`.
 
+    `period` (ns, [start, end)): only the intervals that hold rows of these event times, from the nearest base on.
     Raises AuditError where there is no root. A root that `verify` finds unsound may end with an error of the same kind.
     """
     base = layout.existing_root(root)
@@ -53,10 +58,22 @@ def recompute(root: Path | str, *, line: str | None = None, every: bool = False)
     with contextlib.suppress(EnoughError):
         found = contents(base, partly=True)
         for partition in found.partitions:
-            _Partition(base, partition, line, report).run(found.of(partition))
+            mine = found.of(partition)
+            some, first = _of_period(mine, line, period) if period is not None else (mine, 0)
+            _Partition(base, partition, line, report).run(some, first)
     if not report.checked["intervals"]:
-        report.notes.append("no file is published here: there is nothing to compute")
+        what = "no file is published here" if period is None else "no file holds a row of this period"
+        report.notes.append(f"{what}: there is nothing to compute")
     return report
+
+
+def _of_period(found: list[Interval], line: str | None, period: tuple[int, int]) -> tuple[list[Interval], int]:
+    """The intervals to fold, and the place of the first of them whose rows are compared."""
+    said = [k for k, one in enumerate(found) if says(one, line, *period)]
+    if not said:
+        return [], 0
+    begin = beginning(found, said[0])
+    return found[begin : said[-1] + 1], said[0] - begin
 
 
 class _Partition:
@@ -68,6 +85,7 @@ class _Partition:
         self._line = line
         self._report = report
         self._plant: Plant | None = None
+        self._strayed = False  # events were folded by other rules than the worker's of then
         self._versions: set[str] = set()
         self._schema = SCHEMA_VERSION  # of the interval's files
         self._rules = rules.RULES  # its rows were made under these
@@ -77,8 +95,13 @@ class _Partition:
         self._offsets = np.empty(0, np.int64)  # of the interval's events
         self._holes = 0
 
-    def run(self, found: list[Interval]) -> None:
-        for interval in found:
+    def run(self, found: list[Interval], first: int = 0) -> None:
+        """Fold the intervals; compare those from the place `first` on."""
+        for k, interval in enumerate(found):
+            if interval.base is not None:
+                if not self._base(interval.base):
+                    return
+                continue
             self._report.checked["intervals"] += 1
             plant = self._begin(interval)
             if plant is None:
@@ -92,7 +115,7 @@ class _Partition:
                 self._report.differs(name, f"the events of its interval cannot be folded: {error!r}")
                 return
             for set_name in SETS:
-                if set_name != "events":
+                if set_name != "events" and k >= first:
                     self._compare(set_name, interval, computed.get(set_name, []))
         self._note_rules()
         if self._holes:
@@ -115,21 +138,61 @@ class _Partition:
         if self._zones not in ("", zone.RULES):
             self._touched |= _BY_ZONE
         self._topic = keys.get("topic", "")
+        self._strayed |= self._rules != rules.RULES or self._zones not in ("", zone.RULES)
         digest = keys.get("model", "")
         if self._plant is None or self._plant.hash != digest:
-            try:
-                self._plant = models.load(self._root, digest)
-            except AuditError as error:
-                self._report.differs(
-                    models.model_name(digest), str(error).removeprefix(f"{self._root / models.model_name(digest)}: ")
-                )
+            plant = self._load(digest)
+            if plant is None:
                 return None
-            if self._line is not None and self._line not in {one.id for one in self._plant.lines}:
-                self._report.notes.append(f"partition {self._partition}: model {digest} has no line {self._line}")
-            self._twin = PartitionTwin(self._plant, self._partition)
-            self._decoder = Decoder(self._plant)
+            self._twin = PartitionTwin(plant, self._partition)
             self._report.checked["fresh starts"] += 1
         return self._plant
+
+    def _load(self, digest: str) -> Plant | None:
+        """Go on with another plant model; None: it cannot be read."""
+        try:
+            plant = self._plant = models.load(self._root, digest)
+        except AuditError as error:
+            self._report.differs(
+                models.model_name(digest), str(error).removeprefix(f"{self._root / models.model_name(digest)}: ")
+            )
+            return None
+        if self._line is not None and self._line not in {one.id for one in plant.lines}:
+            self._report.notes.append(f"partition {self._partition}: model {digest} has no line {self._line}")
+        self._decoder = Decoder(plant)
+        return plant
+
+    def _base(self, file: PublishedFile) -> bool:
+        """A base: the state must follow from the events before it. Where nothing, or nothing that holds, was folded
+        before it, go on from there. False: it cannot be read.
+        """
+        name = file.path.relative_to(self._root).as_posix()
+        digest = footer_of(file).get("model", "")
+        known = self._plant if self._plant is not None and self._plant.hash == digest else None
+        begin = known is None or self._strayed
+        plant = known or self._load(digest)
+        if plant is None:
+            return False
+        try:
+            twin = PartitionTwin.restore(plant, self._partition, bases.read(file))
+        except (AuditError, SnapshotError) as error:
+            self._report.differs(name, f"is no base any more: {str(error).removeprefix(f'{file.path}: ')}")
+            return False
+        if begin:
+            self._twin, self._strayed = twin, False
+            self._report.checked["bases begun from"] += 1
+        elif self._same(twin):
+            self._report.checked["bases that follow from the events"] += 1
+        else:
+            self._report.differs(name, "the state it holds does not follow from the events before it")
+        return True
+
+    def _same(self, other: PartitionTwin) -> bool:
+        """Whether the state, or that of the line that is asked for, is the same."""
+        if self._line is None:
+            return self._twin.snapshot() == other.snapshot()
+        lines = [k for k, one in enumerate(other.plant.lines) if one.id == self._line]
+        return all(self._twin.engine.save_line(k) == other.engine.save_line(k) for k in lines)
 
     def _note_version(self, keys: Mapping[str, str]) -> None:
         version = keys.get("code_version", "unknown")

@@ -150,7 +150,7 @@ class _Verification:
         listed: list[tuple[str, str, int]] = []  # as in Start.files
         ends: dict[int, str] = {due: last.sha256}  # offset -> SHA-256 of the last file up to it
         for interval in found:
-            self._report.checked["intervals"] += 1
+            self._report.checked["intervals"] += interval.base is None
             self._continues(interval, due, last)
             for file in interval.files:
                 now = self._files.check(file, layout.sha256_of(file.path))

@@ -50,6 +50,10 @@ class Manifest(msgspec.Struct, frozen=True):
     chain: str  # SHA-256 of the partition's last file, this manifest's included
     files: tuple[StagedFile, ...] = ()
 
+    @property
+    def is_base(self) -> bool:
+        return any(file.set == layout.BASES for file in self.files)
+
 
 class _HashedFile(io.RawIOBase):
     """A new file that knows the SHA-256 of what was written. After an error it takes no more bytes."""
@@ -157,13 +161,28 @@ class AuditWriter:
         """
         if not 0 <= first_offset <= next_offset:
             raise AuditError(f"partition {self.partition}: offsets [{first_offset}, {next_offset}) are not a range")
+        keys = self.footer if footer is None else footer
+        manifest = self._staged(first_offset, next_offset, self._sorted(first_offset < next_offset), keys)
+        self._tables, self._rows, self._bytes = {}, 0, 0
+        return manifest
+
+    def stage_base(self, offset: int, date: str, state: pa.Table) -> Manifest:
+        """Write and fsync a base (`twin.audit.bases.table`) as the next link of the chain, visible to nobody."""
+        return self._staged(offset, offset, [(layout.BASES, date, state)], self.footer)
+
+    def _staged(
+        self,
+        first_offset: int,
+        next_offset: int,
+        tables: Iterable[tuple[str, str, pa.Table]],
+        keys: Mapping[str, str],
+    ) -> Manifest:
         files: list[StagedFile] = []
         chain = self.chain
         try:
-            for set_name, date, table in self._sorted(first_offset < next_offset):
+            for set_name, date, table in tables:
                 if not files:
                     layout.make_folder(self.root / layout.STAGING)
-                keys = self.footer if footer is None else footer
                 files.append(self._write(set_name, date, table, (first_offset, next_offset), keys, chain))
                 chain = files[-1].sha256
             if files:
@@ -174,7 +193,6 @@ class AuditWriter:
                 raise
             raise _write_error(error, self.root) from error
         self.chain = chain
-        self._tables, self._rows, self._bytes = {}, 0, 0
         return Manifest(self.partition, first_offset, next_offset, chain, tuple(files))
 
     def _sorted(self, moved: bool) -> Iterator[tuple[str, str, pa.Table]]:
@@ -212,6 +230,8 @@ class AuditWriter:
             "taktwin.previous_sha256": previous,
             "taktwin.absent": ",".join(absent(table)),
         }
+        if set_name == layout.BASES:
+            footer["taktwin.date"] = date  # of no row of it
         try:
             # Unbuffered, every page would be a call into Python, and wait for its lock while another thread computes.
             with sink, pa.output_stream(sink, buffer_size=_BUFFER_BYTES) as buffered:

@@ -160,6 +160,13 @@ class PartitionTwin:
             )
         return found + against(self.plant, self.engine.numbers, self.engine.state, self.engine.memory)
 
+    @property
+    def event_time_ns(self) -> int:
+        """Where the middle one of the lines that were heard stands, so that one wrong clock is no matter; 0: none."""
+        newest = self.engine.state.lines[:, at.L_NEWEST]
+        heard = np.sort(newest[newest > 0])
+        return int(heard[(len(heard) - 1) // 2]) if len(heard) else 0
+
     def warm(self) -> None:
         """Compile what a fold needs: one heartbeat goes into a twin that is thrown away."""
         columns: dict[str, Any] = {name: np.zeros(1, DTYPES[name]) for name in INTEGER_COLUMNS}
