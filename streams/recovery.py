@@ -93,7 +93,7 @@ def from_offset(published: list[Interval], offset: int) -> list[Interval] | None
         return None
     if published and published[0].first_offset > offset:
         return None  # what was between was taken away (`twin audit prune`)
-    return [one for one in published if one.first_offset >= offset]
+    return [one for one in published if one.first_offset >= offset and one.base is None]
 
 
 def last_sha256(published: list[Interval]) -> str:

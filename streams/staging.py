@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from streams.patience import Patience
-from twin.audit import layout, waiting
+from twin.audit import bases, layout, waiting
 from twin.audit.waiting import Piece
 from twin.audit.writer import AuditWriter, Manifest, unstage
 
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 _LARGE_ROWS: Final = 4_096
 # Rows that make this part of a file by themselves are not written twice to make it whole.
 _WORTH_A_FILE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A state to be kept in the root (`twin.audit.bases`)."""
+
+    day: str  # the folder it goes to
+    state: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +73,11 @@ class Staging:
         self._publish_bytes = publish_bytes
         self.publish_after_s = publish_after_s
 
-    def stage(self, rows: "Rows", *, publish: bool) -> Staged:
-        """The rows and what waits before them as files, or the rows as one more piece that waits."""
+    def stage(self, rows: "Rows", *, publish: bool, base: Base | None = None) -> Staged:
+        """The rows and what waits before them as files, or the rows as one more piece that waits.
+
+        A base that the rows begin with is staged before them, `base` behind them.
+        """
         state = rows.state
         # A checkpoint that was given up may still be at it: nobody will see what it writes, or what follows.
         with state.writing:
@@ -76,12 +87,18 @@ class Staging:
             joined = {set_name: _joined(several) for set_name, several in tables.items()}
             rows.tables.clear()  # two copies are enough
             size = sum(table.nbytes for table in joined.values())
-            if publish or self._worth_a_file(size, state.waits):
-                return Staged(tuple(self._files(state, joined, rows.first, rows.next)))
-            manifests = tuple(self._files(state, {}, rows.first, rows.first)) if state.waits.foreign else ()
+            waits, manifests = state.waits, tuple[Manifest, ...]()
+            if waits.foreign or (rows.opening is not None and waits.pieces):
+                manifests, waits = tuple(self._files(state, waits, {}, rows.first, rows.first)), NOTHING_WAITS
+            if rows.opening is not None:
+                opening = Base(rows.opening.day, rows.opening.frozen.encode())
+                manifests += (self._base(state, opening, rows.first),)
+            if publish or self._worth_a_file(size, waits):
+                manifests += tuple(self._files(state, waits, joined, rows.first, rows.next))
+                return Staged((*manifests, self._base(state, base, rows.next)) if base is not None else manifests)
             if rows.first == rows.next:
                 return Staged(manifests)
-            before = state.waits.pieces[-1] if state.waits.pieces and not state.waits.foreign else None
+            before = waits.pieces[-1] if waits.pieces else None
             offsets = rows.first, rows.next
             piece, data = waiting.encode(state.tp.partition, offsets, before, state.writer.footer, joined)
             self._patience(lambda: waiting.stage(self._audit, piece, data))
@@ -91,11 +108,15 @@ class Staging:
         enough = self._publish_bytes
         return not self.publish_after_s or size >= _WORTH_A_FILE * enough or size + waits.size >= enough
 
+    def _base(self, state: "PartitionState", base: Base, offset: int) -> Manifest:
+        rows = bases.table(base.state)
+        return self._patience(partial(state.writer.stage_base, offset, base.day, rows))
+
     def _files(
-        self, state: "PartitionState", tables: Mapping[str, pa.Table], first: int, end: int
+        self, state: "PartitionState", waits: Waits, tables: Mapping[str, pa.Table], first: int, end: int
     ) -> Iterator[Manifest]:
         """What waits, and these rows of offsets [first, end): a file for each plant and version, as its footer says."""
-        writer, pieces = state.writer, state.waits.pieces
+        writer, pieces = state.writer, waits.pieces
         begin = pieces[0].first_offset if pieces else first
         read = (self._patience(partial(_read, self._audit, piece)) for piece in pieces)
         for footer, group in itertools.groupby(read, key=lambda one: one.head.footer):

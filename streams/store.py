@@ -14,11 +14,11 @@ from streams import clock, recovery
 from streams.patience import Patience
 from streams.records import Records
 from streams.snapshots import Head, NewerSnapshotError, Snapshot, SnapshotError, SnapshotStore, is_id
-from streams.staging import NOTHING_WAITS, Staged, Staging, Waits, waits_of
+from streams.staging import NOTHING_WAITS, Base, Staged, Staging, Waits, waits_of
 from streams.transport import Assigned
-from twin.audit import AuditError, models, waiting
+from twin.audit import AuditError, bases, models, waiting
 from twin.audit.intervals import Interval
-from twin.audit.rows import by_date, check_rows, rejected_table
+from twin.audit.rows import NO_DATE, by_date, check_rows, rejected_table
 from twin.audit.waiting import Piece
 from twin.audit.writer import GENESIS, AuditWriter, Manifest, rehearse
 from twin.events.block import EventBlock, Rejected
@@ -66,6 +66,10 @@ class Twin(Protocol):
 
     def view(self, *, changed: bool = False) -> Sequence[Any]: ...
 
+    @property
+    def event_time_ns(self) -> int:
+        """Where its lines stand; 0: nowhere yet."""
+
 
 @dataclass(slots=True)
 class PartitionState:
@@ -90,6 +94,11 @@ class PartitionState:
     partitions: int = 0  # of the topic
     deleted: int = 0  # offsets that retention took before they were read
     snapshot_bytes: int = 0  # of the newest snapshot's state
+    opening: "Opening | None" = (
+        None  # the state before the rows since the last cut: of another kind than what came before
+    )
+    base_day: str = ""  # of event time, of the last daily base
+    based: bool = False  # a base stands at the end of what is replayed
     records_at_once: int = FIRST_RECORDS  # folded in one go: as many as give a bearable number of rows
     catching_up: recovery.CatchUp | None = None  # replaying what is published already: nothing is written or committed
 
@@ -113,9 +122,19 @@ class PartitionState:
     def cut_rows(self) -> "Rows":
         """Take the rows since the last cut."""
         assert self.catching_up is None
-        rows = Rows(self, self.first, self.next, self.rows)
-        self.first, self.rows, self.bytes = self.next, [], 0
+        rows = Rows(self, self.first, self.next, self.rows, self.opening)
+        self.first, self.rows, self.bytes, self.opening = self.next, [], 0, None
         return rows
+
+    @property
+    def day(self) -> str:
+        """The date (UTC) of event time where its lines stand; "": nowhere yet."""
+        now_ns = self.twin.event_time_ns
+        return bases.day_of(now_ns) if now_ns else ""
+
+    def open_with_base(self) -> None:
+        """What follows is of another kind than what is published: the state is kept before it."""
+        self.opening = Opening(self.day or self.base_day or NO_DATE, self.twin.freeze())
 
     def due(self, after_s: float) -> bool:
         """Whether its oldest row has waited that long for a file."""
@@ -129,7 +148,10 @@ class PartitionState:
         """
         if not self.moved and not (publish and self.waits.pieces and self.catching_up is None):
             return None
-        return Cut(self.cut_rows(), self.twin.freeze(), publish)
+        # The first cut of a day, but not of all days: it is the beginning.
+        begun, self.base_day = self.base_day, max(self.day, self.base_day)
+        base_day = self.base_day if begun < self.base_day and begun else ""
+        return Cut(self.cut_rows(), self.twin.freeze(), publish or bool(base_day), base_day)
 
     def staged(self, made: Staged, identity: str = "") -> tuple[Manifest | Piece, ...]:
         """Note what is on the disk, and the snapshot's id where one names it (and all that was staged ahead of it).
@@ -180,6 +202,14 @@ class PartitionState:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """A state that becomes a base before the rows that follow from it."""
+
+    day: str
+    frozen: Frozen
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """The rows of one partition's offsets [first, next)."""
 
@@ -187,6 +217,7 @@ class Rows:
     first: int
     next: int
     tables: list[tuple[str, pa.Table]]
+    opening: "Opening | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +227,7 @@ class Cut:
     rows: Rows
     frozen: Frozen  # its `encode` takes it apart
     publish: bool = False  # whatever the size
+    base_day: str = ""  # the state is kept as the base of this day
 
 
 class PartitionStore:
@@ -222,6 +254,7 @@ class PartitionStore:
         self._code_version = code_version
         self._patience = patience
         self.staging = Staging(audit, patience, publish_bytes, publish_after_s)
+        self._kind = bases.kind_of(plant.hash, line_snapshot.VERSION)
 
     def warm(self) -> None:
         """Compile what a fold needs, before the worker joins: compiling later would stall its partitions."""
@@ -406,6 +439,9 @@ class PartitionStore:
         state.writer = self._writer(tp, recovery.last_sha256(published))
         state.waits = waits_of(visible, state.writer)
         state.catching_up = recovery.CatchUp(where, due)
+        state.opening = None  # not here, where files follow: where the replay has come to their end
+        state.based = published[-1].base is not None
+        state.base_day = max((base.date for one in published if (base := one.base)), default=state.base_day)
         return state
 
     def _fresh(self, tp: TP) -> PartitionState:
@@ -431,6 +467,9 @@ class PartitionStore:
         saved = (at, "")  # the next checkpoint writes its own
         state = PartitionState(tp, twin, self._writer(tp, head.chain), at, at, saved, saved, head.manifests)
         state.snapshot_bytes = len(snapshot.state)
+        state.base_day = head.base_day
+        if head.base != self._kind and not any(manifest.is_base for manifest in head.manifests[-1:]):
+            state.open_with_base()
         return state
 
     def _writer(self, tp: TP, chain: str) -> AuditWriter:
@@ -460,7 +499,8 @@ class PartitionStore:
         Returns what was made and the snapshot's id.
         """
         state, behind = cut.rows.state, cut.rows.next
-        made = self.staging.stage(cut.rows, publish=cut.publish)
+        base = Base(cut.base_day, encoded) if cut.base_day else None
+        made = self.staging.stage(cut.rows, publish=cut.publish, base=base)
         named = tuple(m for m in (*state.manifests, *made.manifests) if m.files)
         waits = state.waits.behind(made).pieces
         head = Head(
@@ -472,6 +512,8 @@ class PartitionStore:
             named,
             state.partitions,
             waits[-1] if waits else None,
+            self._kind,
+            state.base_day,
         )
         snapshot = Snapshot(head, encoded)
         return made, self._patience(lambda: self.snapshots.save(snapshot))

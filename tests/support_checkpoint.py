@@ -63,6 +63,8 @@ class Outputs:
 class World:
     """Audit root, snapshots, group; workers come and go."""
 
+    twin: type[FakeTwin] = FakeTwin
+
     def __init__(self, folder: Path, plant_text: str = PLANT) -> None:
         self.audit = folder / "audit"
         self.snapshots = SnapshotStore(folder / "state")
@@ -73,7 +75,7 @@ class World:
 
     def store(self, keep: int = 3) -> PartitionStore:
         return PartitionStore(
-            plant=self.plant, twin=FakeTwin, snapshots=self.snapshots, audit=self.audit, keep=keep, code_version="1"
+            plant=self.plant, twin=self.twin, snapshots=self.snapshots, audit=self.audit, keep=keep, code_version="1"
         )
 
     async def worker(self, partitions: int = 0) -> Checkpointer:

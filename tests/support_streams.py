@@ -80,6 +80,10 @@ class FakeTwin:
     def freeze(self) -> "FakeFrozen":
         return FakeFrozen(json.dumps(self.lines, sort_keys=True).encode())
 
+    @property
+    def event_time_ns(self) -> int:
+        return START_NS if self.lines else 0
+
     def warm(self) -> None:
         """Nothing is compiled."""
 
@@ -101,6 +105,15 @@ class FakeTwin:
                 alerts.append({"line": line, "kind": "down", "action": "raised", "ts": ts, "detail": str(entry[1])})
         rows = [{"model": self.plant.hash, "revision": 0, "retracted": False, **alert} for alert in alerts]
         return FakeResults({"alerts": pa.Table.from_pylist(rows, schema=_ALERTS)}, len(block))
+
+
+class DailyTwin(FakeTwin):
+    """Half a day to an event of a line: a base in nearly every checkpoint."""
+
+    @property
+    def event_time_ns(self) -> int:
+        newest = max((entry[0] for entry in self.lines.values()), default=0)
+        return START_NS + newest * 43_200_000_000_000 if newest else 0
 
 
 def own_settings(broker: LocalBroker, prefix: str, folder: Path) -> Settings:

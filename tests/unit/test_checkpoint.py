@@ -14,16 +14,18 @@ from streams.checkpoint import MOST_FENCED, Checkpointer, FencedError
 from streams.store import PartitionStore, StateError
 from streams.transport import Assigned, Committed
 from tests.support_checkpoint import TP0, World
-from tests.support_streams import PLANT, FakeFrozen, FakeTwin
+from tests.support_streams import PLANT, DailyTwin, FakeFrozen, FakeTwin
 from twin.audit import AlreadyPublishedError, layout
 from twin.line.snapshot import SnapshotError as LineSnapshotError
 from twin.plant import loads
 from twin.plant.model import Plant
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+@pytest.fixture(params=[FakeTwin, DailyTwin], ids=["without bases", "with bases"])
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> World:
+    made = World(tmp_path)
+    made.twin = request.param
+    return made
 
 
 async def test_commit_names_the_snapshot_and_publishes(world: World) -> None:

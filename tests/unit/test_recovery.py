@@ -19,13 +19,16 @@ from streams.snapshots import SnapshotStore, offset_of
 from streams.store import PartitionStore, StateError
 from streams.transport import Committed
 from tests.support_checkpoint import TOPIC, TP0, World
+from tests.support_streams import DailyTwin, FakeTwin
 from twin.audit.rows import rejected_table
 from twin.events.block import Rejected
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+@pytest.fixture(params=[FakeTwin, DailyTwin], ids=["without bases", "with bases"])
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> World:
+    made = World(tmp_path)
+    made.twin = request.param
+    return made
 
 
 async def replay(world: World, worker: Checkpointer, number: int, *, step: int = 7) -> None:
