@@ -132,6 +132,12 @@ class PartitionState:
         now_ns = self.twin.event_time_ns
         return bases.day_of(now_ns) if now_ns else ""
 
+    def caught_up(self) -> None:
+        """The replay has come to the end of what is published: from here on there are rows."""
+        self.catching_up = None
+        if not self.based:
+            self.open_with_base()
+
     def open_with_base(self) -> None:
         """What follows is of another kind than what is published: the state is kept before it."""
         self.opening = Opening(self.day or self.base_day or NO_DATE, self.twin.freeze())

@@ -30,6 +30,8 @@ PARTITION: Final = 0
 # Published this often: files of some ten megabytes, and memory that does not grow with the log.
 INTERVAL_ROWS: Final = 1_000_000
 INTERVAL_BYTES: Final = 256 * 1024 * 1024
+# And at the end of a day of event time that has so many, with a base: what follows can be computed from there.
+DAY_ROWS: Final = 65_536
 
 
 @dataclass(slots=True)
@@ -130,7 +132,7 @@ class _Replay:
         self._rows_held = self._bytes_held = 0
         self._staged = 0  # offset up to which rows are given to the writer
         self._next = 0  # offset after the newest record
-        self._day = ""  # of the newest event, when the last base was written
+        self._day = ""  # of event time, when the last base was written
         self._refused = 0
 
     def take(self, block: EventBlock, rejected: list[Rejected]) -> None:
@@ -146,9 +148,15 @@ class _Replay:
             block.offset = block.offset + self._refused
             self._next = int(block.offset[-1]) + 1
             self._fold(block)
-        if self._rows_held >= INTERVAL_ROWS or self._bytes_held >= INTERVAL_BYTES:
+        now_ns = self._twin.event_time_ns
+        day = bases.day_of(now_ns) if now_ns else ""
+        self._day = self._day or day
+        enough = self._rows_held >= INTERVAL_ROWS or self._bytes_held >= INTERVAL_BYTES
+        if enough or (day > self._day and self._rows_held >= DAY_ROWS):
             self.publish()
-            self._keep_base()
+            if day > self._day:
+                self._day = day
+                self._writing.call(partial(self._write_base, self._twin.freeze(), self._next, day))
 
     def _fold(self, block: EventBlock) -> None:
         events = self._rows.table(block)
@@ -183,14 +191,8 @@ class _Replay:
             self._tables, self._rows_held, self._bytes_held = [], 0, 0
             self._staged = self._next
 
-    def _keep_base(self) -> None:
-        """Daily by event time, at the end of an interval; the end of the logs needs none."""
-        now_ns = self._twin.event_time_ns
-        if now_ns and (day := bases.day_of(now_ns)) > self._day:
-            self._day = day
-            self._writing.call(partial(self._write_base, self._twin.freeze(), self._next, day))
-
     def _write_base(self, state: Frozen, offset: int, day: str) -> None:
+        """Daily by event time, at the end of an interval; the end of the logs needs none."""
         self._writer.publish(self._writer.stage_base(offset, day, bases.table(state.encode())))
 
     def _write(self, tables: list[tuple[str, pa.Table]], first: int, following: int) -> None:

@@ -45,6 +45,7 @@ class Outcome:
     checked_s: float = 0.0
     staged: int = 0
     snapshots: int = 0
+    bases: int = 0
 
 
 async def run(plan: Plan, brokers: Brokers, given: Input, folder: Path, *, rate_hz: float = RATE_HZ) -> Outcome:
@@ -215,6 +216,9 @@ def _compare(settings: Settings, given: Input, outcome: Outcome, fired: Sequence
         problems += [str(one) for one in report.differences[:3]]
     store = SnapshotStore(settings.state_folder / settings.group_id)
     outcome.staged = sum(len(layout.staged(root, partition)) for partition in range(settings.partitions))
+    outcome.bases = len(layout.published(root, layout.BASES))
+    if not outcome.bases:
+        problems.append("no base was written")
     if outcome.staged:
         problems.append(f"{outcome.staged} files are left in the staging folder")
     outcome.snapshots = sum(1 for _ in store.folder.iterdir())

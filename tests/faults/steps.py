@@ -29,7 +29,12 @@ from streams.transport import Assigned
 from tests import support_generated
 from tests.faults.plan import Fault
 from tests.faults.sabotage import Saboteur, patch
+from tests.faults.versions import SHORT_DAY_NS
+from twin.audit import bases
 from twin.audit.digest import SetDigest, digest
+from twin.audit.layout import BASES, published
+from twin.audit.recompute import recompute
+from twin.audit.verify import verify
 from twin.line import PartitionTwin
 from twin.plant import load
 from twin.plant.model import Plant
@@ -160,11 +165,13 @@ def everywhere(
     folder: Path, what: str, brief: bool, twice: int | None, checkpoints: int, every: int, *, waits: bool = False
 ) -> dict[str, Any]:
     plant, records = _given(folder)
+    bases.DAY_NS = SHORT_DAY_NS
     PartitionTwin(plant, 0).warm()  # once, for all children
     whole = Life(folder / "whole", plant, records, checkpoints, waits)
     assert child(whole, (), folder / "trace.json") == 0
     expected = digest(whole.audit)
     assert expected["kpis"].rows > 0
+    assert published(whole.audit, BASES)
     trace = _named(json.loads((folder / "trace.json").read_text()))
     chance = random.Random(twice)  # noqa: S311  repeatable
     wrong, lived = [], []
@@ -232,7 +239,8 @@ def _given(folder: Path) -> tuple[Plant, Records]:
 def _same(work: Path, expected: dict[str, SetDigest]) -> bool:
     audit = work / "audit"
     left = [path for path in audit.rglob("*") if path.suffix == ".tmp" or ".staging/" in str(path)]
-    return digest(audit) == expected and not left
+    sound = verify(audit).sound and recompute(audit).sound
+    return digest(audit) == expected and not left and sound and bool(published(audit, BASES))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
-"""Later versions of the code, for the faults: each knows one more rule, which changes nothing, and names itself.
+"""Later versions of the code, for the faults: each knows one more rule, which changes nothing, and names itself. All
+have short days.
 
 What a real later version has more (columns, arrays) is tested by files of earlier ones (tests/data).
 """
 
 from pathlib import Path
+from typing import Final
 
 from twin import rules, version
 
+# Bases are daily, and the logs are some hours: a hundredth of a day, so that there are many.
+SHORT_DAY_NS: Final = 864_000_000_000
 _FILE = "version"
 _TODAY = rules.HISTORY
 
@@ -30,3 +34,6 @@ def become(number: int) -> None:
     rules.RULES = len(rules.HISTORY)  # type: ignore[misc]  # as above
     if number:
         version.code_version = lambda: f"later.{number}"  # type: ignore[assignment]  # as above
+    from twin.audit import bases  # not before: it reads the version of the rules
+
+    bases.DAY_NS = SHORT_DAY_NS

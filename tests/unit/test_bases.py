@@ -27,7 +27,7 @@ DAY_NS = 86_400_000_000_000
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three days of two lines, some ten intervals, a base at the first end of an interval of each day."""
+    """Three days of two lines, some ten intervals, a base at the first end of an interval of each day but the first."""
     folder = tmp_path_factory.mktemp("bases")
     plant, log = write(folder, 2, 2, 8_000)
     with pytest.MonkeyPatch.context() as patch:
@@ -54,21 +54,21 @@ def based(root: Path) -> list[Interval]:
 
 def test_one_a_day_behind_the_rows_up_to_its_offset(root: Path) -> None:
     found = based(root)
-    assert [one.base.date for one in found if one.base] == ["2026-01-01", "2026-01-02", "2026-01-03"]
+    assert [one.base.date for one in found if one.base] == ["2026-01-02", "2026-01-03"]
     assert all(one.first_offset == one.next_offset and len(one.files) == 1 for one in found)
     bounds = [bound for one in chain(root) for bound in (one.first_offset, one.next_offset)]
     assert bounds == sorted(bounds)
     assert bounds[1:-1:2] == bounds[2::2]
     report = check(root)
-    assert (report.differences, report.checked["bases"]) == ([], 3)
-    assert report.checked["intervals"] == len(chain(root)) - 3
+    assert (report.differences, report.checked["bases"]) == ([], 2)
+    assert report.checked["intervals"] == len(chain(root)) - 2
 
 
 def test_a_base_follows_from_the_events_before_it(root: Path) -> None:
     for line in (None, "line-1"):
         report = recompute(root, line=line, every=True)
         assert report.differences == []
-        assert report.checked["bases that follow from the events"] == 3
+        assert report.checked["bases that follow from the events"] == 2
         assert (report.checked["fresh starts"], report.checked["bases begun from"]) == (1, 0)
 
 
@@ -98,7 +98,7 @@ def test_a_row_that_was_changed_is_found_from_a_base(root: Path) -> None:
 
 def test_a_state_that_does_not_follow_is_found(root: Path) -> None:
     """Everything hashed again: verify has nothing to say."""
-    second = based(root)[1].base
+    second = based(root)[0].base
     assert second is not None
     (model,) = {path.stem for path in (root / "_models").iterdir()}
     plant = twin.audit.models.load(root, model)
@@ -115,7 +115,7 @@ def test_a_state_that_does_not_follow_is_found(root: Path) -> None:
 
 @pytest.mark.parametrize("what", ["gone", "cut", "flipped", "moved"])
 def test_a_base_that_is_missing_or_damaged_is_found(root: Path, what: str) -> None:
-    base = based(root)[1].base
+    base = based(root)[0].base
     assert base is not None
     data = base.path.read_bytes()
     if what == "gone":
@@ -160,7 +160,7 @@ def test_an_export_begins_at_the_nearest_base(root: Path, tmp_path: Path, whole:
     made = export(root, "line-0", begin + DAY_NS // 4, begin + DAY_NS // 2, out, whole=whole)
     (one,) = made.manifest.partitions
     bases_before = [part.first_offset for part in based(root)]
-    assert one.first_offset == (0 if whole else bases_before[2])
+    assert one.first_offset == (0 if whole else bases_before[1])
     with opened(out) as place:
         report = verify(place.root, anchors=place.anchors, starts=place.starts)
         assert report.differences == []

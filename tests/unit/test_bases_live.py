@@ -163,7 +163,7 @@ async def test_a_change_begins_with_a_base_before_its_rows(
         world.plant = loads(PLANT.replace('"st"', '"st"\nideal_cycle = "7s"', 1))
         assert world.plant.hash != loads(PLANT).hash
     elif change == "rules":
-        monkeypatch.setattr("twin.audit.bases.RULES", 99)
+        monkeypatch.setattr("twin.rules.RULES", 99)
     else:
         monkeypatch.setattr("twin.line.snapshot.VERSION", 99)
     world.group.now = (2, "b")

@@ -15,15 +15,15 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from twin import rules
 from twin.audit import AuditError
 from twin.audit.layout import PublishedFile
 from twin.audit.read import UNREADABLE, damaged, open_file
-from twin.rules import RULES
 
 _FIELDS: Final[list[Any]] = [pa.field("part", pa.int32()), pa.field("state", pa.binary())]
 SCHEMA: Final = pa.schema(_FIELDS)
 _PART_BYTES: Final = 1 << 20
-_DAY_NS: Final = 86_400_000_000_000
+DAY_NS = 86_400_000_000_000  # tests have shorter days
 
 
 def table(state: bytes) -> pa.Table:
@@ -50,9 +50,9 @@ def read(file: PublishedFile) -> bytes:
 
 def day_of(newest_ns: int) -> str:
     """The date (UTC) of a partition's newest event: what a base is daily by."""
-    return str(np.datetime64(newest_ns // _DAY_NS, "D"))
+    return str(np.datetime64(newest_ns // DAY_NS, "D"))
 
 
 def kind_of(model: str, state_version: int) -> str:
     """What a base holds for: after another one than before, the next rows need a base of their own."""
-    return f"{model} rules {RULES} state {state_version}"
+    return f"{model} rules {rules.RULES} state {state_version}"

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from kernels import layout as at
 from kernels.codes import HEARTBEAT
+from twin import rules
 from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock, pick
 from twin.line import snapshot as snap
 from twin.line.admission import Admission, Admitted
@@ -22,7 +23,6 @@ from twin.line.revision import Revisions, translated
 from twin.line.shape import NAMES, Translation
 from twin.line.view import LineView, line_view
 from twin.plant.model import Plant
-from twin.rules import RULES
 from twin.version import code_version
 
 I64 = npt.NDArray[np.int64]
@@ -223,7 +223,7 @@ class PartitionTwin:
                 memory=dict(sorted(mine.memory.items())),
                 histories=self._revisions.save(mine.events[2:]),
                 names=NAMES,
-                rules=RULES,
+                rules=rules.RULES,
                 code=code_version(),
             ),
             snap.pack_arrays(mine.state, engine.numbers, lines, width),

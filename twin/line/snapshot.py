@@ -15,12 +15,12 @@ import pyarrow as pa
 
 from kernels import layout as at
 from kernels.arrays import State
+from twin import rules
 from twin.line.former import NAMES_3
 from twin.line.memory import LineMemory, SavedHistory
 from twin.line.numbers import Numbers
 from twin.line.shape import ARRAYS, CLOSINGS, NAMES, NEUTRAL, ROOM, ROWS, Translation
 from twin.line.shape import SnapshotError as SnapshotError
-from twin.rules import RULES
 from twin.version import code_version
 
 # Version 2 held every cut of rings that were five times as long: 80 MB for 1,000 stations. Version 3 had no names, and
@@ -267,7 +267,7 @@ class Frozen:
 def decode(data: bytes) -> Snapshot:
     """Raises SnapshotError: damaged, of a version that is not read, or of a later one."""
     made = unsqueeze(data, _MADE_DECODER)
-    if made.version not in READABLE or made.rules > RULES:
+    if made.version not in READABLE or made.rules > rules.RULES:
         raise SnapshotError(_refused(made))
     try:
         snapshot = unsqueeze(data, _DECODER)
@@ -286,7 +286,7 @@ def decode(data: bytes) -> Snapshot:
 def _refused(made: _Made) -> str:
     by = f"was written by taktwin {made.code or 'of another version'}"
     if made.version in READABLE:
-        what = f"was folded under rules {made.rules}, this one ({code_version()}) knows rules up to {RULES}"
+        what = f"was folded under rules {made.rules}, this one ({code_version()}) knows rules up to {rules.RULES}"
     else:
         what = f"has format {made.version}, this one ({code_version()}) reads {READABLE[0]} to {VERSION}"
     return f"{by} and {what}"
