@@ -132,12 +132,6 @@ class PartitionState:
         now_ns = self.twin.event_time_ns
         return bases.day_of(now_ns) if now_ns else ""
 
-    def caught_up(self) -> None:
-        """The replay has come to the end of what is published: from here on there are rows."""
-        self.catching_up = None
-        if not self.based:
-            self.open_with_base()
-
     def open_with_base(self) -> None:
         """What follows is of another kind than what is published: the state is kept before it."""
         self.opening = Opening(self.day or self.base_day or NO_DATE, self.twin.freeze())
@@ -492,7 +486,11 @@ class PartitionStore:
     def caught_up(self, state: PartitionState) -> None:
         """All that is published is known to be what this state goes on from."""
         self._patience(lambda: recovery.list_behind(self._audit, state.tp.partition))
+        if state.catching_up is None:
+            return
         state.catching_up = None
+        if not state.based:
+            state.open_with_base()
 
     def stage_rows(self, rows: Rows) -> Staged:
         """Step 1 alone: audit files that nothing names yet, of all rows that wait."""

@@ -130,7 +130,9 @@ def unlisted(root: Path, partition: int) -> list[Interval]:
     if not mine and not filelist.is_whole(root):
         return []
     end = max((entry.next_offset for entry in mine), default=0)
-    return [one for one in listed(root, partition).get(partition, []) if one.first_offset >= end]
+    known = {file.path for file in filelist.published_files(mine, root)}
+    behind = [one for one in listed(root, partition).get(partition, []) if one.first_offset >= end]
+    return [one for one in behind if not known.issuperset(file.path for file in one.files)]  # a base has no length
 
 
 def with_unlisted(root: Path, partition: int) -> list[Interval]:
