@@ -345,7 +345,10 @@ class PartitionStore:
         published = recovery.intervals(self._audit, tp.partition)
         end = published[-1].next_offset if published else 0
         known = self.snapshots.ids(tp.partition)
-        if committed and is_id(assigned.metadata) and not published and not known:
+        nothing = committed and is_id(assigned.metadata) and not published and not known
+        # Unless others are at home here (a backup of before this partition's first event) and the log is whole: then it
+        # can be made again from its beginning.
+        if nothing and (assigned.log_start or self.snapshots.of_another(tp.partition) is None):
             raise StateError(
                 f"{where}: the group stands at {committed}, but neither {self._audit} nor {self.snapshots.folder} "
                 "holds anything of this partition: is this the right audit root, and is it mounted? To begin anew, "

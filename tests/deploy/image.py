@@ -155,7 +155,9 @@ class Stack:
 
     def up(self, *services: str) -> float:
         begun = time.monotonic()
-        self._docker.compose("up", "--no-build", "--detach", "--wait", "--wait-timeout=300", *services)
+        command = ("up", "--no-build", "--detach", "--wait", "--wait-timeout=300", *services)
+        ran = self._docker.compose(*command, check=False)
+        assert ran.returncode == 0, f"{ran.stderr.splitlines()[-1]}\n{self.logs()}"
         return time.monotonic() - begun
 
     def workers(self) -> list[str]:

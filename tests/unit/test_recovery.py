@@ -286,6 +286,25 @@ async def test_an_empty_audit_root_of_a_group_that_stands_somewhere_is_the_wrong
             )
 
 
+async def test_a_partition_that_a_restored_backup_does_not_know_is_made_again_from_a_whole_log(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its first event came after the backup. The others' snapshots show that this is the right root."""
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 10)
+    await worker.checkpoint(world.group)
+    other = TP(TOPIC, 1)
+    world.group.offsets[other] = (7, f"p00001-{7:020d}-{'a' * 16}")
+    with pytest.raises(StateError, match="right audit root"):  # retention has taken its beginning
+        await Checkpointer(world.store(), world.outputs).install(
+            world.group.assigned(other, start=5), world.group.now, world.group
+        )
+    again = Checkpointer(world.store(), world.outputs)
+    await again.install(world.group.assigned(other), world.group.now, world.group)
+    assert again.states[other].next == 0
+    assert "the group stands at 7; going on from offset 0 instead" in caplog.text
+
+
 @pytest.mark.parametrize("partition", [0, 5])
 async def test_a_topic_that_has_grown_is_refused(world: World, partition: int) -> None:
     """Partition 5 is new and has no state: it must not begin one for lines whose state is elsewhere."""
