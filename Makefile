@@ -83,10 +83,10 @@ $(OBSERVE_READY): pyproject.toml uv.lock | $(READY)
 		$$(uv --version >/dev/null 2>&1 && echo uv || echo .cache/uv/bin/uv) sync --quiet --locked --only-group observe
 	@touch $@
 
-observe: $(READY) $(OBSERVE_READY) ## alert rules and dashboards against a real Prometheus and live workers: SECONDS=300 RATE=2000
+observe: compiled $(OBSERVE_READY) ## alert rules and dashboards against a real Prometheus and live workers: SECONDS=300 RATE=2000
 	@$(BIN)/python -m tests.deploy.observe --seconds $(or $(SECONDS),300) --rate $(or $(RATE),2000)
 
-services: $(READY) ## the consumers and producers of examples/ in four languages against live workers: ARGS="go java"
+services: compiled ## the consumers and producers of examples/ in four languages against live workers: ARGS="go java"
 	@$(BIN)/python -m tests.deploy.services $(ARGS)
 
 docs: $(READY) ## the generated pages: command line, settings, figures (FIGURES="FILE ..." takes in new ones)
