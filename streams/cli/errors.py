@@ -57,12 +57,37 @@ def explain(error: BaseException) -> tuple[str, int]:
     for module, name, code in _KNOWN:
         if _is_a(error, module, name):
             return str(error), code
-    if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError | PermissionError):
-        return f"{error.filename}: {(error.strerror or 'cannot be opened').lower()}", USAGE
+    for kind, what in _FILES:
+        if isinstance(error, kind):
+            return f"{error.filename}: {what}", USAGE
     if _is_a(error, "aiokafka.errors", "KafkaError"):
-        text = str(error) or type(error).__name__
-        return f"Kafka: {text}; `twin doctor` checks the broker, `twin broker` starts a local one", PROBLEM
+        return f"Kafka: {_of_kafka(error)}; `twin doctor` checks the broker, `twin broker` starts a local one", PROBLEM
     return f"internal error: {type(error).__name__}: {error} (TAKTWIN_DEBUG=1 shows the trace)", INTERNAL
+
+
+_FILES: Final = (
+    (FileNotFoundError, "there is no such file or folder; check the path"),
+    (IsADirectoryError, "is a folder; a file is needed here"),
+    (NotADirectoryError, "is a file, and a folder is needed here"),
+    (PermissionError, "may not be opened by this user; check its permissions"),
+)
+# What a library says in its own terms, as a sentence; by the name of its class.
+_KAFKA: Final = {
+    "GroupCoordinatorNotAvailableError": "the broker is not ready for groups yet; wait some seconds and try again",
+    "UnknownTopicOrPartitionError": "a topic is missing; `twin topics apply` makes them",
+    "NodeNotReadyError": "the broker has closed the connection, or is starting; try again",
+    "RequestTimedOutError": "the broker did not answer in time; it may be starting, or too busy",
+    "NotLeaderForPartitionError": "a partition is moving to another broker; try again",
+    "RecordTooLargeError": "a record is larger than the broker takes (message.max.bytes)",
+}
+
+
+def _of_kafka(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    if "not found in cluster metadata" in text:
+        return f"{text.split(' not found')[0].strip()} is missing; `twin topics apply` makes it"
+    sentence = _KAFKA.get(type(error).__name__)
+    return text if sentence is None else f"{sentence} ({type(error).__name__})"
 
 
 def _is_a(error: BaseException, module: str, name: str) -> bool:

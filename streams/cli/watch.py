@@ -52,6 +52,11 @@ async def _once(settings: "Settings", as_json: bool) -> int:
         else:
             console = Console()
             console.print(watcher.lines.table(wide=console.width >= WIDE))
+            if not watcher.lines.records:
+                output.note(
+                    f"no line has been published to {settings.topic('lines')} yet: is a worker running, and was "
+                    "anything fed? `twin doctor` looks"
+                )
     return 0
 
 

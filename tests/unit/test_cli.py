@@ -137,7 +137,7 @@ def test_errors_become_their_exit_codes() -> None:
     assert explain(CommandError("x", 71)) == ("x", 71)
     assert explain(ValueError("odd"))[1] == INTERNAL
     assert explain(FileNotFoundError(2, "No such file or directory", "a.csv")) == (
-        "a.csv: no such file or directory",
+        "a.csv: there is no such file or folder; check the path",
         USAGE,
     )
     from aiokafka.errors import KafkaConnectionError
@@ -145,6 +145,14 @@ def test_errors_become_their_exit_codes() -> None:
     message, code = explain(KafkaConnectionError("Unable to bootstrap"))
     assert code == PROBLEM
     assert "twin doctor" in message
+    from aiokafka.errors import GroupCoordinatorNotAvailableError, UnknownTopicOrPartitionError
+
+    for error, sentence in (
+        (GroupCoordinatorNotAvailableError(), "not ready for groups yet"),
+        (UnknownTopicOrPartitionError("Topic twin.lines not found in cluster metadata"), "Topic twin.lines is missing"),
+    ):
+        assert sentence in explain(error)[0]
+    assert "a folder is needed" in explain(NotADirectoryError(20, "Not a directory", "a.csv"))[0]
 
 
 def test_a_foreign_kernels_package_is_refused(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ Works  model {plant.hash}, 2 lines, 4 stations, windows 69.9 kB
    │  │    B1 (1 place, 1 at first) -> join
    │  ├─ right
    │  │    B2 (direct) -> join
-   │  ├─ join  ideal 6.5s  assembles B2 + B1  constraint
+   │  ├─ join  ideal 6.5s  assembles B2 + B1 (each part takes one from every input)  constraint
    │  │    done (unlimited, 0 at first) -> out of the line
    │  ├─ product P  ideal 7s, at left 30ms
    │  ├─ calendar UTC: always in shift

@@ -8,6 +8,7 @@ from typing import Any
 
 from twin.plant.locate import Path, line_of, locate
 
+_NEAR = 0.65  # as difflib has it; below, a guess misleads more often than it helps
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -72,7 +73,7 @@ def key_text(path: Path, data: Any) -> str:
 
 def hint(word: str, known: "list[str] | tuple[str, ...] | frozenset[str]", most: int = 12) -> str:
     """ "; did you mean ...?" or the list of what is known, to be put behind a message about an unknown word."""
-    close = get_close_matches(word, known, n=1, cutoff=0.6) or [k for k in known if k.lower() == word.lower()][:1]
+    close = get_close_matches(word, known, n=1, cutoff=_NEAR) or [k for k in known if k.lower() == word.lower()][:1]
     if close:
         return f'; did you mean "{close[0]}"?'
     if not known:

@@ -62,7 +62,7 @@ def _station(station: Station, line: Line) -> str:
         of = "" if station.unit == line.unit else f" of {_fraction(station.factor)} {line.unit}"
         parts.append(f"counts {station.unit}{of}")
     if len(station.inputs) > 1:
-        parts.append(f"assembles {' + '.join(station.inputs)}")
+        parts.append(f"assembles {' + '.join(station.inputs)} (each part takes one from every input)")
     if line.constraint == station.id:
         parts.append("constraint")
     return "  ".join(parts)
