@@ -50,8 +50,14 @@ soak: $(READY) ## a steady load with a worker restarted every minute: MINUTES=30
 restart: $(READY) ## kill -9 of the only worker under RATE=100000: how long to the first new result; over 5 s of ours fails
 	@$(BIN)/python -m tests.faults.restart --rate $(or $(RATE),100000)
 
-fuzz: $(READY) ## hostile input for ten minutes (SECONDS, SEED)
-	@$(BIN)/python -m tests.fuzz.main --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
+# Tests are the same in every run; chance is at home here. Without SEED another one each time: it is printed.
+fuzz: SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
+fuzz: $(READY) ## hostile input for ten minutes, every property with 20 times as many examples, the unit tests with bounds checks (SECONDS, SEED, EXAMPLES)
+	@echo "make fuzz SEED=$(SEED)"
+	@$(BIN)/python -m tests.fuzz.main --seconds $(or $(SECONDS),600) --seed $(SEED)
+	@TAKTWIN_TEST_EXAMPLES=$(or $(EXAMPLES),20) $(BIN)/pytest tests/property tests/fuzz -m "not slow and not kafka" \
+		--numprocesses auto --hypothesis-seed=$(SEED)
+	@NUMBA_BOUNDSCHECK=1 $(BIN)/pytest -m "not slow and not kafka" --numprocesses auto
 
 bench: $(READY) ## the benchmarks, long form: figures, not a pass or fail; ARGS="NAME ... --repeats N"
 	@$(BIN)/twin bench --long --json .cache/bench.json $(ARGS)

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import CORRECTION, COUNT, PARTS
+from kernels.codes import BEGIN_WITHIN_NS, BELIEVED_JUMP_NS, BUFFER, CORRECTION, COUNT, END, PARTS, STATE
 from kernels.jit import bare, hot
 from kernels.layout import (
     ADMITTED,
@@ -18,6 +18,7 @@ from kernels.layout import (
     E_STATION,
     E_TS,
     E_TYPE,
+    E_X,
     HELD,
     IMPOSSIBLE,
     L_ADMITTED,
@@ -34,18 +35,35 @@ from kernels.layout import (
     LC_MAX_JUMP_NS,
     LC_PUBLISH_NS,
     LC_REVISE_NS,
+    LC_SEQ_MODULUS,
+    LC_STATION,
+    LC_STATIONS,
+    LC_WRAPPED,
     OVERFULL,
+    Q_BATCH,
     Q_BITS,
     Q_EPOCH,
+    Q_EVENTS,
+    Q_FIRST,
+    Q_GAP_AT,
     Q_GAPS,
+    Q_LAG_NS,
+    Q_LATE,
+    Q_LATE_AT,
     Q_LEAP,
+    Q_LOW,
     Q_MAX,
+    Q_REPEAT_AT,
+    Q_REPEATS,
+    Q_SKEW_NS,
     Q_WORDS,
     REVISES,
     SC_MAX_PARTS,
     STALE_EPOCH,
     UNCONFIRMED,
     UNCORRECTED,
+    W_KINDS,
+    W_TS,
 )
 
 I64 = npt.NDArray[np.int64]
@@ -63,32 +81,41 @@ MAX_LEAP = 1 << 20
 # Suspect events of one line that are held; of more the oldest is refused. Room for what all stations of the largest
 # line may say in the instant in which it begins.
 MAX_HELD = 4096
+# Events of a station after which its clock is compared with those of its line.
+CLOCK_BATCH = 64
 
 
 @hot
 def mark_seq(row: I64, epoch: int, seq: int) -> int:
     """Note a sequence number in a sliding window of the last 1,024; ADMITTED, DUPLICATE, LATE or STALE_EPOCH.
 
-    A number further back than the window is LATE: whether it was seen can no longer be told. One that leaps ahead by
-    more than MAX_LEAP is ADMITTED, and moves the window only when another one near it follows.
+    A number below all that were seen is news, however far back. Another one further back than the window is LATE:
+    whether it was seen can no longer be told. One that leaps ahead by more than MAX_LEAP is ADMITTED, and moves the
+    window only when another one near it follows.
     """
     if epoch < row[Q_EPOCH]:
         return STALE_EPOCH
     if epoch > row[Q_EPOCH]:
-        for w in range(row.size):
-            row[w] = 0
+        if row[Q_MAX] > 0:
+            _move_far(row, row[Q_MAX] - 1 + SEQ_WINDOW, row[Q_MAX] - 1)
         row[Q_EPOCH] = epoch
+        row[Q_MAX] = row[Q_LEAP] = 0
     newest = row[Q_MAX] - 1
     if row[Q_MAX] == 0:
         newest = seq - 1
-        # Numbers before the first one seen count as seen: a twin may start in the middle of a source's life.
+        row[Q_FIRST] = row[Q_LOW] = seq
         for w in range(Q_WORDS):
-            row[Q_BITS + w] = -1
+            row[Q_BITS + w] = 0
     if seq <= newest:
-        if newest - seq >= SEQ_WINDOW:
-            return LATE
         word = Q_BITS + (seq >> 6) % Q_WORDS
         bit = np.int64(1) << np.int64(seq & 63)
+        if seq < row[Q_LOW]:
+            row[Q_LOW] = seq
+            if newest - seq < SEQ_WINDOW:
+                row[word] |= bit
+            return ADMITTED
+        if newest - seq >= SEQ_WINDOW:
+            return LATE
         if row[word] & bit:
             return DUPLICATE
         row[word] |= bit
@@ -111,16 +138,13 @@ def mark_seq(row: I64, epoch: int, seq: int) -> int:
 def _move(row: I64, seq: int, newest: int) -> None:
     """Move the window up to `seq`, which lies ahead of the newest number, and mark it."""
     if seq - newest > SEQ_WINDOW:
-        for w in range(Q_WORDS):
-            row[Q_GAPS] += 64 - _ones(row[Q_BITS + w])
-            row[Q_BITS + w] = 0
-        # What lies between the old and the new window was never seen.
-        row[Q_GAPS] += seq - newest - SEQ_WINDOW
+        _move_far(row, seq, newest)
     else:
         for number in range(newest + 1, seq + 1):
             word = Q_BITS + (number >> 6) % Q_WORDS
             bit = np.int64(1) << np.int64(number & 63)
-            if not row[word] & bit:
+            # Before the first number seen there is no gap: a twin may start in the middle of a source's life.
+            if not row[word] & bit and number - SEQ_WINDOW >= row[Q_FIRST]:
                 row[Q_GAPS] += 1
             row[word] &= ~bit
     row[Q_BITS + (seq >> 6) % Q_WORDS] |= np.int64(1) << np.int64(seq & 63)
@@ -128,11 +152,51 @@ def _move(row: I64, seq: int, newest: int) -> None:
 
 
 @bare
-def _ones(word: int) -> int:
+def _move_far(row: I64, seq: int, newest: int) -> None:
+    """Empty the window: what was never seen of it, and of what lies between it and that of `seq`, is missing."""
+    row[Q_GAPS] += missing(row) + seq - newest - SEQ_WINDOW
+    for w in range(Q_WORDS):
+        row[Q_BITS + w] = 0
+
+
+@bare
+def missing(row: I64) -> int:
+    """Numbers of the window that were not seen, from the first one of the epoch on."""
     n = 0
-    for i in range(64):
-        n += int((word >> np.int64(i)) & 1)
+    newest = row[Q_MAX] - 1
+    for number in range(max(row[Q_FIRST], newest - SEQ_WINDOW + 1), newest + 1):
+        if not row[Q_BITS + (number >> 6) % Q_WORDS] >> np.int64(number & 63) & 1:
+            n += 1
     return n
+
+
+@hot
+def mark_wrapped(slots: I64, row: int, event: I64) -> int:
+    """ADMITTED or DUPLICATE for a number that wraps: a repeat has the number, the time and the kind of an event seen.
+
+    The number alone comes again with every round; one message may hold several events.
+    """
+    kinds = _kinds(event)
+    if slots[row, W_TS] != event[E_TS] + 1:
+        slots[row, W_TS] = event[E_TS] + 1
+        slots[row, W_KINDS] = kinds
+        return ADMITTED
+    if slots[row, W_KINDS] & kinds == kinds:
+        return DUPLICATE
+    slots[row, W_KINDS] |= kinds
+    return ADMITTED
+
+
+@hot
+def _kinds(event: I64) -> int:
+    """A bit for each thing that an event tells; counters and buffers by their numbers, which may meet."""
+    kind = event[E_TYPE]
+    if kind == COUNT and event[E_CODE] == PARTS:
+        bits = (event[E_A] > 0) | (event[E_B] > 0) << 1 | (event[E_C] > 0) << 2
+        return int(np.int64(bits)) if bits else 8
+    if kind in (COUNT, BUFFER):
+        return int(np.int64(1) << np.int64(24 + event[E_X] % 38))
+    return int(np.int64(1) << np.int64(4 + 2 * kind + (event[E_CODE] == END and kind != STATE)))
 
 
 @bare
@@ -143,6 +207,8 @@ def admit(
     line_config: I64,
     station_config: I64,
     seqs: I64,
+    wrapped: I64,
+    offset: I64,
     verdict: I8,
     held_head: I64,
     held_next: I64,
@@ -153,9 +219,13 @@ def admit(
     The first `held` rows are events that earlier calls held back. `held_head` (one per line, -1) and `held_next`
     (one per event) are scratch: the held events of a line in order of arrival. `due` (one per event) gets, for an
     event that REVISES and for a correction, the publishing tick at which it takes effect: the first one behind the
-    line's newest event, so that they take effect in the order of their arrival. Returns the number still held.
+    line's newest event, so that they take effect in the order of their arrival. `offset` (one per event) is that of
+    its record. Returns the number still held.
 
-    A line's first event is held like a jump: one from a clock that is far ahead would make all that follows late.
+    An event far ahead of its line is held. An ordinary one refutes it; what confirms it is another one far ahead: any
+    that is later, or hardly earlier; it is held itself where it is ahead of that by more than `max_jump`. So a line
+    that sends seldom goes on, and a clock that once ran wild, or stands still, moves nothing. A line's first event is
+    held like a jump: one from a clock that is far ahead would make all that follows late.
     """
     n = events.shape[0]
     still = 0
@@ -171,13 +241,16 @@ def admit(
         if refused != ADMITTED:
             verdict[i] = refused
             continue
-        jump = line_config[line, LC_MAX_JUMP_NS]
+        jump = min(line_config[line, LC_MAX_JUMP_NS], BELIEVED_JUMP_NS)
         first = row[L_ADMITTED] == 0
         if not first and ts - row[L_NEWEST] <= jump:
-            verdict[i] = _number(events[i], row, station_config, seqs)
+            slot = seqs[_slot(events[i], station_config)]
+            verdict[i] = _number(events[i], row, slot, line_config, station_config, wrapped, offset[i])
             if verdict[i] != ADMITTED:
                 continue
+            _look_at_clock(slot, max(row[L_NEWEST] - ts, 0))
             if ts < row[L_NEWEST] - line_config[line, LC_LATENESS_NS]:
+                _note_late(slot, offset[i])
                 verdict[i] = _late(row, line_config[line], ts, due, i)
                 continue
             j = held_head[line]
@@ -192,7 +265,7 @@ def admit(
         j = held_head[line]
         while j >= 0:
             distance = ts - events[j, E_TS]
-            if distance != 0 and -jump <= distance <= jump:
+            if distance != 0 and distance >= -jump and not (first and distance > BEGIN_WITHIN_NS):
                 confirms = True
             j = held_next[j]
         if not confirms:
@@ -206,8 +279,9 @@ def admit(
         j = held_head[line]
         while j >= 0:
             distance = events[j, E_TS] - ts
-            if distance <= jump and not (first and distance < -jump):
-                verdict[j] = _number(events[j], row, station_config, seqs)
+            if distance <= jump and not (first and distance < -BEGIN_WITHIN_NS):
+                slot = seqs[_slot(events[j], station_config)]
+                verdict[j] = _number(events[j], row, slot, line_config, station_config, wrapped, offset[j])
                 if verdict[j] == ADMITTED:
                     verdict[j] = _take(row, events[j, E_TS], line_config[line], events[j, E_TYPE], due, j)
             else:
@@ -215,10 +289,18 @@ def admit(
             still -= 1
             j = held_next[j]
         held_head[line] = -1
-        verdict[i] = _number(events[i], row, station_config, seqs)
+        if not first and ts - row[L_NEWEST] > line_config[line, LC_MAX_JUMP_NS]:
+            # It bears out what came before it, and is far ahead of that as well.
+            verdict[i] = HELD
+            _append(held_head, held_next, line, i)
+            still += 1
+            continue
+        slot = seqs[_slot(events[i], station_config)]
+        verdict[i] = _number(events[i], row, slot, line_config, station_config, wrapped, offset[i])
         if verdict[i] != ADMITTED:
             continue
         if ts < row[L_NEWEST] - line_config[line, LC_LATENESS_NS]:
+            _note_late(slot, offset[i])
             verdict[i] = _late(row, line_config[line], ts, due, i)
         else:
             verdict[i] = _take(row, ts, line_config[line], events[i, E_TYPE], due, i)
@@ -226,19 +308,60 @@ def admit(
 
 
 @hot
-def _number(event: I64, line: I64, station_config: I64, seqs: I64) -> int:
+def _slot(event: I64, station_config: I64) -> int:
+    """Where the event's source is in `seqs`: a station, or behind them a line."""
+    return int(event[E_STATION] if event[E_STATION] >= 0 else station_config.shape[0] + event[E_LINE])
+
+
+@hot
+def _number(
+    event: I64, line: I64, slot: I64, line_config: I64, station_config: I64, wrapped: I64, offset: int
+) -> int:  # fmt: skip
     """ADMITTED, or what the event's number says against it. A suspect event's is noted only once it is confirmed."""
-    if event[E_SEQ] == NO_SEQ:
-        return ADMITTED
-    slot = event[E_STATION]
-    if slot < 0:
-        slot = station_config.shape[0] + event[E_LINE]
-    seen = mark_seq(seqs[slot], event[E_EPOCH], event[E_SEQ])
-    if seen == DUPLICATE:
+    seen = ADMITTED
+    if event[E_SEQ] != NO_SEQ:
+        gaps = slot[Q_GAPS]
+        config = line_config[event[E_LINE]]
+        modulus = config[LC_SEQ_MODULUS]
+        if modulus == 0:
+            seen = mark_seq(slot, event[E_EPOCH], event[E_SEQ])
+        elif event[E_EPOCH] < slot[Q_EPOCH]:
+            seen = STALE_EPOCH
+        else:
+            slot[Q_EPOCH] = event[E_EPOCH]
+            place = event[E_STATION] - config[LC_STATION] if event[E_STATION] >= 0 else config[LC_STATIONS]
+            seen = mark_wrapped(wrapped, config[LC_WRAPPED] + place * modulus + event[E_SEQ] % modulus, event)
+        if slot[Q_GAPS] > gaps and slot[Q_GAP_AT] == 0:
+            slot[Q_GAP_AT] = offset + 1
+    if seen == ADMITTED:
+        slot[Q_EVENTS] += 1
+    elif seen == DUPLICATE:
         line[L_DUPLICATES] += 1
-    elif seen != ADMITTED:
+        slot[Q_REPEATS] += 1
+        if slot[Q_REPEAT_AT] == 0:
+            slot[Q_REPEAT_AT] = offset + 1
+    else:
         line[L_LATE] += 1
+        _note_late(slot, offset)
     return int(seen)
+
+
+@hot
+def _note_late(slot: I64, offset: int) -> None:
+    slot[Q_LATE] += 1
+    if slot[Q_LATE_AT] == 0:
+        slot[Q_LATE_AT] = offset + 1
+
+
+@hot
+def _look_at_clock(slot: I64, lag_ns: int) -> None:
+    """The least lag behind the line's newest event, of every batch: where a clock is behind, none is without."""
+    if slot[Q_BATCH] == 0 or lag_ns < slot[Q_LAG_NS]:
+        slot[Q_LAG_NS] = lag_ns
+    slot[Q_BATCH] += 1
+    if slot[Q_BATCH] == CLOCK_BATCH:
+        slot[Q_SKEW_NS] = slot[Q_LAG_NS]
+        slot[Q_BATCH] = 0
 
 
 @hot

@@ -59,7 +59,9 @@ def settle() -> Cache:
         return Cache(None, False, problem=problem)
     try:
         if not config.CACHE_DIR:
-            config.CACHE_DIR = str(_user_cache() / f"numba-{sources_hash(Path(__file__).parent)}")
+            # Code with bounds checks (NUMBA_BOUNDSCHECK) is other code.
+            kind = "-checked" if config.BOUNDSCHECK else ""
+            config.CACHE_DIR = str(_user_cache() / f"numba-{sources_hash(Path(__file__).parent)}{kind}")
         folder = Path(config.CACHE_DIR)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -79,5 +79,10 @@ END: Final = 1
 PARTS: Final = 0  # count: parts since the last count
 COUNTER: Final = 1  # count: value of a running counter
 
+# An event further ahead of its line's newest one is held until another one confirms it, whatever `max_jump` allows.
+BELIEVED_JUMP_NS: Final = 1_800_000_000_000
+# A line begins with two events this near to each other.
+BEGIN_WITHIN_NS: Final = 86_400_000_000_000
+
 NONE: Final = -1
 INVALID: Final = -2  # there, but not an allowed value

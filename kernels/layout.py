@@ -134,14 +134,30 @@ CYCLE_DONE: Final = 2  # completed, no room downstream
 CYCLE_STARVED: Final = 3
 CYCLE_READY: Final = 4  # parts are there, the station has not started
 
-# Q: sequence numbers seen of a station (rows n_stations..: of a line's own events).
+# Q: what was heard of a station: its sequence numbers, and what was wrong (rows n_stations..: of a line's own events).
 Q_EPOCH: Final = 0
 Q_MAX: Final = 1  # newest seq + 1; 0: none yet
 Q_GAPS: Final = 2  # numbers that left the window unseen
 Q_LEAP: Final = 3  # 1 + a number far ahead of all others that is not believed yet; 0: none
-Q_BITS: Final = 4
+Q_FIRST: Final = 4  # the first number seen in the epoch: what lies before it is no gap
+Q_LOW: Final = 5  # the lowest number seen in the epoch: what lies before it is news
+Q_EVENTS: Final = 6  # events that were no repeats
+Q_REPEATS: Final = 7
+Q_REPEAT_AT: Final = 8  # 1 + offset of the first; 0: none
+Q_LATE: Final = 9  # late events, and those of an old epoch, whether they revise or are refused
+Q_LATE_AT: Final = 10
+Q_GAP_AT: Final = 11  # 1 + offset of the event that showed the first gap
+Q_BATCH: Final = 12  # events since the last look at the station's clock
+Q_LAG_NS: Final = 13  # how little behind its line's newest event any of them was
+Q_SKEW_NS: Final = 14  # the same of the batch before: a clock that is right is sometimes the newest
+Q_BITS: Final = 15
 Q_WORDS: Final = 16  # 16 x 64 numbers behind the newest are remembered
 N_Q: Final = Q_BITS + Q_WORDS
+
+# W: a number of a source whose numbers wrap: its last event, by slot and number.
+W_TS: Final = 0  # 1 + ts; 0: none
+W_KINDS: Final = 1  # what events it was the number of, as bits: a message may hold several
+N_W: Final = 2
 
 # B: one buffer; K: one counter.
 B_LEVEL: Final = 0
@@ -201,7 +217,9 @@ LC_TICK_SLOTS: Final = 13
 LC_HORIZON_NS: Final = 14  # after this much silence no window has an event
 LC_DOWN_NS: Final = 15  # alert limit, 0 none
 LC_REVISE_NS: Final = 16  # so far behind the watermark late events still revise the line's rows, 0 not at all
-N_LC: Final = 17
+LC_SEQ_MODULUS: Final = 17  # sequence numbers wrap to 0 here, 0: they do not
+LC_WRAPPED: Final = 18  # offset of the line's rows of `wrapped`: of its stations and of its own events, one by one
+N_LC: Final = 19
 SC_LINE: Final = 0
 SC_MINOR_NS: Final = 1
 SC_STALE_NS: Final = 2

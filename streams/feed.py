@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.partitioner import DefaultPartitioner
 
 from kernels.codes import ORDER
+from streams.partitioner import DEFAULT, choose
 from streams.security import check_access, connection
 from streams.settings import Settings
 from streams.topics import EVENTS
@@ -102,17 +102,23 @@ class Batches:
 class Feeder:
     """Sends event blocks to the events topic, one line always to the same partition (key = line id)."""
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str, partitions: set[int], plant: Plant, arrow: bool) -> None:
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        topic: str,
+        partitions: set[int],
+        plant: Plant,
+        arrow: bool,
+        partitioner: str = DEFAULT,
+    ) -> None:
         self.summary = FeedSummary()
         self._plant = plant
         self._arrow = arrow
         self._batches = Batches(producer, topic, partitions)
-        everywhere = sorted(partitions)
-        # Kafka's own partitioner (murmur2 of the key), so that any other producer of this topic agrees.
-        choose = DefaultPartitioner()
+        # As the setting says all producers of this topic choose.
         self._keys = [line.id.encode() for line in plant.lines]
         self._index = {line.id: i for i, line in enumerate(plant.lines)}
-        self._partition = np.array([choose(key, everywhere, everywhere) for key in self._keys], np.int64)
+        self._partition = np.array([choose(partitioner, key, len(partitions)) for key in self._keys], np.int64)
 
     async def send(self, block: EventBlock) -> None:
         """Send all events of `block` in their order per line."""
@@ -227,7 +233,7 @@ async def feed(
         partitions = (await producer.client.fetch_all_metadata()).partitions_for_topic(topic)
         if not partitions:
             raise FeedError(f"topic {topic} is missing at {settings.bootstrap}: run `twin topics apply`")
-        feeder = Feeder(producer, topic, set(partitions), plant, arrow)
+        feeder = Feeder(producer, topic, set(partitions), plant, arrow, settings.partitioner)
         pace = None if speed is None else Pace(speed, loop.time())
         # Read in a thread: parsing the next piece and sending the last one overlap.
         batches = iter(logs)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kernels.codes import ORDER
-from streams import batches, poison
+from streams import batches, partitioner, poison
 from streams.records import Keys, Records
 from streams.store import PartitionState
 from twin.audit.rows import events_with_origin, refused_with_origin, rejected_table, with_origin
@@ -25,6 +25,7 @@ MOST_ORDER_ROWS: Final = 1 << 17
 # rows an event: those of 65,000 events at once were 150 MB as arrays, tables and text.
 MOST_RESULT_ROWS: Final = 1 << 15
 _CONTENT_TYPE: Final = "content-type"
+_SHOWN: Final = 60  # bytes of a key
 
 
 class Place(Enum):
@@ -69,6 +70,7 @@ class Processor:
         self._rows_of_order = np.array([1 + len(line.stations) * (1 + bool(line.buffers)) for line in plant.lines])
         self._most_rows = int(self._rows_of_order.max(initial=1))
         self._keys = Keys([line.id for line in plant.lines])
+        self._homes: dict[tuple[str, int], npt.NDArray[np.int64]] = {}
 
     def warm(self) -> None:
         """Compile what unpacking and decoding need."""
@@ -87,7 +89,7 @@ class Processor:
         block, rejected, taken = self._bounded(block, rejected, due.offsets, taken)
         due = due[:taken]
         last = int(due.offsets[-1])
-        block, misplaced = self._misplaced(block, due)
+        block, misplaced = self._misplaced(block, due, self._home(state), partition)
         rejected += misplaced
         results = state.twin.fold(block)
         origin = (self._topic, partition)
@@ -137,17 +139,34 @@ class Processor:
         kept = np.arange(np.searchsorted(block.offset, end))
         return pick(block, kept), [one for one in rejected if one.offset < end], fewer
 
-    def _misplaced(self, block: EventBlock, due: Records) -> tuple[EventBlock, list[Rejected]]:
-        """Refuse events whose record is keyed by another line: that line's partition would hold a second state of it.
+    def _home(self, state: PartitionState) -> "Home | None":
+        """Where each line belongs; None: nobody checks, or there is but one partition."""
+        name, n = state.partitioner, state.partitions
+        if name not in partitioner.CHOICES or n < 2:
+            return None
+        if (name, n) not in self._homes:
+            homes = [partitioner.choose(name, line.id.encode(), n) for line in self._plant.lines]
+            self._homes[name, n] = np.array(homes, np.int64)
+        return Home(name, n, self._homes[name, n])
 
-        A key that names no line of the plant (or none at all) says nothing.
+    def _misplaced(
+        self, block: EventBlock, due: Records, home: "Home | None", partition: int
+    ) -> tuple[EventBlock, list[Rejected]]:
+        """Refuse events of which another partition holds the line's state, or would: of one line there is one twin.
+
+        With a partitioner that is the one it chooses for the line, and the key is the line's id. Without, a key that
+        names no line of the plant (or none at all) says nothing.
         """
         keyed = self._keys.of(due)
-        if not len(block) or (keyed < 0).all():
+        if not len(block) or (home is None and (keyed < 0).all()):
             return block, []
         position = np.searchsorted(due.offsets, block.offset)
         expected = keyed[position]
-        wrong = np.flatnonzero((expected >= 0) & (expected != block.line))
+        other = expected != block.line
+        if home is None:
+            wrong = np.flatnonzero(other & (expected >= 0))
+        else:
+            wrong = np.flatnonzero(other | (home.partition[block.line] != partition))
         if not wrong.size:
             return block, []
         # Of a record with one event its bytes as they came. Of one with many each event's own: the whole record once
@@ -156,11 +175,38 @@ class Processor:
         rejected = []
         for i, own in zip(wrong.tolist(), json_records(pick(block, wrong), self._plant), strict=True):
             at = int(position[i])
-            line, key = self._plant.lines[int(block.line[i])].id, self._plant.lines[int(expected[i])].id
-            detail = f"event of line {line} in a record keyed {key}; key each record by its line"
+            line = self._plant.lines[int(block.line[i])].id
+            if other[i]:
+                detail = f"event of line {line} in a record {_keyed(due[at].key)}; key each record by its line"
+            else:
+                assert home is not None
+                detail = home.why(line, partition)
             value = due[at].value if alone[at] else own
             rejected.append(Rejected("wrong_line_key", detail, int(block.offset[i]), value, line, int(block.ts[i])))
         return pick(block, np.delete(np.arange(len(block)), wrong)), rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The partition of each line of the plant, by a partitioner."""
+
+    name: str
+    partitions: int
+    partition: npt.NDArray[np.int64]
+
+    def why(self, line: str, found: int) -> str:
+        """What is wrong with a record of this line that lies in partition `found`, and what to change."""
+        right = partitioner.choose(self.name, line.encode(), self.partitions)
+        others = partitioner.would_choose(line.encode(), self.partitions, found)
+        fits = f", or, if all producers choose by {others[0]}, TAKTWIN_PARTITIONER={others[0]}" if others else ""
+        return (
+            f"event of line {line} in partition {found} of {self.partitions}, {self.name} of the key chooses {right}; "
+            f"set the producer's partitioner to {self.name}{fits} (docs/producers.md)"
+        )
+
+
+def _keyed(key: bytes | None) -> str:
+    return "without a key" if key is None else f"keyed {key[:_SHOWN].decode('utf-8', 'replace')!r}"
 
 
 def records_at_once(before: int, folded: Folded) -> int:

@@ -17,9 +17,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 from aiokafka import AIOKafkaProducer, codec
-from aiokafka.partitioner import DefaultPartitioner
 
 from streams import topics
+from streams.partitioner import choose
 from streams.security import connection
 from streams.settings import Settings
 from twin.events.block import Rejected
@@ -113,7 +113,6 @@ class Publisher:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
-        self._choose = DefaultPartitioner()
         self._place_of: dict[tuple[str, str], Place] = {}
         self._partitions: dict[str, list[int]] = {}
         self._open: dict[Place, Any] = {}
@@ -213,8 +212,8 @@ class Publisher:
 
     def _place(self, topic: str, key: bytes | None) -> Place:
         partitions = self._partitions[topic]
-        # Kafka's own partitioner (murmur2 of the key), so that a line's records share a partition.
-        return topic, self._choose(key, partitions, partitions)
+        # As the events of a line: its results are found by the same key.
+        return topic, partitions[choose(self._settings.partitioner, key or b"", len(partitions))]
 
     def _place_of_line(self, topic: str, line: str) -> Place:
         """Remembered: the plant has so many lines, and the partitioner is slow Python."""

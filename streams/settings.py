@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
+from streams import partitioner as partitioners
+
 ENV_PREFIX: Final = "TAKTWIN_"
 MAX_STORAGE_LIMIT_S: Final = 900.0
 MAX_PUBLISH_AFTER_S: Final = 86_400.0
@@ -77,6 +79,9 @@ class Settings:
     group: str = _setting("", "consumer group; empty: the prefix")
     partitions: int = _setting(4, "partitions of the events topic: the most workers that can share the load")
     replication: int = _setting(1, "replicas of every topic; 3 on a cluster")
+    partitioner: str = _setting(
+        partitioners.DEFAULT, "how producers of events choose a partition by the line: murmur2, crc32, fnv1a, or any"
+    )
     plant: str = _setting("plant.toml", "file of the plant model")
     audit: str = _setting("audit", "audit root: a folder that every worker sees")
     state: str = _setting("", "folder of the snapshots, seen by every worker; empty: <audit>/_state")
@@ -304,6 +309,8 @@ def _problems(s: Settings) -> Iterator[str]:
         yield bad("health_port", "a port, 0 or -1")
     if s.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         yield bad("log_level", "DEBUG, INFO, WARNING or ERROR")
+    if s.partitioner not in partitioners.NAMES:
+        yield bad("partitioner", f"one of {', '.join(partitioners.NAMES)} (docs/producers.md)")
     if s.log_format not in ("text", "json"):
         yield bad("log_format", "text or json")
     if not s.health_host.strip() or re.search(r"[\s/]", s.health_host):

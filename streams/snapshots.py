@@ -24,7 +24,7 @@ from twin.audit.writer import Manifest
 
 MAGIC: Final = b"TWINSNAP"
 VERSION: Final = 3
-# Version 1 had no number of partitions in its head, version 2 no rows that wait and no bases.
+# Version 1 had no number of partitions in its head, version 2 no rows that wait, no bases and no partitioner.
 READABLE: Final = (1, 2, 3)
 _FIXED: Final = struct.Struct("<8sHIQ")
 _SHA_BYTES: Final = 32
@@ -56,6 +56,7 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     waiting: Piece | None = None  # the last of the rows that are no file yet, which names those before it
     base: str = ""  # of what kind (twin.audit.bases.kind_of) what is written behind the last base is
     base_day: str = ""  # of event time, of the last daily base
+    partitioner: str = ""  # by which its records were checked (streams/partitioner.py); "": not at all, it is older
 
 
 # Made here, not at the first use: msgspec learns a type when it first decodes it, and threads that do so at the same

@@ -92,6 +92,7 @@ class PartitionState:
     turn: int = 0  # of its last checkpoint, counted by the worker
     writing: threading.Lock = field(default_factory=threading.Lock)  # the writer is one thread's at a time
     partitions: int = 0  # of the topic
+    partitioner: str = ""  # by which records are checked; "": not at all, the state is older than the check
     deleted: int = 0  # offsets that retention took before they were read
     snapshot_bytes: int = 0  # of the newest snapshot's state
     opening: "Opening | None" = (
@@ -242,6 +243,7 @@ class PartitionStore:
         audit: Path,
         keep: int,
         code_version: str,
+        partitioner: str = "",
         patience: Patience = _NO_PATIENCE,
         publish_bytes: int = PUBLISH_BYTES,
         publish_after_s: float = 0.0,
@@ -252,6 +254,7 @@ class PartitionStore:
         self._audit = audit
         self._keep = keep
         self._code_version = code_version
+        self._partitioner = partitioner
         self._patience = patience
         self.staging = Staging(audit, patience, publish_bytes, publish_after_s)
         self._kind = bases.kind_of(plant.hash, line_snapshot.VERSION)
@@ -283,6 +286,12 @@ class PartitionStore:
             state.waits_since_s = clock.monotonic_s() - self._age_s(state.waits.pieces[0])
         if not state.manifests and not state.pieces:
             self.staging.tidy(tp.partition, _published(state), state.first)
+        if self._partitioner and not state.partitioner:
+            log.warning(
+                "%s: the state was made before records were checked for their key and partition: they go on unchecked. "
+                "A line in two partitions has two twins; to check, begin with a new prefix and replay",
+                where,
+            )
         # Here too, not only behind a checkpoint: at the end of a log none follows.
         self.snapshots.remove_temporary(tp.partition, state.first)
         return state
@@ -449,10 +458,13 @@ class PartitionStore:
 
     def _fresh(self, tp: TP) -> PartitionState:
         twin = self._twin(self.plant, tp.partition)
-        return PartitionState(tp, twin, self._writer(tp, GENESIS), 0, 0, (0, ""), (0, ""))
+        state = PartitionState(tp, twin, self._writer(tp, GENESIS), 0, 0, (0, ""), (0, ""))
+        state.partitioner = self._partitioner
+        return state
 
     def _restore(self, where: str, tp: TP, snapshot: Snapshot) -> PartitionState:
         head = snapshot.head
+        check_partitioner(where, head.partitioner, self._partitioner)
         if head.model == self.plant.hash:
             try:
                 twin = self._twin.restore(self.plant, tp.partition, snapshot.state)
@@ -473,6 +485,7 @@ class PartitionStore:
         state.base_day = head.base_day
         if head.base != self._kind and not any(manifest.is_base for manifest in head.manifests[-1:]):
             state.open_with_base()
+        state.partitioner = head.partitioner
         return state
 
     def _writer(self, tp: TP, chain: str) -> AuditWriter:
@@ -521,6 +534,7 @@ class PartitionStore:
             waits[-1] if waits else None,
             self._kind,
             state.base_day,
+            state.partitioner,
         )
         snapshot = Snapshot(head, encoded)
         return made, self._patience(lambda: self.snapshots.save(snapshot))
@@ -550,6 +564,15 @@ def check_partitions(where: str, before: int, now: int) -> None:
         raise StateError(
             f"{where}: the topic has {now} partitions, but had {before}: lines now go to other partitions than the "
             "ones that hold their state. Copy the events to topics with a new prefix, with a new audit root"
+        )
+
+
+def check_partitioner(where: str, before: str, now: str) -> None:
+    """Raises StateError when records were checked by another partitioner ("": not at all, nothing is said)."""
+    if before and now and before != now:
+        raise StateError(
+            f"{where}: its records were checked with TAKTWIN_PARTITIONER={before}, now it is {now}: other records "
+            "would be refused. Set it back, or begin anew with a new prefix and a new audit root"
         )
 
 

@@ -31,6 +31,8 @@ from streams.batches import Run
 
 # Else Faust's talk of starting and stopping would be logged as ours.
 _FAUST_LOG: Final = logging.getLogger("faust.transport")
+log = logging.getLogger(__name__)
+_COUNT_LIMIT_S: Final = 10.0
 
 # An answer to a fetch is in memory three times until it is taken apart: it holds no more partitions than these, full.
 PARTITIONS_AT_ONCE: Final = 2
@@ -169,6 +171,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         starts = await consumer.beginning_offsets(partitions)
         ends = await consumer.end_offsets(partitions)
         numbers = {tp.topic: len(consumer.partitions_for_topic(tp.topic) or ()) for tp in partitions}
+        # What is refused depends on it: until it is known nothing is folded.
+        for topic in numbers:
+            while not numbers[topic]:
+                log.warning("%s: nobody says yet how many partitions it has; asking", topic)
+                numbers[topic] = await self._partitions(topic, _COUNT_LIMIT_S)
+                await asyncio.sleep(0 if numbers[topic] else 1.0)
         found = {}
         for tp in partitions:
             entry = committed.get(tp)

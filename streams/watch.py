@@ -11,11 +11,11 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError
-from aiokafka.partitioner import DefaultPartitioner
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from streams.partitioner import DEFAULT, choose
 from streams.security import check_access, connection
 from streams.settings import Settings
 
@@ -44,6 +44,7 @@ class Lines:
 
     records: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     offsets: dict[int, tuple[int, int]] = field(default_factory=dict)  # committed, end
+    partitioner: str = DEFAULT
 
     def update(self, key: bytes | None, value: bytes | None) -> None:
         """Take one record of the compacted topic; an empty value deletes, an unreadable one is left out."""
@@ -64,8 +65,7 @@ class Lines:
         """Records waiting in the partition of `line`; None while not known."""
         if not self.offsets:
             return None
-        partitions = sorted(self.offsets)
-        committed, end = self.offsets[DefaultPartitioner()(line.encode(), partitions, partitions)]
+        committed, end = self.offsets[choose(self.partitioner, line.encode(), len(self.offsets))]
         return end - committed
 
     def rows(self) -> list[dict[str, Any]]:
@@ -136,7 +136,7 @@ class Watcher:
     """Reads the lines topic from its start and asks for the lag of the workers' group now and then."""
 
     def __init__(self, consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient, settings: Settings) -> None:
-        self.lines = Lines()
+        self.lines = Lines(partitioner=settings.partitioner)
         self._consumer = consumer
         self._admin = admin
         self._events = settings.topic("events")

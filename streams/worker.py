@@ -97,6 +97,7 @@ class TwinWorker:
         self._publisher = Publisher(settings)
         self._patience = Patience(settings.storage_limit_s)
         store = PartitionStore(
+            partitioner=settings.partitioner,
             plant=plant,
             twin=twin_type,
             snapshots=SnapshotStore(settings.state_folder / settings.group_id),

@@ -1,6 +1,33 @@
-"""One hypothesis profile for all tests: kernels compile inside the first example, so no deadline."""
+"""Every run of the tests is the same run; `make fuzz` draws other examples, and many more of them.
 
+One hypothesis profile for all: kernels compile inside the first example, so no deadline; each test draws the examples
+that follow from its own name and code, and nothing is remembered from run to run. With TAKTWIN_TEST_EXAMPLES=N each
+property gets N times as many, drawn from the seed of `--hypothesis-seed`.
+"""
+
+import os
+
+import pytest
 from hypothesis import settings
 
-settings.register_profile("taktwin", deadline=None)
-settings.load_profile("taktwin")
+TIMES = int(os.environ.get("TAKTWIN_TEST_EXAMPLES", "0"))
+
+settings.register_profile("taktwin", deadline=None, derandomize=True, database=None)
+settings.register_profile("fuzz", deadline=None, database=None, print_blob=True, max_examples=100 * max(TIMES, 1))
+settings.load_profile("fuzz" if TIMES else "taktwin")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    if TIMES:
+        return f"hypothesis: {TIMES} times as many examples, seed {config.getoption('--hypothesis-seed')}"
+    return "hypothesis: the same examples in every run (seeds derived from the tests); `make fuzz` draws others"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that say how many examples they want say it for one run of `make test`."""
+    for item in items if TIMES else ():
+        function = getattr(item, "obj", None)
+        own = getattr(function, "_hypothesis_internal_use_settings", None)
+        if own is not None and function is not None and own.max_examples != settings().max_examples:
+            more = settings(own, max_examples=own.max_examples * TIMES)
+            function._hypothesis_internal_use_settings = more

@@ -14,13 +14,14 @@ from twin.plant.model import Counter, Line
 
 CalendarAt = Callable[[int], tuple[int, str | None, str]]  # class or -1, shift, day
 SEQ_WINDOW = 1_024
+BELIEVED_JUMP_NS = 30 * 60 * 10**9
+DAY_NS = 86_400 * 10**9
 MAX_LEAP = 1 << 20
 
 
 @dataclass
 class Numbered:
     epoch: int
-    first: int
     newest: int
     seen: set[int]
     leap: int | None = None
@@ -35,19 +36,41 @@ class Admission:
         self.admitted: list[Ev] = []
         self.rejected: list[tuple[str, int]] = []
         self.duplicates = 0
+        self.rounds: dict[tuple[int, int], list[Ev]] = {}  # by station and number: the last events of it, of one time
+
+    def wrapped(self, e: Ev, modulus: int) -> str | None:
+        known = self.rounds.setdefault((e.station, e.seq % modulus), [])
+        if known and known[0].ts != e.ts:
+            known.clear()
+        told = {what for one in known for what in self.told(one)}
+        if known and set(self.told(e)) <= told:
+            return "duplicate"
+        known.append(e)
+        return None
+
+    def told(self, e: Ev) -> list[object]:
+        if (e.type, e.code) == (codes.COUNT, codes.PARTS):
+            return [name for name in "abc" if getattr(e, name)] or ["nothing"]
+        return [(e.type, e.x if e.type in (codes.COUNT, codes.BUFFER) else e.code if e.type != codes.STATE else None)]
 
     def number(self, e: Ev) -> str | None:
         known = self.sequences.get(e.station)
         if known is None:
-            known = self.sequences[e.station] = Numbered(0, -1, -1, set())
+            known = self.sequences[e.station] = Numbered(0, -1, set())
         if e.epoch < known.epoch:
             return "stale_epoch"
+        if self.line.seq_modulus is not None:
+            known.epoch = e.epoch
+            return self.wrapped(e, self.line.seq_modulus)
         if e.epoch > known.epoch or known.newest < 0:
-            known = self.sequences[e.station] = Numbered(e.epoch, e.seq, e.seq, {e.seq})
+            known = self.sequences[e.station] = Numbered(e.epoch, e.seq, {e.seq})
+            return None
+        if e.seq < min(known.seen):
+            known.seen.add(e.seq)
             return None
         if e.seq <= known.newest - SEQ_WINDOW:
             return "late"
-        if e.seq in known.seen or e.seq < known.first:
+        if e.seq in known.seen:
             return "duplicate"
         if e.seq > known.newest + MAX_LEAP:
             if e.seq == known.leap:
@@ -74,7 +97,8 @@ class Admission:
         self.newest = e.ts if self.newest is None else max(self.newest, e.ts)
 
     def offer(self, e: Ev) -> None:
-        if self.newest is not None and e.ts <= self.newest + self.line.max_jump_ns:
+        jump, first = min(self.line.max_jump_ns, BELIEVED_JUMP_NS), self.newest is None
+        if self.newest is not None and e.ts <= self.newest + jump:
             if not self.numbered(e):
                 return
             if e.ts < self.newest - self.line.lateness_ns:
@@ -83,15 +107,18 @@ class Admission:
             self.rejected += [("jump_unconfirmed", h.ts) for h in self.held]
             self.held = []
             self.take(e)
-        elif any(0 < abs(e.ts - h.ts) <= self.line.max_jump_ns for h in self.held):
-            lowest = e.ts - self.line.max_jump_ns if self.newest is None else 0
+        elif any(e.ts != h.ts <= e.ts + jump and not (first and h.ts < e.ts - DAY_NS) for h in self.held):
+            lowest = e.ts - DAY_NS if first else 0
             for h in self.held:
-                if lowest <= h.ts <= e.ts + self.line.max_jump_ns:
+                if lowest <= h.ts <= e.ts + jump:
                     if self.numbered(h):
                         self.take(h)
                 else:
                     self.rejected.append(("jump_unconfirmed", h.ts))
             self.held = []
+            if not first and self.newest is not None and e.ts > self.newest + self.line.max_jump_ns:
+                self.held.append(e)
+                return
             if not self.numbered(e):
                 return
             if self.newest is not None and e.ts < self.newest - self.line.lateness_ns:

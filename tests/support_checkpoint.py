@@ -73,13 +73,19 @@ class World:
         self.outputs = Outputs()
         self.changed = -1  # the offset of a record that is another than it was
 
-    def store(self, keep: int = 3) -> PartitionStore:
+    def store(self, keep: int = 3, partitioner: str = "") -> PartitionStore:
         return PartitionStore(
-            plant=self.plant, twin=self.twin, snapshots=self.snapshots, audit=self.audit, keep=keep, code_version="1"
+            plant=self.plant,
+            twin=self.twin,
+            snapshots=self.snapshots,
+            audit=self.audit,
+            keep=keep,
+            code_version="1",
+            partitioner=partitioner,
         )
 
-    async def worker(self, partitions: int = 0) -> Checkpointer:
-        checkpointer = Checkpointer(self.store(), self.outputs)
+    async def worker(self, partitions: int = 0, partitioner: str = "") -> Checkpointer:
+        checkpointer = Checkpointer(self.store(partitioner=partitioner), self.outputs)
         await checkpointer.install(self.group.assigned(partitions=partitions), self.group.now, self.group)
         return checkpointer
 

@@ -78,6 +78,16 @@ HISTORY: Final = (
         ("states", "kpis", "bottlenecks", "alerts"),
         "a buffer that no station fills runs short only where a level of 0 is reported; it was empty from the start",
     ),
+    Rule(
+        "suspect_jump",
+        ("events", "states", "kpis", "bottlenecks", "alerts", "rejected"),
+        "an event over 30 minutes ahead is held, and any later one confirms it; over max_jump, and one within max_jump",
+    ),
+    Rule(
+        "first_numbers",
+        ("events", "states", "kpis", "bottlenecks", "alerts", "rejected"),
+        "sequence numbers below all that were seen are news; those before the first one seen were repeats",
+    ),
 )
 RULES: Final = len(HISTORY)
 

@@ -59,8 +59,9 @@ def resident_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def fuzz(seconds: float, seed: int, folder: Path) -> Report:
-    """Feed every target by its share. A breach of one kind is noted once."""
+def fuzz(seconds: float, seed: int, folder: Path, inputs: int = sys.maxsize) -> Report:
+    """Feed every target by its share, for so long or until there were so many inputs. A breach of one kind is noted
+    once."""
     chance = random.Random(seed)  # noqa: S311  repeatable
     last, report = Last(folder / "last-input"), Report()
     weighted = targets(chance, folder)
@@ -68,6 +69,8 @@ def fuzz(seconds: float, seed: int, folder: Path) -> Report:
     compile_for(worlds()[0].plant)  # on a fresh machine it takes longer than a short share of the fuzzing
     begun = time.monotonic()
     while (now := time.monotonic()) - begun < seconds and len(report.breaches) < MOST_BREACHES:
+        if report.inputs >= inputs:
+            break
         target = chance.choices(weighted, shares)[0][1]
         try:
             report.found.setdefault(target.name, Counter()).update(target(last))

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from unittest.mock import patch
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support_sources import mapping, plain, plant, run, write
@@ -52,6 +52,7 @@ class Naive:
         self.events: list[tuple[int, int, int, Event]] = []  # before which row, 0 or 1, time there
         self.newest: list[int] = []
         self.last: dict[str, int] = {}
+        self.at: dict[str, int] = {}  # of its last row
         self.state: dict[str, str] = {}
         self.counter: str | None = None
         self.reread = False
@@ -65,6 +66,7 @@ class Naive:
                 if station == s == "A":
                     self.reread = True
         self.last[s] = max(t, self.last.get(s, t))
+        self.at[s] = at
         state = "unknown" if not v else "off" if int(v) == 0 else "on"
         told = False
         if state != self.state.get(s, "unknown"):
@@ -83,6 +85,7 @@ class Naive:
         end = self.last[station] + HOLD
         if self.state.get(station, "unknown") != "unknown":
             at = next((i for i, newest in enumerate(self.newest) if newest > end), len(self.newest))
+            at = max(at, self.at[station] + 1)  # never before the row that is held
             self.events.append((at, 0, end, (end, station, "state", "unknown")))
         self.state[station] = "unknown"
 
@@ -97,13 +100,14 @@ def naive(rows: list[Row]) -> list[Event]:
 
 
 steps = st.tuples(
-    st.sampled_from([10, 10, 10, 0, 15, 16, 40, 70, -3]),
+    st.sampled_from([10, 10, 10, 0, 15, 16, 40, 70, -3, -3, -9]),
     st.sampled_from("AAB"),
     st.sampled_from(["", "0", "5", "5", "7"]),
     st.sampled_from(["", "1", "2"]),
 )
 
 
+@example([(10, "A", "", ""), *[(-3, "A", "", "")] * 2, (-3, "A", "", "1"), (-3, "B", "0", "")], 1)
 @given(st.lists(steps, max_size=40), st.sampled_from([1, 30, 200, 4096]))
 def test_the_same_events_as_row_by_row(made: list[tuple[int, str, str, str]], piece: int) -> None:
     t, rows = 1000, []

@@ -14,6 +14,7 @@ from twin.plant.model import Station
 
 T = 1_700_000_000 * S
 JUMP = 100 * S
+DAY = 86_400 * S
 LATENESS = 5 * S
 PLANT = one_line([Station("A"), Station("B")], lateness_ns=LATENESS, max_jump_ns=JUMP)
 
@@ -36,8 +37,11 @@ def reasons(results: Results) -> list[tuple[str, int]]:
     [
         ([(0, 5), (0, 6), (0, 5)], [ADMITTED, ADMITTED, DUPLICATE]),
         ([(0, 5), (0, 8), (0, 6), (0, 6)], [ADMITTED, ADMITTED, ADMITTED, DUPLICATE]),
-        # Before the first number seen: the source lived before the twin did.
-        ([(0, 5), (0, 4)], [ADMITTED, DUPLICATE]),
+        # Before the first number seen: it came out of order, also far back and after a new epoch.
+        ([(0, 5), (0, 4), (0, 4), (0, 5)], [ADMITTED, ADMITTED, DUPLICATE, DUPLICATE]),
+        ([(0, 2), (0, 1), (0, 3), (1, 9), (1, 8), (1, 8)], [ADMITTED] * 5 + [DUPLICATE]),
+        ([(0, 9_000), (0, 7_000), (0, 6_999), (0, 7_500), (0, 6_999)], [ADMITTED] * 3 + [LATE, LATE]),
+        ([(0, 10**15), (0, 5), (0, 4)], [ADMITTED] * 3),
         ([(0, 0), (0, 1_024), (0, 1), (0, 0)], [ADMITTED, ADMITTED, ADMITTED, LATE]),
         ([(0, 0), (0, 1_025), (0, 1), (0, 2)], [ADMITTED, ADMITTED, LATE, ADMITTED]),
         ([(0, 0), (0, 10**15), (0, 10**15 - 1_023), (0, 10**15)], [ADMITTED, ADMITTED, ADMITTED, DUPLICATE]),
@@ -150,7 +154,11 @@ def test_a_jump_far_beyond_the_confirmed_one_stays_out() -> None:
         ([beat(0), beat(0, 1), beat(1)], 1, []),  # all stations of a line may begin at once
         ([beat(0), beat(JUMP)], JUMP, []),
         ([beat(0), beat(-LATENESS)], 0, []),
-        ([beat(0), beat(JUMP + 1)], None, []),
+        ([beat(0), beat(JUMP + 1)], JUMP + 1, []),  # it may send seldom
+        ([beat(0), beat(DAY)], DAY, []),
+        ([beat(0), beat(DAY + 1)], None, []),
+        ([beat(JUMP + 1), beat(0)], None, []),
+        ([beat(3 * JUMP), beat(0), beat(S)], S, [3 * JUMP]),  # two hours ahead: the others are not late
         ([beat(10**9 * S), beat(0), beat(S)], S, [10**9 * S]),  # a clock that was not set yet, ahead
         ([beat(-(10**9) * S), beat(0), beat(S)], S, [-(10**9) * S]),  # or behind
         ([beat(10**9 * S), beat(10**9 * S), beat(0), beat(1)], 1, [10**9 * S] * 2),
@@ -175,6 +183,73 @@ def test_held_events_survive_a_snapshot(then: Ev) -> None:
     whole, once = folded(events)
     assert multisets(results) == multisets([once])
     assert twin.snapshot() == whole.snapshot()
+
+
+def test_any_later_event_confirms_a_jump() -> None:
+    """Else a line that sends once in a longer time than `max_jump` would be refused for ever."""
+    twin, results = folded([beat(-S), beat(0), beat(1_000 * S), beat(2_000 * S), beat(3_000 * S), beat(3_001 * S)])
+    assert reasons(results) == []
+    assert int(twin.engine.state.lines[0, L_NEWEST]) == T + 3_001 * S
+
+
+def test_half_an_hour_is_believed_whatever_max_jump_allows() -> None:
+    plant = one_line([Station("A")], lateness_ns=LATENESS, max_jump_ns=DAY)
+    for ahead, refused in ((1_800 * S, []), (1_800 * S + 1, [("jump_unconfirmed", 1_800 * S + 1)])):
+        results = PartitionTwin(plant, 0).fold(block([beat(-S), beat(0), beat(ahead), beat(S)]))
+        told = [row for row in reasons(results) if row[0] == "jump_unconfirmed"]
+        assert told == refused
+        assert results.late == (0 if refused else 1)
+
+
+def wrapping(events: list[Ev]) -> Results:
+    plant = one_line([Station("A"), Station("B")], lateness_ns=LATENESS, max_jump_ns=JUMP, seq_modulus=4)
+    return PartitionTwin(plant, 0).fold(block([*events, heartbeat(T + 90 * S)]))
+
+
+def test_numbers_that_wrap_are_no_repeats() -> None:
+    results = wrapping([beat(k * S, k % 2, seq=k % 4) for k in range(40)])
+    assert (results.events, results.duplicates, results.late) == (40, 0, 0)
+
+
+def test_a_repeat_among_numbers_that_wrap_has_its_number_and_time() -> None:
+    events = [beat(k * S, seq=k % 4) for k in range(20)]
+    again = [*events[:10], *events[7:10], *events[10:]]
+    assert (wrapping(again).events, wrapping(again).duplicates) == (20, 3)
+
+
+def test_a_message_of_several_events_has_one_number() -> None:
+    """A Sparkplug message holds what its device has to say: state and counts, also counters."""
+    head = {"epoch": 0, "seq": 3}
+    told = [
+        Ev(T + S, codes.STATE, 0, codes.RUNNING, x="w", **head),
+        Ev(T + S, codes.COUNT, 0, codes.PARTS, 2, **head),
+        Ev(T + S, codes.COUNT, 0, codes.PARTS, 0, 1, **head),
+        Ev(T + S, codes.STATE, 1, codes.RUNNING, x="w", **head),
+    ]
+    results = wrapping([beat(0), *told, *told])
+    assert (results.events, results.duplicates) == (5, 4)
+
+
+def test_what_admission_knows_of_each_source() -> None:
+    events = [beat(k * S, seq=2 * k) for k in range(1_200)]
+    lagging = [beat((k - 3) * S, 1) for k in range(100, 200)]
+    log = [*events[:100], *[one for pair in zip(events[100:200], lagging, strict=True) for one in pair], *events[200:]]
+    log += [events[-1], beat(0), beat(0, 1)]
+    twin = PartitionTwin(PLANT, 0)
+    cut = PartitionTwin(PLANT, 0)
+    for place in range(0, len(log), 77):
+        cut.fold(block(log[place : place + 77], place))
+        cut = PartitionTwin.restore(PLANT, 0, cut.snapshot())
+    twin.fold(block(log))
+    first, second = twin.facts()
+    assert cut.facts() == [first, second]
+    assert (first.line, first.station, first.repeats, first.repeat_at) == (0, 0, 1, len(log) - 3)
+    assert (first.gaps, first.missing) == (1_199 - 512, 512)
+    assert first.gap_at is not None
+    assert first.lag_ns == 0
+    assert (second.late, second.late_at) == (1, len(log) - 1)
+    assert second.lag_ns == 3 * S  # its clock is three seconds behind
+    assert second.events == 101
 
 
 def test_lines_do_not_confirm_each_other() -> None:

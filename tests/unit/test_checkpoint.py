@@ -472,3 +472,30 @@ async def test_what_was_folded_of_a_topic_that_has_grown_is_not_committed(world:
         await worker.checkpoint(world.group)
     assert world.group.offsets == {}
     assert world.audited() == []
+
+
+async def test_the_partitioner_stays_that_of_the_state(world: World) -> None:
+    """Another setting would refuse other records: what follows would not be what one worker gives."""
+    worker = await world.worker(partitions=1, partitioner="crc32")
+    world.feed(worker.states[TP0], 5)
+    world.group.divided = 1
+    assert await worker.checkpoint(world.group) is Committed.OK
+    assert (await world.worker(partitions=1, partitioner="crc32")).states[TP0].partitioner == "crc32"
+    with pytest.raises(StateError, match="TAKTWIN_PARTITIONER=crc32, now it is murmur2"):
+        await world.worker(partitions=1, partitioner="murmur2")
+
+
+async def test_a_state_older_than_the_check_goes_on_unchecked_and_says_so(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.group.divided = 1
+    old = await world.worker(partitions=1)
+    world.feed(old.states[TP0], 5)
+    await old.checkpoint(world.group)
+    for _ in range(2):  # and the states it writes are no newer in this
+        worker = await world.worker(partitions=1, partitioner="murmur2")
+        assert worker.states[TP0].partitioner == ""
+        assert "they go on unchecked" in caplog.text
+        caplog.clear()
+        world.feed(worker.states[TP0], 5)
+        assert await worker.checkpoint(world.group) is Committed.OK

@@ -33,9 +33,9 @@ scale = 1000000
 
 
 def results(*events: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    heartbeat = {"type": "heartbeat", "ts": T0 + 3_600_000_000_000}
+    beats = [{"type": "heartbeat", "ts": T0 + 3_600_000_000_000 + k} for k in range(2)]
     state = {"type": "state", "ts": T0, "station": "m", "state": "running"}
-    values = [json.dumps({"line": "l", **event}).encode() for event in (state, *events, heartbeat)]
+    values = [json.dumps({"line": "l", **event}).encode() for event in (state, *events, *beats)]
     block, refused = Decoder(PLANT).decode(values, range(len(values)))
     assert not refused
     tables = PartitionTwin(PLANT, 0).fold(block).tables

@@ -219,11 +219,12 @@ def test_late_events_that_wait_for_a_tick_are_bounded() -> None:
 def test_jumps_that_nothing_confirms_are_bounded() -> None:
     model = plant(None, max_jump_ns=60 * S)
     twin = PartitionTwin(model, 0)
-    jumps = [heartbeat(T + k * 1_000 * S) for k in range(1, MAX_HELD + 6)]
+    # Each earlier than the one before it: none confirms another.
+    jumps = [heartbeat(T + (MAX_HELD + 6 - k) * 1_000 * S) for k in range(1, MAX_HELD + 6)]
     results = [twin.fold(block([state(0, "run"), heartbeat(T + 1), *jumps]))]
     refused = dicts(results, "rejected")
     assert [(row["reason"], row["ts"]) for row in refused] == [
-        ("jump_unconfirmed", T + k * 1_000 * S) for k in range(1, 6)
+        ("jump_unconfirmed", T + (MAX_HELD + 6 - k) * 1_000 * S) for k in range(1, 6)
     ]
     assert len(decode(twin.snapshot()).held_values) == MAX_HELD
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams import process
+from streams.partitioner import choose
 from streams.process import Place, Processor, place
 from streams.records import Records
 from streams.store import COLUMN_BYTES, PartitionState
@@ -174,3 +175,71 @@ def test_records_in_one_go_follow_their_rows(before: int, records: int, rows: in
     table = pa.table({"a": range(rows)})
     folded = process.Folded(records, records, 0, 0, [("kpis", table[: rows // 2]), ("states", table[rows // 2 :])], [])
     assert process.records_at_once(before, folded) == expected
+
+
+CRC = {line.id: choose("crc32", line.id.encode(), 4) for line in PLANT_MODEL.lines}
+MURMUR = {line.id: choose("murmur2", line.id.encode(), 4) for line in PLANT_MODEL.lines}
+# A line for which the two do not agree.
+TORN = next(line for line in CRC if CRC[line] != MURMUR[line])
+
+
+def checked(partition: int, name: str = "murmur2", partitions: int = 4) -> PartitionState:
+    twin = FakeTwin(PLANT_MODEL, partition)
+    return PartitionState(
+        TP(TOPIC, partition), twin, None, 0, 0, (0, ""), (0, ""), partitions=partitions, partitioner=name
+    )  # type: ignore[arg-type]  # no audit here
+
+
+@pytest.mark.parametrize("name", ["murmur2", "crc32", "fnv1a"])
+def test_every_line_is_taken_in_its_partition_and_in_no_other(name: str) -> None:
+    run = [record(k, event(line.id, k), line.id.encode()) for k, line in enumerate(PLANT_MODEL.lines)]
+    taken = []
+    for partition in range(4):
+        folded = Processor(PLANT_MODEL, TOPIC).fold(checked(partition, name), Records.of(run))
+        assert {one.reason for one in folded.rejected} <= {"wrong_line_key"}
+        assert folded.events + len(folded.rejected) == len(run)
+        taken += [line.id for line in PLANT_MODEL.lines if line.id not in {one.line for one in folded.rejected}]
+    assert sorted(taken) == sorted(line.id for line in PLANT_MODEL.lines)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"), [(None, "without a key"), (b"s0", "keyed 's0'"), (b"\xff" * 99, "keyed"), (b"", "keyed ''")]
+)
+def test_a_key_that_is_not_the_line_is_refused(key: bytes | None, words: str) -> None:
+    state = checked(MURMUR[TORN])
+    run = [record(0, event(TORN, 0), key), record(1, event(TORN, 1), TORN.encode())]
+    folded = Processor(PLANT_MODEL, TOPIC).fold(state, Records.of(run))
+    (refused,) = folded.rejected
+    assert (folded.events, refused.reason, refused.offset, refused.line) == (1, "wrong_line_key", 0, TORN)
+    assert words in refused.detail
+    assert "key each record by its line" in refused.detail
+
+
+def test_the_refusal_names_the_setting_to_change() -> None:
+    run = [record(0, event(TORN, 0), TORN.encode())]
+    (refused,) = Processor(PLANT_MODEL, TOPIC).fold(checked(CRC[TORN]), Records.of(run)).rejected
+    assert f"partition {CRC[TORN]} of 4, murmur2 of the key chooses {MURMUR[TORN]}" in refused.detail
+    assert "set the producer's partitioner to murmur2" in refused.detail
+    assert "TAKTWIN_PARTITIONER=crc32" in refused.detail
+
+
+@pytest.mark.parametrize(("name", "partitions"), [("any", 4), ("", 4), ("murmur2", 1)])
+def test_without_a_partitioner_or_with_one_partition_keys_may_be_absent(name: str, partitions: int) -> None:
+    run = [record(0, event(TORN, 0)), record(1, event(TORN, 1), b"s0"), record(2, event(TORN, 2), TORN.encode())]
+    folded = Processor(PLANT_MODEL, TOPIC).fold(checked(0, name, partitions), Records.of(run))
+    assert (folded.events, folded.rejected) == (3, [])
+    other = next(line.id for line in PLANT_MODEL.lines if line.id != TORN)
+    (refused,) = (
+        Processor(PLANT_MODEL, TOPIC)
+        .fold(checked(0, name, partitions), Records.of([record(0, event(TORN, 0), other.encode())]))
+        .rejected
+    )
+    assert refused.reason == "wrong_line_key"
+
+
+def test_an_array_is_refused_event_by_event() -> None:
+    """Of a record of several lines the events of the key's line are taken, in its partition."""
+    other = next(line.id for line in PLANT_MODEL.lines if line.id != TORN and MURMUR[line.id] == MURMUR[TORN])
+    value = b"[" + event(TORN, 0) + b"," + event(other, 1) + b"]"
+    folded = Processor(PLANT_MODEL, TOPIC).fold(checked(MURMUR[TORN]), Records.of([record(0, value, TORN.encode())]))
+    assert (folded.events, [one.line for one in folded.rejected]) == (1, [other])

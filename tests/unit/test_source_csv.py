@@ -1,11 +1,13 @@
 """CSV logs: every key of the mapping, and every kind of row that cannot be used."""
 
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tests.support_sources import EPOCH, SAMPLED, S, mapping, plain, plant, read, run, short, write
+from tests.support_sources import EPOCH, PLANT, SAMPLED, S, mapping, plain, plant, read, run, short, write
+from twin.plant import loads
 from twin.sources import MappingError, SourceError, open_log, open_logs
 
 HEAD = "t,speed,made,batch,product\n"
@@ -135,6 +137,34 @@ def test_the_repeated_hour_of_autumn_and_the_missing_one_of_spring(tmp_path: Pat
     events, logs = read(write(tmp_path, "b.csv", "t\n29.03.2026 02:30:00\n29.03.2026 03:30:00\n"), rules)
     assert len(events) == 1
     assert logs.summary.problems["bad_time"].first.startswith(f"{tmp_path}/b.csv:2: ")
+
+
+@pytest.mark.parametrize(
+    ("local", "utc", "lateness"),
+    [
+        # Each row of the repeated hour that lies back is of the second pass, and so are those behind it.
+        ("01:30 02:00 02:30 02:00 02:30 03:00", "23:30 00:00 00:30 01:00 01:30 02:00", "1s"),
+        ("02:50 02:25 03:00", "00:50 01:25 02:00", "5s"),
+        ("02:50 02:05 02:55 03:10", "00:50 01:05 01:55 02:10", "5s"),
+        ("02:10 02:50 02:45 02:50 03:00", "00:10 00:50 01:45 01:50 02:00", "0s"),
+        # A little back, and rows are out of order: it stays in its pass, the first or the second.
+        ("02:10:30 02:10:00 02:11:00 03:00", "00:10:30 00:10:00 00:11:00 02:00", "0s"),
+        ("02:50 02:20:30 02:20:00 02:20:40", "00:50 01:20:30 01:20:00 01:20:40", "0s"),
+        ("02:10 02:02 02:12 03:00", "00:10 00:02 00:12 02:00", "8min"),
+        ("02:40 02:29 03:00", "00:40 01:29 02:00", "2h"),
+    ],
+)
+def test_rows_of_the_repeated_hour(tmp_path: Path, local: str, utc: str, lateness: str) -> None:
+    rules = (
+        'line = "L1"\nstation = "A"\nheartbeat_every = "0s"\n[time]\ncolumn = "t"\nformat = "%Y-%m-%d %H:%M:%S"\n'
+        'zone = "Europe/Berlin"\n[[event]]\ntype = "heartbeat"\n'
+    )
+    whole = [clock if clock.count(":") == 2 else f"{clock}:00" for clock in local.split()]
+    log = write(tmp_path, "a.csv", "\n".join(["t", *(f"2026-10-25 {clock}" for clock in whole)]) + "\n")
+    model = loads(PLANT.replace('lateness = "2s"', f'lateness = "{lateness}"'), "plant.toml")
+    ts = [time for block, _ in open_log(log, model, mapping(rules)) for time in block.ts.tolist()]
+    clocks = [f"{datetime.fromtimestamp(time // S, UTC):%H:%M:%S}" for time in ts]
+    assert clocks == [clock if clock.count(":") == 2 else f"{clock}:00" for clock in utc.split()]
 
 
 def test_counts_scale_reasons_buffers_and_explicit_orders(tmp_path: Path) -> None:

@@ -78,12 +78,16 @@ def test_a_clock_that_ran_wild_does_not_set_the_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("times", "newest"),
     [
-        ([0, 1, 10_000], 1),  # a jump nobody confirms
-        ([0, 1, 10_000, 10_000], 1),  # the same instant is no confirmation
+        ([0, 1, 10_000], 10_000),  # a jump nobody confirms, and nobody refutes: the end of the log confirms it
+        ([0, 1, 100_000], 1),  # unless it is too far ahead
+        ([0, 1, 10_000, 2], 2),
+        ([0, 1, 10_000, 10_000, 2], 2),  # the same instant is no confirmation
         ([0, 1, 10_000, 10_001], 10_001),
         ([0, 1, 10_001, 10_000], 10_001),
         ([0, 1, 10_000, 90_000, 10_001], 10_001),
-        ([0, 10_000, 1, 10_001], 1),
+        ([0, 1, 10_000, 20_000, 10_001, 10_002], 10_002),
+        ([0, 5_400, 10_800, 16_200, 21_600], 21_600),  # one event in 90 minutes
+        ([0, 10_000, 1, 10_001, 2], 10_001),  # it began with the first two
         ([90_000, 0, 1], 1),  # a first event nobody confirms
         ([90_000, 0], 0),  # two: the end of the log confirms the last
         ([5], 5),

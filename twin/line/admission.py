@@ -1,6 +1,6 @@
 """Which events of a block are folded, which are late, which are refused and why."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kernels import layout as at
-from kernels.admit import MAX_WAITING, admit
+from kernels.admit import MAX_WAITING, admit, missing
 from kernels.cells import tally
 from kernels.codes import CORRECTION
 from twin.events.block import EventBlock, pick
@@ -26,7 +26,7 @@ _REASONS: Final = {
     at.STALE_EPOCH: ("stale_epoch", "of an epoch before the station's newest one"),
     at.UNCONFIRMED: (
         "jump_unconfirmed",
-        "ahead of the line by more than max_jump, or before its first event, and nothing confirmed it",
+        "ahead of the line by more than max_jump or 30 min, or its first, and no later event confirmed it",
     ),
     at.OVERFULL: ("line_overfull", f"{MAX_WAITING} events of the line wait for its time to move on; it does not"),
     at.UNCORRECTED: ("nothing_to_correct", "no such event of the station is kept; give the line a `revise` time"),
@@ -58,6 +58,31 @@ class Admitted:
     late: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What admission counted of one source: a station, or a line's own events (`station` None).
+
+    Part of the state: never folded again, and the same however the log was cut. Places are offsets of the record in
+    which it was first seen.
+    """
+
+    line: int
+    station: int | None  # plant-wide index
+    events: int  # admitted, held ones once they are confirmed, and late ones
+    late: int  # behind the watermark, of an old epoch, or of a number too far back
+    late_at: int | None
+    repeats: int  # the same number again
+    repeat_at: int | None
+    gaps: int  # numbers that were never seen and are over 1,024 back, or of an epoch that is over
+    gap_at: int | None
+    missing: int  # not seen among the last 1,024 numbers: they may still come
+    lag_ns: int  # how little any of the last 64 events was behind its line's newest one: a clock that is behind
+
+
+def _offset(stored: int) -> int | None:
+    return int(stored) - 1 if stored else None
+
+
 class Admission:
     """Decides event by event, in order of arrival, from the line's own earlier events."""
 
@@ -66,6 +91,7 @@ class Admission:
         self._engine = engine
         self._plant = plant
         self.sequences = np.zeros((len(plant.stations) + len(plant.lines), at.N_Q), np.int64)
+        self.wrapped = np.zeros((engine.numbers.wrapped_rows, at.N_W), np.int64)
         self.held = np.empty((0, at.N_E), np.int64)
         self.held_values: list[bytes] = []
         self.held_offsets = np.empty(0, np.int64)
@@ -76,6 +102,7 @@ class Admission:
         events = np.concatenate([self.held, new]) if held else new
         verdict = np.zeros(len(events), np.int8)
         due = np.zeros(len(events), np.int64)
+        offsets = np.concatenate([self.held_offsets, block.offset])
         admit(
             events,
             held,
@@ -83,6 +110,8 @@ class Admission:
             self._engine.numbers.lines,
             self._engine.numbers.stations,
             self.sequences,
+            self.wrapped,
+            offsets,
             verdict,
             np.full(len(self._plant.lines), -1, np.int64),
             np.empty(len(events), np.int64),
@@ -102,14 +131,15 @@ class Admission:
                 ((verdict != at.ADMITTED) & (verdict != at.DUPLICATE))
                 | ((events[:, at.E_TYPE] == CORRECTION) & (verdict == at.ADMITTED))
             )
-            self._tell(result, events, verdict, due, told, block)
+            self._tell(result, events, verdict, due, told, block, offsets)
         return result
 
-    def _tell(self, result: Admitted, events: I64, verdict: Verdicts, due: I64, told: I64, block: EventBlock) -> None:
+    def _tell(
+        self, result: Admitted, events: I64, verdict: Verdicts, due: I64, told: I64, block: EventBlock, offsets: I64
+    ) -> None:
         """What is refused, held, late or a correction is needed as it came."""
         held = len(self.held)
         values = dict(enumerate(self.held_values))
-        offsets = np.concatenate([self.held_offsets, block.offset])
         fresh = told[told >= held]
         values.update(zip(fresh.tolist(), json_records(pick(block, fresh - held), self._plant), strict=True))
         known = (at.ADMITTED, at.DUPLICATE, at.HELD, at.REVISES)
@@ -126,6 +156,26 @@ class Admission:
         self.held = events[kept]
         self.held_values = [values[k] for k in kept.tolist()]
         self.held_offsets = offsets[kept]
+
+    def facts(self) -> Iterator[Fact]:
+        """What is known of every source that was heard, beside its events; sources in the order of the plant."""
+        stations = len(self._plant.stations)
+        for slot in np.flatnonzero(self.sequences.any(axis=1)).tolist():
+            row = self.sequences[slot]
+            line = slot - stations if slot >= stations else int(self._engine.numbers.stations[slot, at.SC_LINE])
+            yield Fact(
+                line,
+                slot if slot < stations else None,
+                events=int(row[at.Q_EVENTS]),
+                late=int(row[at.Q_LATE]),
+                late_at=_offset(row[at.Q_LATE_AT]),
+                repeats=int(row[at.Q_REPEATS]),
+                repeat_at=_offset(row[at.Q_REPEAT_AT]),
+                gaps=int(row[at.Q_GAPS]),
+                gap_at=_offset(row[at.Q_GAP_AT]),
+                missing=int(missing(row)) if row[at.Q_MAX] else 0,
+                lag_ns=int(row[at.Q_SKEW_NS]),
+            )
 
     def rejected(self, rows: I64, verdict: Verdicts, values: Sequence[bytes], offsets: I64) -> pa.Table:
         """Rows of the schema REFUSED."""

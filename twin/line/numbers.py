@@ -48,6 +48,7 @@ class Numbers:
     tick_rows: int
     tick_delta_rows: int
     vector_cells: int
+    wrapped_rows: int  # a number each of the sources whose numbers wrap
 
 
 def _lists(rows: Sequence[Sequence[int]], width: int) -> I64:
@@ -93,7 +94,7 @@ def numbers(plant: Plant) -> Numbers:
     consumers: list[int] = []
     ideal: list[int] = []
     calendars: dict[Calendar, int] = {}
-    rings = ticks = tick_deltas = cells = 0
+    rings = ticks = tick_deltas = cells = wrapped = 0
     for number, line in enumerate(plant.lines):
         first, n = len(stations), len(line.stations)
         minor_ns = max(s.minor_stop_ns for s in line.stations)
@@ -111,6 +112,8 @@ def numbers(plant: Plant) -> Numbers:
         row[at.LC_HORIZON_NS] = max(*lengths, line.pane_ns) + line.publish_every_ns + minor_ns + 2 * max(steps)
         row[at.LC_DOWN_NS] = line.limits.down_ns or 0
         row[at.LC_REVISE_NS] = line.revise_ns or 0
+        row[at.LC_SEQ_MODULUS], row[at.LC_WRAPPED] = line.seq_modulus or 0, wrapped
+        wrapped += (line.seq_modulus or 0) * (n + 1)
         lines.append(row)
         cells += n * n
         ticks += row[at.LC_TICK_SLOTS]
@@ -162,6 +165,7 @@ def numbers(plant: Plant) -> Numbers:
         tick_rows=ticks,
         tick_delta_rows=tick_deltas,
         vector_cells=cells,
+        wrapped_rows=wrapped,
     )
 
 

@@ -12,7 +12,7 @@ from kernels.codes import HEARTBEAT
 from twin import rules
 from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock, pick
 from twin.line import snapshot as snap
-from twin.line.admission import Admission, Admitted
+from twin.line.admission import Admission, Admitted, Fact
 from twin.line.compact import compacted
 from twin.line.doubts import instant
 from twin.line.engine import Engine
@@ -167,6 +167,10 @@ class PartitionTwin:
         heard = np.sort(newest[newest > 0])
         return int(heard[(len(heard) - 1) // 2]) if len(heard) else 0
 
+    def facts(self) -> list[Fact]:
+        """What admission counted of every source that was heard."""
+        return list(self._admission.facts())
+
     def warm(self) -> None:
         """Compile what a fold needs: one heartbeat goes into a twin that is thrown away."""
         columns: dict[str, Any] = {name: np.zeros(1, DTYPES[name]) for name in INTEGER_COLUMNS}
@@ -204,7 +208,10 @@ class PartitionTwin:
         lines = np.flatnonzero(engine.state.lines.any(axis=1)).tolist()
         arrays = [self._admission.held, self._waiting.rows(), *self._revisions.event_arrays()]
         mine = compacted(engine.state, engine.numbers, lines, arrays, engine.memory, engine.texts.all)
-        heard = np.flatnonzero(sequences[:, at.Q_MAX])
+        heard = np.flatnonzero(sequences.any(axis=1))
+        wrapped = np.flatnonzero(self._admission.wrapped[:, at.W_TS])
+        rounds = {"wrapped_rows": wrapped.tobytes(), "wrapped": self._admission.wrapped[wrapped].tobytes()}
+        rounds = rounds if wrapped.size else {}
         width = snap.closings_width(mine.state, lines)
         return snap.Frozen(
             snap.Snapshot(
@@ -219,7 +226,7 @@ class PartitionTwin:
                 held_values=self._admission.held_values.copy(),
                 held_offsets=self._admission.held_offsets.tobytes(),
                 waiting=mine.events[1].tobytes(),
-                sequences={"rows": heard.tobytes(), "values": sequences[heard].tobytes()},
+                sequences={"rows": heard.tobytes(), "values": sequences[heard].tobytes(), **rounds},
                 memory=dict(sorted(mine.memory.items())),
                 histories=self._revisions.save(mine.events[2:]),
                 names=NAMES,
@@ -258,6 +265,9 @@ class PartitionTwin:
         heard = np.frombuffer(saved.sequences["rows"], np.int64)
         sequences = np.frombuffer(saved.sequences["values"], np.int64)
         admission.sequences[heard] = written.rows("sequence", sequences)
+        wrapped = np.frombuffer(saved.sequences.get("wrapped_rows", b""), np.int64)
+        values = np.frombuffer(saved.sequences.get("wrapped", b""), np.int64)
+        admission.wrapped[wrapped] = values.reshape(-1, at.N_W)
         histories = saved.histories
         if other is not None:
             for mine in engine.memory.values():

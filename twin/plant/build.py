@@ -57,6 +57,7 @@ def _line(node: Node, shared: Calendar) -> Line:
         requires_order=node["requires_order"],
         limits=_limits(node["limits"]) if node["limits"] else Limits(),
         unit=node["unit"],
+        seq_modulus=node["seq_modulus"],
     )
 
 

@@ -124,6 +124,7 @@ class Line:
     requires_order: bool = False  # time without an order is no_order
     limits: Limits = Limits()
     unit: str | None = None  # in which its stations' parts are compared; each of them then has a factor
+    seq_modulus: int | None = None  # sequence numbers of its sources wrap to 0 here; None: they do not
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ MAX_PANES: Final = 10_000
 MAX_SHIFTS: Final = 64
 MAX_PLANNED_STOPS: Final = 4_096
 MAX_SOURCES: Final = 1_000
+MAX_SEQ_MODULUS: Final = 65_536
 
 # The names in kernels.oee.POLICIES (a test compares them). Importing that module would load numba, half a second for a
 # command that only looks at a plant file.
@@ -236,7 +237,17 @@ LINE: Final = Table(
         Key(
             "revise", duration(), "Beyond `lateness`, so long a late event or a correction revises rows; absent: never."
         ),
-        Key("max_jump", duration(), "A jump ahead in time beyond this needs to be confirmed.", default="1d"),
+        Key(
+            "max_jump",
+            duration(),
+            "A jump ahead in time beyond this, or beyond 30 min, needs to be confirmed.",
+            default="1d",
+        ),
+        Key(
+            "seq_modulus",
+            integer(2, MAX_SEQ_MODULUS),
+            "The `seq` of its sources wraps to 0 here, such as 256 for Sparkplug; absent: it never wraps.",
+        ),
         Key("pane", duration(), "Length of a pane of the bottleneck analysis.", default="10min"),
         Key("panes", integer(1, MAX_PANES), "Panes in the window of the bottleneck analysis.", default=12),
         Key(

@@ -18,6 +18,7 @@ from twin.sources.template import Column, Columns
 from twin.sources.time_format import ISO, ISO_BASIC, ISO_DATE, UNITS, TimeFormat
 from twin.sources.times import TimeReader
 from twin.sources.values import Numbers, stands_for_nothing
+from twin.wire.lookup import Lookup
 
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -32,14 +33,15 @@ _MARK: Final = -(2**62)  # a length that is none
 class RowTimes:
     """Reads one time of every row. The repeated hour of autumn is told apart by the rows before, time by time."""
 
-    def __init__(self, rule: TimeRule, typed: bool = False) -> None:
+    def __init__(self, rule: TimeRule, typed: bool = False, lateness_ns: int = 0) -> None:
+        """`lateness_ns`: how far out of order the rows may be."""
         form = rule.form
         if typed and form.patterns:
             # Cells that are times come as ISO, whatever the others look like; a midnight may come as its day.
             more = (ISO, ISO_BASIC, ISO_DATE) if len(rule.columns) == 1 else (ISO, ISO_BASIC)
             form = TimeFormat(tuple(dict.fromkeys((*form.patterns, *more))), form.zone)
         self.rule = rule
-        self._reader = TimeReader(form)
+        self._reader = TimeReader(form, lateness_ns)
         self._first: int | None = None
 
     def texts(self, rows: TextRows) -> "pa.Array[Any]":
@@ -62,11 +64,13 @@ class RowTimes:
 class OwnTimes:
     """Reads a rule's own time: that of its columns, or the row's, plus or minus a length."""
 
-    def __init__(self, rule: TimeRule, row: TimeRule, typed: bool, earliest_ns: int) -> None:
+    def __init__(self, rule: TimeRule, row: TimeRule, typed: bool, lookup: Lookup) -> None:
         self._rule = rule
-        self._earliest_ns = earliest_ns
+        self._earliest_ns = lookup.earliest_ns
         # The row's own time has been read already.
-        self._times = None if rule.columns == row.columns and rule.form == row.form else RowTimes(rule, typed)
+        self._times = (
+            None if rule.columns == row.columns and rule.form == row.form else RowTimes(rule, typed, lookup.lateness_ns)
+        )
 
     def read(self, rows: TextRows, columns: Columns, row_ts: I64, row_ok: Mask, tell: Tell) -> I64:
         """ns, NEVER where there is none; what is there and cannot be read is told."""

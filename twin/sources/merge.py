@@ -7,7 +7,7 @@ from copy import copy
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import HEARTBEAT
+from kernels.codes import BEGIN_WITHIN_NS, BELIEVED_JUMP_NS, HEARTBEAT
 from twin.events.block import EventBlock, Rejected, pick
 from twin.plant.model import Line, Plant
 from twin.sources.blocks import compact, empty, join
@@ -153,7 +153,8 @@ class Newest:
     def __init__(self, line: Line) -> None:
         self._value: int | None = None
         self._lateness = line.lateness_ns
-        self._jump = line.max_jump_ns
+        self._max_jump = line.max_jump_ns
+        self._jump = min(line.max_jump_ns, BELIEVED_JUMP_NS)
         self._held: list[int] = []
 
     def add(self, ts: I64) -> None:
@@ -174,8 +175,13 @@ class Newest:
 
     @property
     def value(self) -> int:
-        """Of a line whose first event nothing has confirmed: that event, so that its log's end confirms it."""
-        return self._held[-1] if self._value is None else self._value
+        """What the end of a log is to be behind: also a last event that nothing refuted and that is ahead by no more
+        than a day (or `max_jump`), so that the end confirms it. Of a line whose first event nothing has confirmed:
+        that event."""
+        if self._value is None:
+            return self._held[-1]
+        most = self._value + max(self._max_jump, BEGIN_WITHIN_NS)
+        return max([self._value, *(held for held in self._held if held <= most)])
 
     def _add(self, ts: int) -> None:
         # As kernels.admit decides it.
@@ -184,11 +190,21 @@ class Newest:
         if self._value is not None and ts - self._value <= self._jump:
             self._held = []
             self._value = max(self._value, ts)
-        elif any(ts != held and abs(ts - held) <= self._jump for held in self._held):
-            self._value = max([ts, *(held for held in self._held if held - ts <= self._jump)])
-            self._held = []
+        elif any(self._confirms(ts, held) for held in self._held):
+            first = self._value is None
+            near = [held for held in self._held if held - ts <= self._jump]
+            self._value, self._held = max(near), []
+            if first or ts - self._value <= self._max_jump:
+                self._value = max(self._value, ts)
+            else:
+                self._held.append(ts)
         else:
             self._held.append(ts)
+
+    def _confirms(self, ts: int, held: int) -> bool:
+        if self._value is None and ts - held > BEGIN_WITHIN_NS:
+            return False
+        return ts != held and held - ts <= self._jump
 
 
 class Track:

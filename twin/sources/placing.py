@@ -34,9 +34,9 @@ class Placing:
         self._summary = summary
         self._line_index = {line.id: i for i, line in enumerate(plant.lines)}
         self._line_ids = [line.id for line in plant.lines]
-        self._times = RowTimes(mapping.time, typed)
+        self._times = RowTimes(mapping.time, typed, lookup.lateness_ns)
         self._own = {
-            (RULE + i, key): OwnTimes(time, mapping.time, typed, lookup.earliest_ns)
+            (RULE + i, key): OwnTimes(time, mapping.time, typed, lookup)
             for i, rule in enumerate(mapping.events)
             for key, time in (("time", rule.time), ("until", rule.until))
             if time is not None

@@ -60,6 +60,7 @@ class Station:
 
     line: int
     newest: int | None = None
+    row: int = -1  # where its last row stands
     state: tuple[str | None, ...] = _NOTHING
     counters: dict[str, int] = field(default_factory=dict)
     gaps: Index = field(default_factory=lambda: np.empty(0, np.intp))  # rows of this piece that follow a gap
@@ -109,6 +110,8 @@ class Samples:
         carry.newest, before = int(before[-1]), before[:-1]
         gaps = np.flatnonzero(newest[rows] - before > self._limit)
         ends = before[gaps] + self._hold
+        behind = np.concatenate([[carry.row], at[rows]])[gaps]
+        carry.row = int(at[rows[-1]])
         carry.due |= carry.missed
         carry.gaps, carry.missed = rows[gaps], set(carry.counters) if len(gaps) else set()
         for gap, end in zip(gaps.tolist(), ends.tolist(), strict=True):
@@ -128,7 +131,7 @@ class Samples:
         closing = order[changed & of_gap]
         telling = rows[told[order[changed & ~of_gap] - len(gaps)]]
         return [
-            self._unknown(station, line, ends[closing], around, words),
+            self._unknown(station, line, ends[closing], behind[closing], around, words),
             draft(
                 words.list,
                 at[telling],
@@ -154,12 +157,12 @@ class Samples:
             around = lines[carry.line]
             if carry.state == _NOTHING or carry.newest is None or around.seen is None:
                 continue
-            end = np.array([carry.newest + self._hold], np.int64)
+            end, behind = np.array([carry.newest + self._hold], np.int64), np.array([carry.row], np.int64)
             if final or around.seen - carry.newest > self._limit:
-                drafts.append(self._unknown(station, carry.line, end, around, words))
+                drafts.append(self._unknown(station, carry.line, end, behind, around, words))
                 carry.state = _NOTHING
             else:
-                wait = min(wait, int(around.place(end)[0]))
+                wait = min(wait, int(_between(end, behind, around)[0]))
         return drafts, wait
 
     def counter_changes(self, station: int, counter: str, rows: Index, values: I64) -> Mask:
@@ -177,11 +180,11 @@ class Samples:
         carry.counters[counter] = int(values[-1])
         return changed
 
-    def _unknown(self, station: int, line: int, ts: I64, around: LineRows, words: Words) -> Draft:
+    def _unknown(self, station: int, line: int, ts: I64, behind: I64, around: LineRows, words: Words) -> Draft:
         unknown = words.add(UNKNOWN_WORD)
         return draft_between(
             words.list,
-            around.place(ts),
+            _between(ts, behind, around),
             ts,
             line,
             RANK_UNKNOWN,
@@ -190,3 +193,8 @@ class Samples:
             code=UNKNOWN,
             x=unknown,
         )
+
+
+def _between(ts: I64, behind: I64, around: LineRows) -> I64:
+    """Where the end of a hold stands: by its time, and never before the row that is held (`behind`)."""
+    return np.maximum(around.place(ts), behind + 1)

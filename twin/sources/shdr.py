@@ -82,6 +82,7 @@ class ShdrLog:
         self._file = LogFile(log.path, self.summary, log.member, whole=stage == "growing")
         lookup = Lookup(plant)
         self._earliest_ns = lookup.earliest_ns
+        self._lateness_ns = lookup.lateness_ns
         place = lookup.places[mapping.line, mapping.station]
         self._line, self._station = int(lookup.line_of[place]), int(lookup.station_of[place])
         self._states = lookup.states[self._station]
@@ -100,7 +101,7 @@ class ShdrLog:
         return self._file.size
 
     def __iter__(self) -> Iterator[Batch]:
-        times = TimeReader(TimeFormat(zone=self._mapping.zone))
+        times = TimeReader(TimeFormat(zone=self._mapping.zone), self._lateness_ns)
         for piece in self._file.pieces():
             events: list[_Event] = []
             rows = piece.decode("utf-8", errors="replace").split("\n")

@@ -22,15 +22,18 @@ _YEAR_2100_NS: Final = 4_102_444_800 * NS
 # Years whose nanoseconds fit in int64, with room for lateness and jumps.
 _YEARS: Final = (1700, 2250)
 _MOST_DAYS: Final = 120_000  # 2228, counted from 1899
-# Back by more than this inside the repeated hour of autumn means its second pass has begun.
-_SECOND_PASS_NS: Final = 1800 * NS
+# Back by more than the lateness of the lines, within these bounds, inside the repeated hour of autumn: its second pass.
+_LEAST_DISORDER_NS: Final = 60 * NS
+_MOST_DISORDER_NS: Final = 600 * NS
 
 
 class TimeReader:
     """Reads the columns of one log in order: what came before tells apart the repeated hour of autumn."""
 
-    def __init__(self, form: TimeFormat) -> None:
+    def __init__(self, form: TimeFormat, lateness_ns: int = 0) -> None:
+        """`lateness_ns`: how far out of order its rows may be."""
         self._form = form
+        self._disorder_ns = min(max(lateness_ns, _LEAST_DISORDER_NS), _MOST_DISORDER_NS)
         self._zone = zone(form.zone) if form.zone else None
         self._newest = -(2**62)
         self._second_until = -(2**62)
@@ -105,6 +108,7 @@ class TimeReader:
         return first, second
 
     def _second_pass(self, ts: I64, ok: Mask, unsure: npt.NDArray[np.intp], repeat: I64) -> I64:
+        """The first pass, unless it lies further back than rows are out of order: then the second."""
         newest = self._newest
         done = 0
         for row in unsure.tolist():
@@ -112,9 +116,9 @@ class TimeReader:
             if len(before):
                 newest = max(newest, int(before.max()))
             # Once begun, the second pass goes on to the end of the repeated time.
-            if newest - ts[row] > _SECOND_PASS_NS or ts[row] < self._second_until:
+            if newest - ts[row] > self._disorder_ns or ts[row] < self._second_until:
                 ts[row] += repeat[row]
-                self._second_until = int(ts[row]) + 2 * _SECOND_PASS_NS
+                self._second_until = int(ts[row]) + int(repeat[row])
             done = row
         return ts
 

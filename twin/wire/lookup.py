@@ -59,6 +59,8 @@ class Lookup:
 
     def __init__(self, plant: Plant) -> None:
         self.plant: Final = plant
+        # How far out of order the events of its lines may be, at most.
+        self.lateness_ns: Final = max((line.lateness_ns for line in plant.lines), default=0)
         # No event is older.
         self.earliest_ns: Final = YEAR_2000_NS if plant.earliest_ns is None else plant.earliest_ns
         self.places: Final[dict[tuple[str | None, str | None], int]] = {}
