@@ -89,7 +89,7 @@ class Processor:
         block, rejected, taken = self._bounded(block, rejected, due.offsets, taken)
         due = due[:taken]
         last = int(due.offsets[-1])
-        block, misplaced = self._misplaced(block, due, self._home(state), partition)
+        block, misplaced = self._misplaced(block, due, self._home(state), state)
         rejected += misplaced
         results = state.twin.fold(block)
         origin = (self._topic, partition)
@@ -150,13 +150,14 @@ class Processor:
         return Home(name, n, self._homes[name, n])
 
     def _misplaced(
-        self, block: EventBlock, due: Records, home: "Home | None", partition: int
+        self, block: EventBlock, due: Records, home: "Home | None", state: PartitionState
     ) -> tuple[EventBlock, list[Rejected]]:
         """Refuse events of which another partition holds the line's state, or would: of one line there is one twin.
 
         With a partitioner that is the one it chooses for the line, and the key is the line's id. Without, a key that
         names no line of the plant (or none at all) says nothing.
         """
+        partition = state.tp.partition
         keyed = self._keys.of(due)
         if not len(block) or (home is None and (keyed < 0).all()):
             return block, []

@@ -88,6 +88,16 @@ HISTORY: Final = (
         ("events", "states", "kpis", "bottlenecks", "alerts", "rejected"),
         "sequence numbers below all that were seen are news; those before the first one seen were repeats",
     ),
+    Rule(
+        "record_key",
+        ("events", "states", "kpis", "bottlenecks", "alerts", "rejected"),
+        "a record that is not keyed by its line, or lies where the partitioner does not put it, is refused",
+    ),
+    Rule(
+        "repeated_hour",
+        ("events", "states", "kpis", "bottlenecks", "alerts", "rejected"),
+        "CSV, repeated hour of autumn: back by more than the lateness is the second pass; it was half an hour",
+    ),
 )
 RULES: Final = len(HISTORY)
 
