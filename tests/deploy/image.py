@@ -103,6 +103,23 @@ def built(docker: Docker) -> None:
     say(f"built in {time.monotonic() - begun:.0f} s")
 
 
+def check_sources(docker: Docker) -> None:
+    """The image holds these sources, not those of an earlier build."""
+    script = (
+        "import hashlib, pathlib, sys\n"
+        "for name in ('kernels', 'streams', 'twin'):\n"
+        "    root, digest = pathlib.Path(sys.argv[1]), hashlib.sha256()\n"
+        "    for path in sorted((root / name).rglob('*.py')):\n"
+        "        digest.update(f'{path.relative_to(root)}'.encode() + path.read_bytes())\n"
+        "    print(name, digest.hexdigest())\n"
+    )
+    home = docker.in_image("-c", "import twin; print(twin.__file__)", options=("--entrypoint=python",)).stdout
+    packages = str(Path(home.strip()).parents[1])
+    held = docker.in_image("-c", script, packages, options=("--entrypoint=python",)).stdout
+    here = docker.other(sys.executable, "-c", script, str(ROOT)).stdout
+    assert held == here, f"the image holds other sources:\n{held}\n{here}"
+
+
 def check_size(docker: Docker) -> None:
     unpacked = int(docker.run("image", "inspect", "--format={{.Size}}", IMAGE).stdout) / 1e6
     saved = subprocess.Popen([docker._client, "save", IMAGE], env=docker._environment, stdout=subprocess.PIPE)
@@ -300,6 +317,7 @@ def main() -> int:
         docker = Docker(host)
         say(f"engine {docker.run('version', '--format={{.Server.Version}}').stdout.strip()} at {host}")
         built(docker)
+        check_sources(docker)
         check_size(docker)
         check_alone(docker)
         stack.callback(docker.run, "volume", "rm", "--force", "taktwin_replayed", "taktwin_backup", check=False)

@@ -235,7 +235,7 @@ def hold_against(settings: Settings, prometheus: Prometheus, panels: list[tuple[
             {key: n for key, n in good("sum by (set) (twin_rows_total)").items() if n},
             {(name,): n for name in sets for n in sql(f"SELECT count(*) FROM {files.format(name)}").values() if n},
         ),
-        "committed offset": (good(expr["taktwin: Committed offset"]), {(p,): float(n) for p, n in offsets.items()}),
+        "committed offset": (good(expr["taktwin: Committed offset"]), {(p,): float(offsets.get(p, 0)) for p in ends}),
         "lag": (
             {key: n for key, n in good("sum by (partition) (twin_lag_records)").items() if key[0] in offsets},
             {(p,): float(ends[p] - n) for p, n in offsets.items()},
