@@ -55,7 +55,8 @@ class CsvLog:
         self._table = self._open(log, self.summary)
         self._lookup = Lookup(plant)
         self._plant = plant
-        self._clock = Clock(plant, self.summary)
+        advice = "; rows that are not in order are sorted with sort = true under [time], or fit into the lateness"
+        self._clock = Clock(plant, self.summary, advice)
         self._rules = Rules((), self._lookup, self.summary)
         hold = mapping.hold_ns
         self._samples = Samples(self.name, hold, mapping.tolerance_ns, self.summary) if hold is not None else None
