@@ -57,11 +57,12 @@ def plant_text(lines: dict[str, str], **line_keys: str) -> str:
 
 
 def fold(text: str, events: list[Event]) -> dict[str, list[Row]]:
-    """Rows of every set after the events and a heartbeat two days on; times as integers."""
+    """Rows of every set after the events and two heartbeats two days on (one would be a jump); times as integers."""
     plant = loads(text)
     last = max(event["ts"] for event in events)
     ids = dict.fromkeys(event["line"] for event in events)
-    events = [*events, *({"type": "heartbeat", "ts": last + 2 * DAY, "line": line} for line in ids)]
+    ends = [last + 2 * DAY, last + 2 * DAY + 1]
+    events = [*events, *({"type": "heartbeat", "ts": ts, "line": line} for ts in ends for line in ids)]
     records = [json.dumps(event).encode() for event in events]
     block, refused = Decoder(plant).decode(records, range(len(records)))
     assert not refused

@@ -155,7 +155,8 @@ FOLDED: list[tuple[str, Callable[[], list[bytes]], str]] = [
     ("MAX_PARTS", lambda: [event(good=numbers.MAX_PARTS + 1)], "impossible_value"),
     (
         "MAX_HELD",
-        lambda: [HEARTBEAT, *(event(ts=T + k * 10**14) for k in range(1, admit.MAX_HELD + 2))],
+        # Each earlier than the one before it: none confirms another.
+        lambda: [HEARTBEAT, *(event(ts=T + k * 10**14) for k in range(admit.MAX_HELD + 1, 0, -1))],
         "jump_unconfirmed",
     ),
 ]

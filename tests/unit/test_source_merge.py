@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.support_sources import EPOCH, PLANT, SAMPLED, S, mapping, plain, plant, run, short, write
+from twin.line import PartitionTwin
 from twin.plant import load
 from twin.sources import BLOCK_EVENTS, Logs, SourceError, open_logs
 from twin.sources.merge import Newest
@@ -73,6 +74,19 @@ def test_a_clock_that_ran_wild_does_not_set_the_end(tmp_path: Path) -> None:
     log = cycles(tmp_path, "1", [(0, "A"), (10**9, "A"), (5, "A")])
     end = plain(run(open_logs([log], plant(), mapping(EVENTS)))[0], plant())[-1]
     assert end["at"] == 5 + 122 + 1e-9
+
+
+@pytest.mark.parametrize(("lateness", "beats"), [("2s", 1), ("27min", 1), ("29min", 2), ("5h", 2)])
+def test_the_end_is_believed_whatever_it_waits_for(tmp_path: Path, lateness: str, beats: int) -> None:
+    """An end that is further ahead than an event may be is held: another one confirms it."""
+    model = plant(PLANT.replace('lateness = "2s"', f'lateness = "{lateness}"'))
+    log = cycles(tmp_path, "1", [(0, "A"), (1, "A"), (5, "A")])
+    blocks, _ = run(open_logs([log], model, mapping(EVENTS)))
+    assert [e["type"] for e in plain(blocks, model)].count("heartbeat") == beats
+    twin = PartitionTwin(model, 0)
+    results = [twin.fold(block) for block in blocks]
+    assert sum(one.events for one in results) == 3
+    assert not any("rejected" in one.tables for one in results)
 
 
 @pytest.mark.parametrize(

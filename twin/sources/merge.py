@@ -137,7 +137,10 @@ class Logs:
             line, newest = self._plant.lines[index], self._newest[index].value
             wait = line.lateness_ns + max(station.minor_stop_ns for station in line.stations) + 1
             slot = len(self._plant.stations) + index
-            ends.append((newest + wait, index, int(self._next_seq[slot]) if self._numbering[index] else -1))
+            # So far ahead that it would be held itself: a second one confirms it.
+            for again in range(1 + (wait > min(line.max_jump_ns, BELIEVED_JUMP_NS))):
+                seq = int(self._next_seq[slot]) + again if self._numbering[index] else -1
+                ends.append((newest + wait + again, index, seq))
         if not ends:
             return empty()
         ts, lines, seqs = np.array(sorted(ends), np.int64).T
