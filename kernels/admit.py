@@ -289,7 +289,7 @@ def admit(
             still -= 1
             j = held_next[j]
         held_head[line] = -1
-        if not first and ts - row[L_NEWEST] > line_config[line, LC_MAX_JUMP_NS]:
+        if ts - row[L_NEWEST] > (jump if first else line_config[line, LC_MAX_JUMP_NS]):
             # It bears out what came before it, and is far ahead of that as well.
             verdict[i] = HELD
             _append(held_head, held_next, line, i)

@@ -116,7 +116,7 @@ class Admission:
                 else:
                     self.rejected.append(("jump_unconfirmed", h.ts))
             self.held = []
-            if not first and self.newest is not None and e.ts > self.newest + self.line.max_jump_ns:
+            if self.newest is not None and e.ts > self.newest + (jump if first else self.line.max_jump_ns):
                 self.held.append(e)
                 return
             if not self.numbered(e):

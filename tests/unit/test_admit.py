@@ -154,8 +154,10 @@ def test_a_jump_far_beyond_the_confirmed_one_stays_out() -> None:
         ([beat(0), beat(0, 1), beat(1)], 1, []),  # all stations of a line may begin at once
         ([beat(0), beat(JUMP)], JUMP, []),
         ([beat(0), beat(-LATENESS)], 0, []),
-        ([beat(0), beat(JUMP + 1)], JUMP + 1, []),  # it may send seldom
-        ([beat(0), beat(DAY)], DAY, []),
+        ([beat(0), beat(JUMP + 1)], 0, []),  # it may send seldom; the second is a jump from the first
+        ([beat(0), beat(DAY)], 0, []),
+        ([beat(0), beat(3 * JUMP), beat(S)], S, [3 * JUMP]),
+        ([beat(0), beat(3 * JUMP), beat(6 * JUMP), beat(6 * JUMP + 1)], 6 * JUMP + 1, []),
         ([beat(0), beat(DAY + 1)], None, []),
         ([beat(JUMP + 1), beat(0)], None, []),
         ([beat(3 * JUMP), beat(0), beat(S)], S, [3 * JUMP]),  # two hours ahead: the others are not late

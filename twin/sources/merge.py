@@ -194,10 +194,10 @@ class Newest:
             self._held = []
             self._value = max(self._value, ts)
         elif any(self._confirms(ts, held) for held in self._held):
-            first = self._value is None
+            most = self._jump if self._value is None else self._max_jump
             near = [held for held in self._held if held - ts <= self._jump]
             self._value, self._held = max(near), []
-            if first or ts - self._value <= self._max_jump:
+            if ts - self._value <= most:
                 self._value = max(self._value, ts)
             else:
                 self._held.append(ts)
