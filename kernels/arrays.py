@@ -20,6 +20,7 @@ class Model(NamedTuple):
     producers: I64  # stations, buffer by buffer
     consumers: I64
     ideal: I64  # ns per part
+    places: I64  # (further places, N_PC)
     calendar_row: I64  # (calendars + 1,) offsets into the next four
     calendar_ts: I64
     calendar_class: I64
@@ -32,7 +33,7 @@ class State(NamedTuple):
     """All that a partition knows: rows of lines that were seen, zeros elsewhere (twin.line.shape says more)."""
 
     lines: I64  # (lines, N_L)
-    stations: I64  # (stations, N_S)
+    stations: I64  # (stations and further places, N_S)
     total: I64  # (stations, N_COLUMNS) cumulative vectors
     rings: I64  # (slots, N_COLUMNS) cumulative vectors at the steps of the windows
     steps: I64  # (windows,) next step
@@ -41,10 +42,15 @@ class State(NamedTuple):
     deltas: I64  # (stations, closings, N_COLUMNS + 1); the last: 1 where an undecided stop began inside
     ticks: I64  # (tick slots, N_T)
     tick_deltas: I64  # (windows x stations x tick slots, N_COLUMNS + 1) as deltas: windows that end at a tick
-    vectors: I64  # (2, sum of stations squared) critical paths
+    vectors: I64  # (2, sum of places x stations) critical paths
     pane_base: I64  # (stations, 4)
     buffers: I64  # (buffers, N_B)
     counters: I64  # (counters, N_K)
+
+    @property
+    def places(self) -> I64:
+        """(further places, N_S): a view of the last rows of `stations`."""
+        return self.stations[len(self.total) :]
 
 
 class Out(NamedTuple):
@@ -57,7 +63,7 @@ class Out(NamedTuple):
     active: I64
     n: I64  # (5,)
     path: I64  # scratch: a station each of the longest line
-    mix: I64  # scratch: (4, stations), see kernels.path
+    mix: I64  # scratch: (4, stations and further places), see kernels.path
     pane: I64  # scratch: (4,)
     pending: I64  # scratch, empty between instants: bits of the stations whose completed part may move (kernels.bits)
     touched: I64  # the same: bits of the stations whose class may change at this instant

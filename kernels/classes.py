@@ -30,7 +30,7 @@ from kernels.codes import (
 from kernels.jit import bare, hot
 from kernels.layout import FAR
 from kernels.out import alert, interval
-from kernels.path import leave
+from kernels.path import leave, place_of
 from kernels.stops import end_stop, is_stop, next_turn, standing
 
 I64 = npt.NDArray[np.int64]
@@ -94,8 +94,23 @@ def choose_causal(m: Model, x: State, line: int) -> None:
     x.lines[line, at.L_DIRTY] = 0
 
 
+@bare
+def together(m: Model, x: State, s: int) -> int:
+    """The cycle of a station with several places: busy if one is, else done, else ready, else starved."""
+    found = at.CYCLE_STARVED
+    for i in range(1 + x.stations[s, at.S_EXTRA]):
+        cycle = x.stations[place_of(m, s, i), at.S_CYCLE]
+        if cycle == at.CYCLE_BUSY:
+            return at.CYCLE_BUSY
+        if cycle == at.CYCLE_DONE:
+            found = at.CYCLE_DONE
+        elif cycle == at.CYCLE_READY and found == at.CYCLE_STARVED:
+            found = at.CYCLE_READY
+    return found
+
+
 @hot
-def raw_class(x: State, line: int, s: int) -> int:
+def raw_class(m: Model, x: State, line: int, s: int) -> int:
     """Class from what was reported and what the flow says, before schedule and silence."""
     row = x.stations[s]
     reported = row[at.S_REPORTED]
@@ -106,7 +121,7 @@ def raw_class(x: State, line: int, s: int) -> int:
         return UNKNOWN
     if reported >= 0 and reported != RUNNING:
         return int(reported)
-    cycle = row[at.S_CYCLE]
+    cycle = row[at.S_CYCLE] if row[at.S_EXTRA] == 0 else together(m, x, s)
     if cycle == at.CYCLE_BUSY:
         return RUNNING
     if cycle == at.CYCLE_DONE:
@@ -141,7 +156,7 @@ def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     row = x.stations[s]
     old = row[at.S_CLASS]
     stop = standing(x, s)
-    raw = raw_class(x, line, s)
+    raw = raw_class(m, x, line, s)
     new = resolve(m, x, line, s, raw)
     goes_on = stop != UNKNOWN and (raw in (stop, UNKNOWN) or (raw == STOPPED and stop == DOWN))
     if goes_on and t == row[at.S_STOP_START] and not is_stop(new):
@@ -232,14 +247,21 @@ def settle_line(m: Model, x: State, o: Out, line: int, t: int) -> None:
 
 
 @bare
-def heard(x: State, line: int, s: int) -> int:
+def heard(m: Model, x: State, line: int, s: int) -> int:
     """When the station was last heard of. Blocked and starved are derived from the others: the line speaks for it."""
     row = x.stations[s]
     if x.lines[line, at.L_CYCLES] == 0 or row[at.S_OWN] == 0:
         return int(row[at.S_SEEN_TS])
-    if row[at.S_CYCLE] == at.CYCLE_DONE or row[at.S_CYCLE] == at.CYCLE_STARVED:
+    cycle = together(m, x, s)
+    if cycle in (at.CYCLE_DONE, at.CYCLE_STARVED):
         return int(max(row[at.S_SEEN_TS], x.lines[line, at.L_LAST]))
-    return int(max(row[at.S_SEEN_TS], row[at.S_CYCLE_TS]))
+    found = row[at.S_SEEN_TS]
+    for i in range(1 + row[at.S_EXTRA]):
+        place = x.stations[place_of(m, s, i)]
+        if place[at.S_CYCLE] == at.CYCLE_READY == cycle:
+            # Since a part is there.
+            found = max(found, place[at.S_CYCLE_TS])
+    return int(found)
 
 
 @bare
@@ -249,7 +271,7 @@ def next_silence(m: Model, x: State, line: int) -> int:
     due = FAR
     for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
         if x.stations[s, at.S_STALE] == 0:
-            due = min(due, heard(x, line, s) + m.stations[s, at.SC_STALE_NS] + 1)
+            due = min(due, heard(m, x, line, s) + m.stations[s, at.SC_STALE_NS] + 1)
     return int(due)
 
 
@@ -262,7 +284,7 @@ def fall_silent(m: Model, x: State, o: Out, line: int, t: int) -> None:
     lo = m.lines[line, at.LC_STATION]
     for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
         row = x.stations[s]
-        if row[at.S_STALE] == 0 and heard(x, line, s) + m.stations[s, at.SC_STALE_NS] <= t:
+        if row[at.S_STALE] == 0 and heard(m, x, line, s) + m.stations[s, at.SC_STALE_NS] <= t:
             row[at.S_STALE] = 1
             alert(o, line, s, at.ALERT_STALE, at.RAISED, t, row[at.S_SEEN_TS])
             settle(m, x, o, line, s, t)

@@ -4,6 +4,10 @@ Completions, then unblocks from downstream up, then starts, one by one. Of sever
 buffer that one unloads which starts at that instant (the proof that it is empty), else the one that has waited longest;
 the others stay blocked. Whose time it was is told to the critical path (`kernels.path`).
 
+A station may hold several parts at once: then it has further places, numbered behind all stations, each with a cycle of
+its own, told apart by `unit`. Where the plant declares them they are machines in parallel. Where it does not, a station
+is one place, and cycles of other units that overlap it lie beside it until they end.
+
 What changes marks what may follow from it, so that no event looks at every station of its line: `Out.pending` the
 stations whose part may move now (`unblock`), `Out.touched` those whose cycle changed (`kernels.fold` settles them).
 """
@@ -31,71 +35,69 @@ from kernels.layout import (
     CYCLE_DONE,
     CYCLE_READY,
     CYCLE_STARVED,
+    CYCLE_UNSEEN,
     E_CODE,
     E_STATION,
     E_TYPE,
     L_CONTRADICTIONS,
     L_DONE,
+    L_NEXT_LOST,
     LC_STATION,
     LC_STATIONS,
     S_CYCLE,
+    S_CYCLE_PRODUCT,
     S_CYCLE_TS,
+    S_EXTRA,
+    S_LOST_TS,
     S_PUT_TS,
     S_TAKE_TS,
+    S_UNIT,
     SC_INPUT,
     SC_INPUTS,
     SC_OUTPUT,
+    SC_PLACES,
 )
-from kernels.path import FOUND, closers, feeder, is_empty, join, leave, take_closed, take_mean, take_over, work
+from kernels.path import (
+    FOUND,
+    closers,
+    counted,
+    feeder,
+    is_empty,
+    join,
+    leave,
+    owner,
+    place_of,
+    take_closed,
+    take_mean,
+    take_over,
+    work,
+)
+from kernels.places import (
+    beside,
+    differs,
+    done_place,
+    expect,
+    find,
+    has_idle,
+    has_room,
+    inputs_full,
+    is_idle,
+    open_cycle,
+    place_with,
+)
 
 I64 = npt.NDArray[np.int64]
 
 
 @hot
-def is_idle(cycle: int) -> bool:
-    return cycle in (CYCLE_STARVED, CYCLE_READY)
-
-
-@hot
-def inputs_full(m: Model, x: State, s: int) -> bool:
-    first = m.stations[s, SC_INPUT]
-    for k in range(first, first + m.stations[s, SC_INPUTS]):
-        if is_empty(m, x, natural(m.inputs[natural(k)])):
-            return False
-    return True
-
-
-@hot
-def has_room(m: Model, x: State, s: int) -> bool:
-    """Whether station s can part with what it has made.
-
-    A capacity of 0 is a hand-over: there is room once a consumer is idle and has not been given a part yet.
-    """
-    b = m.stations[s, SC_OUTPUT]
-    if b < 0:
-        return True
-    capacity = m.buffers[b, BC_CAPACITY]
-    level = x.buffers[b, B_LEVEL]
-    if capacity > 0:
-        return bool(level < capacity)
-    if level > 0:
-        return False
-    first = m.buffers[b, BC_CONSUMER]
-    for k in range(first, first + m.buffers[b, BC_CONSUMERS]):
-        if is_idle(x.stations[m.consumers[k], S_CYCLE]):
-            return True
-    return False
-
-
-@hot
-def enter(x: State, o: Out, line: int, s: int, was: int, cycle: int, t: int) -> None:
-    """`was`: the cycle that it is in, which every caller knows."""
+def enter(x: State, o: Out, line: int, s: int, place: int, was: int, cycle: int, t: int) -> None:
+    """`was`: the cycle that the place of s is in, which every caller knows."""
     if was == CYCLE_DONE:
         x.lines[line, L_DONE] -= 1
     if cycle == CYCLE_DONE:
         x.lines[line, L_DONE] += 1
-    x.stations[s, S_CYCLE] = cycle
-    x.stations[s, S_CYCLE_TS] = t
+    x.stations[place, S_CYCLE] = cycle
+    x.stations[place, S_CYCLE_TS] = t
     bits.add(o.touched, s)
 
 
@@ -105,12 +107,15 @@ def make_room(m: Model, x: State, o: Out, b: int) -> None:
     first = m.buffers[b, BC_PRODUCER]
     for k in range(first, first + m.buffers[b, BC_PRODUCERS]):
         p = natural(m.producers[natural(k)])
-        if x.stations[p, S_CYCLE] == CYCLE_DONE:
+        if done_place(m, x, p) >= 0:
             bits.add(o.pending, p)
 
 
 @hot
-def become_idle(m: Model, x: State, o: Out, line: int, s: int, was: int, t: int) -> None:
+def become_idle(m: Model, x: State, o: Out, line: int, s: int, place: int, was: int, t: int) -> None:
+    if place != s and counted(m, place) != place:
+        enter(x, o, line, s, place, was, CYCLE_UNSEEN, t)
+        return
     full = True
     first = m.stations[s, SC_INPUT]
     for k in range(first, first + m.stations[s, SC_INPUTS]):
@@ -119,59 +124,72 @@ def become_idle(m: Model, x: State, o: Out, line: int, s: int, was: int, t: int)
         full &= there
         if m.buffers[b, BC_CAPACITY] == 0 and not there:
             make_room(m, x, o, b)
-    enter(x, o, line, s, was, CYCLE_READY if full else CYCLE_STARVED, t)
+    enter(x, o, line, s, place, was, CYCLE_READY if full else CYCLE_STARVED, t)
 
 
 @hot
-def complete(m: Model, x: State, o: Out, line: int, s: int, t: int) -> bool:
-    """End of a cycle. `unblock` has to follow, with s.
+def complete(m: Model, x: State, o: Out, line: int, s: int, unit: int, t: int) -> int:
+    """End of a cycle of `unit` (0: none is named). `unblock` has to follow, with s. Returns the place it was in.
 
-    False: no cycle was open; counted as a contradiction and otherwise ignored.
+    -1: no such cycle was open; counted as a contradiction and otherwise ignored.
     """
     s = natural(s)
-    if x.stations[s, S_CYCLE] != CYCLE_BUSY:
+    place = s
+    if x.stations[s, S_EXTRA] > 0:
+        place = open_cycle(m, x, line, s, unit)
+    elif x.stations[s, S_CYCLE] != CYCLE_BUSY or differs(x, s, unit):
+        place = -1
+    if place < 0:
         x.lines[line, L_CONTRADICTIONS] += 1
-        return False
+        return -1
     x.total[s, CYCLES] += 1
-    x.total[s, CYCLE_NS] += t - x.stations[s, S_CYCLE_TS]
-    work(m, x, line, s, t)
-    enter(x, o, line, s, CYCLE_BUSY, CYCLE_DONE, t)
-    return True
+    x.total[s, CYCLE_NS] += t - x.stations[place, S_CYCLE_TS]
+    finish(m, x, o, line, s, place, t)
+    return int(place)
 
 
 @hot
-def put(m: Model, x: State, o: Out, line: int, s: int, events: I64, k: int, j: int, t: int) -> None:
-    """The part of s, which is done, leaves it; consumers that now have all inputs stop starving.
+def finish(m: Model, x: State, o: Out, line: int, s: int, place: int, t: int) -> None:
+    """The work in a place of s ends; its part is still in it."""
+    if place == s or counted(m, place) == place:
+        work(m, x, line, place, t)
+    enter(x, o, line, s, place, CYCLE_BUSY, CYCLE_DONE, t)
+
+
+@hot
+def put(m: Model, x: State, o: Out, line: int, s: int, place: int, events: I64, k: int, j: int, t: int) -> None:
+    """The part in a place of s, which is done, leaves it; consumers that now have all inputs stop starving.
 
     `events` from k up to j are those of this instant that are still to come.
     """
     b = m.stations[s, SC_OUTPUT]
-    if t > x.stations[s, S_CYCLE_TS]:
+    mark = s if place == s else counted(m, place)
+    if t > x.stations[place, S_CYCLE_TS] and mark == place:
         # Mostly the room was made at this instant, by a start: the vector of who made it is complete.
-        if b >= 0 and m.buffers[b, BC_CONSUMERS] == 1:
-            source = m.consumers[natural(m.buffers[b, BC_CONSUMER])]
+        source = m.consumers[natural(m.buffers[b, BC_CONSUMER])] if b >= 0 and m.buffers[b, BC_CONSUMERS] == 1 else -1
+        if source >= 0 and m.stations[source, SC_PLACES] == 1:
             if x.stations[source, S_CYCLE_TS] >= t:
-                take_over(m, x, line, s, source, t)
+                take_over(m, x, line, place, source, t)
             else:
-                take_closed(m, x, o, line, s, s, t)
+                take_closed(m, x, o, line, place, place, t)
         else:
-            take_mean(m, x, o, line, s, room_makers(m, x, o, s, b, events, k, j, t), t)
+            take_mean(m, x, o, line, place, room_makers(m, x, o, place, b, events, k, j, t), t)
     if b >= 0:
         if x.buffers[b, B_LEVEL] == 0:
             x.buffers[b, B_FED_TS] = t
         x.buffers[b, B_LEVEL] += 1
-        x.buffers[b, B_LAST_PUT] = s
-        x.stations[s, S_PUT_TS] = t
-    become_idle(m, x, o, line, s, CYCLE_DONE, t)
+        x.buffers[b, B_LAST_PUT] = mark
+        x.stations[mark, S_PUT_TS] = t
+    become_idle(m, x, o, line, s, place, CYCLE_DONE, t)
     if b >= 0:
-        feed(m, x, o, line, b, s, t)
+        feed(m, x, o, line, b, mark, t)
 
 
 @bare
-def room_makers(m: Model, x: State, o: Out, s: int, b: int, events: I64, k: int, j: int, t: int) -> int:
-    """Into o.mix[FOUND] who has made the room for s at t: who takes a part from b at this instant, or now stands empty.
+def room_makers(m: Model, x: State, o: Out, place: int, b: int, events: I64, k: int, j: int, t: int) -> int:
+    """Into o.mix[FOUND] who has made the room at t: the places that take a part from b then, or now stand empty.
 
-    Returns how many; where nobody has (a level was reported), those whose vector stands for s.
+    Returns how many; where nobody has (a level was reported), those whose vector stands for `place`.
     """
     found = o.mix[FOUND]
     count = 0
@@ -179,12 +197,15 @@ def room_makers(m: Model, x: State, o: Out, s: int, b: int, events: I64, k: int,
         first = m.buffers[b, BC_CONSUMER]
         for n in range(first, first + m.buffers[b, BC_CONSUMERS]):
             c = m.consumers[n]
-            cycle = x.stations[c, S_CYCLE]
-            taken = x.stations[c, S_TAKE_TS] == t
-            emptied = m.buffers[b, BC_CAPACITY] == 0 and is_idle(cycle) and x.stations[c, S_CYCLE_TS] == t
-            if taken or emptied or (cycle == CYCLE_READY and starts(events, k, j, c)):
-                count = join(found, count, c)
-    return count if count else closers(m, x, o, s, t)
+            ready = find(m, x, c, CYCLE_READY)
+            if ready >= 0 and starts(events, k, j, c):
+                count = join(found, count, ready)
+            for i in range(m.stations[c, SC_PLACES]):
+                one = place_of(m, c, i)
+                emptied = is_idle(x.stations[one, S_CYCLE]) and x.stations[one, S_CYCLE_TS] == t
+                if x.stations[one, S_TAKE_TS] == t or (m.buffers[b, BC_CAPACITY] == 0 and emptied):
+                    count = join(found, count, one)
+    return count if count else closers(m, x, o, place, t)
 
 
 @bare
@@ -198,20 +219,30 @@ def starts(events: I64, k: int, j: int, s: int) -> bool:
 
 @hot
 def feed(m: Model, x: State, o: Out, line: int, b: int, source: int, t: int) -> None:
-    """Consumers of b that waited for a part and have all of them now may start; -1: `source` is outside the line."""
+    """Places behind b that waited for a part and have all of them now may start; -1: `source` is outside the line."""
     first = m.buffers[b, BC_CONSUMER]
     for k in range(first, first + m.buffers[b, BC_CONSUMERS]):
         c = natural(m.consumers[natural(k)])
-        if x.stations[c, S_CYCLE] == CYCLE_STARVED and inputs_full(m, x, c):
-            if t > x.stations[c, S_CYCLE_TS]:
-                by = source if source >= 0 else c
-                if m.buffers[b, BC_PRODUCERS] > 1 or m.stations[c, SC_INPUTS] > 1:
-                    take_mean(m, x, o, line, c, bringers(m, x, o, c, b, by, t), t)
-                elif x.stations[by, S_CYCLE_TS] >= t:
-                    take_over(m, x, line, c, by, t)
-                else:
-                    take_closed(m, x, o, line, c, by, t)
-            enter(x, o, line, c, CYCLE_STARVED, CYCLE_READY, t)
+        if (x.stations[c, S_CYCLE] == CYCLE_STARVED or m.stations[c, SC_PLACES] > 1) and inputs_full(m, x, c):
+            for i in range(m.stations[c, SC_PLACES]):
+                feed_place(m, x, o, line, b, source, c, natural(place_of(m, c, i)), t)
+
+
+@hot
+def feed_place(m: Model, x: State, o: Out, line: int, b: int, source: int, c: int, place: int, t: int) -> None:
+    if x.stations[place, S_CYCLE] != CYCLE_STARVED:
+        return
+    if t > x.stations[place, S_CYCLE_TS]:
+        by = source if source >= 0 else place
+        if m.buffers[b, BC_PRODUCERS] > 1 or m.stations[c, SC_INPUTS] > 1 or by >= m.stations.shape[0]:
+            take_mean(m, x, o, line, place, bringers(m, x, o, c, b, by, t), t)
+        elif x.stations[by, S_CYCLE_TS] >= t and m.stations[by, SC_PLACES] == 1:
+            take_over(m, x, line, place, by, t)
+        elif m.stations[by, SC_PLACES] == 1:
+            take_closed(m, x, o, line, place, by, t)
+        else:
+            take_mean(m, x, o, line, place, bringers(m, x, o, c, b, by, t), t)
+    enter(x, o, line, c, place, CYCLE_STARVED, CYCLE_READY, t)
 
 
 @bare
@@ -230,10 +261,11 @@ def bringers(m: Model, x: State, o: Out, c: int, b: int, source: int, t: int) ->
             continue
         begin = m.buffers[one, BC_PRODUCER]
         for n in range(begin, begin + m.buffers[one, BC_PRODUCERS]):
-            p = m.producers[n]
-            waits = x.stations[p, S_CYCLE] == CYCLE_DONE and x.stations[p, S_CYCLE_TS] == t
-            if p == source or waits or x.stations[p, S_PUT_TS] == t:
-                count = join(found, count, p)
+            for i in range(m.stations[m.producers[n], SC_PLACES]):
+                p = place_of(m, m.producers[n], i)
+                waits = x.stations[p, S_CYCLE] == CYCLE_DONE and x.stations[p, S_CYCLE_TS] == t
+                if p == source or waits or x.stations[p, S_PUT_TS] == t:
+                    count = join(found, count, p)
     if count == 0 or (count == 1 and x.stations[source, S_CYCLE_TS] < t):
         return closers(m, x, o, source, t)
     return count
@@ -241,22 +273,25 @@ def bringers(m: Model, x: State, o: Out, c: int, b: int, source: int, t: int) ->
 
 @bare
 def first_to_move(m: Model, x: State, s: int, events: I64, k: int, j: int) -> int:
-    """Of all stations that hold a completed part for the buffer of s, the one that unloads next."""
+    """Of all places that hold a completed part for the buffer of s, the one that is emptied next."""
     b = m.stations[s, SC_OUTPUT]
-    best = s
-    proof = starts(events, k, j, s)
+    best = done_place(m, x, s)
+    last = s
+    proof = starts(events, k, j, s) and not has_idle(m, x, s)
     first = m.buffers[b, BC_PRODUCER]
     for n in range(first, first + m.buffers[b, BC_PRODUCERS]):
         p = m.producers[n]
-        if p == s or x.stations[p, S_CYCLE] != CYCLE_DONE:
+        place = done_place(m, x, p)
+        if p == s or place < 0:
             continue
-        mine = starts(events, k, j, p)
-        longer = x.stations[p, S_CYCLE_TS] < x.stations[best, S_CYCLE_TS]
-        same = x.stations[p, S_CYCLE_TS] == x.stations[best, S_CYCLE_TS] and p > best
+        mine = starts(events, k, j, p) and not has_idle(m, x, p)
+        longer = x.stations[place, S_CYCLE_TS] < x.stations[best, S_CYCLE_TS]
+        same = x.stations[place, S_CYCLE_TS] == x.stations[best, S_CYCLE_TS] and p > last
         if (mine and not proof) or (mine == proof and (longer or same)):
-            best = p
+            best = place
+            last = p
             proof = mine
-    return best
+    return int(best)
 
 
 @hot
@@ -277,72 +312,135 @@ def unblock(m: Model, x: State, o: Out, line: int, s: int, events: I64, k: int, 
         s = top
     while s >= 0:
         bits.discard(o.pending, s)
-        if x.stations[s, S_CYCLE] == CYCLE_DONE and has_room(m, x, s):
+        place = done_place(m, x, s)
+        if place >= 0 and has_room(m, x, s):
             b = m.stations[s, SC_OUTPUT]
             moved = s
             if b >= 0 and m.buffers[b, BC_PRODUCERS] > 1:
-                moved = first_to_move(m, x, s, events, k, j)
-                if moved != s:
-                    # There may be more room.
-                    bits.add(o.pending, s)
-            put(m, x, o, line, moved, events, k, j, t)
+                place = first_to_move(m, x, s, events, k, j)
+                moved = owner(m, place)
+            if moved != s or x.stations[s, S_EXTRA] > 0:
+                # It may hold another part, and there may be more room.
+                bits.add(o.pending, s)
+            put(m, x, o, line, moved, place, events, k, j, t)
         top = bits.last(o.pending, lo, hi)
         below = top if top < s else bits.highest(o.pending, lo, s)
         s = below if below >= 0 else top
 
 
 @bare
-def contradict(m: Model, x: State, o: Out, line: int, s: int, events: I64, k: int, j: int, t: int) -> None:
-    """A start that the books do not allow: counted, and what was reported is believed.
+def place_for(m: Model, x: State, o: Out, line: int, s: int, unit: int, events: I64, k: int, j: int, t: int) -> int:
+    """The place of s in which a cycle of `unit` begins, its wait ended.
 
-    Either a part is still at the station (its end was not reported, or it left a full buffer), or there is none.
+    A start that the books do not allow is counted, and what was reported is believed: either no part was there, or no
+    place was free. Then a part is still in it whose end was not reported, or that left a full buffer.
     """
-    cycle = x.stations[s, S_CYCLE]
-    if not is_idle(cycle):
+    place = find(m, x, s, CYCLE_READY)
+    if place >= 0:
+        if t > x.stations[place, S_CYCLE_TS]:
+            work(m, x, line, place, t)
+        return place
+    place = find(m, x, s, CYCLE_STARVED)
+    if place >= 0:
         x.lines[line, L_CONTRADICTIONS] += 1
-        if cycle == CYCLE_BUSY:
-            complete(m, x, o, line, s, t)
-        put(m, x, o, line, s, events, k, j, t)
-    if x.stations[s, S_CYCLE] == CYCLE_STARVED:
+        leave(m, x, o, line, place, t)
+        return place
+    if m.stations[s, SC_PLACES] == 1:
+        place = beside(m, x, s, unit)
+        if place >= 0:
+            x.lines[line, L_CONTRADICTIONS] += 0 if inputs_full(m, x, s) else 1
+            return place
+    x.lines[line, L_CONTRADICTIONS] += 1
+    place = done_place(m, x, s)
+    if place < 0:
+        place = place_with(m, x, s, unit)
+        if place < 0:
+            place = find(m, x, s, CYCLE_BUSY)
+        if x.stations[s, S_EXTRA] == 0:
+            x.total[s, CYCLES] += 1
+            x.total[s, CYCLE_NS] += t - x.stations[place, S_CYCLE_TS]
+        finish(m, x, o, line, s, place, t)
+    put(m, x, o, line, s, place, events, k, j, t)
+    if x.stations[place, S_CYCLE] == CYCLE_STARVED:
         x.lines[line, L_CONTRADICTIONS] += 1
-    leave(m, x, o, line, s, t)
+    return place
 
 
 @hot
-def start(m: Model, x: State, o: Out, line: int, s: int, events: I64, k: int, j: int, t: int) -> None:
-    """Start of a cycle: one part of every input is taken. `unblock` has to follow.
+def start(
+    m: Model, x: State, o: Out, line: int, s: int, unit: int, product: int, events: I64, k: int, j: int, t: int
+) -> None:
+    """Start of a cycle of `unit` (0: none is named): one part of every input is taken. `unblock` has to follow.
 
     `events` from k up to j are those of this instant that are still to come.
     """
     s = natural(s)
-    if x.stations[s, S_CYCLE] == CYCLE_READY:
+    place = s
+    if x.stations[s, S_CYCLE] == CYCLE_READY and m.stations[s, SC_PLACES] == 1:
         if t > x.stations[s, S_CYCLE_TS]:
             work(m, x, line, s, t)
     else:
-        contradict(m, x, o, line, s, events, k, j, t)
-    enter(x, o, line, s, CYCLE_READY, CYCLE_BUSY, t)
-    x.stations[s, S_TAKE_TS] = t
+        place = natural(place_for(m, x, o, line, s, unit, events, k, j, t))
+    enter(x, o, line, s, place, CYCLE_READY, CYCLE_BUSY, t)
+    x.stations[place, S_UNIT] = unit
+    x.stations[place, S_CYCLE_PRODUCT] = product
+    x.stations[place, S_LOST_TS] = 0
+    mark = s if place == s else counted(m, place)
+    x.stations[mark, S_TAKE_TS] = t
+    several = m.stations[s, SC_PLACES] > 1
     first = m.stations[s, SC_INPUT]
     for n in range(first, first + m.stations[s, SC_INPUTS]):
         b = natural(m.inputs[natural(n)])
         if x.buffers[b, B_LEVEL] > 0:
             x.buffers[b, B_LEVEL] -= 1
             make_room(m, x, o, b)
-        x.buffers[b, B_LAST_TAKE] = s
-        # Whether a buffer is empty now cannot be foreseen; that it has no other consumer can.
-        if m.buffers[b, BC_CONSUMERS] > 1 and is_empty(m, x, b):
+        x.buffers[b, B_LAST_TAKE] = mark
+        # Whether a buffer is empty now cannot be foreseen; that no other place takes from it can.
+        if (several or m.buffers[b, BC_CONSUMERS] > 1) and is_empty(m, x, b):
             starve(m, x, o, line, b, t)
+    if x.stations[s, S_EXTRA] > 0:
+        expect(m, x, line, s, t)
+
+
+@bare
+def give_up(m: Model, x: State, o: Out, line: int, t: int) -> None:
+    """Ends that have not come until t will not come: the parts have left unseen, and no cycle is counted.
+
+    The whole line has to be settled after it: nothing stays marked in `Out.touched`.
+    """
+    lo = m.lines[line, LC_STATION]
+    hi = lo + m.lines[line, LC_STATIONS]
+    for s in range(lo, hi):
+        for i in range(1 + x.stations[s, S_EXTRA]):
+            place = place_of(m, s, i)
+            row = x.stations[place]
+            if row[S_CYCLE] == CYCLE_BUSY and 0 < row[S_LOST_TS] <= t:
+                x.lines[line, L_CONTRADICTIONS] += 1
+                finish(m, x, o, line, s, place, t)
+                bits.add(o.pending, s)
+    unblock(m, x, o, line, -1, x.counters, 0, 0, t)
+    due = 0
+    for s in range(lo, hi):
+        for i in range(1 + x.stations[s, S_EXTRA]):
+            row = x.stations[place_of(m, s, i)]
+            if row[S_CYCLE] == CYCLE_BUSY and row[S_LOST_TS] > 0:
+                due = row[S_LOST_TS] if due == 0 else min(due, row[S_LOST_TS])
+    x.lines[line, L_NEXT_LOST] = due
+    for s in range(lo, hi):
+        bits.discard(o.touched, s)
 
 
 @hot
 def starve(m: Model, x: State, o: Out, line: int, b: int, t: int) -> None:
-    """Consumers whose part another one has taken are starved again."""
+    """Places whose part another one has taken are starved again."""
     first = m.buffers[b, BC_CONSUMER]
     for k in range(first, first + m.buffers[b, BC_CONSUMERS]):
         c = m.consumers[k]
-        if x.stations[c, S_CYCLE] == CYCLE_READY:
-            work(m, x, line, c, t)
-            enter(x, o, line, c, CYCLE_READY, CYCLE_STARVED, t)
+        for i in range(m.stations[c, SC_PLACES]):
+            place = place_of(m, c, i)
+            if x.stations[place, S_CYCLE] == CYCLE_READY:
+                work(m, x, line, place, t)
+                enter(x, o, line, c, place, CYCLE_READY, CYCLE_STARVED, t)
 
 
 @bare
@@ -369,6 +467,10 @@ def begin_cycles(m: Model, x: State, o: Out, line: int, t: int) -> None:
             if (x.stations[s, S_CYCLE] in (CYCLE_DONE, CYCLE_STARVED)) == waits:
                 leave(m, x, o, line, s, t)
     for s in range(lo, lo + m.lines[line, LC_STATIONS]):
-        become_idle(m, x, o, line, s, CYCLE_BUSY, t)
+        become_idle(m, x, o, line, s, s, CYCLE_BUSY, t)
+        for i in range(1, m.stations[s, SC_PLACES]):
+            place = place_of(m, s, i)
+            take_over(m, x, line, place, s, t)
+            become_idle(m, x, o, line, s, place, CYCLE_BUSY, t)
     # Waits that were reported so far were not counted there: only parts that are known are.
     x.lines[line, L_DONE] = 0

@@ -164,15 +164,16 @@ def apply(m: Model, x: State, o: Out, line: int, events: I64, k: int, j: int, t:
             row[at.L_CYCLES] = 1
         product = event[at.E_PRODUCT] if event[at.E_PRODUCT] >= 0 else row[at.L_PRODUCT]
         if event[at.E_CODE] == END:
-            if event[at.E_PRODUCT] < 0 and x.stations[s, at.S_CYCLE_PRODUCT] >= 0:
-                product = x.stations[s, at.S_CYCLE_PRODUCT]
-            if complete(m, x, o, line, s, t):
+            place = complete(m, x, o, line, s, event[at.E_A], t)
+            begun = x.stations[place if place >= 0 else s, at.S_CYCLE_PRODUCT]
+            if event[at.E_PRODUCT] < 0 and begun >= 0:
+                product = begun
+            if place >= 0:
                 completed = s
             if m.stations[s, at.SC_PARTS_FROM_CYCLE]:
                 add_parts(m, x, s, 1, 0, 0, product)
         else:
-            x.stations[s, at.S_CYCLE_PRODUCT] = event[at.E_PRODUCT]
-            start(m, x, o, line, s, events, k + 1, j, t)
+            start(m, x, o, line, s, event[at.E_A], event[at.E_PRODUCT], events, k + 1, j, t)
     elif kind == STATE:
         x.stations[s, at.S_REPORTED] = event[at.E_CODE]
         x.stations[s, at.S_WORD] = event[at.E_X]

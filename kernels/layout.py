@@ -21,7 +21,7 @@ E_EPOCH: Final = 4
 E_SEQ: Final = 5
 E_TYPE: Final = 6
 E_CODE: Final = 7
-E_A: Final = 8
+E_A: Final = 8  # of a cycle: hash of its unit, 0 none
 E_B: Final = 9
 E_C: Final = 10
 E_X: Final = 11  # text id (state word, order) or counter or buffer number
@@ -86,7 +86,8 @@ L_BUCKET: Final = 36  # events admitted since then
 L_BUCKET_BEFORE: Final = 37  # and in the bucket before, while its events may still wait
 L_REVISING: Final = 38  # late events and corrections that wait for their publishing tick
 L_NEXT_STOP: Final = 39  # no stop is decided, nor an alert of it due, before this instant
-N_L: Final = 40
+L_NEXT_LOST: Final = 40  # no end of a cycle is given up before; 0: none is waited for
+N_L: Final = 41
 # Columns that admission owns: a fold that is done again leaves them as they are.
 ADMISSION: Final = (
     L_NEWEST,
@@ -126,7 +127,12 @@ S_PUT_TS: Final = 20  # when it last put a part into its buffer, and last began 
 S_TAKE_TS: Final = 21
 S_PANE_CYCLES: Final = 22  # completed cycles when the scopes of the critical path began: V_PANE, V_TOTAL
 S_TOTAL_CYCLES: Final = 23
-N_S: Final = 24
+# Rows of `stations` behind those of all stations are further places of a station that holds several parts at once; of
+# a place only the columns of its cycle and these four mean something.
+S_UNIT: Final = 24  # hash of the unit in the open cycle, 0 where none was named
+S_LOST_TS: Final = 25  # when the end of the open cycle is given up, 0 never
+S_EXTRA: Final = 26  # of a station: further places in use
+N_S: Final = 27
 
 CYCLE_UNSEEN: Final = 0
 CYCLE_BUSY: Final = 1
@@ -219,7 +225,8 @@ LC_DOWN_NS: Final = 15  # alert limit, 0 none
 LC_REVISE_NS: Final = 16  # so far behind the watermark late events still revise the line's rows, 0 not at all
 LC_SEQ_MODULUS: Final = 17  # sequence numbers wrap to 0 here, 0: they do not
 LC_WRAPPED: Final = 18  # offset of the line's rows of `wrapped`: of its stations and of its own events, one by one
-N_LC: Final = 19
+LC_CELLS: Final = 19  # size of the line's critical-path matrix: places x stations
+N_LC: Final = 20
 SC_LINE: Final = 0
 SC_MINOR_NS: Final = 1
 SC_STALE_NS: Final = 2
@@ -231,7 +238,14 @@ SC_IDEAL: Final = 7  # offset into `ideal`: [no product, product 0, product 1, .
 SC_MAX_PARTS: Final = 8  # most parts that one event may add
 SC_FASTEST_NS: Final = 9  # no part takes less, 0 not known
 SC_END: Final = 10  # 1: the last station of its line, or one that puts its parts where that one does
-N_SC: Final = 11
+SC_PLACES: Final = 11  # parts it holds at once as declared, 1 where not
+SC_ROW: Final = 12  # its first further row in State.stations
+SC_ROWS: Final = 13  # how many there are: places declared but one, or room for cycles that overlap undeclared
+N_SC: Final = 14
+# PC: one further place.
+PC_STATION: Final = 0
+PC_VECTOR: Final = 1  # offset of its vector; -1: it has none, for its station did not declare it
+N_PC: Final = 2
 WC_LENGTH: Final = 0
 WC_STEP: Final = 1
 WC_RING: Final = 2  # offset of the first station's ring

@@ -6,6 +6,10 @@ added at the station's own place; at the end of starved the vector of the statio
 the end of blocked that of the station that made the room. Where several did so at one instant (machines in step), it
 is the mean of their vectors: any one of them alone says nothing about the others. The line's answer is the vector of
 the last station, or of all that work in parallel at the line's end, each weighing as much as it completed.
+
+A station that holds several parts at once is, here and in `kernels.flow`, several places in parallel: each has a row of
+`State.stations` and a vector of its own, and all add to the one component of their station. Rows are numbered like
+stations, further places behind them.
 """
 
 import numpy as np
@@ -26,11 +30,15 @@ from kernels.layout import (
     BC_PRODUCERS,
     CYCLE_DONE,
     CYCLE_STARVED,
+    L_CYCLES,
     L_PANE_START,
     L_TOTAL_START,
+    LC_CELLS,
     LC_STATION,
     LC_STATIONS,
     LC_VECTOR,
+    PC_STATION,
+    PC_VECTOR,
     S_CYCLE,
     S_CYCLE_TS,
     S_PANE_CYCLES,
@@ -40,6 +48,8 @@ from kernels.layout import (
     SC_INPUT,
     SC_INPUTS,
     SC_OUTPUT,
+    SC_PLACES,
+    SC_ROW,
     V_PANE,
     V_TOTAL,
 )
@@ -55,8 +65,39 @@ MAX_WEIGHT = 1 << 26
 
 
 @hot
+def owner(m: Model, place: int) -> int:
+    """The station of a place."""
+    n = m.stations.shape[0]
+    return place if place < n else int(m.places[place - n, PC_STATION])
+
+
+@hot
+def place_of(m: Model, s: int, i: int) -> int:
+    """The i-th place of a station: the station itself, then its further ones."""
+    return s if i == 0 else int(m.stations[s, SC_ROW] + i - 1)
+
+
+@hot
+def counted(m: Model, place: int) -> int:
+    """The place whose vector stands for this one: itself, or its station if it was not declared."""
+    n = m.stations.shape[0]
+    if place < n or m.places[place - n, PC_VECTOR] >= 0:
+        return place
+    return int(m.places[place - n, PC_STATION])
+
+
+@hot
+def cells_of(m: Model, line: int, place: int) -> int:
+    """Where the vector of a place begins."""
+    n = m.stations.shape[0]
+    if place < n:
+        return int(m.lines[line, LC_VECTOR] + (place - m.lines[line, LC_STATION]) * m.lines[line, LC_STATIONS])
+    return int(m.places[place - n, PC_VECTOR])
+
+
+@hot
 def taker(m: Model, x: State, b: int) -> int:
-    """Who took from buffer b last, before the first take its first consumer; -1 none."""
+    """The place that took from buffer b last, before the first take that of its first consumer; -1 none."""
     found = x.buffers[b, B_LAST_TAKE]
     if found < 0 and m.buffers[b, BC_CONSUMERS] > 0:
         found = m.consumers[m.buffers[b, BC_CONSUMER]]
@@ -94,20 +135,23 @@ def waits_for(m: Model, x: State, s: int, members: I64, count: int) -> int:
     That is who took or brought last, with all that did so at the same instant (which nobody has done yet: all). -1:
     there is nobody.
     """
+    station = owner(m, s)
     if x.stations[s, S_CYCLE] == CYCLE_DONE:
-        b = m.stations[s, SC_OUTPUT]
+        b = m.stations[station, SC_OUTPUT]
         last = taker(m, x, b) if b >= 0 else -1
         if last < 0:
             return -1
         count = join(members, count, last)
         first = m.buffers[b, BC_CONSUMER]
         for k in range(first, first + m.buffers[b, BC_CONSUMERS]):
-            if x.stations[m.consumers[k], S_TAKE_TS] == x.stations[last, S_TAKE_TS]:
-                count = join(members, count, m.consumers[k])
+            for i in range(m.stations[m.consumers[k], SC_PLACES]):
+                c = place_of(m, m.consumers[k], i)
+                if x.stations[c, S_TAKE_TS] == x.stations[last, S_TAKE_TS]:
+                    count = join(members, count, c)
         return count
     last = -1
-    first = m.stations[s, SC_INPUT]
-    end = first + m.stations[s, SC_INPUTS]
+    first = m.stations[station, SC_INPUT]
+    end = first + m.stations[station, SC_INPUTS]
     for k in range(first, end):
         b = m.inputs[k]
         # Reported starved with parts on hand: the books are off; the last input stands in.
@@ -120,23 +164,31 @@ def waits_for(m: Model, x: State, s: int, members: I64, count: int) -> int:
             count = join(members, count, last)
         begin = m.buffers[b, BC_PRODUCER]
         for p in range(begin, begin + m.buffers[b, BC_PRODUCERS]):
-            if x.stations[m.producers[p], S_PUT_TS] == x.stations[last, S_PUT_TS]:
-                count = join(members, count, m.producers[p])
+            for i in range(m.stations[m.producers[p], SC_PLACES]):
+                place = place_of(m, m.producers[p], i)
+                if x.stations[place, S_PUT_TS] == x.stations[last, S_PUT_TS]:
+                    count = join(members, count, place)
     return count if last >= 0 else -1
 
 
 @bare
 def closers(m: Model, x: State, o: Out, s: int, t: int) -> int:
-    """Into o.mix[FOUND] the stations whose vectors stand at t for s while s waits; returns how many.
+    """Into o.mix[FOUND] the places whose vectors stand at t for place s while it waits; returns how many.
 
-    From s along blocked and starved to those that work. A station whose wait begins at t is complete as it is. A ring
-    of waiting stations is charged to s itself.
+    From s along blocked and starved to those that work. A place whose wait begins at t is complete as it is. A ring
+    of waiting places is charged to s itself.
     """
+    o.mix[SEEN, 0] = s
+    return ends_of_ways(m, x, o, 1, t)
+
+
+@bare
+def ends_of_ways(m: Model, x: State, o: Out, known: int, t: int) -> int:
+    """As `closers`, for all places of o.mix[SEEN, :known] together."""
     found = o.mix[FOUND]
     seen = o.mix[SEEN]
     count = 0
-    seen[0] = s
-    known = 1
+    s = seen[0]
     k = 0
     while k < known:
         at = seen[k]
@@ -160,11 +212,9 @@ def closers(m: Model, x: State, o: Out, s: int, t: int) -> int:
 def take_over(m: Model, x: State, line: int, target: int, source: int, t: int) -> None:
     """vector[target] = vector[source] as if the source's open interval ended at t, in both scopes."""
     n = m.lines[line, LC_STATIONS]
-    first = m.lines[line, LC_VECTOR]
-    lo = m.lines[line, LC_STATION]
-    to = natural(first + (target - lo) * n)
-    at = natural(first + (source - lo) * n)
-    own = natural(to + source - lo)
+    to = natural(cells_of(m, line, target))
+    at = natural(cells_of(m, line, source))
+    own = natural(to + owner(m, source) - m.lines[line, LC_STATION])
     since = x.stations[source, S_CYCLE_TS]
     pane = x.vectors[V_PANE]
     total = x.vectors[V_TOTAL]
@@ -198,14 +248,14 @@ def mix(m: Model, x: State, o: Out, line: int, scope: int, count: int, t: int, t
         part = 0
         for k in range(count):
             s = found[k]
-            cell = x.vectors[scope, m.lines[line, LC_VECTOR] + (s - lo) * n + j]
-            if j == s - lo:
+            cell = x.vectors[scope, cells_of(m, line, s) + j]
+            if j == owner(m, s) - lo:
                 cell += t - max(x.stations[s, S_CYCLE_TS], scope_start(x, line, scope))
             whole += cell // count
             part += cell % count
         to[begin + j] = whole + part // count
         left += part % count
-    to[begin + lowest - lo] += left // count
+    to[begin + owner(m, lowest) - lo] += left // count
 
 
 @bare
@@ -214,7 +264,7 @@ def take_mean(m: Model, x: State, o: Out, line: int, target: int, count: int, t:
     if count == 1:
         take_over(m, x, line, target, o.mix[FOUND, 0], t)
         return
-    begin = m.lines[line, LC_VECTOR] + (target - m.lines[line, LC_STATION]) * m.lines[line, LC_STATIONS]
+    begin = cells_of(m, line, target)
     mix(m, x, o, line, V_PANE, count, t, x.vectors[V_PANE], begin)
     mix(m, x, o, line, V_TOTAL, count, t, x.vectors[V_TOTAL], begin)
 
@@ -235,8 +285,7 @@ def scope_start(x: State, line: int, scope: int) -> int:
 @hot
 def work(m: Model, x: State, line: int, s: int, t: int) -> None:
     """End an interval that is the station's own: its duration is added at its own place, in both scopes."""
-    n = m.lines[line, LC_STATIONS]
-    own = natural(m.lines[line, LC_VECTOR] + (s - m.lines[line, LC_STATION]) * (n + 1))
+    own = natural(cells_of(m, line, s) + owner(m, s) - m.lines[line, LC_STATION])
     since = x.stations[s, S_CYCLE_TS]
     x.vectors[V_PANE, own] += t - max(since, scope_start(x, line, V_PANE))
     x.vectors[V_TOTAL, own] += t - max(since, scope_start(x, line, V_TOTAL))
@@ -253,7 +302,7 @@ def leave(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
 def reset_scope(m: Model, x: State, line: int, scope: int) -> None:
     n = m.lines[line, LC_STATIONS]
     at = m.lines[line, LC_VECTOR]
-    for cell in range(at, at + n * n):
+    for cell in range(at, at + m.lines[line, LC_CELLS]):
         x.vectors[scope, cell] = 0
     lo = m.lines[line, LC_STATION]
     for s in range(lo, lo + n):
@@ -275,7 +324,7 @@ def closing_vector(m: Model, x: State, o: Out, line: int, scope: int, t: int, ou
             ends += 1
             made += x.total[s, CYCLES] - x.stations[s, S_PANE_CYCLES + scope]
     if ends == 1:
-        mix(m, x, o, line, scope, closers(m, x, o, lo + n - 1, t), t, out, 0)
+        mix(m, x, o, line, scope, closers_of_all(m, x, o, line, lo + n - 1, t), t, out, 0)
         return
     halved = 0
     while made >> halved >= MAX_WEIGHT:
@@ -292,7 +341,7 @@ def closing_vector(m: Model, x: State, o: Out, line: int, scope: int, t: int, ou
     for s in range(lo, lo + n):
         share = weight(x, s, scope, made, halved) if m.stations[s, SC_END] else 0
         if share:
-            mix(m, x, o, line, scope, closers(m, x, o, s, t), t, one, 0)
+            mix(m, x, o, line, scope, closers_of_all(m, x, o, line, s, t), t, one, 0)
             for j in range(n):
                 out[j] += one[j] // total * share
                 rest[j] += one[j] % total * share
@@ -301,6 +350,15 @@ def closing_vector(m: Model, x: State, o: Out, line: int, scope: int, t: int, ou
         out[j] += rest[j] // total
         left += rest[j] % total
     out[n - 1] += left // total
+
+
+@bare
+def closers_of_all(m: Model, x: State, o: Out, line: int, s: int, t: int) -> int:
+    """As `closers`, for all places of a station (only one where its waits are reported)."""
+    places = m.stations[s, SC_PLACES] if x.lines[line, L_CYCLES] else 1
+    for i in range(places):
+        o.mix[SEEN, i] = place_of(m, s, i)
+    return ends_of_ways(m, x, o, places, t)
 
 
 @bare

@@ -7,7 +7,9 @@ from kernels import layout as at
 from kernels.arrays import Model, Out, State
 from kernels.classes import accrue_line, fall_silent, next_silence, settle_line
 from kernels.cuts import close_pane, close_scope, copy, emit, keep_tick, open_scope
+from kernels.flow import give_up
 from kernels.jit import bare
+from kernels.path import place_of
 from kernels.stops import turn_stops
 
 I64 = npt.NDArray[np.int64]
@@ -23,6 +25,8 @@ def set_next(m: Model, x: State, line: int) -> None:
     row = x.lines[line]
     due = min(min(row[at.L_NEXT_TICK], row[at.L_NEXT_PANE]), min(row[at.L_NEXT_STALE], row[at.L_NEXT_CALENDAR]))
     due = min(due, row[at.L_NEXT_STOP])
+    if row[at.L_NEXT_LOST] > 0:
+        due = min(due, row[at.L_NEXT_LOST])
     first = m.lines[line, at.LC_WINDOW]
     for w in range(first, first + m.lines[line, at.LC_WINDOWS]):
         due = min(due, x.steps[w])
@@ -118,6 +122,9 @@ def run_timers(m: Model, x: State, o: Out, line: int, t: int) -> None:
         row[at.L_NEXT_PANE] = t + m.lines[line, at.LC_PANE_NS]
     if row[at.L_NEXT_CALENDAR] == t:
         turn_calendar(m, x, o, line, t)
+    if 0 < row[at.L_NEXT_LOST] <= t:
+        give_up(m, x, o, line, t)
+        settle_line(m, x, o, line, t)
     emit(m, x, o, line)
     set_next(m, x, line)
 
@@ -163,6 +170,12 @@ def begin_line(m: Model, x: State, line: int, t: int) -> None:
         station[at.S_ACTIVE_SINCE] = -1
         station[at.S_CYCLE_PRODUCT] = -1
         station[at.S_ORDER] = -1
+        station[at.S_EXTRA] = m.stations[s, at.SC_PLACES] - 1
+        for i in range(1, m.stations[s, at.SC_PLACES]):
+            place = x.stations[place_of(m, s, i)]
+            place[at.S_CYCLE] = at.CYCLE_BUSY
+            place[at.S_CYCLE_TS] = t
+            place[at.S_CYCLE_PRODUCT] = -1
     row[at.L_NEXT_STALE] = next_silence(m, x, line)
     row[at.L_NEXT_STOP] = at.FAR
     set_next(m, x, line)

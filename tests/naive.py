@@ -1,7 +1,8 @@
 """Slow, obvious twins of the kernels: plain Python, exact numbers, definitions rather than algorithms."""
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -177,6 +178,7 @@ class Buffer:
 class Station:
     inputs: tuple[int, ...] = ()
     output: int | None = None
+    places: int | None = None  # parts at once, where declared
 
 
 @dataclass
@@ -193,67 +195,104 @@ def serial_topology(capacities: Sequence[int | None], initial: int = 0) -> Topol
     )
 
 
-@dataclass
+@dataclass(eq=False)
 class StationFlow:
+    """A place of a station: the station itself, or one more beside it."""
+
     vector: list[int]
+    of: int = 0
+    slot: int = 0
+    counted: bool = True  # False: beside a station that declared no places
     state: str = "idle"
     since: int = 0
     available: int | None = None  # idle: since when every input has a part
+    unit: str | None = None
+    product: str | None = None
+    lost: int | None = None  # when its end is given up
     spans: list[tuple[str, int, int]] = field(default_factory=list)  # running, blocked, starved, waiting
-    cycles: int = 0
-    cycle_ns: int = 0  # running_ns without the open cycle
+    cycles: int = 0  # of the station
+    cycle_ns: int = 0
     put_ts: int | None = None
     take_ts: int | None = None
 
-    def ns(self, kind: str, since: int = 0) -> int:
-        return sum(max(0, end - max(start, since)) for one, start, end in self.spans if one == kind)
+    def _ns(self, kind: str) -> int:
+        return sum(end - start for one, start, end in self.spans if one == kind)
 
     @property
     def running_ns(self) -> int:
-        return self.ns("running")
+        return self._ns("running")
 
     @property
     def blocked_ns(self) -> int:
-        return self.ns("blocked")
+        return self._ns("blocked")
 
     @property
     def starved_ns(self) -> int:
-        return self.ns("starved")
+        return self._ns("starved")
 
     @property
     def waiting_ns(self) -> int:
-        return self.ns("waiting")
+        return self._ns("waiting")
+
+    def __lt__(self, other: "StationFlow") -> bool:
+        return (self.slot > 0, self.of, self.slot) < (other.slot > 0, other.of, other.slot)
+
+    @property
+    def ready(self) -> bool:
+        return self.state == "idle" and self.available is not None
+
+    @property
+    def starved(self) -> bool:
+        return self.state == "idle" and self.available is None
+
+    @property
+    def entered(self) -> int:
+        return self.since if self.available is None else self.available
 
 
 @dataclass
 class LineFlow:
-    """State of a line. Vectors are as of each station's last transition until `close`."""
+    """State of a line. Vectors are as of each place's last transition until `close`."""
 
     topology: Topology
     start: int
-    stations: list[StationFlow] = field(init=False)
+    stations: list[StationFlow] = field(init=False)  # the first place of each
+    more: list[list[StationFlow]] = field(init=False)  # its further places
+    left: list[list[StationFlow]] = field(init=False)  # places beside that are no more
+    most: list[int] = field(init=False)  # further places that were ever in use
     levels: list[int] = field(init=False)
     fed: list[int | None] = field(init=False)  # when a part last came into the empty buffer
-    last_put: list[int | None] = field(init=False)
-    last_take: list[int | None] = field(init=False)
+    last_put: list[StationFlow | None] = field(init=False)
+    last_take: list[StationFlow | None] = field(init=False)
     coming: list[int] = field(default_factory=list)  # stations that start later at this instant
     short: set[int] = field(default_factory=set)  # buffers for which a level of 0 was reported last
     contradictions: int = 0
+    ideal_of: Callable[[int, str | None], int] = lambda _s, _product: 0  # of a station and a cycle's product, ns
+    answer: list[int] = field(default_factory=list)  # vector of the line, once it is closed
 
     def __post_init__(self) -> None:
-        n = len(self.topology.stations)
+        links = self.topology.stations
+        n = len(links)
         self.levels = [b.initial for b in self.topology.buffers]
         self.fed = [None] * len(self.levels)
         self.last_put = [None] * len(self.levels)
         self.last_take = [None] * len(self.levels)
-        self.stations = [StationFlow([0] * n) for _ in range(n)]
-        for s in range(n):
-            self._idle(s, self.start)
+        self.stations = [StationFlow([0] * n, s) for s in range(n)]
+        self.more = [[StationFlow([0] * n, s, k) for k in range(1, links[s].places or 1)] for s in range(n)]
+        self.left = [[] for _ in range(n)]
+        self.most = [len(more) for more in self.more]
+        for place in self.all():
+            self._idle(place, self.start)
 
-    def _idle(self, s: int, t: int) -> None:
-        station = self.stations[s]
-        station.state, station.since = "idle", t
-        station.available = t if self._inputs_full(s) else None
+    def places(self, s: int) -> list[StationFlow]:
+        return [self.stations[s], *sorted(self.more[s])]
+
+    def all(self) -> list[StationFlow]:
+        return [place for s in range(len(self.stations)) for place in self.places(s)]
+
+    def _idle(self, place: StationFlow, t: int) -> None:
+        place.state, place.since = "idle", t
+        place.available = t if self._inputs_full(place.of) else None
 
     def _inputs_full(self, s: int) -> bool:
         return not any(self.empty(b) for b in self.topology.stations[s].inputs)
@@ -268,6 +307,9 @@ class LineFlow:
     def consumers(self, b: int) -> list[int]:
         return [c for c, links in enumerate(self.topology.stations) if b in links.inputs]
 
+    def _free(self, s: int) -> bool:
+        return any(place.state == "idle" for place in self.places(s))
+
     def _room(self, s: int) -> bool:
         b = self.topology.stations[s].output
         if b is None:
@@ -275,166 +317,247 @@ class LineFlow:
         capacity = self.topology.buffers[b].capacity
         if capacity == 0:
             # No place between the stations: the part goes from hand to hand, once the next station is empty.
-            return self.levels[b] == 0 and any(self.stations[c].state == "idle" for c in self.consumers(b))
+            return self.levels[b] == 0 and any(self._free(c) for c in self.consumers(b))
         return capacity is None or self.levels[b] < capacity
 
     def instant(self, t: int, ends: Sequence[int], starts: Sequence[int]) -> None:
-        """Everything that happens at `t`."""
-        self.coming = sorted(starts, reverse=True)
-        for s in ends:
-            self._complete(s, t)
+        """Everything that happens at `t`, without units."""
+        self.moment(t, [(s, None) for s in ends], [(s, None) for s in starts])
+
+    def moment(self, t: int, ends: Sequence[tuple[int, str | None]], starts: Sequence[tuple[int, str | None]]) -> None:
+        ahead = sorted(starts, key=lambda one: -one[0])
+        self.coming = [s for s, _ in ahead]
+        for s, unit in sorted(ends, key=lambda one: one[0]):
+            self._complete(s, t, unit)
         self._unblock(t)
-        while self.coming:
-            self._start(self.coming.pop(0), t)
+        for s, unit in ahead:
+            self.coming.pop(0)
+            self._start(s, t, unit)
             self._unblock(t)
 
-    def _complete(self, s: int, t: int) -> None:
+    def _complete(self, s: int, t: int, unit: str | None = None) -> StationFlow | None:
         station = self.stations[s]
-        if station.state != "busy":
+        busy = [place for place in self.places(s) if place.state == "busy"]
+        fitting = [p for p in busy if not (unit is not None and p.unit is not None and p.unit != unit)]
+        exact = [p for p in busy if unit is not None and p.unit == unit]
+        if not fitting:
             self.contradictions += 1
-            return
-        station.vector[s] += t - station.since
-        station.spans.append(("running", station.since, t))
-        station.cycle_ns += t - station.since
+            return None
+        if not exact and len(fitting) > 1:
+            self.contradictions += 1  # which of them is a guess
+        place = exact[0] if exact else min(fitting, key=lambda p: (p.since, p.slot))
         station.cycles += 1
-        station.state, station.since = "done", t
+        station.cycle_ns += t - place.since
+        self._finish(place, t)
+        return place
+
+    def _finish(self, place: StationFlow, t: int) -> None:
+        place.vector[place.of] += t - place.since
+        place.spans.append(("running", place.since, t))
+        place.state, place.since = "done", t
 
     def _unblock(self, t: int) -> None:
         moved = True
         while moved:
             moved = False
             for s in reversed(range(len(self.stations))):
-                if self.stations[s].state == "done" and self._room(s):
+                if self._done(s) is not None and self._room(s):
                     self._put(self._first_to_move(s), t)
                     moved = True
 
-    def _first_to_move(self, s: int) -> int:
+    def _done(self, s: int) -> StationFlow | None:
+        done = [place for place in self.places(s) if place.state == "done"]
+        return min(done, key=lambda p: (p.since, p.slot), default=None)
+
+    def _first_to_move(self, s: int) -> StationFlow:
         """Who starts at this instant has unloaded; else the longest wait goes first, then the last station."""
         b = self.topology.stations[s].output
-        waiting = [s] if b is None else [p for p in self.producers(b) if self.stations[p].state == "done"]
-        return max(waiting, key=lambda p: (p in self.coming, -self.stations[p].since, p))
+        waiting = [self._done(p) for p in ([s] if b is None else self.producers(b))]
+        there = [place for place in waiting if place is not None]
+        return max(there, key=lambda p: (p.of in self.coming and not self._free(p.of), -p.since, p.of))
 
-    def _put(self, s: int, t: int) -> None:
-        station, b = self.stations[s], self.topology.stations[s].output
-        if b is not None and t > station.since:
-            station.spans.append(("blocked", station.since, t))
-            station.vector = self.mean(self._room_makers(s, b, t), t)
+    def _mark(self, place: StationFlow) -> StationFlow:
+        return place if place.counted else self.stations[place.of]
+
+    def _put(self, place: StationFlow, t: int) -> None:
+        b = self.topology.stations[place.of].output
+        mark = self._mark(place)
         if b is not None:
+            place.spans.append(("blocked", place.since, t))
+            if t > place.since:
+                place.vector = self.mean(self._room_makers(place, b, t), t)
             if self.levels[b] == 0:
                 self.fed[b] = t
             self.levels[b] += 1
-            self.last_put[b] = s
-            station.put_ts = t
-        self._idle(s, t)
+            self.last_put[b] = mark
+            mark.put_ts = t
+        if place.counted:
+            self._idle(place, t)
+        else:
+            place.state = "gone"
+            self.more[place.of].remove(place)
+            self.left[place.of].append(place)
         for c in self.consumers(b) if b is not None else []:
-            consumer = self.stations[c]
-            if consumer.state == "idle" and consumer.available is None and self._inputs_full(c):
-                consumer.available = t
-                consumer.spans.append(("starved", consumer.since, t))
-                if t > consumer.since:
-                    consumer.vector = self.mean(self._bringers(c, b, t), t)
+            for near in self.places(c) if self._inputs_full(c) else []:
+                if near.starved:
+                    near.available = t
+                    near.spans.append(("starved", near.since, t))
+                    if t > near.since:
+                        assert b is not None
+                        near.vector = self.mean(self._bringers(c, b, mark, t), t)
 
-    def _room_makers(self, s: int, b: int, t: int) -> set[int]:
+    def _room_makers(self, place: StationFlow, b: int, t: int) -> set[StationFlow]:
         found = set()
         for c in self.consumers(b):
-            one = self.stations[c]
-            ready = one.state == "idle" and one.available is not None
-            emptied = self.topology.buffers[b].capacity == 0 and one.state == "idle" and one.since == t
-            if one.take_ts == t or emptied or (ready and c in self.coming):
-                found.add(c)
-        return found or self.closers(s, t)
+            ready = [one for one in self.places(c) if one.ready]
+            if ready and c in self.coming:
+                found.add(min(ready, key=lambda p: (p.entered, p.slot)))
+            for one in self.places(c):
+                emptied = self.topology.buffers[b].capacity == 0 and one.state == "idle" and one.entered == t
+                if one.counted and (one.take_ts == t or emptied):
+                    found.add(one)
+        return found or self.closers([place], t)
 
-    def _bringers(self, c: int, b: int, t: int) -> set[int]:
+    def _bringers(self, c: int, b: int, mark: StationFlow, t: int) -> set[StationFlow]:
         """Who brings a part at t, for b or for another input of c that was empty until t."""
         needed = [one for one in self.topology.stations[c].inputs if one == b or self.fed[one] == t]
-        return {
-            p
-            for one in needed
-            for p in self.producers(one)
-            if self.stations[p].put_ts == t or (self.stations[p].state == "done" and self.stations[p].since == t)
-        }
+        near = [place for one in needed for p in self.producers(one) for place in self.places(p) if place.counted]
+        found = {p for p in near if p is mark or p.put_ts == t or (p.state == "done" and p.since == t)}
+        return self.closers([mark], t) if found == {mark} and mark.entered < t else found
 
-    def _start(self, s: int, t: int) -> None:
-        station = self.stations[s]
-        if station.state != "idle":
-            # A part still at the station is gone: its end was not reported, or it left a full buffer.
-            self.contradictions += 1
-            if station.state == "busy":
-                self._complete(s, t)
-            self._put(s, t)
-        if station.available is not None:
-            station.spans.append(("waiting", station.available, t))
-            station.vector[s] += t - station.available
-        else:
-            self.contradictions += 1
-            station.spans.append(("starved", station.since, t))
-            if t > station.since:
-                station.vector = self.closed(s, t)
+    def _start(self, s: int, t: int, unit: str | None = None, product: str | None = None) -> StationFlow:
+        place = self._place_for(s, t, unit)
+        mark = self._mark(place)
         for b in self.topology.stations[s].inputs:
             self.levels[b] = max(0, self.levels[b] - 1)
-            self.last_take[b] = s
-        station.state, station.since, station.available, station.take_ts = "busy", t, None, t
+            self.last_take[b] = mark
+        place.state, place.since, place.available = "busy", t, None
+        place.unit, place.product, place.lost = unit, product, None
+        mark.take_ts = t
         self._robbed(t)
+        if self.most[s]:
+            for one in self.places(s):
+                ideal = min(self.ideal_of(s, one.product), 10**14)
+                if one.state == "busy" and one.lost is None and ideal:
+                    one.lost = max(one.since + 10 * (1 + self.most[s]) * ideal, t + 1)
+        return place
+
+    def _place_for(self, s: int, t: int, unit: str | None) -> StationFlow:
+        places = self.places(s)
+        for kind in ("waiting", "starved"):
+            idle = [p for p in places if (p.ready if kind == "waiting" else p.starved)]
+            if idle:
+                place = min(idle, key=lambda p: (p.entered, p.slot))
+                place.spans.append((kind, place.entered, t))
+                if kind == "waiting":
+                    place.vector[s] += t - place.entered
+                else:
+                    self.contradictions += 1
+                    if t > place.since:
+                        place.vector = self.closed(place, t)
+                return place
+        overlaps = unit is not None and all(p.state == "busy" and p.unit not in (None, unit) for p in places)
+        if (self.topology.stations[s].places or 1) == 1 and overlaps and len(places) < self._most_at_once(s):
+            if not self._inputs_full(s):
+                self.contradictions += 1
+            slot = next(k for k in range(1, 16) if k not in [p.slot for p in places])
+            self.more[s].append(StationFlow([0] * len(self.stations), s, slot, counted=False))
+            self.most[s] = max(self.most[s], slot)
+            return self.more[s][-1]
+        # A part still at the station is gone: its end was not reported, or it left a full buffer.
+        self.contradictions += 1
+        place_ = self._done(s)
+        if place_ is None:
+            busy = [p for p in places if p.state == "busy"]
+            same = [p for p in busy if unit is not None and p.unit == unit]
+            place_ = same[0] if same else min(busy, key=lambda p: (p.since, p.slot))
+            if not self.most[s]:
+                self.stations[s].cycles += 1
+                self.stations[s].cycle_ns += t - place_.since
+            self._finish(place_, t)
+        self._put(place_, t)
+        if not place_.counted:
+            again = StationFlow([0] * len(self.stations), s, place_.slot, counted=False)
+            self.more[s].append(again)
+            return again
+        if place_.starved:
+            self.contradictions += 1
+        return place_
+
+    def _most_at_once(self, s: int) -> int:
+        return 16 if self.topology.stations[s].places is None else 1
+
+    def give_up(self, t: int) -> None:
+        """Ends that have not come until t: the parts have left unseen, and no cycle is counted."""
+        for place in self.all():
+            if place.state == "busy" and place.lost is not None and place.lost <= t:
+                self.contradictions += 1
+                self._finish(place, t)
+        self.coming = []
+        self._unblock(t)
+
+    def next_lost(self) -> int | None:
+        return min((p.lost for p in self.all() if p.state == "busy" and p.lost is not None), default=None)
 
     def _robbed(self, t: int) -> None:
-        """Stations whose part another consumer of the same buffer has taken are starved again."""
-        for c, consumer in enumerate(self.stations):
-            if consumer.state == "idle" and consumer.available is not None and not self._inputs_full(c):
-                consumer.spans.append(("waiting", consumer.available, t))
-                consumer.vector[c] += t - consumer.available
-                consumer.since, consumer.available = t, None
+        """Places whose part another one has taken are starved again."""
+        for place in self.all():
+            if place.ready and not self._inputs_full(place.of):
+                place.spans.append(("waiting", place.entered, t))
+                place.vector[place.of] += t - place.entered
+                place.since, place.available = t, None
 
-    def _waits_for(self, s: int) -> set[int]:
+    def _waits_for(self, place: StationFlow) -> set[StationFlow]:
         """Who took from the full output last, or brought to the first empty input; with all who did at that instant."""
-        links = self.topology.stations[s]
-        if self.stations[s].state == "done":
+        links = self.topology.stations[place.of]
+        if place.state == "done":
             assert links.output is not None
-            near, last = self.consumers(links.output), self.last_take[links.output]
-            if last is None and not near:
+            stations, last = self.consumers(links.output), self.last_take[links.output]
+            if last is None and not stations:
                 return set()
-            last = near[0] if last is None else last
-            return {last, *(c for c in near if self.stations[c].take_ts == self.stations[last].take_ts)}
+            last = self.stations[stations[0]] if last is None else last
+            near = [p for c in stations for p in self.places(c) if p.counted]
+            return {last, *(p for p in near if p.take_ts == last.take_ts)}
         empty = [b for b in links.inputs if self.empty(b)]
-        near, last = [p for b in empty for p in self.producers(b)], self.last_put[empty[0]]
+        last = self.last_put[empty[0]]
         if last is None and not self.producers(empty[0]):
             return set()
-        last = self.producers(empty[0])[0] if last is None else last
-        return {last, *(p for p in near if self.stations[p].put_ts == self.stations[last].put_ts)}
+        last = self.stations[self.producers(empty[0])[0]] if last is None else last
+        near = [p for b in empty for s in self.producers(b) for p in self.places(s) if p.counted]
+        return {last, *(p for p in near if p.put_ts == last.put_ts)}
 
-    def closers(self, s: int, t: int) -> set[int]:
-        """Stations at the end of all ways from s along waits that began before t; s itself if every way is a ring."""
-        found: set[int] = set()
-        seen: set[int] = set()
-        ways = [s]
+    def closers(self, seeds: list[StationFlow], t: int) -> set[StationFlow]:
+        """Places at the end of all ways along waits that began before t; the first if every way is a ring."""
+        found: set[StationFlow] = set()
+        seen: set[StationFlow] = set()
+        ways = list(seeds)
         while ways:
             at = ways.pop()
             if at in seen:
                 continue
             seen.add(at)
-            one = self.stations[at]
-            waits = one.state == "done" or (one.state == "idle" and one.available is None)
-            following = self._waits_for(at) if waits and one.since < t else set()
+            waits = (at.state == "done" or at.starved) and at.since < t
+            following = self._waits_for(at) if waits else set()
             ways += following
             if not following:
                 found.add(at)
-        return found or {s}
+        return found or {seeds[0]}
 
-    def mean(self, members: set[int], t: int) -> list[int]:
+    def mean(self, members: set[StationFlow], t: int) -> list[int]:
         """Of their vectors as if their open intervals ended at t; what does not divide goes to the lowest."""
         vectors = []
-        for s in members:
-            one = self.stations[s]
+        for one in members:
             vectors.append(list(one.vector))
-            vectors[-1][s] += t - (one.since if one.available is None else one.available)
+            vectors[-1][one.of] += t - one.entered
         found = [sum(cells) // len(vectors) for cells in zip(*vectors, strict=True)]
-        found[min(members)] += sum(vectors[0]) - sum(found)
+        found[min(members).of] += sum(vectors[0]) - sum(found)
         return found
 
-    def closed(self, s: int, t: int) -> list[int]:
-        return self.mean(self.closers(s, t), t)
+    def closed(self, place: StationFlow, t: int) -> list[int]:
+        return self.mean(self.closers([place], t), t)
 
-    def end(self) -> list[int]:
-        """Vector of the line, once it is closed: of the last station and those parallel to it, by what they made."""
+    def _answer(self, t: int) -> list[int]:
+        """Vector of the line: of the last station and those parallel to it, by what they made."""
         links = self.topology.stations
         last = len(links) - 1
         ends = [
@@ -444,43 +567,56 @@ class LineFlow:
             or (one.output == links[-1].output is not None)
             or (set(one.inputs) == set(links[-1].inputs) != set() and one.output == links[-1].output)
         ]
+        vectors = [self.mean(self.closers([p for p in self.places(s) if p.counted], t), t) for s in ends]
         weights = [self.stations[s].cycles for s in ends]
         if not any(weights):
             weights = [1] * len(ends)
-        pairs = list(zip(ends, weights, strict=True))
-        found = [sum(w * self.stations[s].vector[i] for s, w in pairs) // sum(weights) for i in range(len(links))]
-        found[-1] += sum(self.stations[last].vector) - sum(found)
+        pairs = list(zip(vectors, weights, strict=True))
+        found = [sum(w * vector[i] for vector, w in pairs) // sum(weights) for i in range(len(links))]
+        found[-1] += sum(vectors[0]) - sum(found)
         return found
 
     def close(self, t: int) -> None:
         """End every open interval at t."""
-        vectors = [self.closed(s, t) for s in range(len(self.stations))]
-        for station, vector in zip(self.stations, vectors, strict=True):
-            station.vector = vector
-            if station.state == "busy":
-                station.spans.append(("running", station.since, t))
-            elif station.state == "done":
-                station.spans.append(("blocked", station.since, t))
-            elif station.available is None:
-                station.spans.append(("starved", station.since, t))
-            else:
-                station.spans.append(("waiting", station.available, t))
+        self.answer = self._answer(t)
+        vectors = [self.closed(place, t) for place in self.all()]
+        kinds = {"busy": "running", "done": "blocked"}
+        for place, vector in zip(self.all(), vectors, strict=True):
+            place.vector = vector
+            kind = kinds.get(place.state, "starved" if place.starved else "waiting")
+            place.spans.append((kind, place.entered, t))
+
+    def ns(self, s: int, kind: str, since: int = 0) -> int:
+        """Time of a station: running while one of its places is, else blocked, else waiting, else starved."""
+        order = ("running", "blocked", "waiting", "starved")
+        spans = [span for place in (*self.places(s), *self.left[s]) for span in place.spans]
+        edges = sorted({since, *(t for _, *both in spans for t in both if t > since)})
+        total = 0
+        for a, b in itertools.pairwise(edges):
+            there = {one for one, start, end in spans if start <= a and b <= end}
+            if next((one for one in order if one in there), None) == kind:
+                total += b - a
+        return total
+
+
+Step = tuple[int, int, str] | tuple[int, int, str, str | None]
 
 
 def naive_line_flow(
-    events: Sequence[tuple[int, int, str]], topology: Topology, end: int | None = None, start: int | None = None
+    events: Sequence[Step], topology: Topology, end: int | None = None, start: int | None = None
 ) -> LineFlow:
-    """Fold (ts, station, "start" | "end") up to and including `end`, and close there (None: leave open)."""
-    events = sorted(events)
+    """Fold (ts, station, "start" | "end", unit) up to and including `end`, and close there (None: leave open)."""
+    events = sorted(events, key=lambda event: event[:2])
     line = LineFlow(topology, events[0][0] if start is None else start)
     i = 0
     while i < len(events) and (end is None or events[i][0] <= end):
         t = events[i][0]
-        now = []
+        now: dict[str, list[tuple[int, str | None]]] = {"start": [], "end": []}
         while i < len(events) and events[i][0] == t:
-            now.append(events[i])
+            _, s, kind, *unit = events[i]
+            now[kind].append((s, unit[0] if unit else None))
             i += 1
-        line.instant(t, [s for _, s, kind in now if kind == "end"], [s for _, s, kind in now if kind == "start"])
+        line.moment(t, now["end"], now["start"])
     if end is not None:
         line.close(end)
     return line

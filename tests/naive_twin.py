@@ -178,7 +178,6 @@ class StationTwin:
     order: str | None = None
     stale: bool = False
     own: bool = False
-    product: str | None = None
     counters: dict[str, list[Reading]] = field(default_factory=dict)
 
 
@@ -243,10 +242,20 @@ class NaiveTwin:
         station = self.stations[i]
         if self.flow is None or not station.own:
             return station.seen
-        flow = self.flow.stations[i]
-        if flow.state == "done" or (flow.state == "idle" and flow.available is None):
+        state = self.cycle_state(i)
+        if state in ("done", "starved"):
             return max(station.seen, self.folded[-1])
-        return max(station.seen, flow.since if flow.available is None else flow.available)
+        there = [place.entered for place in self.flow.places(i) if place.ready and state == "ready"]
+        return max(station.seen, *there) if there else station.seen
+
+    def cycle_state(self, i: int) -> str:
+        """Of all places of a station: busy if one is, else done, else ready, else starved."""
+        assert self.flow is not None
+        places = self.flow.places(i)
+        for state in ("busy", "done"):
+            if any(place.state == state for place in places):
+                return state
+        return "ready" if any(place.ready for place in places) else "starved"
 
     def silent_at(self, i: int) -> int:
         return self.heard(i) + self.line.stations[i].staleness_ns
@@ -255,8 +264,14 @@ class NaiveTwin:
         """Turns of the calendar up to `until`, and silences before it: at `until` a station may still be heard."""
         while self.folded:
             silent = min((self.silent_at(i) for i, s in enumerate(self.stations) if not s.stale), default=until)
-            if self.turns and self.turns[0] <= min(silent, until):
+            lost = (self.flow.next_lost() if self.flow else None) or until + 1
+            if self.turns and self.turns[0] <= min(silent, until, lost):
                 self.turn(self.turns.pop(0))
+            elif lost <= min(silent, until):
+                assert self.flow is not None
+                self.flow.give_up(lost)
+                for i in range(len(self.stations)):
+                    self.settle(i, lost)
             elif silent < until:
                 for i, station in enumerate(self.stations):
                     if not station.stale and self.silent_at(i) <= silent:
@@ -334,6 +349,14 @@ class NaiveTwin:
             self.closed.append(("order", start, t, self.shift, order, product, t))
         self.running = None
 
+    def ideal(self, i: int, product: str | None) -> int:
+        station = self.line.stations[i]
+        ideal = station.ideal_cycle_ns or 0
+        for known in self.line.products:
+            if known.id == (product or self.product()):
+                ideal = known.ideal_cycle_ns.get(station.id, known.ideal_cycle_ns.get("*", ideal))
+        return ideal
+
     def parts(self, i: int, t: int, good: int, scrap: int, rework: int, product: str | None, done: bool) -> None:
         station = self.line.stations[i]
         ideal = station.ideal_cycle_ns or 0
@@ -397,27 +420,27 @@ class NaiveTwin:
         return Topology(
             [Buffer(b.capacity, self.levels[b.id]) for b in self.line.buffers],
             [
-                Place(tuple(place[b] for b in s.inputs), None if s.output is None else place[s.output])
+                Place(tuple(place[b] for b in s.inputs), None if s.output is None else place[s.output], s.places)
                 for s in self.line.stations
             ],
         )
 
     def cycle(self, e: Ev, t: int) -> None:
         if self.flow is None:
-            self.flow = LineFlow(self.topology(), t, short=set(self.short))
-        station, flow = self.stations[e.station], self.flow.stations[e.station]
+            self.flow = LineFlow(self.topology(), t, short=set(self.short), ideal_of=self.ideal)
+        flow = self.flow.stations[e.station]
         known = {p.id for p in self.line.products}
         named = e.y if e.y in known else None
         before = flow.cycles, flow.cycle_ns
         if e.code == codes.END:
-            self.flow._complete(e.station, t)
+            place = self.flow._complete(e.station, t, e.x)
+            begun = (flow if place is None else place).product
             if self.line.stations[e.station].parts_from == "cycle":
-                self.parts(e.station, t, 1, 0, 0, named or station.product or self.product(), True)
+                self.parts(e.station, t, 1, 0, 0, named or begun or self.product(), True)
         else:
-            station.product = named
             self.coming.remove(e.station)
             self.flow.coming = self.coming
-            self.flow._start(e.station, t)
+            self.flow._start(e.station, t, e.x, named)
             self.flow._unblock(t)
         self.made.append((t, e.station, "cycles", flow.cycles - before[0], phase(e) == 0))
         self.made.append((t, e.station, "cycle_ns", flow.cycle_ns - before[1], phase(e) == 0))
@@ -432,8 +455,8 @@ class NaiveTwin:
         self.flow.levels[place] = e.a
         self.flow.short = set(self.short)
         self.flow._robbed(t)
-        for i, one in enumerate(self.flow.stations):
-            if one.state == "idle" and one.available is None and self.flow._inputs_full(i):
+        for one in self.flow.all():
+            if one.starved and self.flow._inputs_full(one.of):
                 one.available = t
         self.flow._unblock(t)
 
@@ -442,13 +465,11 @@ class NaiveTwin:
         station = self.stations[i]
         raw = codes.UNKNOWN if station.reported is None else station.reported
         if self.flow is not None and (station.reported is None or raw == codes.RUNNING):
-            flow = self.flow.stations[i]
             if not station.own:
                 raw = codes.UNKNOWN  # never heard of
-            elif flow.state == "idle" and flow.available is not None:
-                raw = codes.WAITING
             else:
-                raw = {"busy": codes.RUNNING, "done": codes.BLOCKED, "idle": codes.STARVED}[flow.state]
+                of = {"busy": codes.RUNNING, "done": codes.BLOCKED, "ready": codes.WAITING, "starved": codes.STARVED}
+                raw = of[self.cycle_state(i)]
         return raw
 
     def resolve(self, i: int) -> int:

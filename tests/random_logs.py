@@ -56,6 +56,7 @@ def small_line(
                 parts_from="cycle" if i == 1 else "count",
                 minor_stop_ns=(MINOR, 30 * S, MINOR)[i],
                 staleness_ns=(STALE, STALE, 5 * S)[i],
+                places=(None, None, 2)[i],
             )
             for i in range(3)
         ),
@@ -169,7 +170,8 @@ def _event(kind: str, value: int, ts: int, station: int, line: int) -> Ev:
         return Ev(ts, codes.COUNT, station, codes.COUNTER, value % 10, x=name, line=line)
     if kind == "cycle":
         code = codes.START if value % 2 else codes.END
-        return Ev(ts, codes.CYCLE, station, code, y="p" if value == 3 else None, line=line)
+        unit = (None, None, "u", "v", "w")[value // 2 % 5]
+        return Ev(ts, codes.CYCLE, station, code, x=unit, y="p" if value == 3 else None, line=line)
     if kind == "order":
         code = codes.END if value % 3 == 0 else codes.START
         product = (None, "p", "other")[value % 3]

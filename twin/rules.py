@@ -98,6 +98,12 @@ HISTORY: Final = (
         ("events", "states", "kpis", "bottlenecks", "alerts", "rejected"),
         "CSV, repeated hour of autumn: back by more than the lateness is the second pass; it was half an hour",
     ),
+    Rule(
+        "cycles_paired_by_unit",
+        ("states", "kpis", "bottlenecks", "alerts"),
+        "cycles of several units that overlap at a station are all open: an end ends its own unit's; running is the "
+        "union, and an end of a unit that is not open ends nothing; the later start ended the earlier cycle",
+    ),
 )
 RULES: Final = len(HISTORY)
 

@@ -124,12 +124,12 @@ def flow_of(m: Model, x: State, o: Out, rows: I64) -> None:
         t = rows[i, at.E_TS]
         s = rows[i, at.E_STATION]
         if rows[i, at.E_CODE] == END:
-            complete(m, x, o, 0, s, t)
+            complete(m, x, o, 0, s, 0, t)
             if i + 1 < end and rows[i + 1, at.E_TS] == t and rows[i + 1, at.E_CODE] == END:
                 bits.add(o.pending, s)
                 continue
         else:
-            start(m, x, o, 0, s, rows, i, i, t)
+            start(m, x, o, 0, s, 0, -1, rows, i, i, t)
             s = -1
         unblock(m, x, o, 0, s, rows, i, i, t)
 

@@ -58,7 +58,7 @@ class Engine:
         self._alerts = Alerts(plant, self.doubts)
         self.model: Model | None = None
         self._covered = (0, 0)
-        self._out = _out(_OUT_ROWS, len(plant.stations))
+        self._out = _out(_OUT_ROWS, len(plant.stations), len(self.numbers.places))
         self._given: list[list[I64]] = [[] for _ in range(5)]  # rows put aside
 
     @property
@@ -118,7 +118,7 @@ class Engine:
 
     def _grow(self) -> None:
         """One instant needs more room than there is: more output rows, more closings."""
-        self._out = _out(2 * len(self._out.kpis), len(self.plant.stations))
+        self._out = _out(2 * len(self._out.kpis), len(self.plant.stations), len(self.numbers.places))
         x = self.state
         self.state = x._replace(closings=_wider(x.closings), deltas=_wider(x.deltas))
 
@@ -185,7 +185,7 @@ class Engine:
         self.model = model(self.numbers, start_ns, end_ns)
 
 
-def _out(rows: int, stations: int) -> Out:
+def _out(rows: int, stations: int, places: int) -> Out:
     widths = (at.N_KO, at.N_IO, at.N_PO, at.N_AO, at.N_PA)
     arrays = [np.empty((rows, width), np.int64) for width in widths]
     return Out(
@@ -196,7 +196,7 @@ def _out(rows: int, stations: int) -> Out:
         arrays[4],
         np.zeros(5, np.int64),
         np.zeros(stations, np.int64),
-        np.zeros((4, stations), np.int64),
+        np.zeros((4, stations + places), np.int64),
         np.zeros(4, np.int64),
         np.zeros(bits.words(stations), np.int64),
         np.zeros(bits.words(stations), np.int64),

@@ -10,7 +10,7 @@ from kernels import layout as at
 from kernels.cells import tally
 from kernels.order import count_due, fill_rows, note, sort_line, sort_lines, take_due
 from twin.events.block import I32, I64, EventBlock, pick
-from twin.line.texts import Texts, by_owner
+from twin.line.texts import Texts, by_owner, unit_hashes
 from twin.plant.model import Plant
 
 # Phase within an instant by (type, is END).
@@ -50,20 +50,27 @@ class Preparation:
         if there[codes.CYCLE] or there[codes.ORDER]:
             made = np.flatnonzero((kind == codes.CYCLE) | (kind == codes.ORDER))
             product[made] = by_owner(block.line[made], block.y[made], words, self._products)
+        a = block.a
+        if there[codes.CYCLE]:
+            cycles = np.flatnonzero((kind == codes.CYCLE) & (block.x >= 0))
+            if len(cycles):
+                a = a.copy()
+                a[cycles] = unit_hashes(words, block.x[cycles])
         if there[codes.COUNT] and block.code.any():
             counted = np.flatnonzero((kind == codes.COUNT) & (block.code == codes.COUNTER))
             x[counted] = by_owner(block.station[counted], block.x[counted], words, self._counters)
         if there[codes.BUFFER]:
             stored = np.flatnonzero(kind == codes.BUFFER)
             x[stored] = by_owner(block.line[stored], block.x[stored], words, self._buffers)
-        return Named(block, x, y, product)
+        return Named(block, a, x, y, product)
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A block, and the numbers of its words: texts or counters or buffers, and products."""
+    """A block, and the numbers of its words: units in `a`, texts or counters or buffers in `x`, `y`, and products."""
 
     block: EventBlock
+    a: I64
     x: I64
     y: I64
     product: I64
@@ -83,7 +90,7 @@ class Named:
             of.epoch,
             of.seq,
             of.code,
-            of.a,
+            self.a[begin:end],
             of.b,
             of.c,
             self.x[begin:end],

@@ -23,6 +23,8 @@ UNLIMITED: Final = 1 << 40
 # work, and a glitch of a gateway cannot make them wrap.
 MAX_PARTS: Final = 1_000_000_000
 MAX_WORK_NS: Final = 366 * 86_400_000_000_000
+# Cycles of so many units may overlap at a station that declares no places; a further one ends the oldest.
+OVERLAPPING: Final = 16
 _QUALITY: Final = {"good": GOOD, "scrap": SCRAP, "rework": REWORK}
 # A calendar is read this far beyond the events at hand, so that it is read again once in a few months of event time.
 _CALENDAR_MARGIN_NS: Final = 60 * 86_400_000_000_000
@@ -41,6 +43,7 @@ class Numbers:
     producers: I64
     consumers: I64
     ideal: I64
+    places: I64
     calendars: tuple[Calendar, ...]
     buffer_bounds: I64  # line k has the buffers from [k] up to [k + 1]
     counter_bounds: I64
@@ -49,6 +52,7 @@ class Numbers:
     tick_delta_rows: int
     vector_cells: int
     wrapped_rows: int  # a number each of the sources whose numbers wrap
+    place_bounds: I64  # line k has the further places from [k] up to [k + 1]
 
 
 def _lists(rows: Sequence[Sequence[int]], width: int) -> I64:
@@ -93,8 +97,11 @@ def numbers(plant: Plant) -> Numbers:
     producers: list[int] = []
     consumers: list[int] = []
     ideal: list[int] = []
+    places: list[list[int]] = []
+    bounds = [0]
     calendars: dict[Calendar, int] = {}
     rings = ticks = tick_deltas = cells = wrapped = 0
+    n_stations = len(plant.stations)
     for number, line in enumerate(plant.lines):
         first, n = len(stations), len(line.stations)
         minor_ns = max(s.minor_stop_ns for s in line.stations)
@@ -115,7 +122,9 @@ def numbers(plant: Plant) -> Numbers:
         row[at.LC_SEQ_MODULUS], row[at.LC_WRAPPED] = line.seq_modulus or 0, wrapped
         wrapped += (line.seq_modulus or 0) * (n + 1)
         lines.append(row)
-        cells += n * n
+        further = cells + n * n  # vectors of further places lie behind those of the stations
+        row[at.LC_CELLS] = n * sum(s.places or 1 for s in line.stations)
+        cells += row[at.LC_CELLS]
         ticks += row[at.LC_TICK_SLOTS]
         for window in line.windows:
             slots = ring_slots(window)
@@ -136,11 +145,17 @@ def numbers(plant: Plant) -> Numbers:
             row[at.SC_PARTS_FROM_CYCLE], row[at.SC_IDEAL] = int(station.parts_from == "cycle"), len(ideal)
             row[at.SC_MAX_PARTS] = min(MAX_PARTS, MAX_WORK_NS // max(1, *ideal_ns(line, station)))
             row[at.SC_FASTEST_NS] = fastest_ns(line, station)
+            row[at.SC_PLACES], row[at.SC_ROW] = station.places or 1, n_stations + len(places)
+            row[at.SC_ROWS] = (station.places or OVERLAPPING) - 1
+            for _ in range(row[at.SC_ROWS]):
+                places.append([len(stations), -1 if station.places is None else further])
+                further += 0 if station.places is None else n
             row[at.SC_END] = int(station.id in ends)
             stations.append(row)
             inputs += [buffer_of[b] for b in station.inputs]
             ideal += ideal_ns(line, station)
             counters += [[_QUALITY[c.quality], c.scale, c.modulus or 0] for c in station.counters]
+        bounds.append(len(places))
         for buffer in line.buffers:
             from_ = [first + k for k, s in enumerate(line.stations) if s.output == buffer.id]
             to = [first + k for k, s in enumerate(line.stations) if buffer.id in s.inputs]
@@ -158,6 +173,7 @@ def numbers(plant: Plant) -> Numbers:
         producers=np.array(producers, np.int64),
         consumers=np.array(consumers, np.int64),
         ideal=np.array(ideal, np.int64),
+        places=_lists(places, at.N_PC),
         calendars=tuple(calendars),
         buffer_bounds=_bounds([len(line.buffers) for line in plant.lines]),
         counter_bounds=_bounds([sum(len(s.counters) for s in line.stations) for line in plant.lines]),
@@ -166,6 +182,7 @@ def numbers(plant: Plant) -> Numbers:
         tick_delta_rows=tick_deltas,
         vector_cells=cells,
         wrapped_rows=wrapped,
+        place_bounds=np.array(bounds, np.int64),
     )
 
 
@@ -183,6 +200,7 @@ def model(n: Numbers, start_ns: int, end_ns: int) -> Model:
         n.producers,
         n.consumers,
         n.ideal,
+        n.places,
         np.cumsum([0, *(len(t.ts) for t in tables)]).astype(np.int64),
         np.concatenate([t.ts for t in tables]),
         np.concatenate([t.klass for t in tables]).astype(np.int64),

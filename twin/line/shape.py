@@ -73,7 +73,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "class": codes.CLASS_NAMES,
     "type": codes.EVENT_NAMES,
     "phase": _numbered("PHASE_"),
-    "array": State._fields,
+    "array": (*State._fields, "places"),
 }
 
 ARRAYS: Final[dict[str, Array]] = {
@@ -91,6 +91,8 @@ ARRAYS: Final[dict[str, Array]] = {
     "pane_base": Array("station", (ROWS, "pane")),
     "buffers": Array("buffer", (ROWS, "buffer")),
     "counters": Array("counter", (ROWS, "counter")),
+    # The last rows of `stations` (`State.places`).
+    "places": Array("place", (ROWS, "station")),
 }
 
 # What a column (axis, name) that a snapshot does not have holds in lines that were seen, where that is not 0: a number,
@@ -114,12 +116,16 @@ def empty_state(plant: Plant, n: Numbers) -> State:
         "pair of stations": n.vector_cells,
         "buffer": len(n.buffers),
         "counter": len(n.counters),
+        "place": len(n.places),
     }
     zeros = {}
     for name, array in ARRAYS.items():
         sizes = {ROWS: rows[array.of], ROOM: CLOSINGS}
         shape = [sizes[axis] if axis in sizes else len(NAMES[axis]) for axis in array.axes]
-        zeros[name] = np.zeros(shape, np.int64)
+        if name == "stations":
+            shape[0] += rows["place"]
+        if name in State._fields:
+            zeros[name] = np.zeros(shape, np.int64)
     state = State(**zeros)
     state.buffers[:, at.B_LEVEL] = [b.initial for line in plant.lines for b in line.buffers]
     state.buffers[:, at.B_LAST_PUT] = -1

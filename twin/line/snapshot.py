@@ -80,16 +80,17 @@ def spans(n: Numbers, line: int) -> dict[str, slice]:
         "cut": rings,
         "tick": slice(int(row[at.LC_TICKS]), int(row[at.LC_TICKS] + row[at.LC_TICK_SLOTS])),
         "tick of window": tick_deltas,
-        "pair of stations": slice(int(row[at.LC_VECTOR]), int(row[at.LC_VECTOR]) + count * count),
+        "pair of stations": slice(int(row[at.LC_VECTOR]), int(row[at.LC_VECTOR] + row[at.LC_CELLS])),
         "buffer": slice(*n.buffer_bounds[line : line + 2]),
         "counter": slice(*n.counter_bounds[line : line + 2]),
+        "place": slice(*n.place_bounds[line : line + 2]),
     }
     return {name: of[ARRAYS[name].of] for name in _IN_ORDER}
 
 
 # Last those of whose rows only some are kept: which these are follows from the others.
-_CHOSEN: Final = ("rings", "tick_deltas")
-_IN_ORDER: Final = (*(name for name in State._fields if name not in _CHOSEN), *_CHOSEN)
+_CHOSEN: Final = ("rings", "tick_deltas", "places")
+_IN_ORDER: Final = (*(name for name in ARRAYS if name not in _CHOSEN), *_CHOSEN)
 
 
 def _part(name: str, array: "np.typing.NDArray[np.int64]", where: slice) -> "np.typing.NDArray[np.int64]":
@@ -101,7 +102,7 @@ Pieces = dict[str, list["np.typing.NDArray[np.int64]"]]
 
 def pack_arrays(x: State, n: Numbers, lines: Sequence[int], width: int) -> Pieces:
     """Copies of the rows of these lines, array by array, without what no later row can need (see `_needed`)."""
-    pieces: Pieces = {name: [] for name in State._fields}
+    pieces: Pieces = {name: [] for name in ARRAYS}
     for line in lines:
         for name, where in spans(n, line).items():
             some = _needed(name, x, n, line)
@@ -160,10 +161,19 @@ def _needed_cuts(x: State, n: Numbers, line: int) -> "np.typing.NDArray[np.bool_
     return np.concatenate(needed)
 
 
+def _needed_places(x: State, n: Numbers, line: int) -> "np.typing.NDArray[np.bool_]":
+    """Of the line's further places, those that are in use."""
+    lo, count = int(n.lines[line, at.LC_STATION]), int(n.lines[line, at.LC_STATIONS])
+    used = [np.arange(int(n.stations[s, at.SC_ROWS])) < int(x.stations[s, at.S_EXTRA]) for s in range(lo, lo + count)]
+    return np.concatenate(used) if used else np.zeros(0, np.bool_)
+
+
 def _needed(name: str, x: State, n: Numbers, line: int) -> "np.typing.NDArray[np.bool_] | None":
     """The rows of an array of which only some are kept; they follow from the line and its steps. None: all."""
     if name == "rings":
         return _needed_cuts(x, n, line)
+    if name == "places":
+        return _needed_places(x, n, line)
     if name == "tick_deltas":
         row = n.lines[line]
         return np.tile(_needed_ticks(x, n, line), int(row[at.LC_STATIONS] * row[at.LC_WINDOWS]))
@@ -180,7 +190,7 @@ def unpack_arrays(
 ) -> None:
     """`width`: closings per line that were packed; there is room for at least so many. `written`: in the names of
     another version."""
-    position = dict.fromkeys(State._fields, 0)
+    position = dict.fromkeys(ARRAYS, 0)
     for line in lines:
         parts = {}
         for name, where in spans(n, line).items():

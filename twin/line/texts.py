@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from kernels.units import unit_numbers
 from twin.events.block import I32, I64
 
 
@@ -43,6 +45,18 @@ class Texts:
 
     def text(self, number: int) -> str | None:
         return self.all[number] if number >= 0 else None
+
+
+def unit_hashes(words: Sequence[str], used: I32) -> I64:
+    """Numbers above 0 of the units at indices `used`: every unit is hashed once, and its text kept by nobody."""
+    distinct, inverse = np.unique(used, return_inverse=True)
+    texts = pa.array([words[k] for k in distinct.tolist()], pa.string())
+    _, offsets, data = texts.buffers()
+    assert offsets is not None
+    found = np.empty(len(distinct), np.int64)
+    bytes_ = np.frombuffer(memoryview(data), np.uint8) if data is not None and data.size else np.zeros(0, np.uint8)
+    unit_numbers(np.frombuffer(memoryview(offsets), np.int32)[: len(distinct) + 1], bytes_, found)
+    return found[inverse.reshape(-1)]
 
 
 def by_owner(owner: I32, word: I32, words: Sequence[str], tables: Sequence[dict[str, int]]) -> I64:

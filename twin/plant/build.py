@@ -79,6 +79,7 @@ def _station(node: Node, line: Node, words: dict[str, int]) -> Station:
         minor_stop_ns=own_or_line("minor_stop"),
         staleness_ns=own_or_line("staleness"),
         fastest_cycle_ns=node["fastest_cycle"],
+        places=node["places"],
         unit=node["unit"] or line["unit"],
         factor=None if line["unit"] is None else node["factor"] or (1, 1),
     )

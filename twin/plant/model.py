@@ -47,6 +47,7 @@ class Station:
     minor_stop_ns: int = 300_000_000_000  # a stop shorter than this is a minor stop
     staleness_ns: int = 900_000_000_000  # silent for longer: unknown
     fastest_cycle_ns: int | None = None  # no part takes less; None: half the shortest ideal cycle
+    places: int | None = None  # parts it holds at once; None: one, unless cycles of several units overlap
     unit: str | None = None  # what its parts are: g, pack
     factor: tuple[int, int] | None = None  # units of the line in one of its parts; None: not declared
 

@@ -18,6 +18,7 @@ MAX_STATIONS_PER_LINE: Final = 512
 MAX_BUFFERS_PER_LINE: Final = 2_048
 MAX_PRODUCTS_PER_LINE: Final = 10_000
 MAX_COUNTERS_PER_STATION: Final = 64
+MAX_PLACES: Final = 1_024
 MAX_WORDS: Final = 4_096
 MAX_WINDOWS_PER_LINE: Final = 8
 MAX_WINDOW_STEPS: Final = 100_000  # 24 h in seconds is 86,400
@@ -185,6 +186,7 @@ STATION: Final = Table(
             duration(),
             "No part takes less: a counter's reading that would need it is not believed. Absent: half the ideal time.",
         ),
+        Key("places", integer(1, MAX_PLACES), "Parts it holds at once: an oven, a carousel; absent: one."),
         Key("unit", kinds.ID, "What its parts are, such as g or pack; absent: the line's unit."),
         Key("factor", kinds.FACTOR, 'Units of the line in one of its parts: 250, or a fraction such as "1/8".'),
         *(Key(name, kind, f"{doc} Absent: as the line says.") for name, kind, doc, _ in _STATION_DEFAULTS),

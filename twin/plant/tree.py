@@ -58,6 +58,8 @@ def _station(station: Station, line: Line) -> str:
         parts.append(f"fastest {duration_text(station.fastest_cycle_ns)}")
     elif station.counters and not (station.ideal_cycle_ns or any(p.ideal_cycle_ns for p in line.products)):
         parts.append("counters without a limit: add ideal_cycle or fastest_cycle")
+    if station.places:
+        parts.append(_count(station.places, "place"))
     if station.factor:
         of = "" if station.unit == line.unit else f" of {_fraction(station.factor)} {line.unit}"
         parts.append(f"counts {station.unit}{of}")
