@@ -87,7 +87,8 @@ def test_a_snapshot_of_format_3_goes_on_as_if_nothing_had_happened() -> None:
 
 
 def test_every_array_and_every_column_has_a_name() -> None:
-    assert tuple(ARRAYS) == State._fields == NAMES["array"]
+    # Further places are the last rows of `stations`, and kept apart.
+    assert tuple(ARRAYS) == (*State._fields, "places") == NAMES["array"]
     assert {axis for array in ARRAYS.values() for axis in array.axes} <= {*NAMES, ROWS, ROOM}
     sizes = {
         "line": at.N_L,
@@ -107,7 +108,7 @@ def test_every_array_and_every_column_has_a_name() -> None:
         "class": codes.STOPPED + 1,
         "type": len(PHASES),
         "phase": int(PHASES.max()) + 1,
-        "array": len(State._fields),
+        "array": len(ARRAYS),
     }
     assert {axis: len(names) for axis, names in NAMES.items()} == sizes
     assert all(len(set(names)) == len(names) for names in NAMES.values())
