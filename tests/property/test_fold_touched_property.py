@@ -36,7 +36,7 @@ def instants(plant: Plant, events: list[Ev]) -> list[Any]:
 def check(plant: Plant, events: list[Ev]) -> None:
     twin = PartitionTwin(plant, 0).engine
     m = twin._cover(np.array([[0, min(e.ts for e in events)]]), np.array([max(e.ts for e in events)]))
-    x, o = twin.state, engine._out(ROWS, len(plant.stations))
+    x, o = twin.state, engine._out(ROWS, len(plant.stations), len(twin.numbers.places))
     for rows in instants(plant, events):
         o.n[:] = 0
         assert fold(m, x, o, rows, 0) == len(rows)
@@ -64,6 +64,6 @@ def test_all_kinds_of_lines(case: tuple[Any, Log], states: list[tuple[int, int, 
     topology, log = case
     begin = log[0][0]
     last = len(topology.stations) - 1
-    events = [Ev(t, codes.CYCLE, s, KINDS[kind]) for t, s, kind in log]
+    events = [Ev(t, codes.CYCLE, s, KINDS[kind], x=unit) for t, s, kind, unit in log]
     events += [Ev(begin + t, codes.STATE, min(s, last), code, x="w") for t, s, code in states]
-    check(plant_of(topology), [*sorted(events), heartbeat(max(e.ts for e in events) + 100)])
+    check(plant_of(topology), [*sorted(events, key=lambda e: e[:4]), heartbeat(max(e.ts for e in events) + 100)])
