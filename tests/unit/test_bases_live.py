@@ -23,7 +23,7 @@ from streams.transport import Assigned, Committed
 from tests.support_checkpoint import TP0, World
 from tests.support_proof import check
 from tests.support_streams import LINES, PLANT, START_NS, DailyTwin
-from twin.audit import bases, models
+from twin.audit import bases, filelist, layout, models
 from twin.audit.digest import digest
 from twin.audit.intervals import intervals
 from twin.audit.layout import BASES, published
@@ -335,3 +335,17 @@ async def test_a_root_of_the_first_format_goes_on_with_a_base(tmp_path: Path) ->
     part = recompute(root, period=(newest + 1, newest + 10_000_000_000_000), every=True)
     assert part.sound, part.differences
     assert (part.checked["bases begun from"], part.checked["events folded"]) == (1, len(later))
+
+
+def test_a_list_that_was_cut_off_at_its_beginning_is_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by a kill at every operation: the root was never whole, and half of its word was left."""
+    monkeypatch.setattr(Path, "replace", _power_cut)
+    with pytest.raises(PowerCutError):
+        filelist.begin(tmp_path)
+    monkeypatch.undo()
+    assert not filelist.is_whole(tmp_path)
+    filelist.begin(tmp_path)
+    assert filelist.is_whole(tmp_path)
+    assert list((tmp_path / layout.STAGING).iterdir()) == []

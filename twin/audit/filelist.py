@@ -76,11 +76,15 @@ _PRUNED: Final = msgspec.json.Decoder(Pruned)
 
 def begin(root: Path) -> None:
     """Before the first file of a root is published: from then on nothing counts that is not listed. Raises OSError."""
-    if (root / FOLDER).exists() or any(True for kind in SETS for _ in _names(root / kind)):
+    # An empty folder is that of one who was killed before he could say so.
+    if any(True for kind in (FOLDER, *SETS) for _ in _names(root / kind)):
         return
     layout.make_folder(root / FOLDER)
     layout.make_folder(root / layout.STAGING)
     _put(root, WHOLE, msgspec.json.encode({"format": FORMAT}), "whole", 0)
+    for name in _names(root / layout.STAGING):
+        if name.startswith("whole-"):
+            (root / layout.STAGING / name).unlink(missing_ok=True)
 
 
 def put(root: Path, entry: Entry) -> None:
@@ -137,7 +141,11 @@ def _put(root: Path, name: str, data: bytes, stem: str, end: int) -> None:
         except OSError:
             staged.unlink(missing_ok=True)
             raise
-    staged.replace(root / name)
+    try:
+        staged.replace(root / name)
+    except FileNotFoundError:
+        if not (root / name).exists():  # else another has put the same, and has cleaned up
+            raise
     layout.sync_folder((root / name).parent)
 
 
