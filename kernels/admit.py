@@ -3,7 +3,17 @@
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import BEGIN_WITHIN_NS, BELIEVED_JUMP_NS, BUFFER, CORRECTION, COUNT, END, PARTS, STATE
+from kernels.codes import (
+    BEGIN_WITHIN_NS,
+    BELIEVED_JUMP_NS,
+    BUFFER,
+    CORRECTION,
+    COUNT,
+    END,
+    HEARTBEAT,
+    PARTS,
+    STATE,
+)
 from kernels.jit import bare, hot
 from kernels.layout import (
     ADMITTED,
@@ -31,6 +41,7 @@ from kernels.layout import (
     L_OLDEST,
     L_REVISING,
     LATE,
+    LC_HORIZON_NS,
     LC_LATENESS_NS,
     LC_MAX_JUMP_NS,
     LC_PUBLISH_NS,
@@ -242,6 +253,11 @@ def admit(
             verdict[i] = refused
             continue
         jump = min(line_config[line, LC_MAX_JUMP_NS], BELIEVED_JUMP_NS)
+        ahead, within = jump, BEGIN_WITHIN_NS
+        if events[i, E_TYPE] == HEARTBEAT and events[i, E_CODE] == END:
+            # Whoever ends a log has seen all of it: as far as closing it can take is no jump, and nothing lies behind.
+            jump = max(jump, line_config[line, LC_HORIZON_NS] + line_config[line, LC_LATENESS_NS])
+            ahead, within = 0, max(within, jump)
         first = row[L_ADMITTED] == 0
         if not first and ts - row[L_NEWEST] <= jump:
             slot = seqs[_slot(events[i], station_config)]
@@ -265,7 +281,7 @@ def admit(
         j = held_head[line]
         while j >= 0:
             distance = ts - events[j, E_TS]
-            if distance != 0 and distance >= -jump and not (first and distance > BEGIN_WITHIN_NS):
+            if distance != 0 and distance >= -ahead and not (first and distance > within):
                 confirms = True
             j = held_next[j]
         if not confirms:
@@ -279,7 +295,7 @@ def admit(
         j = held_head[line]
         while j >= 0:
             distance = events[j, E_TS] - ts
-            if distance <= jump and not (first and distance < -BEGIN_WITHIN_NS):
+            if distance <= ahead and not (first and distance < -within):
                 slot = seqs[_slot(events[j], station_config)]
                 verdict[j] = _number(events[j], row, slot, line_config, station_config, wrapped, offset[j])
                 if verdict[j] == ADMITTED:

@@ -18,6 +18,7 @@ from twin.audit.writer import AuditWriter
 from twin.events.block import EventBlock, Rejected
 from twin.line import PartitionTwin
 from twin.line.snapshot import Frozen
+from twin.line.still_open import StillOpen
 from twin.plant.model import Plant
 from twin.results import SETS
 from twin.sources import Logs, Summary
@@ -52,6 +53,7 @@ class ReplayReport:
     seconds: float = 0.0
     doubts: list[str] = field(default_factory=list)  # what casts doubt on the figures
     summary: Summary = field(default_factory=Summary)
+    open: list[StillOpen] = field(default_factory=list)  # what the log's end leaves without a row
 
     @property
     def waiting(self) -> int:
@@ -88,6 +90,7 @@ def replay(
         replaying.publish()
     report = replaying.report
     report.doubts = replaying.doubts()
+    report.open = replaying.still_open()
     report.summary = logs.summary
     report.seconds = time.perf_counter() - begun
     return report
@@ -184,6 +187,9 @@ class _Replay:
 
     def doubts(self) -> list[str]:
         return self._twin.doubts()
+
+    def still_open(self) -> list[StillOpen]:
+        return self._twin.still_open()
 
     def publish(self) -> None:
         if self._rows_held:

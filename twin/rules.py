@@ -104,6 +104,11 @@ HISTORY: Final = (
         "cycles of several units that overlap at a station are all open: an end ends its own unit's; running is the "
         "union, and an end of a unit that is not open ends nothing; the later start ended the earlier cycle",
     ),
+    Rule(
+        "end_of_log",
+        ("events", "states", "kpis", "bottlenecks", "alerts", "rejected"),
+        "a log ends at its next publishing tick, with a heartbeat that is no suspect jump and no sign of life",
+    ),
 )
 RULES: Final = len(HISTORY)
 

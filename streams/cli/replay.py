@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
     from streams.cli import output
     from streams.cli.logs import open_all, progress, too_many
+    from twin.line.still_open import as_dict, told
     from twin.replay import replay
 
     plant, logs = open_all(args)
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
             "summary": report.summary.as_dict(),
             "events_per_s": report.events_per_s,
             "waiting": report.waiting,
+            "open": [as_dict(one) for one in report.open],
         }
         output.as_json(result)
     else:
@@ -53,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
             output.line(f"data quality: {doubt}")
         rows = ", ".join(f"{count:,} {name}" for name, count in report.rows.items())
         output.line(f"rows in {args.audit}: {rows}")
+        for text in told(report.open):
+            output.line(text)
     return too_many(args, report.summary, sum(report.refused.values()), report.events)
 
 

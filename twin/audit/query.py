@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 import pyarrow as pa
 
@@ -14,6 +14,15 @@ from twin.audit.rows import integers
 from twin.columns import value_range
 from twin.results import IDENTITY, SETS, SINCE, TIME_COLUMN
 
+# What the columns that are SQL words are called in the views `*_plain`.
+UNQUOTED: Final = {
+    "order": "order_id",
+    "window": "window_id",
+    "end": "end_ts",
+    "constraint": "constraint_station",
+    "limit": "limit_value",
+}
+
 
 def query(root: Path | str, sql: str, *, as_of_ns: int | None = None) -> pa.Table:
     """Run one SELECT over the views events, states, kpis, bottlenecks, alerts and rejected.
@@ -23,6 +32,11 @@ def query(root: Path | str, sql: str, *, as_of_ns: int | None = None) -> pa.Tabl
     goes back to what was believed when the lines stood at that event time. Committed rows that wait for a file are
     there, too.
 
+    Times can be asked for as DuckDB users do (`"end" - start`, `date_trunc`, `start > now() - INTERVAL 1 DAY`). They
+    are of nanoseconds where the statement allows it; DuckDB has most operations for microseconds only, and then all
+    times of the statement are cut down to those. The views states_plain, kpis_plain and so on have no SQL words as
+    names (UNQUOTED).
+
     Every view has `date` from the folder, by which DuckDB skips files. The statement can neither write nor reach files
     outside `root`, the network or extensions. Raises AuditError.
     """
@@ -30,9 +44,32 @@ def query(root: Path | str, sql: str, *, as_of_ns: int | None = None) -> pa.Tabl
         import duckdb  # an optional extra: only a query needs it
     except ModuleNotFoundError as error:
         raise AuditError(
-            "a query needs DuckDB, which is not installed; install it by: pip install 'taktwin[query]'"
+            "a query needs DuckDB, which is not installed; install the package duckdb "
+            "(in a checkout: uv sync --locked --extra query)"
         ) from error
     base = existing_root(root).resolve()
+    try:
+        return _run(base, sql, as_of_ns, exact=True)
+    except duckdb.BinderException as mismatch:
+        if "_NS" not in str(mismatch):
+            raise AuditError(f"query over {base}: {mismatch}") from mismatch
+        if "epoch_ns" in sql.lower():
+            raise AuditError(
+                f"query over {base}: {mismatch}\nDuckDB does this to microseconds only, and epoch_ns wants "
+                "nanoseconds: ask for the one without the other, or take epoch_us"
+            ) from mismatch
+    except duckdb.Error as error:
+        raise AuditError(f"query over {base}: {error}") from error
+    try:
+        return _run(base, sql, as_of_ns, exact=False)
+    except duckdb.Error as error:
+        raise AuditError(f"query over {base}: {error}") from error
+
+
+def _run(base: Path, sql: str, as_of_ns: int | None, *, exact: bool) -> pa.Table:
+    """`exact`: times of nanoseconds, for which DuckDB has few operations; else of microseconds. Raises duckdb.Error."""
+    import duckdb
+
     settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -45,30 +82,38 @@ def query(root: Path | str, sql: str, *, as_of_ns: int | None = None) -> pa.Tabl
             waits = waiting_table(found, set_name)
             if waits is not None:
                 connection.register(_waiting(set_name), _plain(waits))
-            for statement in _views(found.files(set_name), waits, set_name, as_of_ns):
+            for statement in _views(found.files(set_name), waits, set_name, as_of_ns, exact):
                 connection.execute(statement)
         # From here on: no file outside the root, and no way back.
         connection.execute(f"SET allowed_directories = [{_text(f'{base}/')}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
-        try:
-            statements = connection.extract_statements(sql)
-            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-                raise AuditError(
-                    "an audit is only read: give exactly one SELECT (or WITH, DESCRIBE, SUMMARIZE) statement"
-                )
-            return cast(pa.Table, connection.sql(statements[0]).to_arrow_table())
-        except duckdb.Error as error:
-            raise AuditError(f"query over {base}: {error}") from error
+        statements = connection.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise AuditError("an audit is only read: give exactly one SELECT (or WITH, DESCRIBE, SUMMARIZE) statement")
+        return cast(pa.Table, connection.sql(statements[0]).to_arrow_table())
 
 
 def _views(
-    files: Sequence[PublishedFile], waits: pa.Table | None, set_name: str, as_of_ns: int | None
+    files: Sequence[PublishedFile], waits: pa.Table | None, set_name: str, as_of_ns: int | None, exact: bool
 ) -> Iterator[str]:
     """The statements that make a set's views: the rows as they lie there, and those that count."""
-    every = _rows(files, set_name)
+    yield from _counting(files, waits, set_name, as_of_ns, exact)
+    renamed = [f'"{name}" AS {UNQUOTED[name]}' for name in SETS[set_name].names if name in UNQUOTED]
+    if renamed:
+        yield f"CREATE VIEW {set_name}_plain AS SELECT * RENAME ({', '.join(renamed)}) FROM {set_name}"  # noqa: S608 -- our own names
+
+
+def _counting(
+    files: Sequence[PublishedFile], waits: pa.Table | None, set_name: str, as_of_ns: int | None, exact: bool
+) -> Iterator[str]:
+    every = _as_they_lie(files, set_name)
     if waits is not None:
         every = f"{every} UNION ALL BY NAME SELECT * FROM {_waiting(set_name)}"  # noqa: S608 -- our own names
+    if not exact:
+        times = [field.name for field in SETS[set_name] if pa.types.is_timestamp(field.type)]
+        casts = ", ".join(f'"{name}"::TIMESTAMPTZ AS "{name}"' for name in times)
+        every = f"SELECT * REPLACE ({casts}) FROM ({every})"  # noqa: S608 -- our own names
     if set_name not in IDENTITY:
         yield f"CREATE VIEW {set_name} AS SELECT * FROM ({every}){_until(set_name, as_of_ns)}"  # noqa: S608 -- our own names
         return
@@ -129,7 +174,7 @@ def _has_revisions(file: PublishedFile) -> bool:
         return limits is not None and limits[1] > 0
 
 
-def _rows(files: Sequence[PublishedFile], set_name: str) -> str:
+def _as_they_lie(files: Sequence[PublishedFile], set_name: str) -> str:
     """A set without files is an empty view with the set's columns, so that a query need not know what there is yet."""
     names = ", ".join(_text(str(file.path)) for file in files)
     columns = [f'NULL::{_sql_type(field.type)} AS "{field.name}"' for field in SETS[set_name]]

@@ -28,7 +28,7 @@ class EventBlock:
     cycle      START | END                           unit         product
     order      START | END    quantity               order        product
     buffer                    level                  buffer
-    heartbeat
+    heartbeat                                                     reason
     correction                good     scrap  rework corrects     reason   state
     ========== ============== ======== ====== ====== ============ ======== =====
 

@@ -30,6 +30,8 @@ MAX_ARROW_MESSAGES: Final = 4_096  # batches and dictionaries in one record
 # What is decoded in one go, however many records come together: a record that compresses well is small on the way.
 MAX_DECODED_BYTES: Final = 64 << 20
 
+# What a heartbeat gives as its `reason` where a log ends: it moves the line's time on, and is no sign of life.
+END_OF_LOG: Final = "end of log"
 START_END: Final = ("start", "end")  # in the order of their codes: START, END
 
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
@@ -122,6 +124,8 @@ class Buffer(StationEvent, kw_only=True, gc=False, tag="buffer"):
 
 class Heartbeat(LineEvent, kw_only=True, gc=False, tag="heartbeat"):
     """Alive, nothing changed. It moves the line's time on, so a log ends with one."""
+
+    reason: Annotated[Text | None, into("y", '"end of log": the log ends here; no sign of life of a station')] = None
 
 
 class Correction(StationEvent, kw_only=True, gc=False, tag="correction"):

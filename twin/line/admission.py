@@ -11,7 +11,7 @@ import pyarrow as pa
 from kernels import layout as at
 from kernels.admit import MAX_WAITING, admit, missing
 from kernels.cells import tally
-from kernels.codes import CORRECTION
+from kernels.codes import CORRECTION, END, HEARTBEAT
 from twin.events.block import EventBlock, pick
 from twin.line.engine import Engine
 from twin.results import REFUSED, TS
@@ -83,6 +83,12 @@ def _offset(stored: int) -> int | None:
     return int(stored) - 1 if stored else None
 
 
+def _ends(events: I64) -> npt.NDArray[np.bool_]:
+    """Heartbeats at which a log ends: they move their line's time on, and nothing of them is folded."""
+    ends: npt.NDArray[np.bool_] = (events[:, at.E_TYPE] == HEARTBEAT) & (events[:, at.E_CODE] == END)
+    return ends
+
+
 class Admission:
     """Decides event by event, in order of arrival, from the line's own earlier events."""
 
@@ -119,9 +125,12 @@ class Admission:
         )
         given = np.zeros(at.UNCORRECTED + 1, np.int64)
         tally(verdict, given)
+        folded = verdict == at.ADMITTED
+        if held or (block.type == HEARTBEAT).any():
+            folded &= ~_ends(events)
         result = Admitted(
             events,
-            np.flatnonzero(verdict == at.ADMITTED),
+            np.flatnonzero(folded),
             duplicates=int(given[at.DUPLICATE]),
             late=int(given[at.LATE]),
         )

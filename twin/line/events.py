@@ -10,6 +10,7 @@ from kernels import layout as at
 from kernels.cells import tally
 from kernels.order import count_due, fill_rows, note, sort_line, sort_lines, take_due
 from twin.events.block import I32, I64, EventBlock, pick
+from twin.events.declare import END_OF_LOG
 from twin.line.texts import Texts, by_owner, unit_hashes
 from twin.plant.model import Plant
 
@@ -62,7 +63,10 @@ class Preparation:
         if there[codes.BUFFER]:
             stored = np.flatnonzero(kind == codes.BUFFER)
             x[stored] = by_owner(block.line[stored], block.x[stored], words, self._buffers)
-        return Named(block, a, x, y, product)
+        code = block.code
+        if there[codes.HEARTBEAT] and END_OF_LOG in words:
+            code = np.where((kind == codes.HEARTBEAT) & (block.y == words.index(END_OF_LOG)), codes.END, code)
+        return Named(block, code.astype(np.int32, copy=False), a, x, y, product)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Named:
     """A block, and the numbers of its words: units in `a`, texts or counters or buffers in `x`, `y`, and products."""
 
     block: EventBlock
+    code: I32  # that of the block; END: a heartbeat that ends a log
     a: I64
     x: I64
     y: I64
@@ -89,7 +94,7 @@ class Named:
             of.ts,
             of.epoch,
             of.seq,
-            of.code,
+            self.code[begin:end],
             self.a[begin:end],
             of.b,
             of.c,

@@ -21,6 +21,7 @@ from twin.line.memory import LineMemory
 from twin.line.quality import against
 from twin.line.revision import Revisions, translated
 from twin.line.shape import NAMES, Translation
+from twin.line.still_open import StillOpen, still_open
 from twin.line.view import LineView, line_view
 from twin.plant.model import Plant
 from twin.version import code_version
@@ -170,6 +171,10 @@ class PartitionTwin:
     def facts(self) -> list[Fact]:
         """What admission counted of every source that was heard."""
         return list(self._admission.facts())
+
+    def still_open(self) -> list[StillOpen]:
+        """Intervals that have not ended: they are in no audited row."""
+        return still_open(self.engine)
 
     def warm(self) -> None:
         """Compile what a fold needs: one heartbeat goes into a twin that is thrown away."""

@@ -181,7 +181,9 @@ class Revisions:
         # The last word counts.
         told = sorted((one for one in history.corrections if one.due <= tick), key=_arrival)
         corrections = [parse(one.value, one.offset) for one in told]
-        self._engine.state.lines[line, at.L_REVISING] -= len(late) + len(told)
+        # A correction that came late is both, and was counted once.
+        waited = {_arrival(one) for one in (*late, *told)}
+        self._engine.state.lines[line, at.L_REVISING] -= len(waited)
         history.late = [one for one in history.late if one.due > tick]
         history.corrections = [one for one in history.corrections if one.due > tick]
         oldest = history.bases[0].ts

@@ -101,7 +101,11 @@ NEUTRAL: Final[dict[tuple[str, str], Neutral]] = {}
 # Columns (axis, name) and arrays ("array", name) of older versions that nothing needs any more.
 DROPPED: Final[frozenset[tuple[str, str]]] = frozenset()
 # Columns that hold the number of a time class; an event's `code` does if it is a state.
-_CLASSES: Final = {"line": (at.L_CALENDAR,), "station": (at.S_CLASS, at.S_REPORTED), "interval": (at.IO_CLASS,)}
+_CLASSES: Final = {
+    "line": (at.L_CALENDAR,),
+    "station": (at.S_CLASS, at.S_REPORTED, at.S_HIDDEN),
+    "interval": (at.IO_CLASS,),
+}
 
 
 def empty_state(plant: Plant, n: Numbers) -> State:

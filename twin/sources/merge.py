@@ -9,9 +9,11 @@ import numpy.typing as npt
 
 from kernels.codes import BEGIN_WITHIN_NS, BELIEVED_JUMP_NS, HEARTBEAT
 from twin.events.block import EventBlock, Rejected, pick
+from twin.events.declare import END_OF_LOG
 from twin.plant.model import Line, Plant
 from twin.sources.blocks import compact, empty, join
 from twin.sources.drafts import draft
+from twin.sources.ending import LastWords, closing_ns
 from twin.sources.overlap import Overlap
 from twin.sources.source import BLOCK_EVENTS, Batch, Source
 from twin.sources.summary import Summary, merged
@@ -26,8 +28,8 @@ class Logs:
     Events follow each other by time as far as their logs are in order: a late event of a log comes right behind what
     stood before it there. At equal times the log named first goes first. `offset` numbers the events from 0; a refused
     input has the number of the event it stands before. Logs whose events carry no numbers get `seq` per station. Where
-    a log has an end of its own (all but `events` Parquet), each of its lines ends with a heartbeat, so that whatever
-    can be closed is closed.
+    a log has an end of its own (all but `events` Parquet), each of its lines ends with a heartbeat that says so, and
+    whatever can be closed is closed (`twin.sources.ending`).
     """
 
     def __init__(self, sources: Sequence[Source], plant: Plant) -> None:
@@ -39,7 +41,7 @@ class Logs:
         self._closes = np.array([source.closes for source in sources], bool)
         self._numbers = np.array([not source.numbered for source in sources], bool)
         self._closing = np.zeros(len(plant.lines), bool)
-        self._numbering = np.zeros(len(plant.lines), bool)
+        self._words = LastWords(plant)
 
     @property
     def summary(self) -> Summary:
@@ -108,13 +110,16 @@ class Logs:
         if not self._closes.any():
             return
         self._closing[block.line[self._closes[own]]] = True
-        self._numbering[block.line[self._numbers[own]]] = True
         order = np.argsort(block.line, kind="stable")
-        ts, lines = block.ts[order], block.line[order]
+        lines = block.line[order]
         bounds = [0, *(np.flatnonzero(np.diff(lines)) + 1).tolist(), len(lines)]
         for start, end in itertools.pairwise(bounds):
             if end > start:
-                self._newest[int(lines[start])].add(ts[start:end])
+                line, rows = int(lines[start]), order[start:end]
+                known = self._newest[line]
+                before = known.value if known.begun else None
+                known.add(block.ts[rows])
+                self._words.add(line, block, rows, before, known.value)
 
     def _number(self, block: EventBlock, own: I64) -> None:
         if not self._numbers.any():
@@ -131,27 +136,26 @@ class Logs:
         self._next_seq[used] += count
 
     def _end(self) -> EventBlock:
-        """A heartbeat of every line that ends here, late enough to close what waits for later events."""
-        ends = []
-        for index in np.flatnonzero(self._closing).tolist():
-            line, newest = self._plant.lines[index], self._newest[index].value
-            wait = line.lateness_ns + max(station.minor_stop_ns for station in line.stations) + 1
-            slot = len(self._plant.stations) + index
-            # So far ahead that it would be held itself: a second one confirms it.
-            for again in range(1 + (wait > min(line.max_jump_ns, BELIEVED_JUMP_NS))):
-                seq = int(self._next_seq[slot]) + again if self._numbering[index] else -1
-                ends.append((newest + wait + again, index, seq))
+        """Where a line ends here: a heartbeat that says so, late enough to close what waits for later events.
+
+        It has no number: who feeds the next log goes on as if there were none.
+        """
+        ends, first = [], 0
+        for index, line in enumerate(self._plant.lines):
+            if self._closing[index]:
+                newest = self._newest[index].value
+                stopped = self._words.stopped(index, first, len(line.stations), newest)
+                ends.append((closing_ns(line, newest, stopped), index))
+            first += len(line.stations)
         if not ends:
             return empty()
-        ts, lines, seqs = np.array(sorted(ends), np.int64).T
-        return draft((), np.zeros(len(ts), np.int64), ts, lines, 0, type=HEARTBEAT, station=-1, seq=seqs).block
+        ts, lines = np.array(sorted(ends), np.int64).T
+        at = np.zeros(len(ts), np.int64)
+        return draft((END_OF_LOG,), at, ts, lines, 0, type=HEARTBEAT, station=-1, seq=-1, y=0).block
 
 
 class Newest:
-    """A line's newest time as the twin sees it: a jump ahead, or a first event, counts once later events confirm it.
-
-    Otherwise the heartbeat at the end of a log would itself confirm a clock that once ran wild.
-    """
+    """A line's newest time as the twin sees it: a jump ahead, or a first event, counts once later events confirm it."""
 
     def __init__(self, line: Line) -> None:
         self._value: int | None = None
@@ -175,6 +179,11 @@ class Newest:
             return
         for time in ts.tolist():
             self._add(time)
+
+    @property
+    def begun(self) -> bool:
+        """Whether events have confirmed when the line begins."""
+        return self._value is not None
 
     @property
     def value(self) -> int:

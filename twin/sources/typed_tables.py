@@ -160,7 +160,8 @@ def open_book(path: Path) -> Any:
         from python_calamine import CalamineWorkbook
     except ImportError:
         raise SourceError(
-            f"{path}: workbooks need an extra: `pip install 'taktwin[excel]'` (or save the sheet as CSV)"
+            f"{path}: workbooks need the extra `excel` (`uv sync --locked --extra excel` in a checkout); or save the "
+            "sheet as CSV"
         ) from None
     try:
         return CalamineWorkbook.from_path(str(path))
