@@ -47,6 +47,7 @@ def examine(settings: Settings, plant: Path | None) -> Iterator[Check]:
         ("zones", zones),
         ("plant", lambda: plant_file(plant)),
         ("audit", lambda: audit_root(Path(settings.audit))),
+        ("quality", lambda: quality(Path(settings.audit))),
         ("broker", lambda: broker(settings)),
     ]
     for name, check in checks:
@@ -179,6 +180,24 @@ def audit_root(root: Path) -> Iterator[Check]:
         yield Check("audit", "warn", found, "make room: a worker stops where it cannot write")
     else:
         yield Check("audit", "ok", found)
+
+
+def quality(root: Path) -> Iterator[Check]:
+    """What the audited rows themselves say is doubtful: refusals, and alerts of data quality."""
+    from twin.audit import AuditError
+    from twin.audit.quality import findings
+
+    if not root.is_dir():
+        return
+    try:
+        found = findings(root)
+    except AuditError as error:
+        yield Check("quality", "fail", str(error), "`twin audit verify` says more")
+        return
+    for sentence in found:
+        yield Check("quality", "warn", sentence, "docs/events.md has every reason and what to do about it")
+    if not found:
+        yield Check("quality", "ok", f"{root}: nothing was refused, and no alert says that a figure is doubtful")
 
 
 def broker(settings: Settings) -> Iterator[Check]:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-from aiokafka import AIOKafkaProducer, codec
+from aiokafka import AIOKafkaProducer
 
 from streams import topics
 from streams.partitioner import choose
@@ -131,8 +131,8 @@ class Publisher:
             max_batch_size=MOST_BATCH_BYTES,
             max_request_size=4 * MOST_BATCH_BYTES,
             request_timeout_ms=int(_DELIVERY_LIMIT_S * 1000),
-            # gzip, which is always there, costs more time than it saves on the way.
-            compression_type="lz4" if codec.has_lz4() else None,
+            # Not every client unpacks everything; gzip, which all do, costs more time than it saves on the way.
+            compression_type=None if settings.results_compression == "none" else settings.results_compression,
         )
         await self._producer.start()
         for name in (topics.EVENTS, topics.LINES, topics.KPIS, topics.ALERTS, topics.REJECTED):

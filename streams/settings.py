@@ -6,7 +6,8 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -17,6 +18,7 @@ MAX_STORAGE_LIMIT_S: Final = 900.0
 MAX_PUBLISH_AFTER_S: Final = 86_400.0
 # The protocol sends these as int32.
 MOST_OF_FETCH: Final = 2**31 - 1
+COMPRESSIONS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
 PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _SASL_ONLY: Final = ("sasl_user", "sasl_password", "sasl_password_file")
@@ -101,6 +103,7 @@ class Settings:
     fetch_bytes: int = _setting(4 << 20, "most bytes fetched per partition and request")
     fetch_min_bytes: int = _setting(1 << 20, "the broker waits for so many bytes before it answers a fetch")
     fetch_wait_ms: int = _setting(50, "but no longer than this: each fold has a fixed cost, each wait is latency")
+    results_compression: str = _setting("none", "of the records of results: none, gzip, snappy, lz4 or zstd")
     view_interval_s: float = _setting(0.25, "time between provisional views of changed lines; 0: none")
     storage_limit_s: float = _setting(
         300.0, "how long a disk that is full or gone is waited for, with the records held back; 0: not at all"
@@ -291,6 +294,9 @@ def _problems(s: Settings) -> Iterator[str]:
     for name in ("fetch_bytes", "fetch_min_bytes", "fetch_wait_ms"):
         if not 1 <= getattr(s, name) <= MOST_OF_FETCH:
             yield bad(name, f"from 1 to {MOST_OF_FETCH}")
+    for name in (f.name for f in fields(s) if isinstance(getattr(s, f.name), float)):
+        if not isfinite(getattr(s, name)):
+            yield bad(name, "a finite number")
     for name in ("heartbeat_interval_s", "rebalance_timeout_s", "checkpoint_interval_s", "stop_limit_s"):
         if not 0 < getattr(s, name) < float("inf"):  # also refuses nan
             yield bad(name, "above 0")
@@ -311,6 +317,8 @@ def _problems(s: Settings) -> Iterator[str]:
         yield bad("log_level", "DEBUG, INFO, WARNING or ERROR")
     if s.partitioner not in partitioners.NAMES:
         yield bad("partitioner", f"one of {', '.join(partitioners.NAMES)} (docs/producers.md)")
+    if s.results_compression not in COMPRESSIONS:
+        yield bad("results_compression", "one of " + ", ".join(COMPRESSIONS))
     if s.log_format not in ("text", "json"):
         yield bad("log_format", "text or json")
     if not s.health_host.strip() or re.search(r"[\s/]", s.health_host):

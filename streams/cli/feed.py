@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from streams.cli.logs import add_logs
-from streams.cli.parser import add_bootstrap, add_json, add_plant, command
+from streams.cli.parser import add_bootstrap, add_json, command
 
 if TYPE_CHECKING:
     from streams.cli.parser import Commands
@@ -35,7 +35,7 @@ def add(commands: "Commands") -> None:
         more="Each line is ended with a heartbeat, which closes what the log's end closes in a replay.",
     )
     add_logs(parser)
-    add_plant(parser)
+    parser.add_argument("--plant", metavar="FILE", help="plant file (default: TAKTWIN_PLANT, else plant.toml)")
     add_bootstrap(parser)
     parser.add_argument(
         "--speed",
@@ -70,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
     from streams.feed import feed, records_there
     from streams.settings import Settings
 
-    settings = Settings.from_env(bootstrap=args.bootstrap)
+    settings = Settings.from_env(bootstrap=args.bootstrap, plant=args.plant)
+    args.plant = settings.plant
     if args.follow:
         return follow(args, settings)
     if args.once and (known := interrupt.run(records_there(settings))):

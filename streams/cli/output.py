@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 
@@ -15,8 +16,17 @@ def note(text: str) -> None:
 
 
 def as_json(value: Any) -> None:
-    json.dump(value, sys.stdout, indent=2, default=str, allow_nan=False)
+    json.dump(_finite(value), sys.stdout, indent=2, default=str, allow_nan=False)
     sys.stdout.write("\n")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has neither NaN nor infinity: null stands there, wherever they are."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

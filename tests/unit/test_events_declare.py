@@ -46,7 +46,7 @@ def test_mapping_to_block_columns() -> None:
             "quantity": ("a", -1, None),
         },
         "buffer": {"buffer": ("x", -1, None), "level": ("a", -1, None)},
-        "heartbeat": {},
+        "heartbeat": {"reason": ("y", -1, None)},
         "correction": {
             "corrects": ("x", -1, None),
             "reason": ("y", -1, None),

@@ -146,3 +146,16 @@ def test_what_becomes_part_of_a_path_is_checked(name: str, value: str) -> None:
 def test_group_and_instance_may_be_left_out() -> None:
     settings = Settings.from_env({"TAKTWIN_GROUP": "", "TAKTWIN_INSTANCE": "worker-0.plant_1"})
     assert (settings.group_id, settings.instance) == ("twin", "worker-0.plant_1")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("name", ["request_timeout_s", "view_interval_s", "session_timeout_s", "storage_limit_s"])
+def test_no_setting_is_a_number_that_is_none(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"TAKTWIN_{name.upper()}"):
+        Settings.from_env({f"TAKTWIN_{name.upper()}": value})
+
+
+def test_results_are_compressed_as_said() -> None:
+    assert Settings.from_env({}).results_compression == "none"
+    with pytest.raises(SettingsError, match="one of none, gzip"):
+        Settings.from_env({"TAKTWIN_RESULTS_COMPRESSION": "rar"})

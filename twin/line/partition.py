@@ -11,6 +11,7 @@ from kernels import layout as at
 from kernels.codes import HEARTBEAT
 from twin import rules
 from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock, pick
+from twin.events.declare import END_OF_LOG
 from twin.line import snapshot as snap
 from twin.line.admission import Admission, Admitted, Fact
 from twin.line.compact import compacted
@@ -177,16 +178,22 @@ class PartitionTwin:
         return still_open(self.engine)
 
     def warm(self) -> None:
-        """Compile what a fold needs: one heartbeat goes into a twin that is thrown away."""
+        """Compile what a fold needs: a line begins and ends in a twin that is thrown away.
+
+        Its end is never a suspect jump, whatever `max_jump` is.
+        """
         columns: dict[str, Any] = {name: np.zeros(1, DTYPES[name]) for name in INTEGER_COLUMNS}
         columns["type"][:] = HEARTBEAT
         columns["station"][:] = -1
         spare = PartitionTwin(self.plant, self.partition)
         spare.engine.compile_with(0, 1)
         spare.fold(EventBlock(**columns))
-        columns["ts"][:] = 3_600_000_000_000
-        columns["seq"][:] = 1
-        spare.fold(EventBlock(**columns))
+        line = self.plant.lines[0]
+        for ts in (1, line.lateness_ns + 2 * line.publish_every_ns):
+            columns["ts"][:] = ts
+            spare.fold(EventBlock(**columns))
+            columns["y"][:] = 0
+            columns["words"] = (END_OF_LOG,)
 
     def _forget_texts(self) -> None:
         """Orders, reasons and words of a source come and go: those that nothing names any more are dropped."""
