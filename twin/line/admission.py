@@ -54,6 +54,7 @@ class Admitted:
     revising: list[Late] = field(default_factory=list)
     corrections: list[Late] = field(default_factory=list)  # late or not, in order of arrival
     rejected: list[pa.Table] = field(default_factory=list)
+    ended: int = 0  # ends of logs: there is nothing of them to fold
     duplicates: int = 0
     late: int = 0
 
@@ -125,12 +126,15 @@ class Admission:
         )
         given = np.zeros(at.UNCORRECTED + 1, np.int64)
         tally(verdict, given)
-        folded = verdict == at.ADMITTED
+        folded, ended = verdict == at.ADMITTED, 0
         if held or (block.type == HEARTBEAT).any():
-            folded &= ~_ends(events)
+            ends = _ends(events) & folded
+            folded &= ~ends
+            ended = int(ends.sum())
         result = Admitted(
             events,
             np.flatnonzero(folded),
+            ended=ended,
             duplicates=int(given[at.DUPLICATE]),
             late=int(given[at.LATE]),
         )

@@ -98,7 +98,7 @@ class PartitionTwin:
         admitted = self._admission.admit(new, pick(named.block, slice(begin, end)))
         self._waiting.add(admitted.rows, admitted.admitted)
         events = self._waiting.take_due(self.engine.watermarks)
-        results.events += len(events)
+        results.events += len(events) + admitted.ended
         results.duplicates += admitted.duplicates
         results.late += admitted.late
         results.revising += len(admitted.revising)
