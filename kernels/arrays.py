@@ -21,6 +21,7 @@ class Model(NamedTuple):
     consumers: I64
     ideal: I64  # ns per part
     places: I64  # (further places, N_PC)
+    made: I64  # parts per cycle, in the places of `ideal`
     calendar_row: I64  # (calendars + 1,) offsets into the next four
     calendar_ts: I64
     calendar_class: I64
@@ -42,6 +43,8 @@ class State(NamedTuple):
     deltas: I64  # (stations, closings, N_COLUMNS + 1); the last: 1 where an undecided stop began inside
     ticks: I64  # (tick slots, N_T)
     tick_deltas: I64  # (windows x stations x tick slots, N_COLUMNS + 1) as deltas: windows that end at a tick
+    tick_orders: I64  # (stations x tick slots, N_TO)
+    closing_orders: I64  # (stations, closings, N_CO)
     vectors: I64  # (2, sum of places x stations) critical paths
     pane_base: I64  # (stations, 4)
     buffers: I64  # (buffers, N_B)
@@ -67,3 +70,5 @@ class Out(NamedTuple):
     pane: I64  # scratch: (4,)
     pending: I64  # scratch, empty between instants: bits of the stations whose completed part may move (kernels.bits)
     touched: I64  # the same: bits of the stations whose class may change at this instant
+    begun: I64  # scratch: a station each, the product with which the cycle was begun that ended last
+    before: I64  # scratch: a station each, the order before the instant

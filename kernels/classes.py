@@ -32,6 +32,7 @@ from kernels.layout import FAR
 from kernels.out import alert, interval
 from kernels.path import leave, place_of
 from kernels.stops import end_stop, is_stop, next_turn, standing
+from kernels.work_order import order_of
 
 I64 = npt.NDArray[np.int64]
 
@@ -139,7 +140,7 @@ def resolve(m: Model, x: State, line: int, s: int, raw: int) -> int:
         return RUNNING
     if x.lines[line, at.L_CALENDAR] >= 0:
         return int(x.lines[line, at.L_CALENDAR])
-    if m.lines[line, at.LC_REQUIRES_ORDER] and x.lines[line, at.L_ORDER] < 0 and (stale or not is_work(raw)):
+    if m.lines[line, at.LC_REQUIRES_ORDER] and order_of(x, line, s) < 0 and (stale or not is_work(raw)):
         return NO_ORDER
     return UNKNOWN if stale else raw
 
@@ -176,14 +177,14 @@ def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     if same_word and new == old and (same_reason or first_reason):
         row[at.S_INTERVAL_REASON] = row[at.S_REASON]
         if t == row[at.S_SINCE]:
-            row[at.S_ORDER] = x.lines[line, at.L_ORDER]
+            row[at.S_ORDER] = order_of(x, line, s)
         return
     if t > row[at.S_SINCE]:
         interval(o, line, s, row, row[at.S_SINCE], t, ended)
     row[at.S_SINCE] = t
     row[at.S_INTERVAL_WORD] = row[at.S_WORD]
     row[at.S_INTERVAL_REASON] = row[at.S_REASON]
-    row[at.S_ORDER] = x.lines[line, at.L_ORDER]
+    row[at.S_ORDER] = order_of(x, line, s)
     if new == old:
         return
     row[at.S_CLASS] = new

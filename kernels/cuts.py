@@ -10,6 +10,7 @@ from kernels.codes import CYCLES, N_COLUMNS, STOPPED
 from kernels.jit import bare
 from kernels.path import closing_vector, reset_scope
 from kernels.stops import standing
+from kernels.work_order import order_of, product_text_of, stretch_scope, stretch_start
 
 I64 = npt.NDArray[np.int64]
 
@@ -46,7 +47,69 @@ def close_scope(m: Model, x: State, line: int, scope: int, start: int, t: int) -
             x.deltas[s, k, c] = x.total[s, c] - x.base[s, scope, c]
         began_inside = x.total[s, STOPPED] > 0 and x.base[s, scope, STOPPED] == 0
         x.deltas[s, k, N_COLUMNS] = 1 if began_inside else 0
+        about = x.closing_orders[s, k]
+        about[at.CO_START] = start
+        if x.stations[s, at.S_STRETCH] == at.STRETCH_OF_LINE:
+            about[at.CO_ROW] = at.ROW_OF_LINE
+            about[at.CO_ORDER] = -1
+            about[at.CO_PRODUCT] = -1
+        else:
+            about[at.CO_ROW] = at.ROW_UNSEEN if scope == at.SCOPE_ORDER else at.ROW_OWN
+            about[at.CO_ORDER] = order_of(x, line, s)
+            about[at.CO_PRODUCT] = product_text_of(x, line, s)
     x.lines[line, at.L_CLOSINGS] = k + 1
+
+
+@bare
+def close_stretch(m: Model, x: State, line: int, s: int, t: int) -> None:
+    """Put what s did with its order among the closings: of all stations that leave one at t together."""
+    start = stretch_start(x, line, s)
+    if order_of(x, line, s) < 0 or t <= start:
+        return
+    lo = m.lines[line, at.LC_STATION]
+    k = x.lines[line, at.L_CLOSINGS] - 1
+    if k < 0 or x.closings[line, k, at.X_SCOPE] != at.SCOPE_STRETCH or x.closings[line, k, at.X_END] != t:
+        k += 1
+        head = x.closings[line, k]
+        head[at.X_SCOPE] = at.SCOPE_STRETCH
+        head[at.X_START] = start
+        head[at.X_END] = t
+        head[at.X_ORDER] = -1
+        head[at.X_PRODUCT] = -1
+        head[at.X_SHIFT] = x.lines[line, at.L_SHIFT]
+        head[at.X_LAST] = x.lines[line, at.L_LAST]
+        for other in range(lo, lo + m.lines[line, at.LC_STATIONS]):
+            for c in range(N_COLUMNS + 1):
+                x.deltas[other, k, c] = 0
+            about = x.closing_orders[other, k]
+            about[at.CO_ROW] = at.ROW_NONE
+            about[at.CO_ORDER] = -1
+            about[at.CO_PRODUCT] = -1
+            about[at.CO_START] = t
+        x.lines[line, at.L_CLOSINGS] = k + 1
+    scope = stretch_scope(x, s)
+    for c in range(N_COLUMNS):
+        x.deltas[s, k, c] = x.total[s, c] - x.base[s, scope, c]
+    began_inside = x.total[s, STOPPED] > 0 and x.base[s, scope, STOPPED] == 0
+    x.deltas[s, k, N_COLUMNS] = 1 if began_inside else 0
+    about = x.closing_orders[s, k]
+    about[at.CO_ROW] = at.ROW_OWN
+    about[at.CO_ORDER] = order_of(x, line, s)
+    about[at.CO_PRODUCT] = product_text_of(x, line, s)
+    about[at.CO_START] = start
+
+
+@bare
+def open_stretch(x: State, s: int, mode: int, t: int) -> None:
+    """From t on s works on another order than so far (`mode`: STRETCH_*), or on none."""
+    row = x.stations[s]
+    row[at.S_STRETCH] = mode
+    row[at.S_STRETCH_START] = t
+    copy(x.base[s, at.SCOPE_STRETCH], x.total[s])
+    if mode != at.STRETCH_OWN:
+        row[at.S_OWN_ORDER] = -1
+        row[at.S_OWN_PRODUCT] = -1
+        row[at.S_OWN_PRODUCT_TEXT] = -1
 
 
 @bare
@@ -93,9 +156,12 @@ def close_order(m: Model, x: State, o: Out, line: int, t: int) -> None:
     if x.lines[line, at.L_ORDER] < 0:
         return
     start = x.lines[line, at.L_ORDER_START]
+    n = m.lines[line, at.LC_STATIONS]
+    for s in range(m.lines[line, at.LC_STATION], m.lines[line, at.LC_STATION] + n):
+        if x.stations[s, at.S_STRETCH] == at.STRETCH_AGAIN:
+            close_stretch(m, x, line, s, t)
     if t > start:
         close_scope(m, x, line, at.SCOPE_ORDER, start, t)
-    n = m.lines[line, at.LC_STATIONS]
     if m.lines[line, at.LC_BUFFERS] and t > start:
         path = o.path
         base = o.pane
@@ -108,6 +174,9 @@ def close_order(m: Model, x: State, o: Out, line: int, t: int) -> None:
     x.lines[line, at.L_ORDER] = -1
     x.lines[line, at.L_PRODUCT] = -1
     x.lines[line, at.L_PRODUCT_TEXT] = -1
+    for s in range(m.lines[line, at.LC_STATION], m.lines[line, at.LC_STATION] + n):
+        if x.stations[s, at.S_STRETCH] in (at.STRETCH_AGAIN, at.STRETCH_LEFT):
+            open_stretch(x, s, at.STRETCH_OF_LINE, t)
 
 
 @bare
@@ -124,6 +193,7 @@ def decided_before(m: Model, x: State, line: int, t: int) -> bool:
 
 @bare
 def kpi_row(o: Out, line: int, s: int, window: int, start: int, end: int, shift: int, order: int, product: int) -> int:
+    """Of one of all stations, with the order of the line; `own_row` says otherwise."""
     i = o.n[at.N_KPI]
     out = o.kpis[i]
     out[at.KO_LINE] = line
@@ -134,8 +204,32 @@ def kpi_row(o: Out, line: int, s: int, window: int, start: int, end: int, shift:
     out[at.KO_SHIFT] = shift
     out[at.KO_ORDER] = order
     out[at.KO_PRODUCT] = product
+    out[at.KO_LINE_ORDER] = order
+    out[at.KO_LINE_PRODUCT] = product
+    out[at.KO_ROW] = at.ROW_OF_LINE
     o.n[at.N_KPI] += 1
     return int(i)
+
+
+@bare
+def own_row(out: I64, order: int, product: int, row: int) -> None:
+    out[at.KO_ORDER] = order
+    out[at.KO_PRODUCT] = product
+    out[at.KO_ROW] = row
+
+
+@bare
+def keep_orders(m: Model, x: State, line: int, t: int) -> None:
+    """What the stations work on at tick t, where it is not what the line says."""
+    slots = m.lines[line, at.LC_TICK_SLOTS]
+    slot = m.lines[line, at.LC_OWN_TICKS] + (t // m.lines[line, at.LC_PUBLISH_NS]) % slots
+    lo = m.lines[line, at.LC_STATION]
+    for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
+        about = x.tick_orders[slot + (s - lo) * slots]
+        own = x.stations[s, at.S_STRETCH] not in (at.STRETCH_OF_LINE, at.STRETCH_AGAIN)
+        about[at.TO_OWN] = 1 if own else 0
+        about[at.TO_ORDER] = order_of(x, line, s) if own else -1
+        about[at.TO_PRODUCT] = product_text_of(x, line, s) if own else -1
 
 
 @bare
@@ -189,6 +283,9 @@ def emit_ticks(m: Model, x: State, o: Out, line: int) -> None:
                 written = kpi_row(
                     o, line, s, w, max(start, t0), end, about[at.T_SHIFT], about[at.T_ORDER], about[at.T_PRODUCT]
                 )
+                own = x.tick_orders[m.lines[line, at.LC_OWN_TICKS] + (s - lo) * tick_slots + slot]
+                if own[at.TO_OWN]:
+                    own_row(o.kpis[written], own[at.TO_ORDER], own[at.TO_PRODUCT], at.ROW_OF_LINE)
                 kept = x.tick_deltas[m.windows[w, at.WC_TICKS] + (s - lo) * tick_slots + slot]
                 copy(o.kpis[written, at.KO_COLUMNS :], kept[:N_COLUMNS])
         x.lines[line, at.L_EMIT_TICK] = end + every
@@ -203,19 +300,25 @@ def emit_closings(m: Model, x: State, o: Out, line: int) -> None:
     while done < count and decided_before(m, x, line, x.closings[line, done, at.X_END]):
         head = x.closings[line, done]
         if head[at.X_END] > head[at.X_START] and head[at.X_LAST] >= head[at.X_START]:
+            alone = head[at.X_SCOPE] == at.SCOPE_STRETCH
             for s in range(lo, hi):
-                window = -1 - head[at.X_SCOPE]
+                about = x.closing_orders[s, done]
+                if about[at.CO_ROW] == at.ROW_NONE:
+                    continue
                 written = kpi_row(
                     o,
                     line,
                     s,
-                    window,
-                    head[at.X_START],
+                    -1 - (at.SCOPE_ORDER if alone else head[at.X_SCOPE]),
+                    about[at.CO_START] if alone else head[at.X_START],
                     head[at.X_END],
                     head[at.X_SHIFT],
                     head[at.X_ORDER],
                     head[at.X_PRODUCT],
                 )
+                if about[at.CO_ROW] != at.ROW_OF_LINE:
+                    row = at.ROW_UNSEEN if about[at.CO_ROW] == at.ROW_UNSEEN else at.ROW_OF_LINE
+                    own_row(o.kpis[written], about[at.CO_ORDER], about[at.CO_PRODUCT], at.ROW_OWN if alone else row)
                 copy(o.kpis[written, at.KO_COLUMNS :], x.deltas[s, done, :N_COLUMNS])
         done += 1
     if done == 0:
@@ -224,6 +327,7 @@ def emit_closings(m: Model, x: State, o: Out, line: int) -> None:
         copy(x.closings[line, k - done], x.closings[line, k])
         for s in range(lo, hi):
             copy(x.deltas[s, k - done], x.deltas[s, k])
+            copy(x.closing_orders[s, k - done], x.closing_orders[s, k])
     x.lines[line, at.L_CLOSINGS] = count - done
 
 

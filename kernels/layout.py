@@ -132,7 +132,17 @@ S_TOTAL_CYCLES: Final = 23
 S_UNIT: Final = 24  # hash of the unit in the open cycle, 0 where none was named
 S_LOST_TS: Final = 25  # when the end of the open cycle is given up, 0 never
 S_EXTRA: Final = 26  # of a station: further places in use
-N_S: Final = 27
+S_STRETCH: Final = 27  # STRETCH_* below: whose order it works on
+S_OWN_ORDER: Final = 28  # text id of its own order, -1 none
+S_OWN_PRODUCT: Final = 29
+S_OWN_PRODUCT_TEXT: Final = 30
+S_STRETCH_START: Final = 31  # but of STRETCH_OF_LINE
+N_S: Final = 32
+
+STRETCH_OF_LINE: Final = 0  # the line's, since that began
+STRETCH_OWN: Final = 1
+STRETCH_AGAIN: Final = 2  # the line's, but not since its beginning
+STRETCH_LEFT: Final = 3  # none: the line's has ended for this station
 
 CYCLE_UNSEEN: Final = 0
 CYCLE_BUSY: Final = 1
@@ -186,8 +196,9 @@ N_K: Final = 9
 # Scopes whose totals start at a cut: rows of `base`.
 SCOPE_SHIFT: Final = 0
 SCOPE_DAY: Final = 1
-SCOPE_ORDER: Final = 2
-N_SCOPES: Final = 3
+SCOPE_ORDER: Final = 2  # of the line
+SCOPE_STRETCH: Final = 3  # a station's time with an order, where it is not the line's
+N_SCOPES: Final = 4
 
 # X: a closing that waits for an undecided stop; its deltas lie beside it.
 X_SCOPE: Final = 0
@@ -204,6 +215,22 @@ T_PRODUCT: Final = 1
 T_SHIFT: Final = 2
 T_LAST: Final = 3
 N_T: Final = 4
+
+# TO: context of a station at a tick whose rows are not out yet, where it is not the line's.
+TO_OWN: Final = 0
+TO_ORDER: Final = 1
+TO_PRODUCT: Final = 2
+N_TO: Final = 3
+# CO: that of a closing, and what row the station has of it.
+CO_ROW: Final = 0
+CO_ORDER: Final = 1
+CO_PRODUCT: Final = 2
+CO_START: Final = 3
+N_CO: Final = 4
+ROW_OF_LINE: Final = 0  # with the context of the line
+ROW_OWN: Final = 1
+ROW_UNSEEN: Final = 2  # none, but the line's row is made of it, too
+ROW_NONE: Final = 3
 
 # LC, SC, WC, BC, KC: the plant model in numbers.
 LC_STATION: Final = 0  # first station
@@ -226,7 +253,9 @@ LC_REVISE_NS: Final = 16  # so far behind the watermark late events still revise
 LC_SEQ_MODULUS: Final = 17  # sequence numbers wrap to 0 here, 0: they do not
 LC_WRAPPED: Final = 18  # offset of the line's rows of `wrapped`: of its stations and of its own events, one by one
 LC_CELLS: Final = 19  # size of the line's critical-path matrix: places x stations
-N_LC: Final = 20
+LC_PRODUCTS: Final = 20  # number of products
+LC_OWN_TICKS: Final = 21  # offset of the first station's tick contexts
+N_LC: Final = 22
 SC_LINE: Final = 0
 SC_MINOR_NS: Final = 1
 SC_STALE_NS: Final = 2
@@ -241,7 +270,8 @@ SC_END: Final = 10  # 1: the last station of its line, or one that puts its part
 SC_PLACES: Final = 11  # parts it holds at once as declared, 1 where not
 SC_ROW: Final = 12  # its first further row in State.stations
 SC_ROWS: Final = 13  # how many there are: places declared but one, or room for cycles that overlap undeclared
-N_SC: Final = 14
+SC_COUNTS_ALL: Final = 14  # 1: all its parts are counted, scrap and rework say what some of them were
+N_SC: Final = 15
 # PC: one further place.
 PC_STATION: Final = 0
 PC_VECTOR: Final = 1  # offset of its vector; -1: it has none, for its station did not declare it
@@ -261,7 +291,9 @@ N_BC: Final = 5
 KC_QUALITY: Final = 0  # GOOD, SCRAP or REWORK
 KC_SCALE: Final = 1
 KC_MODULUS: Final = 2  # 0: never wraps
-N_KC: Final = 3
+KC_TOTAL: Final = 3  # 1: it counts all parts
+KC_OF_CYCLES: Final = 4  # 1: its steps are cycles
+N_KC: Final = 5
 
 # Rows that leave the kernels. KO: key figures.
 KO_LINE: Final = 0
@@ -272,7 +304,10 @@ KO_END: Final = 4
 KO_SHIFT: Final = 5
 KO_ORDER: Final = 6
 KO_PRODUCT: Final = 7
-KO_COLUMNS: Final = 8
+KO_LINE_ORDER: Final = 8  # what the line's row says
+KO_LINE_PRODUCT: Final = 9
+KO_ROW: Final = 10  # ROW_OF_LINE: one of all stations of the line, together; ROW_OWN: alone; ROW_UNSEEN: for the line
+KO_COLUMNS: Final = 11
 N_KO: Final = KO_COLUMNS + N_COLUMNS
 # IO: closed state intervals.
 IO_LINE: Final = 0
@@ -326,6 +361,15 @@ ALERT_STALE: Final = 1
 DOUBT_READING: Final = 2
 DOUBT_STEP: Final = 3
 DOUBT_BASELINE: Final = 4
+# AO_SINCE: a text. Parts of an order that their station does not work on; the end of an order that is not open; the
+# start of the one that is; a product that the plant does not know; good parts where all are counted already (no text).
+DOUBT_ORDER_NAMED: Final = 5
+DOUBT_ORDER_END: Final = 6
+DOUBT_ORDER_REPEATED: Final = 7
+DOUBT_PRODUCT: Final = 8
+DOUBT_GOOD: Final = 9
+NOTE_ORDER_STARTED: Final = 10
+NOTE_ORDER_ENDED: Final = 11
 RAISED: Final = 0
 CLEARED: Final = 1
 

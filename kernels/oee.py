@@ -164,6 +164,7 @@ def ratios(vectors: I64, roles: I8) -> tuple[F64, B1]:
     (ISO 22400-2; Nakajima 1988), OEE their product. NaN where the denominator is zero, and OEE is NaN where a factor
     is: a station that made nothing has no performance, and 0 would be an invented value. Performance over 1 is
     left as it is and the row is suspect: an ideal cycle time is too long, or parts were counted outside running time.
+    Good parts below zero (scrap that was reported later than it was made) make a suspect row without a quality.
     """
     planned, operating, total, _ = factors(vectors, roles)
     rows = vectors.shape[0]
@@ -174,8 +175,8 @@ def ratios(vectors: I64, roles: I8) -> tuple[F64, B1]:
             out[i, AVAILABILITY] = operating[i] / planned[i]
         if operating[i] > 0:
             out[i, PERFORMANCE] = vectors[i, IDEAL_NS] / operating[i]
-        if total[i] > 0:
+        if total[i] > 0 and vectors[i, GOOD] >= 0:
             out[i, QUALITY] = vectors[i, GOOD] / total[i]
         out[i, OEE] = out[i, AVAILABILITY] * out[i, PERFORMANCE] * out[i, QUALITY]
-        suspect[i] = vectors[i, IDEAL_NS] > operating[i]
+        suspect[i] = vectors[i, IDEAL_NS] > operating[i] or vectors[i, GOOD] < 0
     return out, suspect

@@ -19,7 +19,6 @@ from kernels.layout import (
     L_CONTRADICTIONS,
     L_NEXT,
     L_NEXT_LOST,
-    L_PRODUCT,
     S_CYCLE,
     S_CYCLE_PRODUCT,
     S_CYCLE_TS,
@@ -34,6 +33,7 @@ from kernels.layout import (
     SC_ROWS,
 )
 from kernels.path import is_empty, place_of
+from kernels.work_order import product_of
 
 I64 = npt.NDArray[np.int64]
 # The end of a cycle is given up after so many times its ideal time and the places of its station.
@@ -177,7 +177,7 @@ def expect(m: Model, x: State, line: int, s: int, t: int) -> None:
         row = x.stations[place]
         if row[S_CYCLE] != CYCLE_BUSY or row[S_LOST_TS] > 0:
             continue
-        product = row[S_CYCLE_PRODUCT] if row[S_CYCLE_PRODUCT] >= 0 else x.lines[line, L_PRODUCT]
+        product = row[S_CYCLE_PRODUCT] if row[S_CYCLE_PRODUCT] >= 0 else product_of(x, line, s)
         ideal = min(m.ideal[m.stations[s, SC_IDEAL] + product + 1], LONGEST_IDEAL_NS)
         if ideal <= 0:
             continue

@@ -6,7 +6,7 @@ import numpy.typing as npt
 from kernels import layout as at
 from kernels.arrays import Model, Out, State
 from kernels.classes import accrue_line, fall_silent, next_silence, settle_line
-from kernels.cuts import close_pane, close_scope, copy, emit, keep_tick, open_scope
+from kernels.cuts import close_pane, close_scope, copy, emit, keep_orders, keep_tick, open_scope
 from kernels.flow import give_up
 from kernels.jit import bare
 from kernels.path import place_of
@@ -115,6 +115,7 @@ def run_timers(m: Model, x: State, o: Out, line: int, t: int) -> None:
         about[at.T_PRODUCT] = row[at.L_PRODUCT_TEXT]
         about[at.T_SHIFT] = row[at.L_SHIFT]
         about[at.T_LAST] = row[at.L_LAST]
+        keep_orders(m, x, line, t)
         keep_tick(m, x, line, t)
         row[at.L_NEXT_TICK] = t + every
     if row[at.L_NEXT_PANE] == t:
@@ -170,6 +171,9 @@ def begin_line(m: Model, x: State, line: int, t: int) -> None:
         station[at.S_ACTIVE_SINCE] = -1
         station[at.S_CYCLE_PRODUCT] = -1
         station[at.S_ORDER] = -1
+        station[at.S_OWN_ORDER] = -1
+        station[at.S_OWN_PRODUCT] = -1
+        station[at.S_OWN_PRODUCT_TEXT] = -1
         station[at.S_EXTRA] = m.stations[s, at.SC_PLACES] - 1
         for i in range(1, m.stations[s, at.SC_PLACES]):
             place = x.stations[place_of(m, s, i)]

@@ -65,7 +65,7 @@ def factors(vector: Sequence[int], policy: str) -> Factors:
     total = good + vector[codes.SCRAP] + vector[codes.REWORK]
     a = ratio(operating, planned)
     p = ratio(vector[codes.IDEAL_NS], operating)
-    q = ratio(good, total)
+    q = ratio(good, total) if good >= 0 else None
     oee = None if a is None or p is None or q is None else a * p * q
     return Factors(planned, operating, total, unknown, a, p, q, oee)
 

@@ -1,17 +1,20 @@
 """One line in plain Python: every class interval kept, every row summed from them. Slow and obvious."""
 
 import itertools
+from collections import Counter as Counted
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from kernels import codes
+from kernels import layout as at
 from tests.naive import Buffer, LineFlow, Topology, increment
 from tests.naive import Station as Place
 from tests.support_fold import Ev
 from twin.plant.model import Counter, Line
 
+Named = tuple[str | None, str | None]  # order, product
 CalendarAt = Callable[[int], tuple[int, str | None, str]]  # class or -1, shift, day
 SEQ_WINDOW = 1_024
 BELIEVED_JUMP_NS = 30 * 60 * 10**9
@@ -163,6 +166,16 @@ class Reading:
 
 
 @dataclass
+class Work:
+    """A time with one order, of the line or of a station."""
+
+    order: str
+    product: str | None
+    start: int
+    number: int
+
+
+@dataclass
 class StationTwin:
     segment: Segment
     since: int
@@ -176,6 +189,9 @@ class StationTwin:
     shown: tuple[str | None, str | None] = (None, None)
     stood: dict[int, str | None] = field(default_factory=dict)  # the reason after each instant
     order: str | None = None
+    own_order: tuple[str, str | None] | None = None  # order and product of its own
+    left: bool = False  # the line's order has ended for it
+    work: Work | None = None
     stale: bool = False
     own: bool = False
     counters: dict[str, list[Reading]] = field(default_factory=dict)
@@ -194,10 +210,16 @@ class NaiveTwin:
         self.line, self.calendar, self.turns = line, calendar, sorted(turns)
         self.flow: LineFlow | None = None
         self.states: list[tuple[int, int, int, Segment, str | None, str | None, str | None]] = []
-        self.made: list[tuple[int, int, str, int, bool]] = []  # ts, station, column, value, is a completion
-        self.closed: list[tuple[str, int, int, str | None, str | None, str | None, int]] = []
-        self.contexts: list[tuple[int, str | None, str | None]] = []  # ts, order, product, after its events
-        self.running: tuple[str, str | None, int] | None = None  # order, product, start
+        # ts, station, column, value, numbers of the station's and the line's work that it belongs to
+        self.made: list[tuple[int, int, str, int, set[int]]] = []
+        # window, start, end, shift, order and product by station, ts of the last event, number of the work
+        self.closed: list[tuple[str, int, int, str | None, dict[int, Named], int, int | None]] = []
+        self.of_line: list[tuple[Work, int, str | None]] = []  # with end and shift
+        self.contexts: list[tuple[int, dict[int, Named]]] = []  # ts, order and product by station, after its events
+        self.running: Work | None = None  # the line's
+        self.works = 0  # begun so far
+        self.ended: set[tuple[int, str]] = set()
+        self.doubts: Counted[str] = Counted()
         self.folded: list[int] = []
         self.alerts: list[tuple[str, str, int, int]] = []  # kind, action, ts, station
         self.levels = {b.id: b.initial for b in line.buffers}
@@ -284,13 +306,12 @@ class NaiveTwin:
     def turn(self, t: int) -> None:
         before = self.scheduled
         self.scheduled, shift, day = self.calendar(t)
-        order, product = self.running[:2] if self.running else (None, None)
         if shift != self.shift:
             if self.shift is not None:
-                self.closed.append(("shift", self.shift_start, t, self.shift, order, product, self.folded[-1]))
+                self.closed.append(("shift", self.shift_start, t, self.shift, self.named(), self.folded[-1], None))
             self.shift, self.shift_start = shift, t
         if day != self.day:
-            self.closed.append(("day", self.day_start, t, None, order, product, self.folded[-1]))
+            self.closed.append(("day", self.day_start, t, None, self.named(), self.folded[-1], None))
             self.day, self.day_start = day, t
         if before != self.scheduled:
             for i in range(len(self.stations)):
@@ -301,7 +322,25 @@ class NaiveTwin:
         self.folded.append(t)
         unblocked = False
         self.coming = [e.station for e in events if e.type == codes.CYCLE and e.code == codes.START]
-        for e in events:
+        # Where orders change, parts belong to the one before, but for those that name another; where there was none,
+        # and those, to the one that begins.
+        self.later = None if any(e.type == codes.ORDER for e in events) else ()
+        makers = [e for e in events if self.makes(e)]
+        before = [station.work and station.work.order for station in self.stations]
+        self.early = [one for one in makers if before[one.station] and one.z in (None, before[one.station])]
+        self.begun: dict[int, str | None] = {}  # what the cycle was begun with that has just ended
+        for e in [*events, None]:
+            if self.later is None and (e is None or phase(e) > 0):
+                for one in self.early:
+                    if one.type == codes.COUNT:
+                        self.book(one, t)
+                self.later = [one for one in makers if one not in self.early]
+            if self.later and (e is None or phase(e) > 2):
+                for one in self.later:
+                    self.book(one, t)
+                self.later = []
+            if e is None:
+                break
             if self.flow:
                 self.flow.coming = self.coming
             if phase(e) > 0 and not unblocked:
@@ -319,7 +358,7 @@ class NaiveTwin:
             self.flow._unblock(t)
         for i in range(len(self.stations)):
             self.settle(i, t)
-        self.contexts.append((t, *(self.running[:2] if self.running else (None, None))))
+        self.contexts.append((t, self.named()))
 
     def apply(self, e: Ev, t: int) -> None:
         if e.type == codes.CYCLE:
@@ -327,51 +366,167 @@ class NaiveTwin:
         elif e.type == codes.STATE:
             station = self.stations[e.station]
             station.reported, station.word, station.reason = e.code, e.x, e.y
-        elif e.type == codes.COUNT and e.code == codes.PARTS:
-            self.parts(e.station, t, e.a, e.b, e.c, self.product(), False)
         elif e.type == codes.COUNT:
-            self.counter(e, t)
+            if self.later == ():
+                self.book(e, t)
         elif e.type == codes.ORDER:
-            if e.code == codes.START or (self.running and self.running[0] == e.x):
-                self.end_order(t)
-            if e.code == codes.START:
-                assert e.x is not None
-                self.running = e.x, e.y, t
+            self.order(e, t)
         elif e.type == codes.BUFFER:
             self.level(e, t)
 
-    def product(self) -> str | None:
-        return self.running[1] if self.running else None
+    def named(self) -> dict[int, Named]:
+        works = enumerate(station.work for station in self.stations)
+        return {i: (work.order, work.product) if work else (None, None) for i, work in works}
+
+    def order(self, e: Ev, t: int) -> None:
+        assert e.x is not None
+        if e.code == codes.START and e.y and self.line.products and e.y not in {p.id for p in self.line.products}:
+            self.doubt(at.DOUBT_PRODUCT, e.station, e.y)
+        if e.station < 0:
+            self.order_of_line(e, t)
+        else:
+            self.order_of_station(e, t)
+        # Who works on another order than before begins a row.
+        for i, station in enumerate(self.stations):
+            of_line = (self.running.order, self.running.product) if self.running and not station.left else None
+            now = station.own_order or of_line
+            was = (station.work.order, station.work.product) if station.work else None
+            if now != was:
+                self.end_work(i, t)
+                if now:
+                    self.works += 1
+                    station.work = Work(*now, t, self.works)
+
+    def order_of_line(self, e: Ev, t: int) -> None:
+        running = self.running
+        if e.code == codes.END:
+            own = [station for station in self.stations if station.own_order and station.own_order[0] == e.x]
+            if running and running.order == e.x:
+                self.end_order(t)
+            elif not own:
+                self.doubt(at.DOUBT_ORDER_END, -1, e.x)
+                return
+            self.ended.add((-1, e.x))
+            for station in own:
+                station.own_order = None
+            return
+        if running and (running.order, running.product) == (e.x, e.y):
+            self.doubt(at.DOUBT_ORDER_REPEATED, -1, e.x)
+            return
+        if running:
+            self.ended.add((-1, running.order))
+            self.end_order(t)
+        if (-1, e.x) in self.ended:
+            self.doubt(at.NOTE_ORDER_STARTED, -1, e.x)
+        self.works += 1
+        self.running = Work(e.x, e.y, t, self.works)
+        for station in self.stations:
+            if station.own_order and station.own_order[0] == e.x:
+                station.own_order = None
+
+    def order_of_station(self, e: Ev, t: int) -> None:
+        i, station = e.station, self.stations[e.station]
+        work = station.work
+        if e.code == codes.END:
+            if not work or work.order != e.x:
+                self.doubt(at.DOUBT_ORDER_END, i, e.x)
+                return
+            station.own_order = None
+            station.left = self.running is not None and self.running.order == e.x
+            self.ended.add((i, e.x))
+            return
+        if work and (work.order, work.product) == (e.x, e.y):
+            if station.own_order:
+                self.doubt(at.DOUBT_ORDER_REPEATED, i, e.x)
+            return
+        if station.own_order:
+            self.ended.add((i, station.own_order[0]))
+        if (i, e.x) in self.ended:
+            self.doubt(at.NOTE_ORDER_STARTED, i, e.x)
+        station.own_order, station.left = (e.x, e.y), False
+
+    def end_work(self, i: int, t: int) -> None:
+        work = self.stations[i].work
+        if work and t > work.start:
+            about: dict[int, Named] = {i: (work.order, work.product)}
+            self.closed.append(("order", work.start, t, self.shift, about, t, work.number))
+        self.stations[i].work = None
 
     def end_order(self, t: int) -> None:
-        if self.running and t > self.running[2]:
-            order, product, start = self.running
-            self.closed.append(("order", start, t, self.shift, order, product, t))
+        assert self.running
+        if t > self.running.start:
+            self.of_line.append((self.running, t, self.shift))
         self.running = None
+        for station in self.stations:
+            station.left = False
 
     def ideal(self, i: int, product: str | None) -> int:
         station = self.line.stations[i]
+        work = self.stations[i].work
         ideal = station.ideal_cycle_ns or 0
         for known in self.line.products:
-            if known.id == (product or self.product()):
+            if known.id == (product or (work.product if work else None)):
                 ideal = known.ideal_cycle_ns.get(station.id, known.ideal_cycle_ns.get("*", ideal))
         return ideal
 
-    def parts(self, i: int, t: int, good: int, scrap: int, rework: int, product: str | None, done: bool) -> None:
-        station = self.line.stations[i]
-        ideal = station.ideal_cycle_ns or 0
-        for known in self.line.products:
-            if known.id == product:
-                ideal = known.ideal_cycle_ns.get(station.id, known.ideal_cycle_ns.get("*", ideal))
-        values = {"good": good, "scrap": scrap, "rework": rework, "ideal_ns": ideal * (good + scrap + rework)}
-        self.made += [(t, i, column, value, done) for column, value in values.items()]
+    def doubt(self, kind: int, i: int, subject: str) -> None:
+        self.doubts["\0".join((str(kind), self.line.stations[i].id if i >= 0 else "", subject))] += 1
 
-    def counter(self, e: Ev, t: int) -> None:
-        rule = next(c for c in self.line.stations[e.station].counters if c.id == e.x)
-        seen = self.stations[e.station].counters.setdefault(rule.id, [])
-        steps = self.steps(e.station, rule, seen, Reading(e.a, e.epoch, t))
-        made = {"good": 0, "scrap": 0, "rework": 0, rule.quality: steps * rule.scale}
-        self.parts(e.station, t, made["good"], made["scrap"], made["rework"], self.product(), False)
+    # Parts
+    def makes(self, e: Ev) -> bool:
+        of_cycle = e.type == codes.CYCLE and e.code == codes.END
+        return e.type == codes.COUNT or (of_cycle and self.line.stations[e.station].parts_from == "cycle")
+
+    def book(self, e: Ev, t: int) -> None:
+        work = self.stations[e.station].work
+        product = work.product if work else None
+        numbers = self.numbers(e.station)
+        if e.z and (not work or e.z != work.order):
+            self.doubt(at.DOUBT_ORDER_NAMED, e.station, e.z)
+            product = None
+            numbers -= {work.number} if work else set()
+            if self.is_of_line(e.station):
+                numbers = set()
+        known = {p.id: p.parts_per_cycle for p in self.line.products}
+        station = self.line.stations[e.station]
+        made = {"good": e.a, "scrap": e.b, "rework": e.c}
+        every = station.parts_from == "cycle" or any(c.quality == "total" for c in station.counters)
+        counted = False
+        if e.type == codes.CYCLE:
+            product = (e.y if e.y in known else None) or self.begun.get(e.station) or product
+            made = {"good": known.get(product or "") or station.cycle_parts or 1, "scrap": 0, "rework": 0}
+            counted = True
+        elif e.code == codes.COUNTER:
+            rule = next(c for c in station.counters if c.id == e.x)
+            steps = self.steps(
+                e.station, rule, self.stations[e.station].counters.setdefault(rule.id, []), Reading(e.a, e.epoch, t)
+            )
+            if rule.counts == "cycles":
+                steps *= known.get(product or "") or station.cycle_parts or 1
+            made = {"good": 0, "scrap": 0, "rework": 0}
+            made["good" if rule.quality == "total" else rule.quality] = steps * rule.scale
+            counted = rule.quality == "total"
+        if every and made["good"] and not counted:
+            self.doubt(at.DOUBT_GOOD, e.station, "")
+            made["good"] = 0
+        total = made["good"] if every else sum(made.values())
+        ideal = station.ideal_cycle_ns or 0
+        for one in self.line.products:
+            if one.id == product:
+                ideal = one.ideal_cycle_ns.get(station.id, one.ideal_cycle_ns.get("*", ideal))
+        if every:
+            made["good"] -= made["scrap"] + made["rework"]
+        made["ideal_ns"] = ideal * total
+        self.made += [(t, e.station, column, value, numbers) for column, value in made.items()]
+
+    def numbers(self, i: int) -> set[int]:
+        return {work.number for work in (self.stations[i].work, self.running) if work}
+
+    def is_of_line(self, i: int) -> bool:
+        """Whether the station follows the line's order, since that began."""
+        work, running = self.stations[i].work, self.running
+        own = self.stations[i].own_order or self.stations[i].left
+        return not own and (running is None or (work is not None and work.start == running.start))
 
     def steps(self, i: int, rule: Counter, seen: list[Reading], new: Reading) -> int:
         """Steps to book. `seen`: every reading so far, with what became of it."""
@@ -397,6 +552,7 @@ class NaiveTwin:
         if possible(steps, new.ts - last.ts) and (kind != "reset" or new.epoch != last.epoch):
             if held:
                 held.fate = "refused"
+                self.doubt(at.DOUBT_READING, i, rule.id)
             seen.append(new)
             return steps
         if held and (held.ts, held.value, held.epoch) == (new.ts, new.value, new.epoch):
@@ -410,8 +566,12 @@ class NaiveTwin:
                 first, kind = between(last, held)
                 if kind == "rollover" and not possible(first, held.ts - same[-1].ts):
                     first = held.value
-                return more + (first if possible(first, held.ts - same[-1].ts) else 0)
+                moved = possible(first, held.ts - same[-1].ts)
+                if not moved or kind == "rise":
+                    self.doubt(at.DOUBT_STEP if moved else at.DOUBT_BASELINE, i, rule.id)
+                return more + (first if moved else 0)
             held.fate = "refused"
+            self.doubt(at.DOUBT_READING, i, rule.id)
         new.fate = "held"
         return 0
 
@@ -434,16 +594,17 @@ class NaiveTwin:
         before = flow.cycles, flow.cycle_ns
         if e.code == codes.END:
             place = self.flow._complete(e.station, t, e.x)
-            begun = (flow if place is None else place).product
-            if self.line.stations[e.station].parts_from == "cycle":
-                self.parts(e.station, t, 1, 0, 0, named or begun or self.product(), True)
+            self.begun[e.station] = (flow if place is None else place).product
+            if self.makes(e) and (self.later == () or e in self.early):
+                self.book(e, t)
         else:
             self.coming.remove(e.station)
             self.flow.coming = self.coming
             self.flow._start(e.station, t, e.x, named)
             self.flow._unblock(t)
-        self.made.append((t, e.station, "cycles", flow.cycles - before[0], phase(e) == 0))
-        self.made.append((t, e.station, "cycle_ns", flow.cycle_ns - before[1], phase(e) == 0))
+        numbers = self.numbers(e.station)
+        self.made.append((t, e.station, "cycles", flow.cycles - before[0], numbers))
+        self.made.append((t, e.station, "cycle_ns", flow.cycle_ns - before[1], numbers))
 
     def level(self, e: Ev, t: int) -> None:
         assert e.x is not None
@@ -479,7 +640,7 @@ class NaiveTwin:
         if self.scheduled >= 0:
             return self.scheduled
         busy = raw in (codes.SETUP, codes.DOWN, codes.MAINTENANCE) and not station.stale
-        if self.line.requires_order and self.running is None and not busy:
+        if self.line.requires_order and station.work is None and not busy:
             return codes.NO_ORDER
         return codes.UNKNOWN if station.stale else raw
 
@@ -518,7 +679,7 @@ class NaiveTwin:
             station.stop = Stop(t, shown, shown)
             station.stops.append(station.stop)
         seen = station.stop if shown in STOPS else None
-        order = self.running[0] if self.running else None
+        order = station.work.order if station.work else None
         words = station.word, station.reason
         same = (segment.shown, segment.stop) == (shown, None) if seen is None else segment.stop is seen
         station.stood[t] = station.reason
@@ -538,7 +699,7 @@ class NaiveTwin:
             station.segments.append(station.segment)
 
     # Rows
-    def vector(self, i: int, start: int, end: int, of_order: bool) -> dict[str, int]:
+    def vector(self, i: int, start: int, end: int, order: int | None) -> dict[str, int]:
         row = dict.fromkeys([f"{name}_ns" for name in codes.CLASS_NAMES[: codes.N_CLASSES]], 0)
         row |= dict.fromkeys(["good", "scrap", "rework", "ideal_ns", "cycles", "cycle_ns", "minor_stops", "downs"], 0)
         for segment in self.stations[i].segments:
@@ -547,8 +708,8 @@ class NaiveTwin:
         for stop in self.stations[i].stops:
             if start <= stop.start < end and stop.end != stop.start:
                 row["downs" if stop.klass == codes.DOWN else "minor_stops"] += 1
-        for t, station, column, value, completion in self.made:
-            inside = start < t <= end if of_order and completion else start <= t < end
+        for t, station, column, value, numbers in self.made:
+            inside = start <= t < end if order is None else order in numbers
             if station == i and inside:
                 row[column] += value
         return row
@@ -559,19 +720,27 @@ class NaiveTwin:
         every = self.line.publish_every_ns
         for end in range(self.t0 // every * every + every, self.until + 1, every):
             last = max((t for t in self.folded if t < end), default=-1)
-            _, order, product = max((c for c in self.contexts if c[0] < end), key=lambda c: c[0])
+            _, named = max((c for c in self.contexts if c[0] < end), key=lambda c: c[0])
             shift = self.calendar(end - 1)[1]
             wanted += [
-                (w.id, max(end - w.length_ns, self.t0), end, shift, order, product, last) for w in self.line.windows
+                (w.id, max(end - w.length_ns, self.t0), end, shift, named, last, None) for w in self.line.windows
             ]
         found = []
-        for window, start, end, shift, order, product, last in wanted:
+        for window, start, end, shift, named, last, number in wanted:
             if end > start and last >= start and end <= before:
-                for i, station in enumerate(self.line.stations):
-                    head = {"station": station.id, "window": window, "start": start, "end": end}
+                for i, (order, product) in named.items():
+                    head = {"station": self.line.stations[i].id, "window": window, "start": start, "end": end}
                     about = {"shift": shift, "order": order, "product": product}
-                    found.append(head | about | self.vector(i, start, end, window == "order"))
+                    found.append(head | about | self.vector(i, start, end, number))
         return found
+
+    def line_orders(self, before: int) -> list[tuple[dict[str, Any], Work]]:
+        """What rows of the line's orders say but for the figures, which are those of one of its stations."""
+        return [
+            ({"start": work.start, "end": end, "shift": shift, "order": work.order, "product": work.product}, work)
+            for work, end, shift in self.of_line
+            if end <= before
+        ]
 
     def state_rows(self, before: int) -> list[tuple[Any, ...]]:
         return [

@@ -52,7 +52,11 @@ def small_line(
                 ideal_cycle_ns=2 * S,
                 inputs=(f"{name}b{i - 1 if i else 2}",) if links else (),
                 output=f"{name}b{i}" if links and i < 2 else None,
-                counters=(Counter("n", "good", 2, 10), Counter("r", "rework", 1, None)),
+                counters=(
+                    Counter("n", "total" if i == 2 else "good", 2, 10),
+                    Counter("r", "rework", 1, None, None if i else "cycles"),
+                ),
+                cycle_parts=2 if i == 1 else None,
                 parts_from="cycle" if i == 1 else "count",
                 minor_stop_ns=(MINOR, 30 * S, MINOR)[i],
                 staleness_ns=(STALE, STALE, 5 * S)[i],
@@ -61,7 +65,7 @@ def small_line(
             for i in range(3)
         ),
         (Buffer(f"{name}b0", 1), Buffer(f"{name}b1", 0), Buffer(f"{name}b2", None)) if links else (),
-        (Product("p", {f"{name}0": S, "*": 3 * S}),),
+        (Product("p", {f"{name}0": S, "*": 3 * S}, parts_per_cycle=3),),
         calendar=CALENDAR if calendar else Calendar(),
         windows=_WINDOWS,
         publish_every_ns=10 * S,
@@ -102,7 +106,20 @@ _STATES: Final = (
 _GAPS: Final = (0, 0, 0, 1, S // 2, S, S, 2 * S, 3 * S, 5 * S, 7 * S, 10 * S, 13 * S)
 _LONG: Final = (20 * S, 25 * S, 71 * S, 150 * S, 299 * S, 301 * S, 700 * S)
 _BACK: Final = (0, 0, 0, 0, S, 2 * S, LATENESS, LATENESS + 1, 5 * S)
-_KINDS: Final = ("state", "state", "state", "count", "counter", "cycle", "cycle", "order", "buffer", "beat", "all")
+_KINDS: Final = (
+    "state",
+    "state",
+    "state",
+    "count",
+    "counter",
+    "cycle",
+    "cycle",
+    "order",
+    "own",
+    "buffer",
+    "beat",
+    "all",
+)
 # What a log is about: a little of everything, stops, orders over cycles, counters.
 _TOPICS: Final = (
     _KINDS,
@@ -111,6 +128,9 @@ _TOPICS: Final = (
     ("state", "all"),
     ("order", "cycle", "cycle", "cycle"),
     ("counter", "order"),
+    ("count", "counter", "cycle", "order", "order"),
+    ("count", "cycle", "state", "order", "own", "own"),
+    ("own", "own", "order", "beat"),
 )
 _SEQS: Final = ("next", "next", "next", "none", "same", "gap", "old", "restart", "back", "leap", "broken")
 
@@ -120,6 +140,8 @@ def logs(draw: st.DrawFn, links: bool, cycles: bool, lines: int = 1, size: int =
     """Events in order of arrival."""
     topic = draw(st.sampled_from(_TOPICS))
     brief = draw(st.booleans())
+    # Parts of these values name their order.
+    named = draw(st.sampled_from([(), (), (1, 2, 6, 7), range(14)]))
     # Lists are short on the whole unless they must not be.
     least = draw(st.sampled_from((1, size // 2)))
     step = st.tuples(
@@ -155,6 +177,8 @@ def logs(draw: st.DrawFn, links: bool, cycles: bool, lines: int = 1, size: int =
             seq += 10**12 + 600 * value
         if numbered == "back":
             epoch = max(0, epoch - 1)
+        if event.type in (codes.COUNT, codes.CYCLE) and value in named:
+            event = event._replace(z=f"o{value % 3 % 2}")
         events.append(event if numbered == "none" else event._replace(epoch=epoch, seq=seq))
     return events
 
@@ -172,10 +196,10 @@ def _event(kind: str, value: int, ts: int, station: int, line: int) -> Ev:
         code = codes.START if value % 2 else codes.END
         unit = (None, None, "u", "v", "w")[value // 2 % 5]
         return Ev(ts, codes.CYCLE, station, code, x=unit, y="p" if value == 3 else None, line=line)
-    if kind == "order":
+    if kind in ("order", "own"):
         code = codes.END if value % 3 == 0 else codes.START
         product = (None, "p", "other")[value % 3]
-        return Ev(ts, codes.ORDER, -1, code, -1, x=f"o{value % 2}", y=product, line=line)
+        return Ev(ts, codes.ORDER, station, code, -1, x=f"o{value % 2}", y=product, line=line)
     if kind == "buffer":
         return Ev(ts, codes.BUFFER, -1, 0, value % 2, x=f"{'LMN'[line]}b{value % 3}", line=line)
     return heartbeat(ts, line)._replace(station=station)

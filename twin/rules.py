@@ -109,6 +109,27 @@ HISTORY: Final = (
         ("events", "states", "kpis", "bottlenecks", "alerts", "rejected"),
         "a log ends at its next publishing tick, with a heartbeat that is no suspect jump and no sign of life",
     ),
+    Rule(
+        "parts_at_an_orders_end",
+        ("kpis",),
+        "parts at the instant at which an order ends belong to it, and where none was open to the one that begins; "
+        "parts that name an order belong to it or to none",
+    ),
+    Rule(
+        "orders_sent_again",
+        ("kpis", "bottlenecks", "alerts"),
+        "the start of the open order with the same product changes nothing; it cut the order in two",
+    ),
+    Rule(
+        "scrap_of_counted_parts",
+        ("kpis", "alerts"),
+        "scrap and rework of a station whose parts come from cycles are parts of them; they were further ones",
+    ),
+    Rule(
+        "orders_of_stations",
+        ("states", "kpis", "bottlenecks", "alerts"),
+        "an order event that names a station is that station's order; it was the line's",
+    ),
 )
 RULES: Final = len(HISTORY)
 

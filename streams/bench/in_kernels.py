@@ -95,6 +95,8 @@ def _out(stations: int) -> Out:
         np.zeros(4, np.int64),
         np.zeros(bits.words(stations), np.int64),
         np.zeros(bits.words(stations), np.int64),
+        np.zeros(stations, np.int64),
+        np.zeros(stations, np.int64),
     )
 
 

@@ -47,11 +47,12 @@ def test_every_row(data: st.DataObject, links: bool, cycles: bool, calendar: boo
     midnights = [(first_day + d * DAY) * S for d in range(-1, 3)]
     expected = NaiveTwin(plant.lines[0], calendar_at if calendar else no_calendar, turns if calendar else midnights)
     expected.run(log)
-    _, results = fold_once(plant, log)
+    twin, results = fold_once(plant, log)
 
     before = min(newest, expected.until) + 50 * S if expected.until > newest else expected.until - 50 * S
     assert results.duplicates == expected.admission.duplicates
     assert Counter((r["reason"], r["ts"]) for r in dicts([results], "rejected")) == Counter(expected.admission.rejected)
+    assert {key: n for key, (n, _) in twin.engine.memory[0].doubts.items()} == expected.doubts
     got_states = results.tables.get("states")
     columns = ["station", "start", "end", "class", "state", "reason", "order"]
     states = [] if got_states is None else [r for r in rows(got_states, columns) if r[2] <= before]
@@ -76,3 +77,12 @@ def test_every_row(data: st.DataObject, links: bool, cycles: bool, calendar: boo
     for key, row in wanted.items():
         assert {column: got[key][column] for column in row} == row, key
         assert sum(row[f"{name}_ns"] for name in codes.CLASS_NAMES[: codes.N_CLASSES]) == row["end"] - row["start"]
+    lines = [r for r in dicts([results], "kpis") if r["station"] is None and r["window"] == "order"]
+    found = {(r["start"], r["end"]): r for r in lines if r["end"] <= before}
+    of_line = expected.line_orders(before)
+    assert len(found) == len(of_line)
+    for about, work in of_line:
+        row = found[about["start"], about["end"]]
+        constraint = [s.id for s in plant.lines[0].stations].index(row["constraint"])
+        wanted_row = about | expected.vector(constraint, about["start"], about["end"], work.number)
+        assert {column: row[column] for column in wanted_row} == wanted_row

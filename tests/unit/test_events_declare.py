@@ -37,8 +37,14 @@ def test_mapping_to_block_columns() -> None:
             "rework": ("c", 0, PARTS),
             "counter": ("x", -1, COUNTER),
             "value": ("a", -1, COUNTER),
+            "order": ("z", -1, None),
         },
-        "cycle": {"phase": ("code", -1, None), "unit": ("x", -1, None), "product": ("y", -1, None)},
+        "cycle": {
+            "phase": ("code", -1, None),
+            "unit": ("x", -1, None),
+            "product": ("y", -1, None),
+            "order": ("z", -1, None),
+        },
         "order": {
             "action": ("code", -1, None),
             "order": ("x", -1, None),

@@ -273,8 +273,7 @@ def test_clock_jumps_are_reported_and_still_go_out(tmp_path: Path) -> None:
     events, logs = read(log)
     assert [e["value"] for e in events if e["type"] == "count"] == [1, 2, 3, 4]
     assert (
-        "a.csv:4: the clock jumps back by 5.000 s to 2026-01-01T00:00:05Z; rows that are not in order are sorted"
-        in logs.summary.problems["jump_back"].first
+        logs.summary.problems["jump_back"].first == f"{log}:4: the clock jumps back by 5.000 s to 2026-01-01T00:00:05Z"
     )
     assert logs.summary.problems["jump_ahead"].count == 1
 

@@ -201,10 +201,6 @@ def test_a_format_that_would_guess_is_refused(form: str, why: str) -> None:
         ('[csv]\ndecimal = ";"\n', 'csv.decimal: ";" is not one of'),
         ("[csv]\nwidths = [3, 0]\n", "csv.widths: must be a list of whole numbers above 0"),
         ("seq = 5\n", "seq: must be { column"),
-        (
-            '[[event]]\ntype = "order"\nstation = "A"\naction = "start"\norder = "x"\n',
-            "orders of single stations cannot be mapped",
-        ),
     ],
 )
 def test_mistakes_of_the_new_keys_are_named(keys: str, why: str) -> None:

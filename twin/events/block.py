@@ -23,9 +23,9 @@ class EventBlock:
     type       code           a        b      c      x            y        z
     ========== ============== ======== ====== ====== ============ ======== =====
     state      time class                            state word   reason   mode
-    count      PARTS          good     scrap  rework
-    count      COUNTER        value                  counter
-    cycle      START | END                           unit         product
+    count      PARTS          good     scrap  rework                       order
+    count      COUNTER        value                  counter               order
+    cycle      START | END                           unit         product  order
     order      START | END    quantity               order        product
     buffer                    level                  buffer
     heartbeat                                                     reason

@@ -96,6 +96,7 @@ class Count(StationEvent, kw_only=True, gc=False, tag="count"):
     rework: Annotated[Whole | None, into("c", "Parts to rework since the last count", absent=0, form=PARTS)] = None
     counter: Annotated[Text | None, into("x", "Counter id of the station", form=COUNTER)] = None
     value: Annotated[Whole | None, into("a", "What the running counter shows", form=COUNTER)] = None
+    order: Annotated[Id | None, into("z", "Order id: whose parts they are. Absent: of the order that is open")] = None
 
 
 class Cycle(StationEvent, kw_only=True, gc=False, tag="cycle"):
@@ -104,6 +105,7 @@ class Cycle(StationEvent, kw_only=True, gc=False, tag="cycle"):
     phase: Annotated[Literal["start", "end"], into("code", "Whether the work begins or ends", choices=START_END)]
     unit: Annotated[Text | None, into("x", "Id of the part or batch", unique=True)] = None
     product: Annotated[Text | None, into("y", "Product id: its ideal cycle counts")] = None
+    order: Annotated[Id | None, into("z", "Order id: whose part it is, at the end. Absent: of the open order")] = None
 
 
 class Order(LineEvent, kw_only=True, gc=False, tag="order"):
@@ -224,7 +226,9 @@ def _wire() -> dict[str, Field]:
     wire = {"type": _TYPE_FIELD} | {name: heads[name] for name in _COMMON}
     for payload in PAYLOAD:
         for field in payload:
-            wire.setdefault(field.name, field)
+            # Parts may name their order; the field stands where orders declare it.
+            if field.name != "order" or field.required:
+                wire.setdefault(field.name, field)
     return wire
 
 

@@ -106,7 +106,9 @@ class Alerts:
             mine = memory.setdefault(number, LineMemory())
             limits = self._plant.lines[number].limits
             if station is not None:
-                if window == self._longest[number] and cells["suspect"][k] != (station in mine.suspects):
+                # Good parts below zero are suspect, too, but not the ideal cycle's fault.
+                over = (cells["performance"][k] or 0.0) > 1.0
+                if window == self._longest[number] and over != (station in mine.suspects):
                     self._suspect({name: values[k] for name, values in cells.items()}, mine)
             elif limits.oee_below is not None and window == (limits.oee_window or self._longest[number]):
                 self._oee({name: values[k] for name, values in cells.items()}, limits.oee_below, mine)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from kernels import layout as at
 from kernels.arrays import State
-from kernels.codes import ORDER, STATE
+from kernels.codes import COUNT, CYCLE, ORDER, STATE
 from twin.line.memory import LineMemory
 from twin.line.numbers import Numbers
 
@@ -17,8 +17,20 @@ I64 = npt.NDArray[np.int64]
 Cells = tuple[I64, I64]  # an array seen flat, and the places in it that hold numbers of texts
 
 _OF_LINE: Final = np.array((at.L_ORDER, at.L_PRODUCT_TEXT))
-_OF_STATION: Final = np.array((at.S_WORD, at.S_REASON, at.S_ORDER, at.S_INTERVAL_WORD, at.S_INTERVAL_REASON))
+_OF_STATION: Final = np.array(
+    (
+        at.S_WORD,
+        at.S_REASON,
+        at.S_ORDER,
+        at.S_INTERVAL_WORD,
+        at.S_INTERVAL_REASON,
+        at.S_OWN_ORDER,
+        at.S_OWN_PRODUCT_TEXT,
+    )
+)
 _OF_CLOSING: Final = np.array((at.X_ORDER, at.X_PRODUCT))
+_OF_OWN_TICK: Final = np.array((at.TO_ORDER, at.TO_PRODUCT))
+_OF_OWN_CLOSING: Final = np.array((at.CO_ORDER, at.CO_PRODUCT))
 _OF_TICK: Final = np.array((at.T_ORDER, at.T_PRODUCT))
 _OF_EVENT: Final = np.array((at.E_X, at.E_Y))
 _OF_STOP: Final = (at.IO_WORD, at.IO_REASON, at.IO_ORDER)
@@ -48,7 +60,12 @@ def compacted(
     others are left as they are. Nothing given is changed.
     """
     state = x._replace(
-        lines=x.lines.copy(), stations=x.stations.copy(), closings=x.closings.copy(), ticks=x.ticks.copy()
+        lines=x.lines.copy(),
+        stations=x.stations.copy(),
+        closings=x.closings.copy(),
+        ticks=x.ticks.copy(),
+        tick_orders=x.tick_orders.copy(),
+        closing_orders=x.closing_orders.copy(),
     )
     copies = [array.copy() for array in events]
     stops = {number: [list(row) for row in mine.stops] for number, mine in sorted(memory.items())}
@@ -102,13 +119,20 @@ def state_cells(x: State, n: Numbers, lines: Sequence[int]) -> Iterator[Cells]:
         every, slots = int(n.lines[line, at.LC_PUBLISH_NS]), int(n.lines[line, at.LC_TICK_SLOTS])
         waiting = np.arange(int(row[at.L_EMIT_TICK]), int(row[at.L_NEXT_TICK]), every) // every % slots
         yield x.ticks.reshape(-1), _crossed((n.lines[line, at.LC_TICKS] + waiting) * at.N_T, _OF_TICK)
+        own = n.lines[line, at.LC_OWN_TICKS] + (np.arange(count)[:, None] * slots + waiting).reshape(-1)
+        yield x.tick_orders.reshape(-1), _crossed(own * at.N_TO, _OF_OWN_TICK)
+        places = np.arange(lo, lo + count)[:, None] * x.closing_orders.shape[1] + np.arange(int(row[at.L_CLOSINGS]))
+        yield x.closing_orders.reshape(-1), _crossed(places.reshape(-1) * at.N_CO, _OF_OWN_CLOSING)
 
 
 def event_cells(events: I64) -> Cells:
     """The places of event rows that name texts."""
     kinds = events[:, at.E_TYPE]
     told = np.flatnonzero((kinds == STATE) | (kinds == ORDER))
-    return events.reshape(-1), _crossed(told * at.N_E, _OF_EVENT)
+    made = np.flatnonzero((kinds == COUNT) | (kinds == CYCLE))
+    places = np.concatenate([_crossed(told * at.N_E, _OF_EVENT), made * at.N_E + at.E_Y])
+    # In the order of the events, whatever of them name texts.
+    return events.reshape(-1), np.sort(places)
 
 
 def _crossed(rows: I64, columns: I64) -> I64:

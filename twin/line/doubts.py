@@ -22,6 +22,8 @@ I64 = npt.NDArray[np.int64]
 KIND: Final = "data_quality"
 # Subjects of a line that are counted one by one; more of them are counted together.
 MAX_SUBJECTS: Final = 1_000
+# Orders that a line remembers to have ended.
+MAX_ENDED: Final = 1_000
 _BETWEEN: Final = "\0"
 
 _WHAT: Final = {
@@ -31,6 +33,15 @@ _WHAT: Final = {
     "correct `ideal_cycle`, or say `fastest_cycle`",
     at.DOUBT_BASELINE: "counter {} went on from a value that nothing could have made since the reading before: that "
     "step was not counted; if it was made, correct `ideal_cycle` or say `fastest_cycle`",
+    at.DOUBT_ORDER_NAMED: "parts of order {} were counted while their station did not work on it: they are in no "
+    "order's figures; send the order's start before them, or an event that is late to a line that revises",
+    at.DOUBT_ORDER_END: "order {} ended and was not open",
+    at.DOUBT_ORDER_REPEATED: "order {} began while it was open: taken as the same start sent again",
+    at.DOUBT_PRODUCT: "product {} is not in the plant file: the station's own ideal cycle counts; add the product, or "
+    "correct its name",
+    at.DOUBT_GOOD: "good parts were counted at a station whose cycles, or counter of all parts, count them already: "
+    "they were left out; send scrap and rework only",
+    at.NOTE_ORDER_STARTED: "order {} began again after it had ended: it has a row for each time",
 }
 # Whose AO_SINCE is the number of a counter; that of the others is the number of a text, -1 none.
 _OF_COUNTER: Final = frozenset({at.DOUBT_READING, at.DOUBT_STEP, at.DOUBT_BASELINE})
@@ -73,6 +84,9 @@ class Doubts:
             mine = memory.setdefault(number, LineMemory())
             local = self._plant.stations[station].id if station >= 0 else ""
             key = _BETWEEN.join((str(row[at.AO_KIND]), local, self._subject(row[at.AO_KIND], row[at.AO_SINCE])))
+            note = row[at.AO_KIND] in (at.NOTE_ORDER_STARTED, at.NOTE_ORDER_ENDED)
+            if note and not self._again(mine, row[at.AO_KIND], key.split(_BETWEEN, 1)[1]):
+                continue
             if key not in mine.doubts and len(mine.doubts) >= MAX_SUBJECTS:
                 key = _BETWEEN.join((str(row[at.AO_KIND]), "", "(others)"))
             count, first = mine.doubts.get(key, (0, ts))
@@ -81,6 +95,15 @@ class Doubts:
                 told.setdefault((number, station, ts), []).append(self._doubt(number, key, count + 1, first))
         for (number, station, ts), doubts in told.items():
             yield number, station, ts, doubts
+
+    def _again(self, mine: LineMemory, kind: int, order: str) -> bool:
+        """Whether an order begins that has ended before; of the last ones it is remembered."""
+        if kind == at.NOTE_ORDER_STARTED:
+            return order in mine.ended
+        if order not in mine.ended:
+            mine.ended.append(order)
+            del mine.ended[:-MAX_ENDED]
+        return False
 
     def _subject(self, kind: int, about: int) -> str:
         return self._counters[about] if kind in _OF_COUNTER else self._texts.text(about) or ""

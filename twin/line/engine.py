@@ -83,6 +83,15 @@ class Engine:
             self._covered = (low, int(self.model.calendar_end[0]) - 1)
         return self.model
 
+    def products(self, line: int) -> list[int]:
+        """What each station of a line makes: numbers of products, -1 none or not in the plant."""
+        lo, count = self.numbers.lines[line, [at.LC_STATION, at.LC_STATIONS]].tolist()
+        of_line = int(self.state.lines[line, at.L_PRODUCT])
+        stations = self.state.stations[lo : lo + count]
+        own = {at.STRETCH_LEFT: np.full(count, -1), at.STRETCH_OWN: stations[:, at.S_OWN_PRODUCT]}
+        modes = stations[:, at.S_STRETCH].tolist()
+        return [int(own[mode][k]) if mode in own else of_line for k, mode in enumerate(modes)]
+
     def fold(self, events: I64, until: I64) -> None:
         """Fold sorted events and put aside what they give, for `run`. No line comes to stand behind `until`."""
         m = self._cover(events, until)
@@ -120,7 +129,9 @@ class Engine:
         """One instant needs more room than there is: more output rows, more closings."""
         self._out = _out(2 * len(self._out.kpis), len(self.plant.stations), len(self.numbers.places))
         x = self.state
-        self.state = x._replace(closings=_wider(x.closings), deltas=_wider(x.deltas))
+        self.state = x._replace(
+            closings=_wider(x.closings), deltas=_wider(x.deltas), closing_orders=_wider(x.closing_orders)
+        )
 
     def _collect(self, parts: list[I64 | None]) -> Tables:
         kpis, intervals, paths, alerts, active = parts
@@ -200,6 +211,8 @@ def _out(rows: int, stations: int, places: int) -> Out:
         np.zeros(4, np.int64),
         np.zeros(bits.words(stations), np.int64),
         np.zeros(bits.words(stations), np.int64),
+        np.zeros(stations, np.int64),
+        np.zeros(stations, np.int64),
     )
 
 

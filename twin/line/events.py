@@ -44,9 +44,14 @@ class Preparation:
         words, kind = block.words, block.type
         there = np.zeros(len(codes.EVENT_NAMES), np.int64)
         tally(kind, there)
-        if there[codes.STATE] or there[codes.ORDER]:
-            told = np.flatnonzero((kind == codes.STATE) | (kind == codes.ORDER))
-            both = self._texts.numbers(words, np.stack([block.x[told], block.y[told]], axis=1).ravel())
+        named = (there[codes.COUNT] or there[codes.CYCLE]) and (block.z >= 0).any()
+        if there[codes.STATE] or there[codes.ORDER] or named:
+            both_named = (kind == codes.STATE) | (kind == codes.ORDER)
+            first, second = np.where(both_named, block.x, -1), np.where(both_named, block.y, -1)
+            if named:  # parts may say whose they are
+                second = np.where((kind == codes.COUNT) | (kind == codes.CYCLE), block.z, second)
+            told = np.flatnonzero((first >= 0) | (second >= 0))
+            both = self._texts.numbers(words, np.stack([first[told], second[told]], axis=1).ravel())
             x[told], y[told] = both[0::2], both[1::2]
         if there[codes.CYCLE] or there[codes.ORDER]:
             made = np.flatnonzero((kind == codes.CYCLE) | (kind == codes.ORDER))

@@ -25,6 +25,7 @@ class LineMemory(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     oee_low: bool = False
     suspects: list[str] = []  # stations whose ideal cycle time is suspect
     stops: list[list[int]] = []  # parts of stops whose length does not yet say what they are
+    ended: list[str] = []  # orders that have ended, the last ones
     doubts: dict[str, tuple[int, int]] = {}  # by what casts doubt (twin.line.doubts): how often, and first when
 
 

@@ -13,7 +13,7 @@ from kernels.arrays import Model
 from kernels.codes import GOOD, REWORK, SCRAP
 from twin.calendar import table
 from twin.plant.memory import ring_slots, tick_slots
-from twin.plant.model import Calendar, Line, Plant, Station
+from twin.plant.model import Calendar, Line, Plant, Product, Station
 from twin.plant.topology import at_the_end
 
 I64 = npt.NDArray[np.int64]
@@ -25,7 +25,7 @@ MAX_PARTS: Final = 1_000_000_000
 MAX_WORK_NS: Final = 366 * 86_400_000_000_000
 # Cycles of so many units may overlap at a station that declares no places; a further one ends the oldest.
 OVERLAPPING: Final = 16
-_QUALITY: Final = {"good": GOOD, "scrap": SCRAP, "rework": REWORK}
+_QUALITY: Final = {"total": GOOD, "good": GOOD, "scrap": SCRAP, "rework": REWORK}
 # A calendar is read this far beyond the events at hand, so that it is read again once in a few months of event time.
 _CALENDAR_MARGIN_NS: Final = 60 * 86_400_000_000_000
 
@@ -44,11 +44,13 @@ class Numbers:
     consumers: I64
     ideal: I64
     places: I64
+    made: I64
     calendars: tuple[Calendar, ...]
     buffer_bounds: I64  # line k has the buffers from [k] up to [k + 1]
     counter_bounds: I64
     ring_rows: int
     tick_rows: int
+    own_tick_rows: int
     tick_delta_rows: int
     vector_cells: int
     wrapped_rows: int  # a number each of the sources whose numbers wrap
@@ -86,6 +88,11 @@ def worth(line: Line, station: Station, product: int) -> Fraction:
     return Fraction(*(own if product < 0 else line.products[product].factor.get(station.id, own)))
 
 
+def counts_all(station: Station) -> bool:
+    """Whether all its parts are counted by cycles or by a counter of all: scrap and rework then say what some were."""
+    return station.parts_from == "cycle" or any(counter.quality == "total" for counter in station.counters)
+
+
 def numbers(plant: Plant) -> Numbers:
     """Lay the plant out: stations, buffers and windows are numbered along the lines."""
     lines: list[list[int]] = []
@@ -97,10 +104,11 @@ def numbers(plant: Plant) -> Numbers:
     producers: list[int] = []
     consumers: list[int] = []
     ideal: list[int] = []
+    made: list[int] = []
     places: list[list[int]] = []
     bounds = [0]
     calendars: dict[Calendar, int] = {}
-    rings = ticks = tick_deltas = cells = wrapped = 0
+    rings = ticks = own_ticks = tick_deltas = cells = wrapped = 0
     n_stations = len(plant.stations)
     for number, line in enumerate(plant.lines):
         first, n = len(stations), len(line.stations)
@@ -115,17 +123,20 @@ def numbers(plant: Plant) -> Numbers:
         row[at.LC_BUFFERS], row[at.LC_REQUIRES_ORDER] = len(line.buffers), int(line.requires_order)
         row[at.LC_CALENDAR] = calendars.setdefault(line.calendar, len(calendars))
         row[at.LC_VECTOR], row[at.LC_TICKS] = cells, ticks
+        row[at.LC_OWN_TICKS] = own_ticks
         row[at.LC_TICK_SLOTS] = tick_slots(line)
         row[at.LC_HORIZON_NS] = max(*lengths, line.pane_ns) + line.publish_every_ns + minor_ns + 2 * max(steps)
         row[at.LC_DOWN_NS] = line.limits.down_ns or 0
         row[at.LC_REVISE_NS] = line.revise_ns or 0
         row[at.LC_SEQ_MODULUS], row[at.LC_WRAPPED] = line.seq_modulus or 0, wrapped
         wrapped += (line.seq_modulus or 0) * (n + 1)
+        row[at.LC_PRODUCTS] = len(line.products)
         lines.append(row)
         further = cells + n * n  # vectors of further places lie behind those of the stations
         row[at.LC_CELLS] = n * sum(s.places or 1 for s in line.stations)
         cells += row[at.LC_CELLS]
         ticks += row[at.LC_TICK_SLOTS]
+        own_ticks += row[at.LC_TICK_SLOTS] * n
         for window in line.windows:
             slots = ring_slots(window)
             windows.append([window.length_ns, window.step_ns, rings, slots, tick_deltas])
@@ -153,8 +164,12 @@ def numbers(plant: Plant) -> Numbers:
             row[at.SC_END] = int(station.id in ends)
             stations.append(row)
             inputs += [buffer_of[b] for b in station.inputs]
+            row[at.SC_COUNTS_ALL] = int(counts_all(station))
             ideal += ideal_ns(line, station)
-            counters += [[_QUALITY[c.quality], c.scale, c.modulus or 0] for c in station.counters]
+            made += [p.parts_per_cycle or station.parts_per_cycle for p in (Product(""), *line.products)]
+            for counter in station.counters:
+                total, of_cycles = int(counter.quality == "total"), int(counter.counts == "cycles")
+                counters.append([_QUALITY[counter.quality], counter.scale, counter.modulus or 0, total, of_cycles])
         bounds.append(len(places))
         for buffer in line.buffers:
             from_ = [first + k for k, s in enumerate(line.stations) if s.output == buffer.id]
@@ -174,11 +189,13 @@ def numbers(plant: Plant) -> Numbers:
         consumers=np.array(consumers, np.int64),
         ideal=np.array(ideal, np.int64),
         places=_lists(places, at.N_PC),
+        made=np.array(made, np.int64),
         calendars=tuple(calendars),
         buffer_bounds=_bounds([len(line.buffers) for line in plant.lines]),
         counter_bounds=_bounds([sum(len(s.counters) for s in line.stations) for line in plant.lines]),
         ring_rows=rings,
         tick_rows=ticks,
+        own_tick_rows=own_ticks,
         tick_delta_rows=tick_deltas,
         vector_cells=cells,
         wrapped_rows=wrapped,
@@ -201,6 +218,7 @@ def model(n: Numbers, start_ns: int, end_ns: int) -> Model:
         n.consumers,
         n.ideal,
         n.places,
+        n.made,
         np.cumsum([0, *(len(t.ts) for t in tables)]).astype(np.int64),
         np.concatenate([t.ts for t in tables]),
         np.concatenate([t.klass for t in tables]).astype(np.int64),

@@ -127,8 +127,7 @@ class PartitionTwin:
         views = []
         for number in np.flatnonzero(wanted).tolist():
             mine = self.engine.memory.get(number, LineMemory())
-            product = int(self.engine.state.lines[number, at.L_PRODUCT])
-            constraint = self.engine.rows.constraint(number, product)
+            constraint = self.engine.rows.constraint(number, self.engine.products(number))
             views.append(
                 line_view(
                     number,

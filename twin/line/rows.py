@@ -99,7 +99,7 @@ class RowMaker:
         self._roles = policy_matrix(tuple(policies))
         # Per line (stations, 1 + products).
         self._ideal = [np.array([ideal_ns(line, s) for s in line.stations], np.int64) for line in plant.lines]
-        self._paces: dict[tuple[int, int], tuple[Fraction, ...]] = {}
+        self._paces: dict[tuple[int, int, int], Fraction] = {}
         self._constraint = [
             None if line.constraint is None else [s.id for s in line.stations].index(line.constraint)
             for line in plant.lines
@@ -140,11 +140,15 @@ class RowMaker:
             if mine.any():
                 factors[mine], suspect[mine] = ratios(vectors[mine], self._roles[k])
         constraint, ote, representative = self._lines_of(rows, factors)
-        station = np.concatenate([rows[:, at.KO_STATION], np.full(len(representative), -1)])
-        take = np.concatenate([np.arange(len(rows)), representative])
-        all_constraints = np.concatenate([np.full(len(rows), -1), constraint])
-        all_ote = np.concatenate([np.full(len(rows), np.nan), ote])
-        return self._kpi_table(rows[take], factors[take], suspect[take], station, all_constraints, all_ote)
+        own = np.flatnonzero(rows[:, at.KO_ROW] != at.ROW_UNSEEN)
+        station = np.concatenate([rows[own, at.KO_STATION], np.full(len(representative), -1)])
+        take = np.concatenate([own, representative])
+        made = rows[take]
+        made[len(own) :, at.KO_ORDER] = made[len(own) :, at.KO_LINE_ORDER]
+        made[len(own) :, at.KO_PRODUCT] = made[len(own) :, at.KO_LINE_PRODUCT]
+        all_constraints = np.concatenate([np.full(len(own), -1), constraint])
+        all_ote = np.concatenate([np.full(len(own), np.nan), ote])
+        return self._kpi_table(made, factors[take], suspect[take], station, all_constraints, all_ote)
 
     def _kpi_table(
         self, rows: I64, factors: F64, suspect: npt.NDArray[np.bool_], station: I64, constraint: I64, ote: F64
@@ -183,44 +187,51 @@ class RowMaker:
 
     def _lines_of(self, rows: I64, factors: F64) -> tuple[I64, F64, I64]:
         """Per interval of a line: constraint (plant-wide number), OTE, and the row of the constraint."""
-        firsts = np.flatnonzero(rows[:, at.KO_STATION] == self._first[rows[:, at.KO_LINE]])
+        whole = rows[:, at.KO_ROW] != at.ROW_OWN
+        firsts = np.flatnonzero(whole & (rows[:, at.KO_STATION] == self._first[rows[:, at.KO_LINE]]))
         constraint = np.empty(len(firsts), np.int64)
         ote = np.full(len(firsts), np.nan)
-        # A line makes many rows of one product: they are taken together.
-        pairs, which = np.unique(rows[firsts][:, [at.KO_LINE, at.KO_PRODUCT]], axis=0, return_inverse=True)
-        for k, (line, text) in enumerate(pairs.tolist()):
-            mine = np.flatnonzero(which.reshape(-1) == k)
-            product = self._product(line, text)
-            constraint[mine] = self.constraint(line, product)
-            ote[mine] = self._ote(line, product, factors[firsts[mine, None] + np.arange(len(self._ideal[line]))])
+        lines = rows[firsts, at.KO_LINE]
+        for line in np.unique(lines).tolist():
+            of_line = np.flatnonzero(lines == line)
+            stations = firsts[of_line, None] + np.arange(len(self._ideal[line]))
+            # A line makes many rows of the same products: they are taken together.
+            texts, which = np.unique(rows[stations, at.KO_PRODUCT], axis=0, return_inverse=True)
+            for k, some in enumerate(texts.tolist()):
+                mine = np.flatnonzero(which.reshape(-1) == k)
+                products = [self._product(line, text) for text in some]
+                constraint[of_line[mine]] = self.constraint(line, products)
+                ote[of_line[mine]] = self._ote(line, products, factors[stations[mine]])
         representative = firsts + constraint
         return rows[representative, at.KO_STATION], ote, representative
 
     def _product(self, line: int, text: int) -> int:
         return self._products[line].get(self._texts.all[text], -1) if text >= 0 else -1
 
-    def constraint(self, line: int, product: int) -> int:
+    def constraint(self, line: int, products: Sequence[int]) -> int:
         """Local number of the station that limits the line: the one named, else the longest ideal cycle, per unit of
-        the line."""
+        the line. `products`: of each station."""
         named = self._constraint[line]
         if named is not None:
             return named
-        paces = self._pace(line, product)
+        paces = self._pace(line, products)
         return paces.index(max(paces))
 
-    def _pace(self, line: int, product: int) -> tuple[Fraction, ...]:
+    def _pace(self, line: int, products: Sequence[int]) -> list[Fraction]:
         """Per station the ideal ns for a unit of the line, in which stations can be compared; 0 without an ideal."""
-        found = self._paces.get((line, product))
+        return [self._pace_of(line, k, product) for k, product in enumerate(products)]
+
+    def _pace_of(self, line: int, k: int, product: int) -> Fraction:
+        found = self._paces.get((line, k, product))
         if found is None:
             one = self._plant.lines[line]
-            ideal = self._ideal[line][:, product + 1].tolist()
-            found = tuple(Fraction(ns) / worth(one, s, product) for ns, s in zip(ideal, one.stations, strict=True))
-            self._paces[line, product] = found
+            found = Fraction(int(self._ideal[line][k, product + 1])) / worth(one, one.stations[k], product)
+            self._paces[line, k, product] = found
         return found
 
-    def _ote(self, line: int, product: int, factors: F64) -> F64:
+    def _ote(self, line: int, products: Sequence[int], factors: F64) -> F64:
         """Per interval; `factors` (intervals, stations, 4)."""
-        paces = self._pace(line, product)
+        paces = self._pace(line, products)
         network = self._network[line]
         if network is None or not all(paces):
             return np.full(len(factors), np.nan)

@@ -62,6 +62,8 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "scope": _numbered("SCOPE_"),
     "closing": _numbered("X_"),
     "tick": _numbered("T_"),
+    "own tick": _numbered("TO_"),
+    "own closing": _numbered("CO_"),
     "path": _numbered("V_"),
     "pane": tuple(codes.COLUMN_NAMES[k] for k in at.PANE_COLUMNS),
     "buffer": _numbered("B_"),
@@ -87,6 +89,8 @@ ARRAYS: Final[dict[str, Array]] = {
     "deltas": Array("station", (ROWS, ROOM, "delta")),
     "ticks": Array("tick", (ROWS, "tick")),
     "tick_deltas": Array("tick of window", (ROWS, "delta")),
+    "tick_orders": Array("tick of station", (ROWS, "own tick")),
+    "closing_orders": Array("station", (ROWS, ROOM, "own closing")),
     "vectors": Array("pair of stations", ("path", ROWS)),
     "pane_base": Array("station", (ROWS, "pane")),
     "buffers": Array("buffer", (ROWS, "buffer")),
@@ -97,7 +101,14 @@ ARRAYS: Final[dict[str, Array]] = {
 
 # What a column (axis, name) that a snapshot does not have holds in lines that were seen, where that is not 0: a number,
 # or what a function makes of the state that was read, the plant and the line. ("array", name): an array as a whole.
-NEUTRAL: Final[dict[tuple[str, str], Neutral]] = {}
+NEUTRAL: Final[dict[tuple[str, str], Neutral]] = {
+    ("station", "own_order"): -1,
+    ("station", "own_product"): -1,
+    ("station", "own_product_text"): -1,
+    # Rows with the context of their line: no text.
+    ("array", "tick_orders"): lambda *_: np.array([0, -1, -1]),
+    ("array", "closing_orders"): lambda *_: np.array([0, -1, -1, 0]),
+}
 # Columns (axis, name) and arrays ("array", name) of older versions that nothing needs any more.
 DROPPED: Final[frozenset[tuple[str, str]]] = frozenset()
 # Columns that hold the number of a time class; an event's `code` does if it is a state.
@@ -117,6 +128,7 @@ def empty_state(plant: Plant, n: Numbers) -> State:
         "cut": n.ring_rows,
         "tick": n.tick_rows,
         "tick of window": n.tick_delta_rows,
+        "tick of station": n.own_tick_rows,
         "pair of stations": n.vector_cells,
         "buffer": len(n.buffers),
         "counter": len(n.counters),

@@ -80,6 +80,7 @@ def spans(n: Numbers, line: int) -> dict[str, slice]:
         "cut": rings,
         "tick": slice(int(row[at.LC_TICKS]), int(row[at.LC_TICKS] + row[at.LC_TICK_SLOTS])),
         "tick of window": tick_deltas,
+        "tick of station": slice(int(row[at.LC_OWN_TICKS]), int(row[at.LC_OWN_TICKS] + row[at.LC_TICK_SLOTS] * count)),
         "pair of stations": slice(int(row[at.LC_VECTOR]), int(row[at.LC_VECTOR] + row[at.LC_CELLS])),
         "buffer": slice(*n.buffer_bounds[line : line + 2]),
         "counter": slice(*n.counter_bounds[line : line + 2]),
@@ -89,7 +90,7 @@ def spans(n: Numbers, line: int) -> dict[str, slice]:
 
 
 # Last those of whose rows only some are kept: which these are follows from the others.
-_CHOSEN: Final = ("rings", "tick_deltas", "places")
+_CHOSEN: Final = ("rings", "tick_deltas", "tick_orders", "places")
 _IN_ORDER: Final = (*(name for name in ARRAYS if name not in _CHOSEN), *_CHOSEN)
 
 
@@ -174,6 +175,8 @@ def _needed(name: str, x: State, n: Numbers, line: int) -> "np.typing.NDArray[np
         return _needed_cuts(x, n, line)
     if name == "places":
         return _needed_places(x, n, line)
+    if name == "tick_orders":
+        return np.tile(_needed_ticks(x, n, line), int(n.lines[line, at.LC_STATIONS]))
     if name == "tick_deltas":
         row = n.lines[line]
         return np.tile(_needed_ticks(x, n, line), int(row[at.LC_STATIONS] * row[at.LC_WINDOWS]))

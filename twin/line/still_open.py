@@ -45,7 +45,7 @@ def _scopes(engine: Engine, number: int) -> Iterator[StillOpen]:
     row = x.lines[number]
     until = int(max(row[at.L_LAST], engine.watermarks[number]))
     station = int(engine.numbers.lines[number, at.LC_STATION])
-    station += engine.rows.constraint(number, int(row[at.L_PRODUCT]))
+    station += engine.rows.constraint(number, engine.products(number))
     total = x.total[station].copy()
     total[x.stations[station, at.S_CLASS]] += max(until - int(x.stations[station, at.S_ACCRUED]), 0)
     shift = int(row[at.L_SHIFT])

@@ -73,7 +73,7 @@ def _station(node: Node, line: Node, words: dict[str, int]) -> Station:
         ideal_cycle_ns=node["ideal_cycle"] or node["rate"],
         inputs=tuple(b["id"] for b in line["buffer"] if name in b["before"]),
         output=outputs[0] if outputs else None,
-        counters=tuple(Counter(c["id"], c["quality"], c["scale"], c["modulus"]) for c in node["counter"]),
+        counters=tuple(Counter(c["id"], c["quality"], c["scale"], c["modulus"], c["counts"]) for c in node["counter"]),
         states=words | node["states"] if node["states"] else words,
         parts_from=own_or_line("parts_from"),
         minor_stop_ns=own_or_line("minor_stop"),
@@ -82,6 +82,7 @@ def _station(node: Node, line: Node, words: dict[str, int]) -> Station:
         places=node["places"],
         unit=node["unit"] or line["unit"],
         factor=None if line["unit"] is None else node["factor"] or (1, 1),
+        cycle_parts=node["parts_per_cycle"],
     )
 
 
@@ -89,7 +90,7 @@ def _product(node: Node) -> Product:
     everywhere = node["ideal_cycle"] or node["rate"]
     cycles = dict(sorted(node["at"].items()))
     factor = dict(sorted(node["factor"].items()))
-    return Product(node["id"], {"*": everywhere, **cycles} if everywhere else cycles, factor)
+    return Product(node["id"], {"*": everywhere, **cycles} if everywhere else cycles, factor, node["parts_per_cycle"])
 
 
 def _limits(node: Node) -> Limits:

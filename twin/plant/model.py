@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 LineType = Literal["assembly", "flow", "batch", "cell"]
-Quality = Literal["good", "scrap", "rework"]
+Quality = Literal["good", "scrap", "rework", "total"]
 ABSENT: Final = "absent"  # in a field's metadata: see `later`
 
 
@@ -24,6 +24,7 @@ class Counter:
     quality: Quality
     scale: int = 1
     modulus: int | None = None
+    counts: Literal["parts", "cycles"] | None = None  # "cycles": a step is what a cycle makes; None: parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,15 @@ class Station:
     parts_from: Literal["count", "cycle"] = "count"  # "cycle": every completed cycle is one good part
     minor_stop_ns: int = 300_000_000_000  # a stop shorter than this is a minor stop
     staleness_ns: int = 900_000_000_000  # silent for longer: unknown
+    cycle_parts: int | None = None  # parts that a cycle makes; None: 1
     fastest_cycle_ns: int | None = None  # no part takes less; None: half the shortest ideal cycle
     places: int | None = None  # parts it holds at once; None: one, unless cycles of several units overlap
     unit: str | None = None  # what its parts are: g, pack
     factor: tuple[int, int] | None = None  # units of the line in one of its parts; None: not declared
+
+    @property
+    def parts_per_cycle(self) -> int:
+        return self.cycle_parts or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,7 @@ class Product:
     id: str
     ideal_cycle_ns: dict[str, int] = field(default_factory=dict)  # by station id; key "*": every other station
     factor: dict[str, tuple[int, int]] = field(default_factory=dict)  # by station id: instead of the station's
+    parts_per_cycle: int | None = None  # None: as the station
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,8 +158,14 @@ COUNTER: Final = Table(
     "A running counter of a station",
     (
         _id("Name of the counter in the events."),
-        Key("quality", choice("good", "scrap", "rework"), "What it counts.", default="good"),
+        Key(
+            "quality",
+            choice("good", "scrap", "rework", "total"),
+            "What it counts; total: all parts, of which scrap and rework are some.",
+            default="good",
+        ),
         Key("scale", integer(1, 10**9), "Parts per step of the counter.", default=1),
+        Key("counts", choice("parts", "cycles"), "A step is a part, or a cycle of `parts_per_cycle`. Absent: parts."),
         Key("modulus", integer(1), "The counter wraps to 0 here, such as 65536; absent: it never wraps."),
     ),
 )
@@ -170,7 +176,7 @@ _STATION_DEFAULTS: Final = (
     (
         "parts_from",
         choice("count", "cycle"),
-        "Parts come from count events, or every completed cycle is one good part.",
+        "Parts come from count events, or every completed cycle makes good parts.",
         "count",
     ),
 )
@@ -181,6 +187,7 @@ STATION: Final = Table(
         _id("Name of the station in the events; unique in its line."),
         Key("ideal_cycle", kinds.IDEAL_CYCLE, "Ideal time per part, where the product has none of its own."),
         Key("rate", kinds.RATE, "The same as a rate; instead of `ideal_cycle`."),
+        Key("parts_per_cycle", integer(1, 10**6), "Parts that one cycle makes, such as cavities. Absent: 1."),
         Key(
             "fastest_cycle",
             duration(),
@@ -216,6 +223,7 @@ PRODUCT: Final = Table(
         _id("Name of the product in the events; unique in its line."),
         Key("ideal_cycle", kinds.IDEAL_CYCLE, "Ideal time per part at every station that `at` does not name."),
         Key("rate", kinds.RATE, "The same as a rate; instead of `ideal_cycle`."),
+        Key("parts_per_cycle", integer(1, 10**6), "Parts that one cycle makes of it. Absent: as the station says."),
         Key("at", Map("station id", kinds.CYCLE_OR_RATE, MAX_STATIONS_PER_LINE), "Ideal time or rate at one station."),
         Key("factor", Map("station id", kinds.FACTOR, MAX_STATIONS_PER_LINE), "Its own factor at one station."),
     ),

@@ -13,9 +13,7 @@ I64 = npt.NDArray[np.int64]
 class Clock:
     """The newest time of every line. Back by more than `lateness`, or ahead by more than `max_jump`, is a problem."""
 
-    def __init__(self, plant: Plant, summary: Summary, advice: str = "") -> None:
-        """`advice` is put behind what is said of a jump back."""
-        self._advice = advice
+    def __init__(self, plant: Plant, summary: Summary) -> None:
         self._limits = [(line.lateness_ns, line.max_jump_ns) for line in plant.lines]
         self._newest: dict[int, int] = {}
         self._summary = summary
@@ -36,6 +34,6 @@ class Clock:
             if count:
                 i = int(np.argmax(jumps))
                 seconds = abs(int(step[i])) / 1e9
-                advice = self._advice if reason == "jump_back" else ""
-                what = f"the clock jumps {word} by {seconds:,.3f} s to {iso(int(ts[i]))}{advice}"
-                self._summary.problem(reason, f"{name}:{lines[i]}: {what}", count)
+                self._summary.problem(
+                    reason, f"{name}:{lines[i]}: the clock jumps {word} by {seconds:,.3f} s to {iso(int(ts[i]))}", count
+                )

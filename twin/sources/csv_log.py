@@ -55,8 +55,7 @@ class CsvLog:
         self._table = self._open(log, self.summary)
         self._lookup = Lookup(plant)
         self._plant = plant
-        advice = "; rows that are not in order are sorted with sort = true under [time], or fit into the lateness"
-        self._clock = Clock(plant, self.summary, advice)
+        self._clock = Clock(plant, self.summary)
         self._rules = Rules((), self._lookup, self.summary)
         hold = mapping.hold_ns
         self._samples = Samples(self.name, hold, mapping.tolerance_ns, self.summary) if hold is not None else None
@@ -148,7 +147,8 @@ class CsvLog:
                 "(give its id, or an empty text for none, under [stations])",
             )
         mapping = found.mapping
-        self._rules = Rules(mapping.events, self._lookup, self.summary)
+        order = mapping.order.id if mapping.order is not None else None
+        self._rules = Rules(mapping.events, self._lookup, self.summary, order)
         if mapping.order is not None:
             self._orders = Orders(mapping.order, mapping.hold_ns or 0, self._rules)
         return Placing(self.name, mapping, self._plant, self._lookup, self._rules, self.summary, self._table.typed)
@@ -247,6 +247,7 @@ class CsvLog:
             seq=self._rules.seq(rows, row, readings.rank),
             a=readings.value[index],
             x=readings.counter[index],
+            z=readings.order[index],
         )
 
     def _heartbeats(self, rows: Rows, states: StateRows, drafts: list[Draft]) -> tuple[list[Draft], Mask]:

@@ -90,12 +90,17 @@ class CounterRows:
     counter: I64
     value: I64
     rank: int
+    order: I64
 
 
 class Rules:
     """Applies the `[[event]]` rules. Values that cannot be used are reported with the row they stand in."""
 
-    def __init__(self, rules: tuple[EventRule, ...], lookup: Lookup, summary: Summary) -> None:
+    def __init__(
+        self, rules: tuple[EventRule, ...], lookup: Lookup, summary: Summary, order: Template | None = None
+    ) -> None:
+        """`order`: what every row says its order is; parts name it where their rule names none."""
+        self._order_of_row = order
         self._states = [(RULE + i, rule) for i, rule in enumerate(rules) if rule.type == STATE]
         # Events that one row may give a station: so many numbers each of its own numbers stands for.
         self._numbered = [RULE] if self._states else []
@@ -245,7 +250,15 @@ class Rules:
         above = ok & ~unknown & (value > most)
         self.report(rows, above, "impossible_value", "value at or above the modulus of the counter", counter)
         index = np.flatnonzero(ok & ~unknown & ~above)
-        return CounterRows(index, counter[index], value[index], rank)
+        return CounterRows(index, counter[index], value[index], rank, self._order(rows, mask, rule)[index])
+
+    def _order(self, rows: Rows, mask: Mask, rule: EventRule) -> I64:
+        """Whose parts they are, -1 where the row does not say."""
+        if "order" in rule.fields:
+            return self._text(rows, mask, rule, "order")
+        if self._order_of_row is None:
+            return np.full(len(rows), -1, np.int64)
+        return self.text(rows, np.zeros(len(rows), bool), self._order_of_row, "order id")
 
     def _parts(self, rows: Rows, mask: Mask, rule: EventRule, rank: int) -> Draft:
         columns = {}
@@ -254,13 +267,20 @@ class Rules:
             value, present = self._number(rows, mask, rule, name)
             columns[column] = np.where(present, value, 0)
             made |= columns[column] > 0
-        return self._draft(rows, mask & made, rank, type=COUNT, code=PARTS, **columns)
+        return self._draft(rows, mask & made, rank, type=COUNT, code=PARTS, z=self._order(rows, mask, rule), **columns)
 
     def _cycles(self, rows: Rows, mask: Mask, rule: EventRule, rank: int) -> Draft:
         phase = self._text(rows, mask, rule, "phase")
         unit, product = self._text(rows, mask, rule, "unit"), self._text(rows, mask, rule, "product")
         return self._draft(
-            rows, mask & (phase >= 0), rank, type=CYCLE, code=_start_or_end(phase, rows.words), x=unit, y=product
+            rows,
+            mask & (phase >= 0),
+            rank,
+            type=CYCLE,
+            code=_start_or_end(phase, rows.words),
+            x=unit,
+            y=product,
+            z=self._order(rows, mask, rule),
         )
 
     def _orders(self, rows: Rows, mask: Mask, rule: EventRule, rank: int) -> Draft:

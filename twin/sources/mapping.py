@@ -42,9 +42,13 @@ FIELDS: Final[dict[str, tuple[int, dict[str, tuple[bool, bool]]]]] = {
             "good": (False, True),
             "scrap": (False, True),
             "rework": (False, True),
+            "order": (False, False),
         },
     ),
-    "cycle": (CYCLE, {"phase": (True, False), "unit": (False, False), "product": (False, False)}),
+    "cycle": (
+        CYCLE,
+        {"phase": (True, False), "unit": (False, False), "product": (False, False), "order": (False, False)},
+    ),
     "order": (
         ORDER,
         {"action": (True, False), "order": (True, False), "product": (False, False), "quantity": (False, True)},
@@ -207,8 +211,6 @@ def _event(part: Section, numbers: Numbers, time: TimeRule) -> EventRule:
         parts = {"good", "scrap", "rework"} & fields.keys()
         if len(running) == 1 or bool(running) == bool(parts):
             part.problem("", "a count has either counter and value, or good, scrap, rework (at least one)")
-    if code == ORDER and station is not None:
-        part.problem("station", "an order is the whole line's; orders of single stations cannot be mapped; remove this")
     for name, allowed in (("phase", ("start", "end")), ("action", ("start", "end"))):
         if name in fields:
             part.among(name, fields[name], allowed)

@@ -188,7 +188,7 @@ def json_records(block: EventBlock, plant: Plant) -> list[bytes]:
                 "seq": _optional(block.seq[rows]),
             }
             for f in PAYLOAD[code]:
-                if f.form == form:
+                if f.form in (None, form):
                     columns[f.name] = _values(f, block, rows, words)
             names = tuple(name for name in WIRE if name in columns)
             for row, values in zip(rows.tolist(), zip(*(columns[n] for n in names), strict=True), strict=True):

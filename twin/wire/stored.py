@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kernels import cells
-from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, INVALID, NONE, STATE
+from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, INVALID, NONE, ORDER, STATE
 from twin.events.block import DTYPES, EventBlock
 from twin.events.declare import EVENTS, NEEDS_STATION, PAYLOAD, TYPE_CODE, YEAR_2200_NS, Field
 from twin.wire.lookup import I32, I64, Lookup, Words
@@ -39,8 +39,11 @@ def _declared() -> dict[str, _Place]:
     places: dict[str, _Place] = {}
     for code, payload in enumerate(PAYLOAD):
         for f in payload:
+            # Parts that name their order have it elsewhere: left to the general decoder.
+            if f.name == "order" and code != ORDER:
+                continue
             place = places.setdefault(f.name, _Place(f, np.zeros(_SHOWS + 1, np.int8)))
-            if code == CORRECTION:  # rare, and its fields go elsewhere: left to the general decoder
+            if code == CORRECTION:  # rare, and its fields go elsewhere, too
                 continue
             assert (place.field.column, place.field.absent) == (f.column, f.absent), f"{f.name} has two places"
             # Encoding gives a count of parts all its numbers, and a counter both of its fields.
