@@ -43,8 +43,8 @@ class Daily(World):
     twin = DailyTwin
     waits_s = 0.0
 
-    def store(self, keep: int = 3) -> PartitionStore:
-        store = super().store(keep)
+    def store(self, keep: int = 3, partitioner: str = "") -> PartitionStore:
+        store = super().store(keep, partitioner)
         store.staging = Staging(self.audit, store._patience, 60_000, self.waits_s)
         return store
 
@@ -231,7 +231,8 @@ async def _plan(world: Days, chance: random.Random, faults: Counter[str]) -> Non
             if part:
                 Processor(world.plant, TP0.topic).fold(state, part)
             await worker.compare(state)
-        fault = chance.choice(FAULTS)
+        # A replay that is compared commits nothing: cut off again and again, it would never come to its end.
+        fault = chance.choice(FAULTS[1:]) if state.catching_up is None and chance.random() < 0.5 else "none"
         before = len(published(world.audit, BASES))
         with pytest.MonkeyPatch.context() as patch:
             if fault in ("save", "commit", "publish", "tidy"):

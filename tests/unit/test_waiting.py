@@ -40,8 +40,8 @@ FOOTER = {"taktwin.schema_version": "3", "taktwin.topic": "twin.events", "taktwi
 class Waits(World):
     """Rows wait for a quarter of an hour, or for 60 kB: some 400 events."""
 
-    def store(self, keep: int = 3) -> PartitionStore:
-        store = super().store(keep)
+    def store(self, keep: int = 3, partitioner: str = "") -> PartitionStore:
+        store = super().store(keep, partitioner)
         store.staging = Staging(self.audit, store._patience, 60_000, 900.0)
         return store
 
