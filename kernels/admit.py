@@ -92,6 +92,8 @@ MAX_LEAP = 1 << 20
 # Suspect events of one line that are held; of more the oldest is refused. Room for what all stations of the largest
 # line may say in the instant in which it begins.
 MAX_HELD = 4096
+# The last number of 64 bits: nothing can follow it, and the window behind it would begin anew.
+LAST_SEQ = (1 << 63) - 1
 # Events of a station after which its clock is compared with those of its line.
 CLOCK_BATCH = 64
 
@@ -106,6 +108,8 @@ def mark_seq(row: I64, epoch: int, seq: int) -> int:
     """
     if epoch < row[Q_EPOCH]:
         return STALE_EPOCH
+    if seq == LAST_SEQ:
+        return LATE
     if epoch > row[Q_EPOCH]:
         if row[Q_MAX] > 0:
             _move_far(row, row[Q_MAX] - 1 + SEQ_WINDOW, row[Q_MAX] - 1)

@@ -203,8 +203,9 @@ def _dictionary(data: Data, start: int, message: I64, body: int, length: int, fo
         return False
     if n and not _texts(data, found[D_OFFSETS], n, found[D_BYTES], i64[((buffers + 32) >> 3) + 1]):
         return False
-    # No text and yet an offset: Arrow looks at it. Its buffer may be shorter, the body is a multiple of 8.
-    if n == 0 and i64[((buffers + 16) >> 3) + 1] > 0 and data.i32[found[D_OFFSETS] >> 2] < 0:
+    # No text and yet an offset: Arrow looks at it, and wants it whole. The body is a multiple of 8, so it can be read.
+    size = i64[((buffers + 16) >> 3) + 1]
+    if n == 0 and size > 0 and (size < 4 or data.i32[found[D_OFFSETS] >> 2] < 0):
         return False
     codes[found[D_CODES] : found[D_CODES] + n] = _UNSEEN
     return True

@@ -65,6 +65,8 @@ class Admission:
         if self.line.seq_modulus is not None:
             known.epoch = e.epoch
             return self.wrapped(e, self.line.seq_modulus)
+        if e.seq == 2**63 - 1:  # nothing can follow it
+            return "late"
         if e.epoch > known.epoch or known.newest < 0:
             known = self.sequences[e.station] = Numbered(e.epoch, e.seq, {e.seq})
             return None

@@ -86,7 +86,8 @@ HISTORY: Final = (
     Rule(
         "first_numbers",
         ("events", "states", "kpis", "bottlenecks", "alerts", "rejected"),
-        "sequence numbers below all that were seen are news; those before the first one seen were repeats",
+        "sequence numbers below all that were seen are news; those before the first one seen were repeats; the last "
+        "number of 64 bits is refused as late",
     ),
     Rule(
         "record_key",

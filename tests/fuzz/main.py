@@ -86,7 +86,8 @@ def fuzz(seconds: float, seed: int, folder: Path, inputs: int = sys.maxsize) -> 
                 (folder / f"breach-{len(report.breaches)}").write_bytes(last.value)
                 report.breaches[key] = "".join(traceback.format_exception(error)[-6:])
     report.seconds, report.end_bytes = time.monotonic() - begun, resident_bytes()
-    if report.end_bytes > report.warm_bytes + MOST_GROWTH_BYTES:
+    # A run by the count of its inputs may end before it is warm: then nothing is known of growth.
+    if report.warm_bytes and report.end_bytes > report.warm_bytes + MOST_GROWTH_BYTES:
         grown = f"memory grew from {report.warm_bytes >> 20} to {report.end_bytes >> 20} MB"
         report.breaches.setdefault(("memory", "at the end"), grown)
     return report

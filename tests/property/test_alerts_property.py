@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from tests.support_sources import plant
 from twin.line.alerts import Alerts
+from twin.line.doubts import Doubts
 from twin.line.memory import LineMemory
+from twin.line.texts import Texts
 from twin.results import KPIS
 
 PLANT = plant()
@@ -40,7 +42,7 @@ def _kpis(rows: list[Any]) -> pa.Table:
 
 
 def _found(given_tables: list[list[Any]]) -> tuple[list[Any], dict[int, list[str]]]:
-    alerts = Alerts(PLANT)
+    alerts = Alerts(PLANT, Doubts(PLANT, Texts()))
     memory: dict[int, LineMemory] = {}
     raised = []
     for rows in given_tables:

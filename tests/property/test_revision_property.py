@@ -19,6 +19,10 @@ REVISE: Final = 40_000 * S  # longer than any log here
 AFTER: Final = 80_000 * S
 
 
+# Of the revision, and the hash of the line: the two plants compared are not one.
+_APART = ("revision", "revised", "retracted", "line_model")
+
+
 def believed(results: Sequence[Results], until: int) -> dict[str, list[tuple[Any, ...]]]:
     """Of every row that ends by `until` the highest revision, unless it was retracted."""
     found = {}
@@ -32,7 +36,7 @@ def believed(results: Sequence[Results], until: int) -> dict[str, list[tuple[Any
                 assert rank > (newest[key]["revision"], not newest[key]["retracted"]), f"{name} {key} twice"
             newest[key] = row
         found[name] = sorted(
-            tuple(str(value) for column, value in row.items() if column not in ("revision", "revised", "retracted"))
+            tuple(str(value) for column, value in row.items() if column not in _APART)
             for row in newest.values()
             if not row["retracted"] and row["end" if "end" in row else "ts"] <= until
         )

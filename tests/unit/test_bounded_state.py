@@ -11,6 +11,8 @@ from tests.support_fold import Ev, S, block, heartbeat
 from twin.line import PartitionTwin
 
 EACH = 2_500
+# Bounded by a number of their own: orders that ended, of which the last thousand are remembered.
+BY_NUMBER = ("ended",)
 KINDS = ("state", "count", "counter", "cycle", "order", "buffer", "beat", "all")
 
 
@@ -47,7 +49,7 @@ def test_after_four_times_as_much_it_is_as_large_as_after_twice(kind: str, links
         sizes.append(remembered(twin))
         snapshots.append(len(twin.snapshot()))
     for name, size in sizes[3].items():
-        assert size <= 1.5 * sizes[1].get(name, 0) + 64, (name, [one.get(name) for one in sizes])
+        assert name in BY_NUMBER or size <= 1.5 * sizes[1].get(name, 0) + 64, (name, [one.get(name) for one in sizes])
     assert snapshots[3] <= 1.5 * snapshots[1] + 4096, snapshots
 
 

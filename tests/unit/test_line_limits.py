@@ -23,6 +23,7 @@ publish_every = "1min"
 [[line.station]]
 id = "m"
 ideal_cycle = "1s"
+fastest_cycle = "100ns"
 [[line.station.counter]]
 id = "n"
 quality = "good"

@@ -18,6 +18,7 @@ from twin.audit.digest import digest
 from twin.audit.read import ls, open_set
 from twin.audit.writer import AuditWriter, Manifest
 from twin.events.block import DTYPES, EventBlock, Rejected
+from twin.line.still_open import StillOpen
 from twin.plant.canonical import model_hash
 from twin.plant.model import Line, Plant, Station
 from twin.replay import replay
@@ -82,6 +83,9 @@ class FakeTwin:
     def __init__(self, plant: Plant, partition: int) -> None:
         assert (plant, partition) == (PLANT, 0)
         FakeTwin.seen = []
+
+    def still_open(self) -> list[StillOpen]:
+        return []
 
     def doubts(self) -> list[str]:
         return ["L: a doubt"]

@@ -82,7 +82,7 @@ def test_views_are_as_the_schema_says() -> None:
     block, rejected = Decoder(plant).decode([json.dumps([event, later]).encode()], [0])
     assert not rejected
     twin.fold(block)
-    (view,) = (json.loads(msgspec.json.encode(view)) for view in twin.view(0))
+    (view,) = (json.loads(msgspec.json.encode(view)) for view in twin.view())
     Draft202012Validator(results()["lines"]).validate(view)
     assert view.keys() == results()["lines"]["properties"].keys()
     assert view["newest"] == "2026-01-01T00:00:02.123456789Z"

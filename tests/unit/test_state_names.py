@@ -20,7 +20,7 @@ from twin.line import snapshot as snap
 from twin.line.engine import _SAVED_LINE
 from twin.line.events import PHASES
 from twin.line.former import NAMES_3
-from twin.line.shape import ARRAYS, NAMES, ROOM, ROWS, SnapshotError
+from twin.line.shape import ARRAYS, NAMES, NEUTRAL, ROOM, ROWS, SnapshotError
 from twin.plant import load
 from twin.rules import RULES
 from twin.wire.decode import Decoder
@@ -211,7 +211,7 @@ COLUMNS = [(axis, name) for axis, names in NAMES.items() if axis not in ("class"
 
 
 @pytest.mark.parametrize(("axis", "name"), COLUMNS)
-def test_a_column_that_was_not_there_yet_is_zero_and_nothing_else_changes(axis: str, name: str) -> None:
+def test_a_column_that_was_not_there_yet_is_neutral_and_nothing_else_changes(axis: str, name: str) -> None:
     """Every array and every column, one at a time, as if this version had just brought it."""
     names = {one: tuple(column for column in some if (one, column) != (axis, name)) for one, some in NAMES.items()}
     written = shape.Translation(names)
@@ -226,7 +226,7 @@ def test_a_column_that_was_not_there_yet_is_zero_and_nothing_else_changes(axis: 
                 part = part[:, :room]
             expected = part.copy()
             if axis in axes:
-                np.moveaxis(expected, axes.index(axis), 0)[NAMES[axis].index(name)] = 0
+                np.moveaxis(expected, axes.index(axis), 0)[NAMES[axis].index(name)] = NEUTRAL.get((axis, name), 0)
             if (axis, name) == ("array", array):
                 expected[...] = 0
                 continue

@@ -87,7 +87,7 @@ def stored(root: Path) -> list[str]:
     """Hashes of the models a root holds."""
     try:
         names = [f"{FOLDER}/{path.name}" for path in (root / FOLDER).iterdir()]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(match[1] for match in map(_NAME.fullmatch, names) if match is not None)
 
