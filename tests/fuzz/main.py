@@ -78,7 +78,7 @@ def fuzz(seconds: float, seed: int, folder: Path, inputs: int = sys.maxsize) -> 
             if (took_s := time.monotonic() - now) > MOST_INPUT_S and report.inputs > 1000:
                 raise AssertionError(f"one input took {took_s:.1f} s")
             report.inputs += 1
-            _watch_memory(report, now - begun > min(60.0, seconds / 3))
+            _watch_memory(report, now - begun > min(60.0, seconds / 3) or report.inputs >= inputs / 3)
         except Exception as error:
             place = "/".join(traceback.format_tb(error.__traceback__)[-1].split("\n")[0].split("/")[-2:])
             key = target.name, f"{type(error).__name__} {place}"
@@ -86,8 +86,7 @@ def fuzz(seconds: float, seed: int, folder: Path, inputs: int = sys.maxsize) -> 
                 (folder / f"breach-{len(report.breaches)}").write_bytes(last.value)
                 report.breaches[key] = "".join(traceback.format_exception(error)[-6:])
     report.seconds, report.end_bytes = time.monotonic() - begun, resident_bytes()
-    # A run by the count of its inputs may end before it is warm: then nothing is known of growth.
-    if report.warm_bytes and report.end_bytes > report.warm_bytes + MOST_GROWTH_BYTES:
+    if report.end_bytes > report.warm_bytes + MOST_GROWTH_BYTES:
         grown = f"memory grew from {report.warm_bytes >> 20} to {report.end_bytes >> 20} MB"
         report.breaches.setdefault(("memory", "at the end"), grown)
     return report
