@@ -130,7 +130,7 @@ async def test_refused_records_are_kept_and_counted(settings: Make, tmp_path: Pa
     own = settings()
     producer = AIOKafkaProducer(bootstrap_servers=own.bootstrap)
     await producer.start()
-    bad = [b"{", b"\xff\xfe", b'{"type":"count","ts":1,"line":"nowhere","station":"st","good":1}']
+    bad = [b"{", b"\xff\xfe", b'{"type":"count","ts":1700000000000000000,"line":"nowhere","station":"st","good":1}']
     for value in bad:
         await producer.send_and_wait(own.topic("events"), value, key=b"line-1")
     misplaced = b'{"type":"count","ts":1700000000000000000,"line":"line-2","station":"st","good":1,"seq":1}'
