@@ -52,7 +52,9 @@ def reasons(results: Results) -> list[tuple[str, int]]:
         ([(0, 5), (0, 10**15), (0, 10**15 + 1), (0, 6)], [ADMITTED, ADMITTED, ADMITTED, LATE]),
         ([(0, 5), (0, 5 + MAX_LEAP), (0, 6)], [ADMITTED, ADMITTED, LATE]),
         ([(0, 5), (0, 6 + MAX_LEAP), (0, 6)], [ADMITTED, ADMITTED, ADMITTED]),
-        ([(0, 5), (0, 2**63 - 1), (0, 6), (0, 2**63 - 1)], [ADMITTED, ADMITTED, ADMITTED, DUPLICATE]),
+        ([(0, 5), (0, 2**63 - 2), (0, 6), (0, 2**63 - 2)], [ADMITTED, ADMITTED, ADMITTED, DUPLICATE]),
+        # Nothing can follow the last number.
+        ([(0, 5), (0, 2**63 - 1), (0, 6), (0, 2**63 - 1)], [ADMITTED, LATE, ADMITTED, LATE]),
     ],
 )
 def test_sequence_numbers(numbers: list[tuple[int, int]], verdicts: list[int]) -> None:

@@ -138,7 +138,9 @@ def test_a_base_that_is_missing_or_damaged_is_found(root: Path, what: str) -> No
 
 
 def test_other_names_in_the_folder_of_bases_are_told(root: Path) -> None:
-    (root / BASES / "date=2026-01-01" / "mine.parquet").write_bytes(b"x")
+    folder = root / BASES / "date=2026-01-01"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "mine.parquet").write_bytes(b"x")
     assert "no twin gives a file such a name" in str(verify(root).differences[0])
 
 

@@ -141,7 +141,7 @@ def test_what_aiokafka_logs_of_an_authentication_is_hidden(caplog: pytest.LogCap
     connection(Settings(security_protocol="SASL_PLAINTEXT", sasl_user="u", sasl_password=Secret(PASSWORD)))
     request = SaslAuthenticateRequest_v1(f"\0u\0{PASSWORD}".encode())
     assert PASSWORD in repr(request)  # otherwise there is nothing to hide
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, logger="aiokafka.conn"):
         # The call of AIOKafkaConnection.send, word for word.
         logging.getLogger("aiokafka.conn").debug("Request to %s:%d %d: %s", "kafka", 9092, 7, request)
     assert caplog.messages == ["Request to kafka:9092 7: (credentials)"]
