@@ -44,7 +44,7 @@ class LastWords:
 
     def stopped(self, line: int, first: int, stations: int, newest: int) -> list[int]:
         """The line's stations (numbers within the line) whose last word up to `newest` is that they stand."""
-        for ts, station, stands in sorted(self._ahead.pop(line, []), key=lambda word: word[0]):
+        for ts, station, stands in sorted(self._ahead.get(line, []), key=lambda word: word[0]):
             if ts <= newest:
                 self._say(ts, station, stands)
         return [k for k in range(stations) if self._last.get(first + k, (0, False))[1]]

@@ -143,9 +143,13 @@ class Logs:
         ends, first = [], 0
         for index, line in enumerate(self._plant.lines):
             if self._closing[index]:
-                newest = self._newest[index].value
-                stopped = self._words.stopped(index, first, len(line.stations), newest)
-                ends.append((closing_ns(line, newest, stopped), index))
+                known, newest, end = self._newest[index], -1, self._newest[index].value
+                # Of a line that nothing has begun the end confirms all that lies before it: then it ends after those.
+                while (reached := known.up_to(end)) > newest:
+                    newest = reached
+                    stopped = self._words.stopped(index, first, len(line.stations), newest)
+                    end = closing_ns(line, newest, stopped)
+                ends.append((end, index))
             first += len(line.stations)
         if not ends:
             return empty()
@@ -194,6 +198,10 @@ class Newest:
             return self._held[-1]
         most = self._value + max(self._max_jump, BEGIN_WITHIN_NS)
         return max([self._value, *(held for held in self._held if held <= most)])
+
+    def up_to(self, ts: int) -> int:
+        """The newest time if the line's log ends at `ts`, which is not before `value`."""
+        return max(held for held in self._held if held <= ts) if self._value is None else self._value
 
     def _add(self, ts: int) -> None:
         # As kernels.admit decides it.
