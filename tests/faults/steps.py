@@ -171,7 +171,7 @@ def everywhere(
     assert child(whole, (), folder / "trace.json") == 0
     expected = digest(whole.audit)
     assert expected["kpis"].rows > 0
-    assert published(whole.audit, BASES)
+    assert checkpoints == 1 or published(whole.audit, BASES)  # the first cut of a log is its beginning
     trace = _named(json.loads((folder / "trace.json").read_text()))
     chance = random.Random(twice)  # noqa: S311  repeatable
     wrong, lived = [], []

@@ -49,7 +49,11 @@ async def test_answers(caplog: pytest.LogCaptureFixture) -> None:
         )
         assert (await ask(server.port, b"POST /ready HTTP/1.1\r\n\r\n"))[0] == "HTTP/1.1 405 Method Not Allowed"
         assert (await ask(server.port, b"\x00 / HTTP/1.1\r\n\r\n"))[0] == "HTTP/1.1 400 Bad Request"
-        for large in (b"GET /" + b"x" * 3_000, b"GET / HTTP/1.1\r\nX: " + b"x" * 9_000, b"GET / HTTP/1.1" + b"\r\nA: b" * 65):
+        for large in (
+            b"GET /" + b"x" * 3_000,
+            b"GET / HTTP/1.1\r\nX: " + b"x" * 9_000,
+            b"GET / HTTP/1.1" + b"\r\nA: b" * 65,
+        ):
             assert (await ask(server.port, large + b"\r\n\r\n"))[0] == "HTTP/1.1 400 Bad Request"
     finally:
         await server.stop()
