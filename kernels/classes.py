@@ -140,7 +140,9 @@ def resolve(m: Model, x: State, line: int, s: int, raw: int) -> int:
         return RUNNING
     if x.lines[line, at.L_CALENDAR] >= 0:
         return int(x.lines[line, at.L_CALENDAR])
-    if m.lines[line, at.LC_REQUIRES_ORDER] and order_of(x, line, s) < 0 and (stale or not is_work(raw)):
+    # Before its first order there is nothing that the work could lie between.
+    works = is_work(raw) and not stale and x.stations[s, at.S_WORKED] != 0
+    if m.lines[line, at.LC_REQUIRES_ORDER] and order_of(x, line, s) < 0 and not works:
         return NO_ORDER
     return UNKNOWN if stale else raw
 
@@ -157,6 +159,8 @@ def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     row = x.stations[s]
     old = row[at.S_CLASS]
     stop = standing(x, s)
+    if order_of(x, line, s) >= 0:
+        row[at.S_WORKED] = 1
     raw = raw_class(m, x, line, s)
     new = resolve(m, x, line, s, raw)
     goes_on = stop != UNKNOWN and (raw in (stop, UNKNOWN) or (raw == STOPPED and stop == DOWN))

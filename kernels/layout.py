@@ -137,7 +137,8 @@ S_OWN_ORDER: Final = 28  # text id of its own order, -1 none
 S_OWN_PRODUCT: Final = 29
 S_OWN_PRODUCT_TEXT: Final = 30
 S_STRETCH_START: Final = 31  # but of STRETCH_OF_LINE
-N_S: Final = 32
+S_WORKED: Final = 32  # 1 once it worked on an order
+N_S: Final = 33
 
 STRETCH_OF_LINE: Final = 0  # the line's, since that began
 STRETCH_OWN: Final = 1

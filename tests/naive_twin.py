@@ -192,6 +192,7 @@ class StationTwin:
     stood: dict[int, str | None] = field(default_factory=dict)  # the reason after each instant
     order: str | None = None
     own_order: tuple[str, str | None] | None = None  # order and product of its own
+    worked: bool = False  # on an order, at the end of some instant
     left: bool = False  # the line's order has ended for it
     work: Work | None = None
     stale: bool = False
@@ -641,7 +642,7 @@ class NaiveTwin:
             return raw
         if self.scheduled >= 0:
             return self.scheduled
-        busy = raw in (codes.SETUP, codes.DOWN, codes.MAINTENANCE) and not station.stale
+        busy = raw in (codes.SETUP, codes.DOWN, codes.MAINTENANCE) and station.worked and not station.stale
         if self.line.requires_order and station.work is None and not busy:
             return codes.NO_ORDER
         return codes.UNKNOWN if station.stale else raw
@@ -667,6 +668,7 @@ class NaiveTwin:
     def settle(self, i: int, t: int) -> None:
         station = self.stations[i]
         segment, stop, raw = station.segment, station.stop, self.raw(i)
+        station.worked |= station.work is not None
         shown = self.resolve(i)
         if stop is not None:
             self.decide(i, stop, t)

@@ -26,7 +26,7 @@ HISTORY: Final = (
     Rule(
         "work_between_orders",
         ("states", "kpis", "bottlenecks", "alerts"),
-        "setup, maintenance and down reported between two orders keep their class instead of no_order",
+        "setup, maintenance and down reported after an order keep their class instead of no_order",
     ),
     Rule(
         "reason_of_each_part",

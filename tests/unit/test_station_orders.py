@@ -148,3 +148,19 @@ def test_an_order_sent_again_is_one() -> None:
     assert told(folded(plant(2), events))[1] == ("s0", "A", 0, 20, 4, 40)
     again = [*events, order(30, "start", "A"), count(35, 0, 1), order(40, "end", "A")]
     assert told(folded(plant(2), again))[3] == ("s0", "A", 30, 40, 1, 10)
+
+
+def test_setup_before_the_first_order_is_no_order() -> None:
+    """Before its first order there is nothing that a changeover could lie between; the order is seen at once."""
+    where = loads(
+        HEAD.replace("revise", "requires_order = true\nrevise").replace('run = "running"', 'run = "setup"')
+        + '[[line.station]]\nid = "s0"\n[[line.station]]\nid = "s1"\n'
+    )
+    begins = [{"type": "state", "ts": T0, "line": "L", "station": f"s{k}", "state": "run"} for k in range(2)]
+    events = [*begins, order(1, "start", "A", 0), order(5, "end", "A", 0)]
+    twin, decoder = PartitionTwin(where, 0), Decoder(where)
+    ends = [{"type": "heartbeat", "ts": T0 + minute * MIN * S, "line": "L"} for minute in (10, 11)]
+    block, _ = decoder.decode([json.dumps(event).encode() for event in [*events, *ends]], range(6))
+    rows = {r["station"]: r for r in twin.fold(block).tables["kpis"].to_pylist() if r["window"] == "10min"}
+    assert (rows["s0"]["no_order_ns"] // S, rows["s0"]["setup_ns"] // S) == (60, 540)
+    assert (rows["s1"]["no_order_ns"] // S, rows["s1"]["setup_ns"] // S) == (600, 0)

@@ -99,10 +99,18 @@ ARRAYS: Final[dict[str, Array]] = {
     "places": Array("place", (ROWS, "station")),
 }
 
+
+def _worked(x: State, _n: Numbers, line: int) -> I64:
+    """Whether the line has had an order, where that was not noted of its stations."""
+    row = x.lines[line]
+    return np.array(row[at.L_ORDER] >= 0 or row[at.L_ORDER_START] > row[at.L_T0], np.int64)
+
+
 # What a column (axis, name) that a snapshot does not have holds in lines that were seen, where that is not 0: a number,
 # or what a function makes of the state that was read, the plant and the line. ("array", name): an array as a whole.
 NEUTRAL: Final[dict[tuple[str, str], Neutral]] = {
     ("station", "own_order"): -1,
+    ("station", "worked"): _worked,
     ("station", "own_product"): -1,
     ("station", "own_product_text"): -1,
     # Rows with the context of their line: no text.

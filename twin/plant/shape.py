@@ -269,7 +269,8 @@ LINE: Final = Table(
         Key(
             "requires_order",
             kinds.BOOLEAN,
-            "Time without an order counts as no_order, unless the station runs or reports setup, maintenance or down.",
+            "Time without an order counts as no_order, unless the station runs or, after an order, reports setup, "
+            "maintenance or down.",
             default=False,
         ),
         *(Key(name, kind, doc, default=default) for name, kind, doc, default in _STATION_DEFAULTS),
