@@ -131,6 +131,7 @@ _TOPICS: Final = (
     ("count", "counter", "cycle", "order", "order"),
     ("count", "cycle", "state", "order", "own", "own"),
     ("own", "own", "order", "beat"),
+    ("state", "state", "order", "own"),
 )
 _SEQS: Final = ("next", "next", "next", "none", "same", "gap", "old", "restart", "back", "leap", "broken")
 
