@@ -15,6 +15,7 @@ from twin.audit.bundle import opened
 from twin.audit.export import export
 from twin.audit.intervals import Interval, intervals
 from twin.audit.layout import BASES, published
+from twin.audit.prune import prune
 from twin.audit.recompute import recompute
 from twin.audit.verify import verify
 from twin.line import PartitionTwin
@@ -206,3 +207,19 @@ def test_a_base_round_trip(tmp_path: Path) -> None:
 
 def replace_path(path: Path) -> "twin.audit.layout.PublishedFile":
     return twin.audit.layout.PublishedFile(BASES, "2026-01-01", 0, 0, 0, path)
+
+
+def test_what_pruning_leaves_is_computed_from_the_base_at_the_cut(root: Path) -> None:
+    whole = digest.digest(root)
+    (cut,) = prune(root, "2026-01-03", by="twin audit prune", at="2026-03-01T00:00:00Z")
+    first = chain(root)[0]
+    assert first.base is not None
+    assert (first.base.date, first.first_offset) == ("2026-01-02", cut.offset)
+    assert cut.last_date < "2026-01-03"
+    report = check(root)
+    assert report.differences == []
+    assert any("all before 2026-01-03, were pruned by twin audit prune" in note for note in report.notes)
+    report = recompute(root, every=True)
+    assert report.differences == []
+    assert (report.checked["fresh starts"], report.checked["bases begun from"]) == (0, 1)
+    assert 0 < digest.digest(root)["events"].rows < whole["events"].rows
