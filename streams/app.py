@@ -13,7 +13,7 @@ from streams.batches import Run
 from streams.security import faust_credentials
 from streams.settings import Settings
 from streams.topics import EVENTS
-from streams.transport import Assigned, Consumer, Token, TransportConfig, transport_of
+from streams.transport import FAUST_LIMIT_S, Assigned, Consumer, Token, TransportConfig, transport_of
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ class Work(Protocol):
     def tasks(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]: ...
 
     async def on_seek(self, assigned: Mapping[TP, Assigned], token: Token) -> Mapping[TP, int] | None: ...
+
+    def loading(self) -> tuple[int, int]: ...
 
     async def start(self) -> None: ...
 
@@ -52,11 +54,13 @@ class TwinApp(faust.App):
     def __init__(self, settings: Settings, work: Work, loop: asyncio.AbstractEventLoop) -> None:
         self._settings = settings
         self._work = work
+        self.unfinished = False  # stopped without the last checkpoint
         self._transport_config = TransportConfig(
             work.on_seek,
             settings.fetch_min_bytes,
             settings.fetch_wait_ms,
             settings.request_timeout_s,
+            work.loading,
         )
         super().__init__(settings.group_id, loop=loop, **_configuration(settings))
         self._wire()
@@ -87,6 +91,7 @@ class TwinApp(faust.App):
             try:
                 await asyncio.wait_for(self._work.last_checkpoint(), limit_s)
             except TimeoutError:
+                self.unfinished = True
                 log.warning("no last checkpoint within %.1f s; the next owner replays", limit_s)
         await self._work.stop()
         await super().on_stop()
@@ -155,7 +160,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "broker_session_timeout": settings.session_timeout_s,
         "broker_heartbeat_interval": settings.heartbeat_interval_s,
         "broker_rebalance_timeout": settings.rebalance_timeout_s,
-        "broker_request_timeout": settings.request_timeout_s,
+        "broker_request_timeout": FAUST_LIMIT_S,  # that of requests is the transport's
         "datadir": settings.state_folder,  # named, never made
         **static,
     }
@@ -168,4 +173,4 @@ def run(app: TwinApp, loop: asyncio.AbstractEventLoop) -> int:
     try:
         worker.execute_from_commandline()
     except SystemExit as end:
-        return int(end.code or exits.OK)
+        return int(end.code or (exits.HARD_STOP if app.unfinished else exits.OK))

@@ -58,6 +58,7 @@ class Checkpointer:
     def __init__(self, store: PartitionStore, outputs: Outputs, *, commit_limit_s: float = 5.0) -> None:
         self.states: dict[TP, PartitionState] = {}
         self.token: Token | None = None
+        self.loading = (0, 0)  # states loaded, of how many, for the newest membership
         self.commits = dict.fromkeys(Committed, 0)
         self.handed_over = asyncio.Event()  # set when rows that waited are on their way to the disk
         self._store = store
@@ -76,8 +77,15 @@ class Checkpointer:
         """The transport's seek hook: states for this token, and where to seek. None: outdated while loading."""
         if self.token == token and set(self.states) == set(assigned):
             return {tp: state.next for tp, state in self.states.items()}  # called again for the same membership
-        loading = [asyncio.to_thread(self._store.load, tp, info) for tp, info in assigned.items()]
-        loaded = await asyncio.gather(*loading)
+        await asyncio.to_thread(self._store.snapshots.look)
+        self.loading = (0, len(assigned))
+
+        async def load(tp: TP, info: Assigned) -> PartitionState:
+            state = await asyncio.to_thread(self._store.load, tp, info)
+            self.loading = (self.loading[0] + 1, len(assigned))
+            return state
+
+        loaded = await asyncio.gather(*(load(tp, info) for tp, info in assigned.items()))
         if committer.token() != token:
             return None
         lost, self.states = self.states, {state.tp: state for state in loaded}

@@ -16,7 +16,7 @@ WATCHDOG: Final = 72  # partitions assigned, but no state for them
 STATE: Final = 73  # group, snapshots and audit root do not fit together: a person must decide
 STORAGE: Final = 74  # the disk took nothing for too long: nothing is committed, a restart replays from the snapshot
 REFUSED: Final = 77  # Kafka does not let us in, or is not who it should be: a person must mend the settings
-HARD_STOP: Final = 75  # a stop did not finish within its limit, most likely because the broker is away
+HARD_STOP: Final = 75  # a stop, or its last checkpoint, did not end within its limit: the next owner replays
 
 
 def end_now(code: int, message: str, error: BaseException | None = None) -> NoReturn:

@@ -37,8 +37,8 @@ _COUNT_LIMIT_S: Final = 10.0
 # An answer to a fetch is in memory three times until it is taken apart: it holds no more partitions than these, full.
 PARTITIONS_AT_ONCE: Final = 2
 
-# Of the time that Faust waits for a seek.
-SEEK_SHARE: Final = 0.9
+# How long Faust waits for a seek: for ever. A thousand states take their time, and after it Faust says nothing.
+FAUST_LIMIT_S: Final = 86_400.0
 
 # Generation and member id. The generation alone is not enough: a static member that is replaced keeps it.
 Token = tuple[int, str]
@@ -95,6 +95,7 @@ class TransportConfig:
     fetch_min_bytes: int = 1
     fetch_wait_ms: int = 100
     request_timeout_s: float = 30.0
+    loading: Callable[[], tuple[int, int]] = lambda: (0, 0)  # states loaded, of how many
     runs_ahead: int = 4  # enough that the fold never waits for the next fetch
 
 
@@ -111,7 +112,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         self._base_of: object | None = None
 
     def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> AIOKafkaConsumer:
-        consumer = super()._create_consumer(loop)
+        conf = self.app.conf
+        conf.broker_request_timeout = self.config.request_timeout_s
+        try:
+            consumer = super()._create_consumer(loop)
+        finally:
+            conf.broker_request_timeout = FAUST_LIMIT_S
         # All are read by AIOKafkaConsumer.start(). Faust hard-codes 1500 ms, which stalls busy partitions behind idle
         # ones, and reads uncommitted records, so that what a gateway's transaction took back would be counted.
         consumer._fetch_min_bytes = self.config.fetch_min_bytes
@@ -281,19 +287,26 @@ class Consumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Called by Faust once or more per rebalance, also while it stops and beside a running checkpoint.
 
-        Ends the process when it takes too long: Faust waits for it as long as for a request, then takes the timeout for
-        its own stop, ends the task that handles rebalances and says nothing. The worker would keep its partitions for
-        ever without doing anything.
+        Ends the process when nothing moves for as long as a request may take: Faust would take a timeout for its own
+        stop, end the task that handles rebalances and say nothing. The worker would keep its partitions for ever
+        without doing anything. It has no limit on all of them together: a thousand states take their time.
         """
-        limit_s = SEEK_SHARE * self.config.request_timeout_s
+        limit_s = self.config.request_timeout_s
+        seeking = asyncio.ensure_future(self._load_and_seek())
         try:
-            async with asyncio.timeout(limit_s):
-                await self._load_and_seek()
-        except TimeoutError:
-            exits.end_now(
-                exits.WATCHDOG,
-                f"no state for the partitions within {limit_s:.0f} s: Kafka or the disk does not answer",
-            )
+            while True:
+                loaded = self.config.loading()
+                done, _ = await asyncio.wait((seeking,), timeout=limit_s)
+                if done:
+                    return await seeking
+                if self.config.loading() == loaded:
+                    exits.end_now(
+                        exits.WATCHDOG,
+                        f"no progress for {limit_s:g} s ({loaded[0]} of {loaded[1]} states are loaded): Kafka or the "
+                        "disk does not answer",
+                    )
+        finally:
+            seeking.cancel()
 
     async def _load_and_seek(self) -> None:
         async with self._seek_lock:

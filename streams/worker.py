@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 _WATCH_INTERVAL_S: Final = 1.0
 # Checkpoints of an interval, each of its part of the partitions.
 _PARTS: Final = 4
+# Partitions named in a sentence.
+_SHOWN: Final = 10
 _LAST_VIEWS_LIMIT_S: Final = 1.0
 _VIEW_FAILURE_PAUSE_S: Final = 60.0
 
@@ -180,6 +182,10 @@ class TwinWorker:
             exits.end_now(exits.INTERNAL if of_disk else exits.STATE, str(error))
         except Exception as error:
             exits.end_now(exits.INTERNAL, f"loading the state: {error!r}", error)
+
+    def loading(self) -> tuple[int, int]:
+        """States that are loaded, of how many."""
+        return self.checkpoints.loading
 
     def release(self) -> None:
         self.checkpoints.release()
@@ -407,9 +413,13 @@ class TwinWorker:
         return [view for tp in states for view in self._shown.get(tp, {}).values()]
 
     async def watch(self) -> None:
-        """End a worker that holds partitions without a state: Faust may lose a rebalance without a word."""
+        """End a worker that holds partitions without a state: Faust may lose a rebalance without a word.
+
+        Not one that is loading them, however many they are: each that is loaded begins the time anew.
+        """
         limit_s = 2 * self.settings.request_timeout_s
         since_s: float | None = None
+        loading = self.checkpoints.loading
         while not self.app.should_stop:
             await asyncio.sleep(_WATCH_INTERVAL_S)
             self._metrics.delays.sample(self.report()[1]["partitions"])
@@ -417,12 +427,25 @@ class TwinWorker:
                 idle = self.app.consumer.assignment() - set(self.checkpoints.states)
             except Exception:  # before the consumer runs, or while it changes hands
                 idle = set()
+            moved, loading = loading != self.checkpoints.loading, self.checkpoints.loading
             if not idle:
                 since_s = None
-            elif since_s is None:
+            elif since_s is None or moved:
                 since_s = clock.monotonic_s()
             elif clock.monotonic_s() - since_s > limit_s:
-                exits.end_now(exits.WATCHDOG, f"no state for {sorted(tp.partition for tp in idle)} after {limit_s} s")
+                exits.end_now(exits.WATCHDOG, self._stuck(sorted(tp.partition for tp in idle), limit_s))
+
+    def _stuck(self, idle: Sequence[int], limit_s: float) -> str:
+        loaded, of = self.checkpoints.loading
+        waiting = self._patience.waiting
+        if waiting is not None:
+            cause = f"the disk has taken nothing for {waiting[0]:.0f} s: {waiting[1]}"
+        elif loaded < of:
+            cause = f"{loaded} of {of} states are loaded, the next one takes too long: is the disk of them slow?"
+        else:
+            cause = "the group gave them and nobody asked for their states: does Kafka answer?"
+        shown = ", ".join(map(str, idle[:_SHOWN])) + (f" and {len(idle) - _SHOWN} more" if len(idle) > _SHOWN else "")
+        return f"no state for partition {shown}, and no progress for {limit_s:g} s: {cause}"
 
     def report(self) -> tuple[bool, dict[str, Any]]:
         """(ready, body) of /ready."""

@@ -20,7 +20,7 @@ EXIT_CODES: Final = {
     exits.WATCHDOG: "worker: partitions were assigned, but no state could be loaded for them",
     exits.STATE: "worker: group, snapshots and audit root do not fit together; a person must decide",
     exits.STORAGE: "worker: the disk took nothing for too long; a restart replays",
-    exits.HARD_STOP: "worker: the stop did not finish within its limit",
+    exits.HARD_STOP: "worker: the stop, or its last checkpoint, did not finish within its limit",
     exits.REFUSED: "Kafka refused the user or the certificate, or shows a certificate that is not trusted",
     INTERRUPTED: "interrupted (Ctrl-C or SIGTERM), after a clean end",
 }

@@ -1,12 +1,16 @@
 """`twin plant`: the plant file."""
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from streams.cli.parser import add_json, command, group
 
 if TYPE_CHECKING:
     from streams.cli.parser import Commands
+
+# Beyond these a tree says less than a summary: that of 10,000 lines is 3.6 MB.
+MOST_LINES: Final = 100
+MOST_NOTES: Final = 20
 
 
 def add(commands: "Commands") -> None:
@@ -22,6 +26,9 @@ def add(commands: "Commands") -> None:
         more="Shows the memory that the windows of each line need.",
     )
     parser.add_argument("file", metavar="FILE", help="plant file (TOML)")
+    parser.add_argument(
+        "--tree", action="store_true", help=f"every line, also of a plant with more than {MOST_LINES} lines"
+    )
     add_json(parser)
     command(
         plant,
@@ -36,7 +43,7 @@ def check(args: argparse.Namespace) -> int:
     from streams.cli import output
     from twin import plant as plants
     from twin.plant.notes import notes
-    from twin.plant.tree import tree
+    from twin.plant.tree import summary, tree
 
     plant = plants.load(args.file)
     if args.json:
@@ -51,9 +58,14 @@ def check(args: argparse.Namespace) -> int:
             }
         )
     else:
-        output.line(tree(plant).rstrip())
-        for note in notes(plant):
+        whole = args.tree or len(plant.lines) <= MOST_LINES
+        output.line((tree if whole else summary)(plant).rstrip())
+        found = notes(plant)
+        for note in found if whole else found[:MOST_NOTES]:
             output.note(f"note: {note}")
+        if not whole:
+            more = f", and {len(found) - MOST_NOTES} more notes" if len(found) > MOST_NOTES else ""
+            output.note(f"note: with more than {MOST_LINES} lines, --tree shows each of them{more}")
     return 0
 
 

@@ -4,7 +4,7 @@ from twin.plant import loads
 from twin.plant.memory import ring_slots, tick_slots, window_bytes
 from twin.plant.model import Window
 from twin.plant.topology import flow_order, full_loops, links, starved_loops
-from twin.plant.tree import tree
+from twin.plant.tree import MOST_AREAS, summary, tree
 
 S = 10**9
 PLANT = """
@@ -115,3 +115,15 @@ def test_flow_order_cuts_a_loop_where_the_file_begins() -> None:
     assert [line.stations[i].id for i in flow_order(line)] == ["b", "c", "a"]
     assert not starved_loops(links(line))
     assert not full_loops(links(line))
+
+
+def test_a_large_plant_is_summed_up_by_area() -> None:
+    areas = MOST_AREAS + 3
+    text = 'site = "Works"\n' + "".join(f'[[area]]\nid = "a{k}"\n' for k in range(areas))
+    for k in range(2 * areas):
+        text += f'[[line]]\nid = "l{k}"\narea = "a{k % areas}"\ntype = "flow"\n[[line.station]]\nid = "s"\n'
+    rows = summary(loads(text, "plant.toml")).splitlines()
+    assert len(rows) == 2 + MOST_AREAS
+    assert f"{2 * areas} lines, {2 * areas} stations" in rows[0]
+    assert rows[1].startswith("├─ a0  2 lines (flow), 2 stations, windows")
+    assert rows[-1].startswith("└─ 3 more areas  6 lines (flow), 6 stations")

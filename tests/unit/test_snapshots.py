@@ -3,6 +3,7 @@
 import hashlib
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -190,3 +191,28 @@ def test_a_newer_snapshot_is_never_stepped_over(tmp_path: Path) -> None:
     newer.write_bytes(MAGIC + struct.pack("<H", VERSION + 1) + newer.read_bytes()[10:])
     with pytest.raises(NewerSnapshotError, match="start the version that wrote it"):
         list(store.newest_first(3, 25))
+
+
+def test_collecting_lists_the_folder_once_for_all_partitions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing for each commit of each of 1,000 partitions took 55 s a round."""
+    store, partitions = SnapshotStore(tmp_path), range(40)
+    first = [store.save(snapshot(10, partition=p)) for p in partitions]
+    left = tmp_path / f"{snapshot_name(5, partition=7)}.4711.tmp"
+    left.write_bytes(b"half")
+    listed = 0
+    listing = Path.iterdir
+
+    def counted(path: Path) -> Iterator[Path]:
+        nonlocal listed
+        listed += 1
+        return listing(path)
+
+    monkeypatch.setattr(Path, "iterdir", counted)
+    store.look()
+    for offset in (20, 30, 40):
+        ids = [store.save(snapshot(offset, partition=p)) for p in partitions]
+        deleted = [store.collect(p, identity, keep=2) for p, identity in zip(partitions, ids, strict=True)]
+    assert listed == 1
+    assert deleted == [[identity] for identity in first]  # at 40 are kept: 40, 30 and 20
+    assert not left.exists()
+    assert all(len(store.ids(p)) == 3 for p in partitions)

@@ -54,4 +54,30 @@ async def test_a_seek_that_takes_too_long_ends_the_process(monkeypatch: pytest.M
     with pytest.raises(Ended):
         await consumer.perform_seek()
     assert told[0][0] == exits.WATCHDOG
-    assert "no state for the partitions within 0 s" in told[0][1]
+    assert "no progress for 0.1 s (0 of 0 states are loaded)" in told[0][1]
+
+
+async def test_a_seek_that_goes_on_has_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand states took longer than a request may, and the worker ended with 72 at each start."""
+    ended: list[int] = []
+    monkeypatch.setattr(exits, "end_now", lambda code, *_: ended.append(code))
+    loaded = 0
+
+    async def slowly(*_: Any) -> dict[Any, Any]:
+        nonlocal loaded
+        for _ in range(8):
+            await asyncio.sleep(0.05)
+            loaded += 1
+        return {}
+
+    async def at_once(*_: Any) -> dict[Any, Any]:
+        return {}
+
+    consumer = Consumer.__new__(Consumer)
+    consumer.config = TransportConfig(slowly, request_timeout_s=0.1, loading=lambda: (loaded, 8))
+    consumer._seek_lock = asyncio.Lock()
+    consumer._thread = SimpleNamespace(token=lambda: (1, "m"), assigned=at_once)  # type: ignore[assignment]  # as above
+    monkeypatch.setattr(consumer, "forget_runs", lambda: None)
+    monkeypatch.setattr(consumer, "seek_wait", at_once)
+    await consumer.perform_seek()
+    assert (loaded, ended) == (8, [])

@@ -111,7 +111,7 @@ def test_a_piece_holds_the_rows_it_was_given(tmp_path: Path) -> None:
 def test_a_damaged_piece_is_never_read(tmp_path: Path) -> None:
     piece, data = waiting.encode(3, (0, 10), None, FOOTER, tables(3))
     where = tmp_path / piece.path
-    where.parent.mkdir()
+    where.parent.mkdir(parents=True)
     for position in range(0, len(data), 97):
         where.write_bytes(data[:position])
         with pytest.raises(AuditError, match=r"cut off|checksum|fit together|of format"):
@@ -398,7 +398,7 @@ async def test_without_what_the_commit_names_the_same_state_is_made_again(
     assert world.seen() == list(range(700))
     await second.checkpoint(world.group, publish=True)
     assert (world.seen(), world.pieces(), world.staged()) == (list(range(700)), [], [])
-    assert len(list(world.audit.glob("_waiting/*.damaged"))) == (lost == "damaged piece")
+    assert len(list(world.audit.glob("_waiting/*/*.damaged"))) == (lost == "damaged piece")
     report = world.verified()
     assert report.sound, report.differences
 

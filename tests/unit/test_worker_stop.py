@@ -30,3 +30,13 @@ async def test_after_the_stop_nothing_is_published(tmp_path: Path) -> None:
     await asyncio.sleep(0.05)
     app.should_stop = True
     await views
+
+
+def test_what_keeps_a_start_is_named(tmp_path: Path) -> None:
+    """A start of 1,000 partitions ended with "Kafka or the disk does not answer", which was not true."""
+    worker = TwinWorker(Settings(audit=str(tmp_path)), loads(PLANT, "plant.toml"), FakeTwin)
+    assert "nobody asked for their states" in worker._stuck([3], 20.0)
+    worker.checkpoints.loading = (7, 1_000)
+    said = worker._stuck(list(range(7, 1_000)), 20.0)
+    assert "7, 8, 9, 10, 11, 12, 13, 14, 15, 16 and 983 more" in said
+    assert "7 of 1000 states are loaded" in said

@@ -23,6 +23,7 @@ import msgspec
 from twin.audit import AuditError, layout
 from twin.plant.canonical import canonical_text, model_hash, states_of
 from twin.plant.model import ABSENT, Plant, Station
+from twin.plant.shared import once_a_plant
 
 FOLDER: Final = "_models"  # the underscore hides it from readers of data sets
 # Far above any plant; a file that claims to be a model is not read whole before that is known.
@@ -49,13 +50,14 @@ def store(root: Path | str, plant: Plant) -> None:
 
     May be called by several workers at once: they write the same bytes.
     """
-    data = canonical_text(plant).encode()
+    data = _text(plant)
     digest = _digest(data)
     if digest != plant.hash:
         raise AuditError(f"plant {plant.source or plant.site}: hash {plant.hash} is not its model's ({digest})")
     path = layout.root_path(root) / model_name(digest)
     if path.exists():
-        load(root, digest)
+        if _bytes(path) != data:  # bytes that are ours need no reading: each partition of a worker comes here
+            load(root, digest)
         _remove_temporary(path.parent, digest)
         return
     temporary = path.with_name(f".{digest}.{os.getpid()}-{threading.get_ident()}.tmp")
@@ -98,16 +100,7 @@ def load(root: Path | str, digest: str) -> Plant:
     path = layout.root_path(root) / name
     if not is_model(name):
         raise AuditError(f"{digest!r}: is not the hash of a plant model")
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_MODEL_BYTES + 1)
-    except FileNotFoundError:
-        raise AuditError(
-            f"{path}: the plant model is missing; files written with it cannot be computed again: restore it, or load "
-            "the plant file of then and let a replay into a new folder write it"
-        ) from None
-    except OSError as error:
-        raise AuditError(f"{path}: cannot be read ({error.strerror})") from error
+    data = _bytes(path)
     if _digest(data) != digest:
         raise AuditError(
             f"{path}: its SHA-256 begins with {_digest(data)}, not with its name: the model was changed; restore it"
@@ -120,6 +113,24 @@ def load(root: Path | str, digest: str) -> Plant:
     if canonical_text(plant).encode() != data:
         raise AuditError(f"{path}: means another model to this version; use the version of taktwin that wrote it")
     return dataclasses.replace(plant, hash=model_hash(plant))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_MODEL_BYTES + 1)
+    except FileNotFoundError:
+        raise AuditError(
+            f"{path}: the plant model is missing; files written with it cannot be computed again: restore it, or load "
+            "the plant file of then and let a replay into a new folder write it"
+        ) from None
+    except OSError as error:
+        raise AuditError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+@once_a_plant
+def _text(plant: Plant) -> bytes:
+    return canonical_text(plant).encode()
 
 
 def _digest(data: bytes) -> str:

@@ -1,13 +1,14 @@
 """Rows that wait until they make a file worth having: one small durable piece per checkpoint, visible once committed.
 
-    ROOT/_waiting/p{partition}-{first_offset}-{next_offset}-{sha}.rows             committed
-    ROOT/.staging/p{partition}-{first_offset}-{next_offset}-{sha}-{attempt}.rows   not yet
+    ROOT/_waiting/p{partition}/p{partition}-{first_offset}-{next_offset}-{sha}.rows   committed
+    ROOT/.staging/p{partition}-{first_offset}-{next_offset}-{sha}-{attempt}.rows      not yet
 
     "TWINROWS" | version u16 | length of head u32 | head (JSON) | rows of each set | SHA-256 of all before
 
 Numbers are little-endian; the rows of a set are an Arrow IPC stream, zstd. The name holds the first 16 digits of the
 file's SHA-256, and each piece that of the piece before it: who names the last one has named them all, so a snapshot
-does not grow with what waits. Pieces go when their rows are published.
+does not grow with what waits. Pieces go when their rows are published. Each partition has a folder of its own: of 1,000
+partitions up to 180,000 pieces wait, and none looks through those of the others.
 
 Rejected: rows in the snapshot itself (every checkpoint would write all of them again: 180 times in 15 minutes), and a
 journal to append to (one fsync less of some 6 ms, but nothing that an object store could hold, and a file that two
@@ -51,7 +52,7 @@ class Piece(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def path(self) -> str:
         """Once committed, relative to the root."""
-        return f"{FOLDER}/{self._stem}.rows"
+        return f"{_folder(self.partition)}/{self._stem}.rows"
 
     @property
     def _stem(self) -> str:
@@ -277,14 +278,23 @@ def _staged(root: Path, partition: int) -> list[Path]:
 def visible(root: Path, partition: int | None = None) -> list[Path]:
     """Committed pieces by partition and offset, those of published rows included that nobody has removed yet."""
     try:
-        names = [path.name for path in (root / FOLDER).iterdir()]
-    except FileNotFoundError:
-        return []
+        folders = _listed(root / FOLDER) if partition is None else [root / _folder(partition)]
+        paths = [path for folder in folders for path in _listed(folder)]
     except OSError as error:
         raise AuditError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error
-    matches = [match for match in map(_NAME.fullmatch, names) if match is not None]
-    mine = [match for match in matches if partition is None or int(match[1]) == partition]
-    return [root / FOLDER / match[0] for match in sorted(mine, key=lambda m: (int(m[1]), int(m[2]), int(m[3])))]
+    mine = [path for path in paths if (match := _NAME.fullmatch(path.name)) and path.parent.name == f"p{match[1]}"]
+    return sorted(mine, key=offsets_of)
+
+
+def _folder(partition: int) -> str:
+    return f"{FOLDER}/p{partition:05d}"
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def offsets_of(path: Path) -> tuple[int, int, int]:

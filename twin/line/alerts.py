@@ -13,6 +13,7 @@ from twin.line.memory import LineMemory
 from twin.line.rows import own
 from twin.plant.canonical import line_hashes
 from twin.plant.model import Plant
+from twin.plant.shared import once_a_plant
 from twin.results import ALERTS
 
 _KIND: Final = {at.ALERT_DOWN: "down", at.ALERT_STALE: "stale"}
@@ -23,26 +24,34 @@ _BETWEEN: Final = "\0"  # line and station, where both together are a name
 _FIRST: Final = {"revision": 0, "revised": None, "retracted": False}
 
 
+class _Named:
+    """What alerts look up of a plant by the names in rows."""
+
+    def __init__(self, plant: Plant) -> None:
+        self.line_models = line_hashes(plant)
+        self.number = {line.id: k for k, line in enumerate(plant.lines)}
+        self.longest = [max(line.windows, key=lambda w: w.length_ns).id if line.windows else "" for line in plant.lines]
+        # Parts that one step of the coarsest counter stands for: so many may be counted after the time they took.
+        self.step = {
+            (line.id, station.id): max((counter.scale for counter in station.counters), default=1)
+            for line in plant.lines
+            for station in line.stations
+        }
+        self.limited = {line.id for line in plant.lines if line.limits.oee_below is not None}
+        self.windows = {line.limits.oee_window for line in plant.lines if line.limits.oee_window}
+        self.windows |= {self.longest[k] for k in range(len(plant.lines))}
+
+
+_named: Final = once_a_plant(_Named)
+
+
 class Alerts:
     """Collects the alerts of one call of the fold."""
 
     def __init__(self, plant: Plant, doubts: Doubts) -> None:
         self._plant = plant
-        self._line_models = line_hashes(plant)
+        self._named = _named(plant)
         self._doubts = doubts
-        self._number = {line.id: k for k, line in enumerate(plant.lines)}
-        self._longest = [
-            max(line.windows, key=lambda w: w.length_ns).id if line.windows else "" for line in plant.lines
-        ]
-        # Parts that one step of the coarsest counter stands for: so many may be counted after the time they took.
-        self._step = {
-            (line.id, station.id): max((counter.scale for counter in station.counters), default=1)
-            for line in plant.lines
-            for station in line.stations
-        }
-        self._limited = {line.id for line in plant.lines if line.limits.oee_below is not None}
-        self._windows = {line.limits.oee_window for line in plant.lines if line.limits.oee_window}
-        self._windows |= {self._longest[k] for k in range(len(plant.lines))}
         self._rows: list[dict[str, Any]] = []
 
     def table(self) -> pa.Table:
@@ -50,7 +59,7 @@ class Alerts:
         return pa.Table.from_pylist(rows, schema=_ALERTS) if rows else _ALERTS.empty_table()
 
     def _add(self, line: str, kind: str, action: str, ts: int, **more: Any) -> None:
-        model = {"model": self._plant.hash, "line_model": self._line_models[self._number[line]]}
+        model = {"model": self._plant.hash, "line_model": self._named.line_models[self._named.number[line]]}
         self._rows.append({"line": line, "kind": kind, "action": action, "ts": ts, **_FIRST, **model, **more})
 
     def from_fold(self, rows: Any, memory: dict[int, LineMemory]) -> None:
@@ -94,7 +103,7 @@ class Alerts:
     def from_kpis(self, kpis: pa.Table, memory: dict[int, LineMemory]) -> None:
         """OEE under its limit; performance over 100 %: the ideal cycle time is too long, or parts are miscounted."""
         known = any(mine.suspects for mine in memory.values())
-        if not (known or self._limited or pc.any(kpis.column("suspect")).as_py()):
+        if not (known or self._named.limited or pc.any(kpis.column("suspect")).as_py()):
             return
         columns = ["line", "station", "window", "end", "good", "scrap", "rework", "performance", "oee", "suspect"]
         table = kpis.select(columns).set_column(3, "end", kpis.column("end").cast(pa.int64()))
@@ -102,28 +111,28 @@ class Alerts:
         cells = {name: table.column(name).to_pylist() for name in columns}
         # Most rows say what was known before: only of the others a dictionary is made.
         for k, (line, station, window) in enumerate(zip(*(cells[name] for name in columns[:3]), strict=True)):
-            number = self._number[line]
+            number = self._named.number[line]
             mine = memory.setdefault(number, LineMemory())
             limits = self._plant.lines[number].limits
             if station is not None:
                 # Good parts below zero are suspect, too, but not the ideal cycle's fault.
                 over = (cells["performance"][k] or 0.0) > 1.0
-                if window == self._longest[number] and over != (station in mine.suspects):
+                if window == self._named.longest[number] and over != (station in mine.suspects):
                     self._suspect({name: values[k] for name, values in cells.items()}, mine)
-            elif limits.oee_below is not None and window == (limits.oee_window or self._longest[number]):
+            elif limits.oee_below is not None and window == (limits.oee_window or self._named.longest[number]):
                 self._oee({name: values[k] for name, values in cells.items()}, limits.oee_below, mine)
 
     def _telling(self, kpis: pa.Table, memory: dict[int, LineMemory]) -> "pa.ChunkedArray[Any]":
         """Rows that may change an alert. Most change none, and to look at each in Python took longer than the fold."""
         line: Any = kpis.column("line").cast(pa.string())
         station: Any = kpis.column("station").cast(pa.string())
-        window = _among(kpis.column("window").cast(pa.string()), self._windows)
+        window = _among(kpis.column("window").cast(pa.string()), self._named.windows)
         named: Any = pc.binary_join_element_wise(line, station, _BETWEEN)
         lines = self._plant.lines
         known = {lines[number].id + _BETWEEN + one for number, mine in memory.items() for one in mine.suspects}
         turning = pc.and_(window, pc.xor(kpis.column("suspect"), _among(named, known)))
         of_stations = pc.is_in(named, value_set=pc.unique(named.filter(turning)).drop_null())
-        of_lines = pc.and_(pc.is_null(station), _among(line, self._limited))
+        of_lines = pc.and_(pc.is_null(station), _among(line, self._named.limited))
         telling: Any = pc.and_(window, pc.or_(of_stations, of_lines))
         return telling  # type: ignore[no-any-return]  # the stubs know scalars only
 
@@ -137,7 +146,7 @@ class Alerts:
             return
         if not known:
             parts = row["good"] + row["scrap"] + row["rework"]
-            if round(parts - parts / row["performance"]) <= self._step[row["line"], row["station"]]:
+            if round(parts - parts / row["performance"]) <= self._named.step[row["line"], row["station"]]:
                 return
         if known:
             mine.suspects.remove(row["station"])

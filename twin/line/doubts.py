@@ -16,6 +16,7 @@ from kernels import layout as at
 from twin.line.memory import LineMemory
 from twin.line.texts import Texts
 from twin.plant.model import Plant
+from twin.plant.shared import once_a_plant
 
 I64 = npt.NDArray[np.int64]
 
@@ -68,13 +69,19 @@ def instant(ts_ns: int) -> str:
     return datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@once_a_plant
+def _counters(plant: Plant) -> list[str]:
+    """Id of every counter, as the rows of `State.counters` are numbered."""
+    return [c.id for station in plant.stations for c in station.counters]
+
+
 class Doubts:
     """Counts what the fold says, in the memory of the lines."""
 
     def __init__(self, plant: Plant, texts: Texts) -> None:
         self._plant = plant
         self._texts = texts
-        self._counters = [c.id for station in plant.stations for c in station.counters]
+        self._counters = _counters(plant)
 
     def met(self, rows: I64, memory: dict[int, LineMemory]) -> Iterator[tuple[int, int, int, list[Doubt]]]:
         """Of rows (n, N_AO) of the DOUBT_* kinds: line, station (-1 the line), instant, what is to be told there."""

@@ -23,6 +23,7 @@ from twin.line.shape import Translation, empty_state
 from twin.line.stops import decided
 from twin.line.texts import Texts
 from twin.plant.model import Plant
+from twin.plant.shared import once_a_plant
 
 I64 = npt.NDArray[np.int64]
 Tables = dict[str, pa.Table]
@@ -42,6 +43,16 @@ class _SavedLine(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 _SAVED_LINE: Final = msgspec.msgpack.Decoder(_SavedLine)
 
 
+@once_a_plant
+def _row_maker(plant: Plant) -> RowMaker:
+    return RowMaker(plant, first_stations(plant.lines))
+
+
+@once_a_plant
+def _bottlenecks(plant: Plant) -> Bottlenecks:
+    return Bottlenecks(plant.lines, first_stations(plant.lines))
+
+
 class Engine:
     """Folds what admission let through. Rows depend on the order of each line's events, never on the calls."""
 
@@ -51,9 +62,8 @@ class Engine:
         self.state = empty_state(plant, self.numbers)
         self.texts = Texts()
         self.memory: dict[int, LineMemory] = {}
-        first = first_stations(plant.lines)
-        self.rows = RowMaker(plant, self.texts, first)
-        self._bottlenecks = Bottlenecks(plant.lines, first)
+        self.rows = _row_maker(plant).of(self.texts)
+        self._bottlenecks = _bottlenecks(plant)
         self.doubts = Doubts(plant, self.texts)
         self._alerts = Alerts(plant, self.doubts)
         self.model: Model | None = None

@@ -13,6 +13,7 @@ from twin.events.block import I32, I64, EventBlock, pick
 from twin.events.declare import END_OF_LOG
 from twin.line.texts import Texts, by_owner, unit_hashes
 from twin.plant.model import Plant
+from twin.plant.shared import once_a_plant
 
 # Phase within an instant by (type, is END).
 PHASES: Final = np.full((7, 2), at.PHASE_OTHER, np.int64)
@@ -23,16 +24,24 @@ PHASES[codes.COUNT] = at.PHASE_COUNT
 PHASES[codes.BUFFER] = at.PHASE_BUFFER
 
 
+@once_a_plant
+def _by_id(plant: Plant) -> tuple[list[dict[str, int]], list[dict[str, int]], list[dict[str, int]]]:
+    """Numbers by id: counters of each station, buffers and products of each line."""
+    counters = [c.id for station in plant.stations for c in station.counters]
+    buffers = [b.id for line in plant.lines for b in line.buffers]
+    return (
+        _numbered([[c.id for c in s.counters] for s in plant.stations], len(counters)),
+        _numbered([[b.id for b in line.buffers] for line in plant.lines], len(buffers)),
+        [{p.id: k for k, p in enumerate(line.products)} for line in plant.lines],
+    )
+
+
 class Preparation:
     """Turns blocks into rows: block words into text, counter, buffer and product numbers of the plant."""
 
     def __init__(self, plant: Plant, texts: Texts) -> None:
         self._texts = texts
-        counters = [c.id for station in plant.stations for c in station.counters]
-        buffers = [b.id for line in plant.lines for b in line.buffers]
-        self._counters = _numbered([[c.id for c in s.counters] for s in plant.stations], len(counters))
-        self._buffers = _numbered([[b.id for b in line.buffers] for line in plant.lines], len(buffers))
-        self._products = [{p.id: k for k, p in enumerate(line.products)} for line in plant.lines]
+        self._counters, self._buffers, self._products = _by_id(plant)
 
     def rows(self, block: EventBlock, arrival: int) -> I64:
         """int64 (events, N_E); `arrival` is the number of the first."""

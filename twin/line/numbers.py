@@ -14,6 +14,7 @@ from kernels.codes import GOOD, REWORK, SCRAP
 from twin.calendar import table
 from twin.plant.memory import ring_slots, tick_slots
 from twin.plant.model import Calendar, Line, Plant, Product, Station
+from twin.plant.shared import once_a_plant
 from twin.plant.topology import at_the_end
 
 I64 = npt.NDArray[np.int64]
@@ -93,6 +94,7 @@ def counts_all(station: Station) -> bool:
     return station.parts_from == "cycle" or any(counter.quality == "total" for counter in station.counters)
 
 
+@once_a_plant
 def numbers(plant: Plant) -> Numbers:
     """Lay the plant out: stations, buffers and windows are numbered along the lines."""
     lines: list[list[int]] = []

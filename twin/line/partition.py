@@ -64,7 +64,8 @@ class PartitionTwin:
         self._preparation = Preparation(plant, self.engine.texts)
         self._waiting = Waiting()
         self._arrival = 0
-        self._viewed: I64 | None = None  # the lines' rows when they were last shown
+        # The lines that were seen, and their rows, when they were last shown.
+        self._viewed: tuple[I64, I64] = (np.empty(0, np.int64), np.empty((0, at.N_L), np.int64))
         self._texts_needed = 0  # when they were last looked through
 
     def fold(self, block: EventBlock) -> Results:
@@ -121,11 +122,16 @@ class PartitionTwin:
         without a number of its row moving, so a quiet plant costs one comparison.
         """
         lines = self.engine.state.lines
-        wanted = lines[:, at.L_SEEN] != 0
-        if changed and self._viewed is not None:
-            wanted &= (lines != self._viewed).any(axis=1)
+        wanted = np.flatnonzero(lines[:, at.L_SEEN])
+        if changed:
+            seen, rows = wanted, lines[wanted]
+            before, shown = self._viewed
+            both = np.intersect1d(seen, before, assume_unique=True, return_indices=True)
+            moved = np.ones(len(seen), np.bool_)
+            moved[both[1]] = (rows[both[1]] != shown[both[2]]).any(axis=1)
+            self._viewed, wanted = (seen, rows), seen[moved]
         views = []
-        for number in np.flatnonzero(wanted).tolist():
+        for number in wanted.tolist():
             mine = self.engine.memory.get(number, LineMemory())
             constraint = self.engine.rows.constraint(number, self.engine.products(number))
             views.append(
@@ -140,8 +146,6 @@ class PartitionTwin:
                     mine.leader,
                 )
             )
-        if changed and views:
-            self._viewed = lines.copy()
         return views
 
     def doubts(self) -> list[str]:

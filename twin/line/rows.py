@@ -1,5 +1,6 @@
 """What leaves the kernels as numbers becomes rows of the audited sets."""
 
+import copy
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, Final
@@ -82,9 +83,9 @@ _CLASSES: Final = Labels(codes.CLASS_NAMES)
 class RowMaker:
     """Knows the plant's names; makes tables of numbers."""
 
-    def __init__(self, plant: Plant, texts: Texts, first: list[int]) -> None:
+    def __init__(self, plant: Plant, first: Sequence[int]) -> None:
         self._plant = plant
-        self._texts = texts
+        self._texts = Texts()
         self._dates = Dates([line.calendar for line in plant.lines])
         self._first = np.array(first, np.int64)
         policies = sorted({line.policy for line in plant.lines})
@@ -106,6 +107,12 @@ class RowMaker:
         ]
         self._products = [{p.id: k for k, p in enumerate(line.products)} for line in plant.lines]
         self._network = [subsystems(line) for line in plant.lines]
+
+    def of(self, texts: Texts) -> "RowMaker":
+        """The same for the texts of a partition; tables of the plant are shared."""
+        made = copy.copy(self)
+        made._texts = texts
+        return made
 
     def states(self, rows: I64) -> pa.Table:
         line = rows[:, at.IO_LINE]

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from kernels.codes import CLASS_NAMES
 from twin.plant.model import ABSENT, Line, Plant, Station
+from twin.plant.shared import once_a_plant
 
 # Part of every hash: raise it when the same model begins to mean something else.
 _FORM: Final = 1
@@ -48,18 +49,10 @@ def line_hash(line: Line) -> str:
     return _hash(_text(line))
 
 
-# The lines of the last plant that was asked about, and their hashes: each partition of a worker asks for the same ones.
-_known: tuple[tuple[Line, ...], tuple[str, ...]] = ((), ())
-
-
+@once_a_plant
 def line_hashes(plant: Plant) -> tuple[str, ...]:
     """`line_hash` of every line, in the plant's order."""
-    global _known
-    lines, hashes = _known
-    if lines is not plant.lines:
-        hashes = tuple(map(line_hash, plant.lines))
-        _known = plant.lines, hashes
-    return hashes
+    return tuple(map(line_hash, plant.lines))
 
 
 def canonical_text(plant: Plant) -> str:

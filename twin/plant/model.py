@@ -135,6 +135,10 @@ class Line:
     seq_modulus: int | None = None  # sequence numbers of its sources wrap to 0 here; None: they do not
 
 
+# The lines of the last plant that was asked for its stations, and these: asked for in loops.
+_known: tuple[tuple[Line, ...], tuple[Station, ...]] = ((), ())
+
+
 @dataclass(frozen=True, slots=True)
 class Plant:
     site: str
@@ -146,4 +150,9 @@ class Plant:
     @property
     def stations(self) -> tuple[Station, ...]:
         """All stations, line by line: the plant-wide station index counts along this."""
-        return tuple(s for line in self.lines for s in line.stations)
+        global _known
+        lines, stations = _known
+        if lines is not self.lines:
+            stations = tuple(s for line in self.lines for s in line.stations)
+            _known = self.lines, stations
+        return stations

@@ -1,10 +1,15 @@
 """The plant as a text tree: what the twin understood of a plant file, and the memory it will take."""
 
+from typing import Final
+
 from kernels.codes import N_COLUMNS
 from twin.plant.duration import duration_text
 from twin.plant.memory import ring_slots, window_bytes
 from twin.plant.model import Calendar, Line, Plant, Product, Station
 from twin.plant.topology import Link, flow_order, links
+
+# Areas of a summary; the others together in one row.
+MOST_AREAS: Final = 50
 
 
 def tree(plant: Plant) -> str:
@@ -12,13 +17,36 @@ def tree(plant: Plant) -> str:
     areas: dict[str, list[Line]] = {}
     for line in plant.lines:
         areas.setdefault(line.area, []).append(line)
+    blocks = [_under(area, [_line(line) for line in lines]) for area, lines in areas.items()]
+    return "\n".join(_under(_head(plant), blocks)) + "\n"
+
+
+def summary(plant: Plant) -> str:
+    """Site and areas with what they hold, a row each: what a plant of thousands of lines can show at once."""
+    areas: dict[str, list[Line]] = {}
+    for line in plant.lines:
+        areas.setdefault(line.area, []).append(line)
+    shown = [*areas][:MOST_AREAS]
+    blocks = [[_area(area, areas[area])] for area in shown]
+    if len(areas) > len(shown):
+        left = [line for area in [*areas][MOST_AREAS:] for line in areas[area]]
+        blocks.append([_area(_count(len(areas) - len(shown), "more area"), left)])
+    return "\n".join(_under(_head(plant), blocks)) + "\n"
+
+
+def _area(name: str, lines: list[Line]) -> str:
+    kinds = ", ".join(sorted({line.type for line in lines}))
+    stations = _count(sum(len(line.stations) for line in lines), "station")
+    size = _size(sum(window_bytes(line) for line in lines))
+    return f"{name}  {_count(len(lines), 'line')} ({kinds}), {stations}, windows {size}"
+
+
+def _head(plant: Plant) -> str:
     total = sum(window_bytes(line) for line in plant.lines)
-    head = (
+    return (
         f"{plant.site}  model {plant.hash}, {_count(len(plant.lines), 'line')}, "
         f"{_count(len(plant.stations), 'station')}, windows {_size(total)}"
     )
-    blocks = [_under(area, [_line(line) for line in lines]) for area, lines in areas.items()]
-    return "\n".join(_under(head, blocks)) + "\n"
 
 
 def _under(head: str, blocks: list[list[str]]) -> list[str]:
