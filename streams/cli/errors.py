@@ -31,6 +31,7 @@ _KNOWN: Final = (
     ("twin.sources", "MappingError", USAGE),
     ("twin.sources", "SourceError", USAGE),
     ("twin.audit", "AuditError", USAGE),
+    ("twin.report", "ReportError", USAGE),
     ("streams.settings", "SettingsError", USAGE),
     ("streams.security", "AccessError", exits.REFUSED),
     ("streams.broker_tools", "BrokerError", PROBLEM),

@@ -11,6 +11,11 @@ def line(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
+def text(whole: str) -> None:
+    """A whole file, as it is."""
+    sys.stdout.write(whole)
+
+
 def note(text: str) -> None:
     sys.stderr.write(text + "\n")
 

@@ -30,6 +30,7 @@ MODULES: Final = (
     "plant",
     "schema",
     "audit",
+    "report",
     "warm",
     "health",
     "bench",

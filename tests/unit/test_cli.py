@@ -43,6 +43,7 @@ COMMANDS = {
     "warm",
     "health",
     "notify",
+    "report",
 }
 HEAVY = ("numba", "numpy", "pyarrow", "faust", "aiokafka", "msgspec", "rich", "asyncio", "duckdb")
 

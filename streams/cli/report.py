@@ -1,0 +1,67 @@
+"""`twin report`: what a shift, day, week, order or any span was, in a file to send or print."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from streams.cli import proof
+from streams.cli.parser import command
+
+if TYPE_CHECKING:
+    from streams.cli.parser import Commands
+
+
+def add(commands: "Commands") -> None:
+    parser = command(
+        commands,
+        "report",
+        run,
+        help="write the report of a line for a shift, day, week, order or any span",
+        example='twin report audit --line press-1 --shift "2026-03-28 night" --out shift.html',
+        more="One HTML file that loads nothing and prints on A4, or a table as CSV. The same audit gives the same\n"
+        "bytes. csv-de is for a German Excel: semicolons, decimal commas. Texts that a spreadsheet would take\n"
+        "for formulas get an apostrophe before them.",
+    )
+    parser.add_argument("root", metavar="FOLDER", help="audit root")
+    parser.add_argument("--line", metavar="LINE", required=True, help="line id")
+    span = parser.add_mutually_exclusive_group(required=True)
+    span.add_argument("--shift", metavar="SHIFT", help='local date and id, such as "2026-03-28 night"')
+    span.add_argument("--day", metavar="DATE", help="production day, such as 2026-03-28")
+    span.add_argument("--week", metavar="WEEK", help="ISO week, such as 2026-W13")
+    span.add_argument("--order", metavar="ORDER", help="order id, once it has ended")
+    span.add_argument("--span", metavar="FROM/TO", help="two instants, RFC 3339")
+    parser.add_argument("--out", metavar="FILE", help="file to write (default: stdout)")
+    parser.add_argument(
+        "--format",
+        choices=("html", "csv", "csv-de", "json"),
+        default="html",
+        help="html (default), csv, csv-de or json",
+    )
+    parser.add_argument(
+        "--table",
+        metavar="TABLE",
+        default="pareto",
+        help="of csv: waterfall, stations, pareto, hours, "
+        "shifts, days, orders, changeovers, bottleneck, alerts or refused (default: pareto)",
+    )
+    parser.add_argument("--lang", choices=("en", "de"), default="en", help="language (default: en)")
+    parser.add_argument(
+        "--as-of", metavar="TIME", type=proof.instant, help="what was believed at this event time (RFC 3339)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from streams.cli.output import text
+    from twin.report.build import report
+    from twin.report.files import as_file
+
+    kind = next(name for name in ("shift", "day", "week", "order", "span") if getattr(args, name) is not None)
+    found = report(args.root, args.line, kind, getattr(args, kind), as_of_ns=args.as_of)
+    made = as_file(found, args.format, args.table, args.lang)
+    if args.out is None:
+        text(made)
+    else:
+        # Line ends as they are: CSV has its own.
+        Path(args.out).write_bytes(made.encode())
+    return 0

@@ -1,0 +1,369 @@
+"""One line over one span, whole: what the page shows, the API gives and `twin report` prints. Plain values only.
+
+Instants are RFC 3339 texts, durations integers of ns, ratios floats as the rows have them; null: nothing to say.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from twin.audit.rows import integers
+from twin.line.numbers import ideal_ns
+from twin.plant.model import Line
+from twin.report import ReportError
+from twin.report.cover import SCOPES, Cover, cover
+from twin.report.figures import Figures
+from twin.report.losses import bottleneck, changeovers, clipped, loss_classes, pareto
+from twin.report.rows import Row, dicts, select
+from twin.report.spans import Span, hours, local, site_of, span_of
+from twin.wire.time import parse_rfc3339, rfc3339
+
+# Of one answer, whatever was asked: beyond it `left_out` says how many.
+MOST_STATES: Final = 20_000
+MOST_LOSSES: Final = 100
+MOST_ROWS: Final = 200
+MOST_SPAN_NS: Final = 400 * 86_400 * 10**9
+_NO_REASON: Final = ("down",)
+
+
+class Sheet:
+    """The rows of one line that reach into a span, read once; every figure of it. Raises AuditError, ReportError."""
+
+    def __init__(self, root: Path | str, line: Line, span: Span, as_of_ns: int | None = None) -> None:
+        if span.end_ns - span.start_ns > MOST_SPAN_NS:
+            raise ReportError(f"{span.label}: a span has at most {MOST_SPAN_NS // 86_400 // 10**9} days")
+        self.line, self.span, self.as_of_ns = line, span, as_of_ns
+        at = (span.start_ns, span.end_ns)
+        # Rows beside the span bridge gaps in it.
+        beside = max((window.length_ns for window in line.windows), default=0) + line.publish_every_ns
+        around = (max(span.start_ns - beside, 0), span.end_ns + beside)
+        wide = select(root, "kpis", *around, line=line.id, as_of_ns=as_of_ns).unify_dictionaries()
+        starts, ends = integers(wide.column("start")), integers(wide.column("end"))
+        self.kpis = wide.filter(pa.array((ends > span.start_ns) & (starts < span.end_ns)))
+        self.states = dicts(select(root, "states", *at, line=line.id, as_of_ns=as_of_ns))
+        self.bottlenecks = dicts(select(root, "bottlenecks", *at, line=line.id, as_of_ns=as_of_ns))
+        self.alerts = dicts(select(root, "alerts", *at, line=line.id, as_of_ns=as_of_ns))
+        self.refused = dicts(select(root, "rejected", *at, line=line.id, as_of_ns=as_of_ns).drop_columns(["value"]))
+        orders = (pc.field("window") == "order") & pc.field("station").is_null()
+        self.orders = sorted(
+            dicts(select(root, "kpis", line=line.id, where=orders, as_of_ns=as_of_ns)), key=lambda row: row["start"]
+        )
+        windows = wide.column("window").cast(pa.string())
+        # A window's row belongs to any span, that of a shift, day or order to those of its own kind.
+        rolling = np.asarray(pc.invert(pc.is_in(windows, pa.array(SCOPES))))
+        scope = {"week": "day", "span": ""}.get(span.kind, span.kind)
+        own = np.asarray(pc.equal(windows, pa.scalar(scope)))
+        chosen = own if span.kind == "order" else own | rolling
+        self._chosen = wide.filter(pa.array(chosen))
+        self._by: dict[str | None, tuple[pa.Table, Cover]] = {}
+
+    def rows_of(self, station: str | None) -> pa.Table:
+        """The rows of a station (None: of the line) from which the span is laid."""
+        return self._laid(station)[0]
+
+    def cover_of(self, station: str | None) -> Cover:
+        return self._laid(station)[1]
+
+    def missing(self, station: str | None) -> tuple[int, int]:
+        """Of the span the ns without a row, and those behind the last one, of which nothing is known yet."""
+        laid = self.cover_of(station)
+        ahead = sum(end - start for start, end in laid.gaps[-1:] if end == self.span.end_ns)
+        return laid.gap_ns - ahead, ahead
+
+    def figures(self, station: str | None) -> Figures:
+        return self._figures(station, *self._laid(station))
+
+    def _laid(self, station: str | None) -> tuple[pa.Table, Cover]:
+        if station not in self._by:
+            names = self._chosen.column("station").cast(pa.string())
+            mine = self._chosen.filter(pc.is_null(names) if station is None else pc.equal(names, pa.scalar(station)))
+            self._by[station] = mine, cover(mine, self.span.start_ns, self.span.end_ns)
+        return self._by[station]
+
+    def _figures(self, station: str | None, table: pa.Table, laid: Cover) -> Figures:
+        rows, minus = (table.take(pa.array(some, pa.int64())) for some in (laid.rows, laid.minus))
+        names = set(rows.column("policy").to_pylist())
+        policy = str(names.pop()) if len(names) == 1 else self.line.policy
+        return Figures.of(rows, minus, policy, self._ideal(station, rows))
+
+    def _ideal(self, station: str | None, rows: pa.Table) -> int:
+        """Ideal time per part of the plant model, for the product of the last row: of use where nothing was made."""
+        if not rows.num_rows:
+            return 0
+        last = rows.slice(rows.num_rows - 1).select(["constraint", "product"]).to_pylist()[0]
+        name = station or last["constraint"]
+        found = next((one for one in self.line.stations if one.id == name), None)
+        if found is None:
+            return 0
+        products = [product.id for product in self.line.products]
+        place = products.index(last["product"]) + 1 if last["product"] in products else 0
+        return ideal_ns(self.line, found)[place]
+
+    def hours(self) -> list[dict[str, Any]]:
+        """Clock hour by clock hour: what ideal speed would have made in planned time, what was made, the difference."""
+        rows = self._rolling(None)
+        constraint = self.constraint()
+        found: list[dict[str, Any]] = []
+        summed = 0.0
+        for start, end in hours(self.line, self.span):
+            laid = cover(rows, start, end)
+            one = self._figures(None, rows, laid)
+            ideal, lost = one.parts_in(one.planned_ns), one.lost_parts
+            summed += float(lost or 0)
+            found.append(
+                {
+                    "start": rfc3339(start),
+                    "end": rfc3339(end),
+                    "planned_ns": one.planned_ns,
+                    "unknown_ns": one.unknown_ns,
+                    "no_rows_ns": laid.gap_ns,
+                    "ideal_parts": None if ideal is None else float(ideal),
+                    "good": one.good if laid.rows else None,
+                    "scrap": one.made - one.good if laid.rows else None,
+                    "lost_parts": None if lost is None else float(lost),
+                    "lost_so_far": summed,
+                    "oee": one.ratios()["oee"],
+                    "biggest": self._biggest(constraint, start, end),
+                }
+            )
+        while found and found[-1]["good"] is None:  # of what is to come there is nothing to show
+            found.pop()
+        return found
+
+    def _rolling(self, station: str | None) -> pa.Table:
+        rows = self.rows_of(station)
+        windows = rows.column("window").cast(pa.string())
+        return rows.filter(pc.invert(pc.is_in(windows, pa.array(SCOPES))))
+
+    def constraint(self) -> str | None:
+        """The station whose figures are the line's in the newest row of the span."""
+        rows, laid = self._laid(None)
+        return rows.column("constraint")[laid.rows[-1]].as_py() if laid.rows else None
+
+    def _biggest(self, station: str | None, start: int, end: int) -> dict[str, Any] | None:
+        mine = [row for row in self.states if row["station"] == station and row["start"] < end and row["end"] > start]
+        found = pareto(mine, start, end, self.line.policy)
+        return None if not found else {"class": found[0].klass, "reason": found[0].reason, "ns": found[0].ns}
+
+    def intervals(self, window: str) -> list[dict[str, Any]]:
+        """The line's rows of shifts, days or orders that reach into the span, as they lie there."""
+        windows, stations = (self.kpis.column(name).cast(pa.string()) for name in ("window", "station"))
+        rows = dicts(self.kpis.filter(pc.and_(pc.equal(windows, pa.scalar(window)), pc.is_null(stations))))
+        return [texts(row) for row in sorted(rows, key=lambda row: (row["start"], row["end"]))]
+
+    def pareto(self, station: str | None = None) -> list[dict[str, Any]]:
+        """Losses of one station, or of all: minutes of stations beside each other are not minutes of the line."""
+        mine = [row for row in self.states if station is None or row["station"] == station]
+        found = pareto(mine, self.span.start_ns, self.span.end_ns, self.line.policy)
+        return [
+            {
+                "station": one.station,
+                "class": one.klass,
+                "reason": one.reason,
+                "ns": one.ns,
+                "count": one.count,
+                "longest_ns": one.longest_ns,
+                "longest_start": rfc3339(one.longest_start_ns),
+            }
+            for one in found
+        ]
+
+    def timeline(self) -> list[dict[str, Any]]:
+        """Per station every interval, cut at the span, and its total per class: what is drawn sums to the rows."""
+        found = []
+        for station in (one.id for one in self.line.stations):
+            mine = sorted((row for row in self.states if row["station"] == station), key=lambda row: int(row["start"]))
+            totals: dict[str, int] = {}
+            for row in mine:
+                totals[row["class"]] = totals.get(row["class"], 0) + clipped(row, self.span.start_ns, self.span.end_ns)
+            intervals = [
+                {
+                    "start": rfc3339(max(row["start"], self.span.start_ns)),
+                    "end": rfc3339(min(row["end"], self.span.end_ns)),
+                    "ns": clipped(row, self.span.start_ns, self.span.end_ns),
+                    "class": row["class"],
+                    "state": row["state"],
+                    "reason": row["reason"],
+                    "order": row["order"],
+                    "revision": row["revision"],
+                }
+                for row in mine[:MOST_STATES]
+            ]
+            left_out = len(mine) - len(intervals)
+            found.append({"station": station, "intervals": intervals, "left_out": left_out, "totals_ns": totals})
+        return found
+
+    def health(self) -> dict[str, Any]:
+        """What may be wrong with the figures themselves, in numbers."""
+        total = self.figures(None)
+        lost = [row for row in self.states if row["class"] in _NO_REASON]
+        ns = [clipped(row, self.span.start_ns, self.span.end_ns) for row in lost]
+        bare = sum(one for row, one in zip(lost, ns, strict=True) if row["reason"] is None)
+        quality = [row for row in self.alerts if row["kind"] == "data_quality"]
+        revised = [*self.states, *dicts(self.kpis.select(["revision"]))]
+        gap, _ = self.missing(None)
+        known = total.ns + gap
+        return {
+            "unknown_share": (total.unknown_ns + gap) / known if known else None,
+            "down_ns": sum(ns),
+            "down_without_reason_ns": bare,
+            "down_without_reason_share": bare / sum(ns) if sum(ns) else None,
+            "refused": len(self.refused),
+            "revised_rows": sum(row["revision"] > 0 for row in revised),
+            "suspect": total.ratios()["suspect"],
+            "models": sorted(set(self.kpis.column("model").to_pylist())),
+            "data_quality": [texts(row) for row in quality[:MOST_ROWS]],
+        }
+
+
+def texts(row: Row) -> dict[str, Any]:
+    """A row with its instants as RFC 3339 and its dates as ISO text, and without null origin."""
+    made = dict(row)
+    for name in ("start", "end", "ts", "since", "revised"):
+        if isinstance(made.get(name), int):
+            made[name] = rfc3339(made[name])
+    if made.get("production_date") is not None:
+        made["production_date"] = made["production_date"].isoformat()
+    return made
+
+
+def report(root: Path | str, line_name: str, kind: str, value: str, *, as_of_ns: int | None = None) -> dict[str, Any]:
+    """All of it: `line_name` over the span that `kind` (shift, day, week, order, span) and `value` mean.
+
+    Raises AuditError, and ReportError: no such line or span, or no row of it.
+    """
+    site = site_of(root)
+    line = site.line(line_name)
+    span = span_of(root, line, kind, value, as_of_ns)
+    sheet = Sheet(root, line, span, as_of_ns)
+    if not sheet.kpis.num_rows and not sheet.states:
+        raise ReportError(
+            f"line {line.id}: no row between {rfc3339(span.start_ns)} and {rfc3339(span.end_ns)}; `twin audit ls` "
+            "shows what there is"
+        )
+    return {**head(site.site, line, span, as_of_ns), **_body(sheet, span), "proof": _proof(root, site.lines, sheet)}
+
+
+def head(site: str, line: Line, span: Span, as_of_ns: int | None) -> dict[str, Any]:
+    zone = line.calendar.zone
+    return {
+        "site": site,
+        "line": line.id,
+        "area": line.area,
+        "policy": line.policy,
+        "zone": zone,
+        "as_of": None if as_of_ns is None else rfc3339(as_of_ns),
+        "span": {
+            "kind": span.kind,
+            "label": span.label,
+            "start": rfc3339(span.start_ns),
+            "end": rfc3339(span.end_ns),
+            "ns": span.end_ns - span.start_ns,
+            "start_local": local(zone, span.start_ns),
+            "end_local": local(zone, span.end_ns),
+        },
+    }
+
+
+def _body(sheet: Sheet, span: Span) -> dict[str, Any]:
+    total, laid = sheet.figures(None), sheet.cover_of(None)
+    gap, ahead = sheet.missing(None)
+    said = bottleneck(sheet.bottlenecks)
+    changes = changeovers(sheet.states, sheet.orders, span.start_ns, span.end_ns)
+    constraint = sheet.constraint()
+    losses = sheet.pareto()
+    return {
+        "total": {**total.as_dict(), "no_rows_ns": gap, "ahead_ns": ahead, "constraint": constraint},
+        "gaps": [{"start": rfc3339(a), "end": rfc3339(b)} for a, b in laid.gaps[:MOST_ROWS]],
+        "settled": settled(sheet),
+        "waterfall": [
+            {"step": one.id, "kind": one.kind, "ns": one.ns, "parts": None if one.parts is None else float(one.parts)}
+            for one in total.waterfall(gap, ahead)
+            if one.ns or one.kind in ("quality", "good")
+        ],
+        "stations": [
+            {"station": one.id, **sheet.figures(one.id).as_dict(), "no_rows_ns": sheet.missing(one.id)[0]}
+            for one in sheet.line.stations
+        ],
+        "pareto": losses[:MOST_LOSSES],
+        "pareto_left_out": max(0, len(losses) - MOST_LOSSES),
+        "timeline": sheet.timeline(),
+        "hours": sheet.hours() if span.kind in ("shift", "day") else [],
+        "shifts": sheet.intervals("shift")[:MOST_ROWS],
+        "days": sheet.intervals("day")[:MOST_ROWS],
+        "orders": sheet.intervals("order")[:MOST_ROWS],
+        "changeovers": [
+            {
+                "station": one.station,
+                "start": rfc3339(one.start_ns),
+                "end": rfc3339(one.end_ns),
+                "ns": one.ns,
+                "from": one.before,
+                "to": one.after,
+                "order": one.order,
+            }
+            for one in changes[:MOST_ROWS]
+        ],
+        "bottleneck": None
+        if said is None
+        else {
+            **{name: said[name] for name in ("window", "verdict")},
+            "start": rfc3339(said["start"]),
+            "end": rfc3339(said["end"]),
+            "rows": [texts(row) for row in said["rows"]],
+        },
+        "alerts": [texts(row) for row in sheet.alerts[:MOST_ROWS]],
+        "refused": [texts(row) for row in sheet.refused[:MOST_ROWS]],
+        "health": sheet.health(),
+    }
+
+
+def settled(sheet: Sheet) -> dict[str, Any]:
+    """Whether the figures may still change: until when late events and corrections revise rows of the span."""
+    laid, revise = sheet.cover_of(None), sheet.line.revise_ns
+    until = sheet.span.end_ns + sheet.line.lateness_ns + (revise or 0)
+    rows = sheet.rows_of(None).take(pa.array(laid.rows, pa.int64()))
+    newest = min(int(integers(rows.column("end")).max()), sheet.span.end_ns) if rows.num_rows else 0
+    complete = not laid.gaps or laid.gaps[-1][1] < sheet.span.end_ns
+    return {
+        "complete": complete,  # rows reach to the end of the span
+        "known_until": rfc3339(newest) if newest else None,
+        "revisable_until": None if revise is None else rfc3339(until),
+        "highest_revision": int(integers(rows.column("revision")).max()) if rows.num_rows else 0,
+    }
+
+
+def _proof(root: Path | str, lines: dict[str, tuple[Line, str]], sheet: Sheet) -> dict[str, Any]:
+    span = sheet.span
+    return {
+        "model": lines[sheet.line.id][1],
+        "rows": sheet.kpis.num_rows + len(sheet.states) + len(sheet.bottlenecks) + len(sheet.alerts),
+        "commands": [
+            "twin audit verify AUDIT",
+            f"twin audit recompute AUDIT --line {quoted(sheet.line.id)} --from {rfc3339(span.start_ns)} "
+            f"--to {rfc3339(span.end_ns)}",
+        ],
+    }
+
+
+def quoted(word: str) -> str:
+    """For a shell: a line's name is a text like any other."""
+    import shlex
+
+    return shlex.quote(word)
+
+
+def parse_as_of(text: str) -> int:
+    """Raises ReportError."""
+    try:
+        return parse_rfc3339(text)
+    except ValueError as error:
+        raise ReportError(f"{text}: {error}") from error
+
+
+def lost_classes(policy: str) -> Sequence[str]:
+    return sorted(loss_classes(policy))

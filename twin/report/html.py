@@ -1,0 +1,176 @@
+"""A report as one HTML file: nothing is loaded, nothing runs, prints on A4 in grey. Same report, same bytes."""
+
+import html
+from typing import Any, Final
+
+from twin.report.svg import COLOURS, pareto, timeline, waterfall
+from twin.report.tables import NAMES, Table, shown, table
+from twin.report.words import hours_of, number, percent, word
+
+_STYLE: Final = (
+    COLOURS
+    + """
+body{font:15px/1.4 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:2rem auto;max-width:62rem;
+padding:0 1rem}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:1.6rem 0 .4rem}
+p{margin:.3rem 0}.soft{color:var(--soft)}.big{font-size:1.3rem;font-weight:600}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.85rem}
+th,td{padding:.15rem .5rem;text-align:right;border-bottom:1px solid var(--rule);vertical-align:top}
+th{font-weight:600;color:var(--soft)}.t{text-align:left}.n{white-space:nowrap}
+.warn{border-left:4px solid var(--ink);padding-left:.6rem}code{overflow-wrap:anywhere}
+section{break-inside:avoid}
+@media print{body{margin:0;max-width:none;font-size:10pt}@page{size:A4;margin:14mm}}
+"""
+)
+
+
+def text(value: object) -> str:
+    """Escaped, wherever it came from."""
+    return html.escape(str(value), quote=True)
+
+
+def page(report: dict[str, Any], language: str = "en") -> str:
+    """The whole file."""
+    span = report["span"]
+    title = f"{report['line']}, {word(span['kind'], language)} {span['label']}"
+    parts = [
+        '<!doctype html>\n<html lang="' + language + '"><head><meta charset="utf-8">',
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{text(title)}</title><style>{_STYLE}</style></head><body>",
+        *_head(report, title, language),
+        _section("waterfall", waterfall(report, language), report, language),
+        _section("pareto", pareto(report, language), report, language, note="count_note"),
+        f"<section><h2>{text(word('timeline', language))}</h2>{timeline(report, language)}</section>",
+    ]
+    parts += [
+        _section(name, "", report, language, note="ideal_note" if name == "hours" else "")
+        for name in NAMES
+        if name not in ("waterfall", "pareto")
+    ]
+    parts += [*_health(report, language), *_proof(report, language), "</body></html>\n"]
+    return "".join(parts)
+
+
+def _head(report: dict[str, Any], title: str, language: str) -> list[str]:
+    span, total = report["span"], report["total"]
+    times = f"{span['start_local']} – {span['end_local']} ({span['ns'] / 3.6e12:g} h), {report['zone']}"
+    found = [f"<h1>{text(title)}</h1>", f'<p class="soft">{text(report["site"])}, {text(times)}</p>']
+    if report["as_of"]:
+        found.append(f'<p class="warn">{text(word("as_of", language))} {text(report["as_of"])}</p>')
+    found.append(f'<p class="big">{text(sentence(report, language))}</p>')
+    found.append(f"<p>{text(ratios(total, language))}</p>")
+    found += [f'<p class="warn">{text(line)}</p>' for line in doubts(report, language)]
+    return [*found, f"<p>{text(bottleneck(report, language))}</p>"]
+
+
+def sentence(report: dict[str, Any], language: str) -> str:
+    """What was made, and what was lost against ideal speed."""
+    total = report["total"]
+    if not total["rows"]:
+        return word("no_rows", language)
+    said = f"{number(total['good'], 0, language)} {word('made_good', language)}"
+    if total["lost_parts"] is not None:
+        said += f", {number(total['lost_parts'], 0, language)} {word('lost_parts', language)}"
+    return f"{said} ({hours_of(total['planned_ns'], language)} h {word('planned', language)})"
+
+
+def ratios(total: dict[str, Any], language: str) -> str:
+    """OEE and its factors; where there is none, why."""
+    if total["oee"] is None:
+        missing = "nothing_planned" if not total["planned_ns"] else "nothing_made"
+        return f"{word('oee', language)}: {word(missing, language)}"
+    return (
+        f"{word('oee', language)} {percent(total['oee'], language)} = "
+        f"{word('availability', language)} {percent(total['availability'], language)} × "
+        f"{word('performance', language)} {percent(total['performance'], language)} × "
+        f"{word('quality_ratio', language)} {percent(total['quality'], language)}"
+    )
+
+
+def doubts(report: dict[str, Any], language: str) -> list[str]:
+    """What a reader must know before the figures are believed."""
+    total, settled = report["total"], report["settled"]
+    found = []
+    if not settled["complete"]:
+        found.append(f"{word('incomplete', language)}: {word('known_until', language)} {settled['known_until'] or '–'}")
+    elif settled["revisable_until"]:
+        found.append(f"{word('revisable', language)} {settled['revisable_until']}")
+    missing = total["unknown_ns"] + total["no_rows_ns"]
+    if missing:
+        found.append(f"{word('unknown_share', language)}: {hours_of(missing, language)} h")
+    if total["suspect"]:
+        found.append(word("suspect", language))
+    return found
+
+
+def bottleneck(report: dict[str, Any], language: str) -> str:
+    """The verdict and its interval in a sentence."""
+    said = report["bottleneck"]
+    if said is None:
+        return f"{word('bottleneck', language)}: {word('not_measured', language)}"
+    leader = max(said["rows"], key=lambda row: row["share"] or 0)
+    interval = word("interval", language)
+    if leader["share_low"] is None:
+        interval += ": –"
+    else:
+        interval += f" {percent(leader['share_low'], language, 0)} – {percent(leader['share_high'], language, 0)}"
+    name = word("undecided", language) if said["verdict"] == "undecided" else said["verdict"]
+    share = f"{leader['station']} {percent(leader['share'], language, 0)}"
+    return f"{word('bottleneck', language)}: {name} ({share}, {word('share', language)}, {interval})"
+
+
+def _section(name: str, chart: str, report: dict[str, Any], language: str, *, note: str = "") -> str:
+    found = table(report, name, language)
+    if not found.rows:
+        return ""
+    said = f'<p class="soft">{text(word(note, language))}</p>' if note else ""
+    left = report.get(f"{name}_left_out", 0)
+    more = f'<p class="soft">+ {left} {text(word("left_out", language))}</p>' if left else ""
+    rows = table_html(found, report["zone"], language)
+    return f"<section><h2>{text(found.title)}</h2>{said}{chart}{rows}{more}</section>"
+
+
+def table_html(found: Table, zone: str, language: str) -> str:
+    """Numbers stand right, texts left; durations are minutes."""
+    classes = {"text": "t", "word": "t", "loss": "t", "time": "t n", "clock": "t n"}
+    kinds = [f' class="{classes[column.kind]}"' if column.kind in classes else ' class="n"' for column in found.columns]
+    titles = [
+        column.title + (" (min)" if column.kind == "ns" and column.key != "ns" else "") for column in found.columns
+    ]
+    head = "".join(f'<th scope="col"{kind}>{text(title)}</th>' for kind, title in zip(kinds, titles, strict=True))
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f"<td{kind}>{text(shown(value, column.kind, zone, language))}</td>"
+            for kind, value, column in zip(kinds, row, found.columns, strict=True)
+        )
+        + "</tr>"
+        for row in found.rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _health(report: dict[str, Any], language: str) -> list[str]:
+    health = report["health"]
+    lines = [
+        (word("unknown_share", language), percent(health["unknown_share"], language)),
+        (word("without_reason", language), percent(health["down_without_reason_share"], language)),
+        (word("refused", language), number(health["refused"], 0, language)),
+        (word("revised_rows", language), number(health["revised_rows"], 0, language)),
+        (word("models", language), ", ".join(health["models"])),
+    ]
+    rows = "".join(f'<tr><td class="t">{text(a)}</td><td>{text(b)}</td></tr>' for a, b in lines)
+    told = "".join(f"<p>{text(row['detail'])}</p>" for row in health["data_quality"])
+    return [f"<section><h2>{text(word('health', language))}</h2><table>{rows}</table>{told}</section>"]
+
+
+def _proof(report: dict[str, Any], language: str) -> list[str]:
+    proof = report["proof"]
+    commands = "".join(f"<p><code>{text(one)}</code></p>" for one in proof["commands"])
+    said = f"{proof['rows']} {word('rows_used', language)}, {word('policy', language)} {report['policy']}"
+    return [
+        f"<section><h2>{text(word('definitions', language))}</h2><p>{text(word('oee_note', language))}</p></section>",
+        f"<section><h2>{text(word('proof', language))}</h2><p>{text(said)}; {text(word('recompute', language))}:</p>",
+        f"{commands}</section>",
+    ]

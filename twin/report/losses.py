@@ -1,0 +1,114 @@
+"""What time was lost to: reasons by minutes and by count, changeovers from one product to the next, the bottleneck."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kernels.codes import CLASS_NAMES
+from kernels.oee import AVAILABILITY_LOSS, PERFORMANCE_LOSS, POLICIES
+from twin.report.rows import Row
+
+_RUNNING: Final = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Stops of one station, class and reason. `ns` is cut at the span; a stop counts where it begins."""
+
+    station: str
+    klass: str
+    reason: str | None
+    ns: int
+    count: int
+    longest_ns: int
+    longest_start_ns: int
+
+
+def clipped(row: Row, start_ns: int, end_ns: int) -> int:
+    """How much of a row of states lies in [start_ns, end_ns)."""
+    start, end = int(row["start"]), int(row["end"])
+    return max(0, min(end, end_ns) - max(start, start_ns))
+
+
+def loss_classes(policy: str) -> frozenset[str]:
+    """The classes that a policy holds against availability or performance, and unknown time beside them."""
+    roles = POLICIES[policy].roles
+    lost = {CLASS_NAMES[c] for c, role in enumerate(roles) if role in (AVAILABILITY_LOSS, PERFORMANCE_LOSS)}
+    return frozenset(lost | {"unknown"})
+
+
+def pareto(states: Sequence[Row], start_ns: int, end_ns: int, policy: str) -> list[Loss]:
+    """By time, the longest first. `states`: rows of one line that reach into the span."""
+    wanted = loss_classes(policy)
+    found: dict[tuple[str, str, str | None], list[int]] = {}
+    for row in states:
+        if row["class"] not in wanted:
+            continue
+        ns = clipped(row, start_ns, end_ns)
+        entry = found.setdefault((row["station"], row["class"], row["reason"]), [0, 0, -1, 0])
+        entry[0] += ns
+        entry[1] += start_ns <= row["start"] < end_ns
+        if ns > entry[2]:
+            entry[2:] = [ns, row["start"]]
+    made = [Loss(*key, *entry) for key, entry in found.items()]
+    return sorted(made, key=lambda one: (-one.ns, one.station, one.klass, one.reason or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Changeover:
+    """Setup of a station between two orders. `before` and `after`: their products; None: not known or none."""
+
+    station: str
+    start_ns: int
+    end_ns: int
+    ns: int  # in class setup, between the first and the last of it
+    before: str | None
+    after: str | None
+    order: str | None  # the one that follows
+
+
+def changeovers(states: Sequence[Row], orders: Sequence[Row], start_ns: int, end_ns: int) -> list[Changeover]:
+    """Setup that begins in the span and lies before the first running of the order that follows it.
+
+    `states`: rows of one line; `orders`: its rows of orders (kpis, window `order`), which may begin before the span and
+    end after it. Setup in the midst of an order is no changeover; neither is setup whose order has no row yet.
+    """
+    sequence = sorted(orders, key=lambda row: (row["start"], row["end"]))
+    found: list[Changeover] = []
+    for station in sorted({row["station"] for row in states}):
+        mine = sorted((row for row in states if row["station"] == station), key=lambda row: int(row["start"]))
+        groups: dict[int, list[Row]] = {}
+        for row in mine:
+            if row["class"] != "setup":
+                continue
+            after = next((k for k, one in enumerate(sequence) if one["end"] > row["start"]), None)
+            if after is not None and not _ran(mine, sequence[after]["start"], row["start"]):
+                groups.setdefault(after, []).append(row)
+        for after, rows in groups.items():
+            if not start_ns <= rows[0]["start"] < end_ns:
+                continue
+            before = sequence[after - 1]["product"] if after else None
+            ns = sum(row["end"] - row["start"] for row in rows)
+            following = sequence[after]
+            found.append(
+                Changeover(
+                    station, rows[0]["start"], rows[-1]["end"], ns, before, following["product"], following["order"]
+                )
+            )
+    return sorted(found, key=lambda one: (one.start_ns, one.station))
+
+
+def _ran(states: Sequence[Row], start_ns: int, end_ns: int) -> bool:
+    return any(row["class"] == _RUNNING and row["start"] < end_ns and row["end"] > start_ns for row in states)
+
+
+def bottleneck(rows: Sequence[Row]) -> dict[str, Any] | None:
+    """The newest statement among rows of bottlenecks of one line: shares with their intervals, and the verdict."""
+    whole = [row for row in rows if row["window"] == "panes"] or [row for row in rows if row["window"] == "order"]
+    if not whole:
+        return None
+    end = max(row["end"] for row in whole)
+    newest = [row for row in whole if row["end"] == end]
+    start = max(row["start"] for row in newest)  # of two that end together, the later one
+    newest = sorted((row for row in newest if row["start"] == start), key=lambda row: str(row["station"]))
+    return {"window": newest[0]["window"], "start": start, "end": end, "verdict": newest[0]["verdict"], "rows": newest}

@@ -1,0 +1,206 @@
+"""The tables of a report: columns with a kind each, so that HTML, CSV and the page show the same cells."""
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import Any, Final
+
+from twin.report.spans import local
+from twin.report.words import minutes_of, number, percent, word
+from twin.wire.time import parse_rfc3339
+
+DIALECTS: Final = ("csv", "csv-de")
+# What a spreadsheet takes for a formula, wherever a text of the plant or of a source begins so; also in full width.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """kind: text, word, time (an instant), clock (of a day), ns (a duration), parts, count, percent, loss."""
+
+    key: str
+    kind: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    id: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+_KPI: Final = (
+    ("start", "time", "start"),
+    ("end", "time", "end"),
+    ("good", "count", "good"),
+    ("scrap", "count", "scrap"),
+    ("oee", "percent", "oee"),
+    ("availability", "percent", "availability"),
+    ("performance", "percent", "performance"),
+    ("quality", "percent", "quality_ratio"),
+    ("down_ns", "ns", "down"),
+    ("minor_stop_ns", "ns", "minor_stop"),
+    ("setup_ns", "ns", "setup"),
+    ("unknown_ns", "ns", "unknown"),
+)
+_SHAPES: Final[dict[str, tuple[str, tuple[tuple[str, str, str], ...]]]] = {
+    "waterfall": ("waterfall", (("step", "word", "step"), ("ns", "ns", "minutes"), ("parts", "parts", "parts"))),
+    "stations": ("stations", (("station", "text", "station"), *_KPI[2:])),
+    "pareto": (
+        "pareto",
+        (
+            ("station", "text", "station"),
+            ("class", "word", "class"),
+            ("reason", "text", "reason"),
+            ("ns", "ns", "minutes"),
+            ("count", "count", "count"),
+            ("longest_ns", "ns", "longest"),
+            ("longest_start", "time", "start"),
+        ),
+    ),
+    "hours": (
+        "hours_title",
+        (
+            ("start", "clock", "start"),
+            ("end", "clock", "end"),
+            ("planned_ns", "ns", "planned"),
+            ("ideal_parts", "parts", "ideal"),
+            ("good", "count", "good"),
+            ("lost_parts", "parts", "lost_parts"),
+            ("lost_so_far", "parts", "summed"),
+            ("scrap", "count", "scrap"),
+            ("unknown_ns", "ns", "unknown"),
+            ("no_rows_ns", "ns", "no_rows"),
+            ("biggest", "loss", "biggest"),
+        ),
+    ),
+    "shifts": ("shifts", (("shift", "text", "shift"), *_KPI)),
+    "days": ("days", (("production_date", "text", "day"), *_KPI)),
+    "orders": ("orders", (("order", "text", "order"), ("product", "text", "product"), *_KPI)),
+    "changeovers": (
+        "changeovers",
+        (
+            ("station", "text", "station"),
+            ("start", "time", "start"),
+            ("ns", "ns", "minutes"),
+            ("from", "text", "from"),
+            ("to", "text", "to"),
+            ("order", "text", "order"),
+        ),
+    ),
+    "bottleneck": (
+        "bottleneck",
+        (
+            ("station", "text", "station"),
+            ("share", "percent", "share"),
+            ("share_low", "percent", "from"),
+            ("share_high", "percent", "to"),
+            ("running_ns", "ns", "running"),
+            ("starved_ns", "ns", "starved"),
+            ("blocked_ns", "ns", "blocked"),
+        ),
+    ),
+    "alerts": (
+        "alerts",
+        (
+            ("ts", "time", "time"),
+            ("station", "text", "station"),
+            ("kind", "text", "kind"),
+            ("action", "text", "step"),
+            ("detail", "text", "detail"),
+        ),
+    ),
+    "refused": (
+        "refused",
+        (
+            ("ts", "time", "time"),
+            ("reason", "text", "reason"),
+            ("detail", "text", "detail"),
+            ("place", "text", "offset"),
+        ),
+    ),
+}
+NAMES: Final = tuple(_SHAPES)
+
+
+def table(report: dict[str, Any], name: str, language: str) -> Table:
+    """One of NAMES."""
+    title, shape = _SHAPES[name]
+    found = (report["bottleneck"] or {"rows": []})["rows"] if name == "bottleneck" else report[name]
+    rows = [dict(row) for row in found]
+    for row in rows if name == "refused" else ():
+        row["place"] = f"{row['source_topic']} {row['source_partition']}/{row['source_offset']}"
+    columns = tuple(Column(key, kind, word(said, language)) for key, kind, said in shape)
+    return Table(
+        name, word(title, language), columns, tuple(tuple(row.get(column.key) for column in columns) for row in rows)
+    )
+
+
+def shown(value: Any, kind: str, zone: str, language: str) -> str:
+    """A cell for people."""
+    if value is None:
+        return "–"
+    match kind:
+        case "time":
+            return local(zone, parse_rfc3339(value))
+        case "clock":
+            return local(zone, parse_rfc3339(value), "%H:%M")
+        case "ns":
+            return minutes_of(value, language)
+        case "percent":
+            return percent(value, language)
+        case "parts" | "count":
+            return number(value, 0, language)
+        case "word":
+            return word(value, language)
+        case "loss":
+            said = word(value["class"], language) + (f" ({value['reason']})" if value["reason"] else "")
+            return f"{minutes_of(value['ns'], language)} min {said}"
+    return str(value)
+
+
+def to_csv(found: Table, zone: str, dialect: str = "csv") -> str:
+    """RFC 4180 (csv), or what a German Excel opens as columns (csv-de: semicolon, decimal comma, byte order mark).
+
+    Durations are seconds with nine digits, ratios as the rows have them, times local and without an offset. A text that
+    a spreadsheet would take for a formula gets an apostrophe before it.
+    """
+    german = dialect == "csv-de"
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=";" if german else ",", lineterminator="\r\n")
+    writer.writerow([_title(column) for column in found.columns])
+    for row in found.rows:
+        writer.writerow(
+            [_plain(value, column.kind, zone, german) for value, column in zip(row, found.columns, strict=True)]
+        )
+    return ("\ufeff" if german else "") + out.getvalue()
+
+
+def _title(column: Column) -> str:
+    return f"{column.key.removesuffix('_ns')}_s" if column.kind == "ns" else column.key
+
+
+def _plain(value: Any, kind: str, zone: str, german: bool) -> str:
+    if value is None:
+        return ""
+    match kind:
+        case "time" | "clock":
+            return local(zone, parse_rfc3339(value), "%Y-%m-%d %H:%M:%S")
+        case "ns":
+            return _decimal(f"{'-' if value < 0 else ''}{abs(value) // 10**9}.{abs(value) % 10**9:09d}", german)
+        case "percent" | "parts" | "count":
+            return _decimal(repr(value), german)
+        case "loss":
+            return defused(": ".join(filter(None, [value["class"], value["reason"]])))
+    return defused(str(value))
+
+
+def _decimal(text: str, german: bool) -> str:
+    return text.replace(".", ",") if german else text
+
+
+def defused(text: str) -> str:
+    """Text of somebody else's making, harmless in a spreadsheet."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,171 @@
+"""The words of page and report, English and German, in one table; and how numbers and times are written in each."""
+
+from fractions import Fraction
+from typing import Final
+
+LANGUAGES: Final = ("en", "de")
+
+# key: (English, German). Time classes and steps under their own names.
+WORDS: Final[dict[str, tuple[str, str]]] = {
+    "unknown": ("unknown", "unbekannt"),
+    "no_rows": ("no data", "keine Daten"),
+    "ahead": ("not yet known", "noch nicht bekannt"),
+    "off_shift": ("off shift", "außer Schicht"),
+    "planned_stop": ("planned stop", "geplanter Stillstand"),
+    "no_order": ("no order", "kein Auftrag"),
+    "running": ("running", "läuft"),
+    "setup": ("setup", "Rüsten"),
+    "starved": ("starved", "Materialmangel"),
+    "blocked": ("blocked", "Rückstau"),
+    "minor_stop": ("minor stop", "Kurzstillstand"),
+    "down": ("down", "Stillstand"),
+    "maintenance": ("maintenance", "Wartung"),
+    "waiting": ("waiting", "wartet"),
+    "stopped": ("stopped", "steht"),
+    "speed": ("lost speed", "Tempoverlust"),
+    "quality": ("not good", "nicht gut"),
+    "good": ("good parts", "Gutteile"),
+    "calendar": ("calendar time", "Kalenderzeit"),
+    "site": ("site", "Werk"),
+    "line": ("line", "Linie"),
+    "station": ("station", "Station"),
+    "area": ("area", "Bereich"),
+    "shift": ("shift", "Schicht"),
+    "day": ("day", "Tag"),
+    "week": ("week", "Woche"),
+    "order": ("order", "Auftrag"),
+    "span": ("span", "Zeitraum"),
+    "product": ("product", "Produkt"),
+    "plant": ("Plant", "Werk"),
+    "wall": ("Wall", "Wand"),
+    "why": ("Why this number", "Warum diese Zahl"),
+    "handover": ("Handover", "Übergabe"),
+    "report": ("Report", "Bericht"),
+    "made": ("made", "gefertigt"),
+    "made_good": ("good parts made", "Gutteile gefertigt"),
+    "ideal": ("ideal so far", "ideal bis jetzt"),
+    "lost_parts": ("good parts lost", "verlorene Gutteile"),
+    "difference": ("difference", "Differenz"),
+    "summed": ("summed", "Summe"),
+    "scrap": ("scrap and rework", "Ausschuss und Nacharbeit"),
+    "oee": ("OEE", "OEE"),
+    "availability": ("availability", "Verfügbarkeit"),
+    "performance": ("performance", "Leistung"),
+    "quality_ratio": ("quality", "Qualität"),
+    "planned": ("planned time", "Planzeit"),
+    "waterfall": ("From calendar time to good parts", "Von der Kalenderzeit zu Gutteilen"),
+    "pareto": ("Losses by reason", "Verluste nach Grund"),
+    "timeline": ("Time of the stations", "Zeit der Stationen"),
+    "hours_title": ("Hour by hour", "Stunde für Stunde"),
+    "shifts": ("Shifts", "Schichten"),
+    "days": ("Days", "Tage"),
+    "orders": ("Orders", "Aufträge"),
+    "changeovers": ("Changeovers", "Rüstvorgänge"),
+    "bottleneck": ("Bottleneck", "Engpass"),
+    "health": ("What the figures rest on", "Worauf die Zahlen beruhen"),
+    "proof": ("Proof", "Nachweis"),
+    "stations": ("Stations", "Stationen"),
+    "alerts": ("Alerts", "Meldungen"),
+    "open": ("Open", "Offen"),
+    "refused": ("Refused events", "Abgelehnte Ereignisse"),
+    "definitions": ("Definitions", "Definitionen"),
+    "step": ("step", "Schritt"),
+    "class": ("class", "Klasse"),
+    "reason": ("reason", "Grund"),
+    "hours": ("hours", "Stunden"),
+    "minutes": ("minutes", "Minuten"),
+    "parts": ("parts", "Teile"),
+    "count": ("count", "Anzahl"),
+    "longest": ("longest", "längster"),
+    "start": ("start", "Beginn"),
+    "end": ("end", "Ende"),
+    "from": ("from", "von"),
+    "to": ("to", "nach"),
+    "biggest": ("biggest loss", "größter Verlust"),
+    "share": ("share of the critical path", "Anteil am kritischen Pfad"),
+    "interval": ("95 % interval", "95-%-Intervall"),
+    "verdict": ("verdict", "Urteil"),
+    "undecided": ("undecided", "unentschieden"),
+    "no_reason": ("no reason given", "ohne Grund"),
+    "none": ("none", "keine"),
+    "not_measured": ("not measured", "nicht gemessen"),
+    "nothing_planned": ("no planned time", "keine Planzeit"),
+    "nothing_made": ("nothing made", "nichts gefertigt"),
+    "time": ("time", "Zeit"),
+    "kind": ("kind", "Art"),
+    "detail": ("detail", "Einzelheit"),
+    "value": ("value", "Wert"),
+    "offset": ("partition/offset", "Partition/Offset"),
+    "provisional": ("provisional", "vorläufig"),
+    "settled": ("final", "endgültig"),
+    "known_until": ("rows reach to", "Zeilen reichen bis"),
+    "revisable": ("can still be revised until", "kann noch revidiert werden bis"),
+    "not_revised": ("late events do not change it", "späte Ereignisse ändern nichts daran"),
+    "incomplete": ("not complete yet", "noch nicht vollständig"),
+    "suspect": (
+        "suspect: an ideal cycle time is too long, or parts were counted outside running time",
+        "zweifelhaft: eine ideale Taktzeit ist zu lang, oder Teile wurden außerhalb der Laufzeit gezählt",
+    ),
+    "unknown_share": ("time without data", "Zeit ohne Daten"),
+    "without_reason": ("downtime without a reason", "Stillstand ohne Grund"),
+    "revised_rows": ("revised rows", "revidierte Zeilen"),
+    "suspect_title": ("performance over 100 %", "Leistung über 100 %"),
+    "models": ("plant models", "Werksmodelle"),
+    "rows_used": ("rows", "Zeilen"),
+    "recompute": ("compute it again on your own machine", "auf dem eigenen Rechner nachrechnen"),
+    "count_note": (
+        "A stop counts where it begins; its minutes are cut at the span. Minutes of stations beside each other are "
+        "not minutes of the line.",
+        "Ein Stillstand zählt, wo er beginnt; seine Minuten sind am Zeitraum abgeschnitten. Minuten von Stationen "
+        "nebeneinander sind keine Minuten der Linie.",
+    ),
+    "ideal_note": (
+        "Ideal: what planned time would have made at ideal speed. The plant file names no target, so there is no "
+        "colour and no verdict.",
+        "Ideal: was die Planzeit bei idealem Tempo gefertigt hätte. Die Werksdatei nennt kein Ziel, deshalb keine "
+        "Farbe und kein Urteil.",
+    ),
+    "oee_note": (
+        "OEE = availability × performance × quality = ideal time of good parts / planned time. Sums are divided, "
+        "ratios are never averaged. The line's figures are those of its constraint.",
+        "OEE = Verfügbarkeit × Leistung × Qualität = ideale Zeit der Gutteile / Planzeit. Summen werden geteilt, "
+        "Verhältnisse nie gemittelt. Die Zahlen der Linie sind die ihres Engpasses laut Werksdatei.",
+    ),
+    "no_revise": (
+        "The plant file gives no `revise`: a late event is refused and changes no row.",
+        "Die Werksdatei nennt kein `revise`: ein spätes Ereignis wird abgelehnt und ändert keine Zeile.",
+    ),
+    "as_of": ("as known at", "Stand von"),
+    "policy": ("loss policy", "Verlustregel"),
+    "zone": ("times in", "Zeiten in"),
+    "page_title": ("Handover", "Übergabe"),
+    "five_losses": ("Five biggest losses", "Die fünf größten Verluste"),
+    "remarks": ("Remarks", "Bemerkungen"),
+    "left_out": ("left out here", "hier weggelassen"),
+}
+
+
+def word(key: str, language: str) -> str:
+    """In this language; what is not in the table is a text of the plant, and stands as it is."""
+    pair = WORDS.get(key)
+    return key if pair is None else pair[LANGUAGES.index(language)]
+
+
+def number(value: float | Fraction | None, digits: int, language: str) -> str:
+    """Rounded half to even at the last digit shown; a dash where there is none."""
+    if value is None:
+        return "–"
+    text = f"{float(value):,.{digits}f}" if digits else f"{round(value):,}"
+    return text.translate(str.maketrans(",.", ".,")) if language == "de" else text
+
+
+def percent(value: float | None, language: str, digits: int = 1) -> str:
+    return "–" if value is None else f"{number(100 * value, digits, language)} %"
+
+
+def hours_of(ns: int, language: str) -> str:
+    return number(Fraction(ns, 3_600_000_000_000), 2, language)
+
+
+def minutes_of(ns: int, language: str) -> str:
+    return number(Fraction(ns, 60_000_000_000), 1, language)
