@@ -32,7 +32,7 @@ from kernels.layout import FAR
 from kernels.out import alert, interval
 from kernels.path import leave, place_of
 from kernels.stops import end_stop, is_stop, next_turn, standing
-from kernels.work_order import order_of
+from kernels.work_order import order_of, product_text_of
 
 I64 = npt.NDArray[np.int64]
 
@@ -182,6 +182,7 @@ def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
         row[at.S_INTERVAL_REASON] = row[at.S_REASON]
         if t == row[at.S_SINCE]:
             row[at.S_ORDER] = order_of(x, line, s)
+            row[at.S_PRODUCT] = product_text_of(x, line, s)
         return
     if t > row[at.S_SINCE]:
         interval(o, line, s, row, row[at.S_SINCE], t, ended)
@@ -189,6 +190,7 @@ def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     row[at.S_INTERVAL_WORD] = row[at.S_WORD]
     row[at.S_INTERVAL_REASON] = row[at.S_REASON]
     row[at.S_ORDER] = order_of(x, line, s)
+    row[at.S_PRODUCT] = product_text_of(x, line, s)
     if new == old:
         return
     row[at.S_CLASS] = new

@@ -10,7 +10,7 @@ from kernels.codes import CYCLES, N_COLUMNS, STOPPED
 from kernels.jit import bare
 from kernels.path import closing_vector, reset_scope
 from kernels.stops import standing
-from kernels.work_order import order_of, product_text_of, stretch_scope, stretch_start
+from kernels.work_order import order_of, product_text_of, quantity_of, stretch_scope, stretch_start
 
 I64 = npt.NDArray[np.int64]
 
@@ -41,6 +41,7 @@ def close_scope(m: Model, x: State, line: int, scope: int, start: int, t: int) -
     head[at.X_PRODUCT] = x.lines[line, at.L_PRODUCT_TEXT]
     head[at.X_SHIFT] = x.lines[line, at.L_SHIFT]
     head[at.X_LAST] = x.lines[line, at.L_LAST]
+    head[at.X_QUANTITY] = x.lines[line, at.L_QUANTITY] if scope == at.SCOPE_ORDER else -1
     lo = m.lines[line, at.LC_STATION]
     for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
         for c in range(N_COLUMNS):
@@ -49,6 +50,7 @@ def close_scope(m: Model, x: State, line: int, scope: int, start: int, t: int) -
         x.deltas[s, k, N_COLUMNS] = 1 if began_inside else 0
         about = x.closing_orders[s, k]
         about[at.CO_START] = start
+        about[at.CO_QUANTITY] = -1
         if x.stations[s, at.S_STRETCH] == at.STRETCH_OF_LINE:
             about[at.CO_ROW] = at.ROW_OF_LINE
             about[at.CO_ORDER] = -1
@@ -78,6 +80,7 @@ def close_stretch(m: Model, x: State, line: int, s: int, t: int) -> None:
         head[at.X_PRODUCT] = -1
         head[at.X_SHIFT] = x.lines[line, at.L_SHIFT]
         head[at.X_LAST] = x.lines[line, at.L_LAST]
+        head[at.X_QUANTITY] = -1
         for other in range(lo, lo + m.lines[line, at.LC_STATIONS]):
             for c in range(N_COLUMNS + 1):
                 x.deltas[other, k, c] = 0
@@ -86,6 +89,7 @@ def close_stretch(m: Model, x: State, line: int, s: int, t: int) -> None:
             about[at.CO_ORDER] = -1
             about[at.CO_PRODUCT] = -1
             about[at.CO_START] = t
+            about[at.CO_QUANTITY] = -1
         x.lines[line, at.L_CLOSINGS] = k + 1
     scope = stretch_scope(x, s)
     for c in range(N_COLUMNS):
@@ -97,6 +101,7 @@ def close_stretch(m: Model, x: State, line: int, s: int, t: int) -> None:
     about[at.CO_ORDER] = order_of(x, line, s)
     about[at.CO_PRODUCT] = product_text_of(x, line, s)
     about[at.CO_START] = start
+    about[at.CO_QUANTITY] = quantity_of(x, line, s)
 
 
 @bare
@@ -110,6 +115,7 @@ def open_stretch(x: State, s: int, mode: int, t: int) -> None:
         row[at.S_OWN_ORDER] = -1
         row[at.S_OWN_PRODUCT] = -1
         row[at.S_OWN_PRODUCT_TEXT] = -1
+        row[at.S_OWN_QUANTITY] = -1
 
 
 @bare
@@ -174,6 +180,7 @@ def close_order(m: Model, x: State, o: Out, line: int, t: int) -> None:
     x.lines[line, at.L_ORDER] = -1
     x.lines[line, at.L_PRODUCT] = -1
     x.lines[line, at.L_PRODUCT_TEXT] = -1
+    x.lines[line, at.L_QUANTITY] = -1
     for s in range(m.lines[line, at.LC_STATION], m.lines[line, at.LC_STATION] + n):
         if x.stations[s, at.S_STRETCH] in (at.STRETCH_AGAIN, at.STRETCH_LEFT):
             open_stretch(x, s, at.STRETCH_OF_LINE, t)
@@ -207,6 +214,8 @@ def kpi_row(o: Out, line: int, s: int, window: int, start: int, end: int, shift:
     out[at.KO_LINE_ORDER] = order
     out[at.KO_LINE_PRODUCT] = product
     out[at.KO_ROW] = at.ROW_OF_LINE
+    out[at.KO_QUANTITY] = -1
+    out[at.KO_LINE_QUANTITY] = -1
     o.n[at.N_KPI] += 1
     return int(i)
 
@@ -316,6 +325,8 @@ def emit_closings(m: Model, x: State, o: Out, line: int) -> None:
                     head[at.X_ORDER],
                     head[at.X_PRODUCT],
                 )
+                o.kpis[written, at.KO_QUANTITY] = about[at.CO_QUANTITY] if alone else head[at.X_QUANTITY]
+                o.kpis[written, at.KO_LINE_QUANTITY] = head[at.X_QUANTITY]
                 if about[at.CO_ROW] != at.ROW_OF_LINE:
                     row = at.ROW_UNSEEN if about[at.CO_ROW] == at.ROW_UNSEEN else at.ROW_OF_LINE
                     own_row(o.kpis[written], about[at.CO_ORDER], about[at.CO_PRODUCT], at.ROW_OWN if alone else row)

@@ -87,7 +87,8 @@ L_BUCKET_BEFORE: Final = 37  # and in the bucket before, while its events may st
 L_REVISING: Final = 38  # late events and corrections that wait for their publishing tick
 L_NEXT_STOP: Final = 39  # no stop is decided, nor an alert of it due, before this instant
 L_NEXT_LOST: Final = 40  # no end of a cycle is given up before; 0: none is waited for
-N_L: Final = 41
+L_QUANTITY: Final = 41  # parts ordered, -1 not told
+N_L: Final = 42
 # Columns that admission owns: a fold that is done again leaves them as they are.
 ADMISSION: Final = (
     L_NEWEST,
@@ -138,7 +139,9 @@ S_OWN_PRODUCT: Final = 29
 S_OWN_PRODUCT_TEXT: Final = 30
 S_STRETCH_START: Final = 31  # but of STRETCH_OF_LINE
 S_WORKED: Final = 32  # 1 once it worked on an order
-N_S: Final = 33
+S_PRODUCT: Final = 33  # text of the order's product at S_SINCE, -1 none
+S_OWN_QUANTITY: Final = 34
+N_S: Final = 35
 
 STRETCH_OF_LINE: Final = 0  # the line's, since that began
 STRETCH_OWN: Final = 1
@@ -209,7 +212,8 @@ X_ORDER: Final = 3
 X_PRODUCT: Final = 4
 X_SHIFT: Final = 5
 X_LAST: Final = 6
-N_X: Final = 7
+X_QUANTITY: Final = 7  # parts ordered, -1 not told, or not of an order
+N_X: Final = 8
 # Context of a tick whose rows are not out yet.
 T_ORDER: Final = 0
 T_PRODUCT: Final = 1
@@ -227,7 +231,8 @@ CO_ROW: Final = 0
 CO_ORDER: Final = 1
 CO_PRODUCT: Final = 2
 CO_START: Final = 3
-N_CO: Final = 4
+CO_QUANTITY: Final = 4
+N_CO: Final = 5
 ROW_OF_LINE: Final = 0  # with the context of the line
 ROW_OWN: Final = 1
 ROW_UNSEEN: Final = 2  # none, but the line's row is made of it, too
@@ -308,7 +313,9 @@ KO_PRODUCT: Final = 7
 KO_LINE_ORDER: Final = 8  # what the line's row says
 KO_LINE_PRODUCT: Final = 9
 KO_ROW: Final = 10  # ROW_OF_LINE: one of all stations of the line, together; ROW_OWN: alone; ROW_UNSEEN: for the line
-KO_COLUMNS: Final = 11
+KO_QUANTITY: Final = 11  # parts ordered, -1 not told, or not of an order
+KO_LINE_QUANTITY: Final = 12
+KO_COLUMNS: Final = 13
 N_KO: Final = KO_COLUMNS + N_COLUMNS
 # IO: closed state intervals.
 IO_LINE: Final = 0
@@ -319,7 +326,8 @@ IO_CLASS: Final = 4
 IO_WORD: Final = 5
 IO_REASON: Final = 6
 IO_ORDER: Final = 7
-N_IO: Final = 8
+IO_PRODUCT: Final = 8
+N_IO: Final = 9
 # PO: critical path of a pane or an order.
 PO_LINE: Final = 0
 PO_STATION: Final = 1

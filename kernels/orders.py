@@ -2,6 +2,8 @@
 
 A station's own order wins over the line's; without one it follows the line. The line's end of an order that a station
 has as its own ends it there, too; the line's start of it is the same order going on.
+
+A start sent again changes nothing but the quantity, if it tells one: of a plan that was changed the newest counts.
 """
 
 import numpy as np
@@ -66,6 +68,8 @@ def start_of_line(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> 
     order = event[at.E_X]
     product = event[at.E_Y]
     if row[at.L_ORDER] >= 0 and row[at.L_ORDER] == order and row[at.L_PRODUCT_TEXT] == product:
+        if event[at.E_A] >= 0:
+            row[at.L_QUANTITY] = event[at.E_A]
         alert(o, line, event[at.E_STATION], at.DOUBT_ORDER_REPEATED, at.RAISED, t, order)
         return
     accrue_line(m, x, line, t)
@@ -76,6 +80,7 @@ def start_of_line(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> 
     row[at.L_ORDER] = order
     row[at.L_PRODUCT] = event[at.E_PRODUCT]
     row[at.L_PRODUCT_TEXT] = product
+    row[at.L_QUANTITY] = event[at.E_A]
     row[at.L_ORDER_START] = t
     open_scope(m, x, line, at.SCOPE_ORDER)
     row[at.L_TOTAL_START] = t
@@ -90,6 +95,7 @@ def start_of_line(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> 
                 station[at.S_OWN_ORDER] = -1
                 station[at.S_OWN_PRODUCT] = -1
                 station[at.S_OWN_PRODUCT_TEXT] = -1
+                station[at.S_OWN_QUANTITY] = -1
             else:
                 close_stretch(m, x, line, s, t)
                 open_stretch(x, s, at.STRETCH_OF_LINE, t)
@@ -119,6 +125,8 @@ def start_of_station(m: Model, x: State, o: Out, line: int, s: int, event: I64, 
     own = x.stations[s, at.S_STRETCH] == at.STRETCH_OWN
     if before == order and product_text_of(x, line, s) == event[at.E_Y]:
         if own:
+            if event[at.E_A] >= 0:
+                x.stations[s, at.S_OWN_QUANTITY] = event[at.E_A]
             alert(o, line, s, at.DOUBT_ORDER_REPEATED, at.RAISED, t, order)
         return
     accrue(x, s, t)
@@ -130,4 +138,5 @@ def start_of_station(m: Model, x: State, o: Out, line: int, s: int, event: I64, 
     x.stations[s, at.S_OWN_ORDER] = order
     x.stations[s, at.S_OWN_PRODUCT] = event[at.E_PRODUCT]
     x.stations[s, at.S_OWN_PRODUCT_TEXT] = event[at.E_Y]
+    x.stations[s, at.S_OWN_QUANTITY] = event[at.E_A]
     alert(o, line, s, at.NOTE_ORDER_STARTED, at.RAISED, t, order)

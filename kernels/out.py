@@ -34,4 +34,5 @@ def interval(o: Out, line: int, s: int, row: I64, start: int, end: int, klass: i
     o.intervals[i, at.IO_WORD] = row[at.S_INTERVAL_WORD]
     o.intervals[i, at.IO_REASON] = row[at.S_INTERVAL_REASON]
     o.intervals[i, at.IO_ORDER] = row[at.S_ORDER]
+    o.intervals[i, at.IO_PRODUCT] = row[at.S_PRODUCT]
     o.n[at.N_INTERVAL] += 1

@@ -145,6 +145,7 @@ def begin_line(m: Model, x: State, line: int, t: int) -> None:
     row[at.L_ORDER] = -1
     row[at.L_PRODUCT] = -1
     row[at.L_PRODUCT_TEXT] = -1
+    row[at.L_QUANTITY] = -1
     row[at.L_CAUSAL] = -1
     row[at.L_CAUSAL_TS] = t
     row[at.L_NEXT_TICK] = align_up(t + 1, m.lines[line, at.LC_PUBLISH_NS])
@@ -171,9 +172,11 @@ def begin_line(m: Model, x: State, line: int, t: int) -> None:
         station[at.S_ACTIVE_SINCE] = -1
         station[at.S_CYCLE_PRODUCT] = -1
         station[at.S_ORDER] = -1
+        station[at.S_PRODUCT] = -1
         station[at.S_OWN_ORDER] = -1
         station[at.S_OWN_PRODUCT] = -1
         station[at.S_OWN_PRODUCT_TEXT] = -1
+        station[at.S_OWN_QUANTITY] = -1
         station[at.S_EXTRA] = m.stations[s, at.SC_PLACES] - 1
         for i in range(1, m.stations[s, at.SC_PLACES]):
             place = x.stations[place_of(m, s, i)]

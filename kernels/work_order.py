@@ -36,6 +36,15 @@ def product_text_of(x: State, line: int, s: int) -> int:
 
 
 @hot
+def quantity_of(x: State, line: int, s: int) -> int:
+    """Parts ordered, -1 not told."""
+    mode = x.stations[s, at.S_STRETCH]
+    if mode == at.STRETCH_OWN:
+        return int(x.stations[s, at.S_OWN_QUANTITY])
+    return -1 if mode == at.STRETCH_LEFT else int(x.lines[line, at.L_QUANTITY])
+
+
+@hot
 def stretch_scope(x: State, s: int) -> int:
     return at.SCOPE_ORDER if x.stations[s, at.S_STRETCH] == at.STRETCH_OF_LINE else at.SCOPE_STRETCH
 

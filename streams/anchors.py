@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from streams.snapshots import SnapshotError, decode
+from twin.audit import AuditError, layout
 from twin.audit.report import Difference
 from twin.audit.verify import Anchor
 
@@ -23,3 +24,18 @@ def anchors(state: Path) -> tuple[list[Anchor], list[Difference]]:
         published = head.waiting.begin if head.waiting is not None else head.next_offset
         found.append(Anchor(head.partition, published, head.chain, name, files, head.waiting))
     return found, damaged
+
+
+def needed_from(state: Path) -> dict[int, int]:
+    """Partition -> first offset of the files that any of its snapshots names: a worker may look for these by name.
+
+    Raises AuditError: a snapshot cannot be read, so nobody knows what it names.
+    """
+    found, damaged = anchors(state)
+    if damaged:
+        raise AuditError(f"{state.parent}/{damaged[0].file}: {damaged[0].what}; mend or remove it first")
+    needed: dict[int, int] = {}
+    for one in found:
+        firsts = [layout.published_file(state, file.path).first_offset for file in one.files]
+        needed[one.partition] = min([*firsts, one.next_offset, needed.get(one.partition, one.next_offset)])
+    return needed

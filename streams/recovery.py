@@ -27,7 +27,7 @@ from twin.audit.compare import hashes_of, unmatched
 from twin.audit.filelist import Entry, ListedFile
 from twin.audit.intervals import Interval, unlisted, waiting_intervals, with_unlisted
 from twin.audit.layout import PublishedFile
-from twin.audit.read import UNREADABLE, completed, footer, keys_of, open_file, schema_version
+from twin.audit.read import UNREADABLE, chain_end, completed, footer, keys_of, open_file, schema_version
 from twin.audit.rows import integers
 from twin.audit.writer import GENESIS
 from twin.results import ORIGIN, SCHEMA_VERSION, SETS
@@ -99,7 +99,7 @@ def from_offset(published: list[Interval], offset: int) -> list[Interval] | None
 def last_sha256(published: list[Interval]) -> str:
     """Where the chain goes on behind the published intervals."""
     files = [file for one in published for file in one.files]
-    return layout.sha256_of(files[-1].path) if files else GENESIS
+    return chain_end(files[-1]) if files else GENESIS
 
 
 def finish(audit: Path, partition: int, last: Interval) -> bool:

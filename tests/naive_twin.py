@@ -14,7 +14,7 @@ from tests.naive import Station as Place
 from tests.support_fold import Ev
 from twin.plant.model import Counter, Line
 
-Named = tuple[str | None, str | None]  # order, product
+Named = tuple[str | None, str | None, int | None]  # order, product, quantity
 CalendarAt = Callable[[int], tuple[int, str | None, str]]  # class or -1, shift, day
 SEQ_WINDOW = 1_024
 BELIEVED_JUMP_NS = 30 * 60 * 10**9
@@ -175,6 +175,7 @@ class Work:
     product: str | None
     start: int
     number: int
+    quantity: int | None = None
 
 
 @dataclass
@@ -191,7 +192,9 @@ class StationTwin:
     shown: tuple[str | None, str | None] = (None, None)
     stood: dict[int, str | None] = field(default_factory=dict)  # the reason after each instant
     order: str | None = None
+    product: str | None = None  # that of the order
     own_order: tuple[str, str | None] | None = None  # order and product of its own
+    own_quantity: int | None = None
     worked: bool = False  # on an order, at the end of some instant
     left: bool = False  # the line's order has ended for it
     work: Work | None = None
@@ -212,7 +215,7 @@ class NaiveTwin:
     def __init__(self, line: Line, calendar: CalendarAt, turns: Sequence[int]) -> None:
         self.line, self.calendar, self.turns = line, calendar, sorted(turns)
         self.flow: LineFlow | None = None
-        self.states: list[tuple[int, int, int, Segment, str | None, str | None, str | None]] = []
+        self.states: list[tuple[int, int, int, Segment, str | None, str | None, str | None, str | None]] = []
         # ts, station, column, value, numbers of the station's and the line's work that it belongs to
         self.made: list[tuple[int, int, str, int, set[int]]] = []
         # window, start, end, shift, order and product by station, ts of the last event, number of the work
@@ -379,7 +382,7 @@ class NaiveTwin:
 
     def named(self) -> dict[int, Named]:
         works = enumerate(station.work for station in self.stations)
-        return {i: (work.order, work.product) if work else (None, None) for i, work in works}
+        return {i: (work.order, work.product, None) if work else (None, None, None) for i, work in works}
 
     def order(self, e: Ev, t: int) -> None:
         assert e.x is not None
@@ -399,6 +402,9 @@ class NaiveTwin:
                 if now:
                     self.works += 1
                     station.work = Work(*now, t, self.works)
+            if station.work:
+                of = self.running.quantity if self.running else None
+                station.work.quantity = station.own_quantity if station.own_order else of
 
     def order_of_line(self, e: Ev, t: int) -> None:
         running = self.running
@@ -414,6 +420,7 @@ class NaiveTwin:
                 station.own_order = None
             return
         if running and (running.order, running.product) == (e.x, e.y):
+            running.quantity = running.quantity if e.a < 0 else e.a
             self.doubt(at.DOUBT_ORDER_REPEATED, -1, e.x)
             return
         if running:
@@ -422,7 +429,7 @@ class NaiveTwin:
         if (-1, e.x) in self.ended:
             self.doubt(at.NOTE_ORDER_STARTED, -1, e.x)
         self.works += 1
-        self.running = Work(e.x, e.y, t, self.works)
+        self.running = Work(e.x, e.y, t, self.works, None if e.a < 0 else e.a)
         for station in self.stations:
             if station.own_order and station.own_order[0] == e.x:
                 station.own_order = None
@@ -440,6 +447,7 @@ class NaiveTwin:
             return
         if work and (work.order, work.product) == (e.x, e.y):
             if station.own_order:
+                station.own_quantity = station.own_quantity if e.a < 0 else e.a
                 self.doubt(at.DOUBT_ORDER_REPEATED, i, e.x)
             return
         if station.own_order:
@@ -447,11 +455,12 @@ class NaiveTwin:
         if (i, e.x) in self.ended:
             self.doubt(at.NOTE_ORDER_STARTED, i, e.x)
         station.own_order, station.left = (e.x, e.y), False
+        station.own_quantity = None if e.a < 0 else e.a
 
     def end_work(self, i: int, t: int) -> None:
         work = self.stations[i].work
         if work and t > work.start:
-            about: dict[int, Named] = {i: (work.order, work.product)}
+            about: dict[int, Named] = {i: (work.order, work.product, work.quantity)}
             self.closed.append(("order", work.start, t, self.shift, about, t, work.number))
         self.stations[i].work = None
 
@@ -683,7 +692,7 @@ class NaiveTwin:
             station.stop = Stop(t, shown, shown)
             station.stops.append(station.stop)
         seen = station.stop if shown in STOPS else None
-        order = station.work.order if station.work else None
+        order, product = (station.work.order, station.work.product) if station.work else (None, None)
         words = station.word, station.reason
         same = (segment.shown, segment.stop) == (shown, None) if seen is None else segment.stop is seen
         station.stood[t] = station.reason
@@ -692,11 +701,11 @@ class NaiveTwin:
         if same and words[0] == station.shown[0] and whole:
             station.shown = words
             if t == station.since:
-                station.order = order
+                station.order, station.product = order, product
             return
         if t > station.since:
-            self.states.append((i, station.since, t, segment, *station.shown, station.order))
-        station.since, station.shown, station.order = t, words, order
+            self.states.append((i, station.since, t, segment, *station.shown, station.order, station.product))
+        station.since, station.shown, station.order, station.product = t, words, order, product
         if not same:
             segment.end = t
             station.segment = Segment(t, shown, seen)
@@ -732,23 +741,27 @@ class NaiveTwin:
         found = []
         for window, start, end, shift, named, last, number in wanted:
             if end > start and last >= start and end <= before:
-                for i, (order, product) in named.items():
+                for i, (order, product, quantity) in named.items():
                     head = {"station": self.line.stations[i].id, "window": window, "start": start, "end": end}
-                    about = {"shift": shift, "order": order, "product": product}
+                    about = {"shift": shift, "order": order, "product": product, "quantity": quantity}
                     found.append(head | about | self.vector(i, start, end, number))
         return found
 
     def line_orders(self, before: int) -> list[tuple[dict[str, Any], Work]]:
         """What rows of the line's orders say but for the figures, which are those of one of its stations."""
         return [
-            ({"start": work.start, "end": end, "shift": shift, "order": work.order, "product": work.product}, work)
+            (
+                {"start": work.start, "end": end, "shift": shift}
+                | {"order": work.order, "product": work.product, "quantity": work.quantity},
+                work,
+            )
             for work, end, shift in self.of_line
             if end <= before
         ]
 
     def state_rows(self, before: int) -> list[tuple[Any, ...]]:
         return [
-            (self.line.stations[i].id, start, end, codes.CLASS_NAMES[segment.klass], word, reason, order)
-            for i, start, end, segment, word, reason, order in self.states
+            (self.line.stations[i].id, start, end, codes.CLASS_NAMES[segment.klass], word, reason, order, product)
+            for i, start, end, segment, word, reason, order, product in self.states
             if end <= before
         ]

@@ -200,7 +200,8 @@ def _event(kind: str, value: int, ts: int, station: int, line: int) -> Ev:
     if kind in ("order", "own"):
         code = codes.END if value % 3 == 0 else codes.START
         product = (None, "p", "other")[value % 3]
-        return Ev(ts, codes.ORDER, station, code, -1, x=f"o{value % 2}", y=product, line=line)
+        quantity = (-1, 7, 0, 5)[value // 3 % 4]
+        return Ev(ts, codes.ORDER, station, code, quantity, x=f"o{value % 2}", y=product, line=line)
     if kind == "buffer":
         return Ev(ts, codes.BUFFER, -1, 0, value % 2, x=f"{'LMN'[line]}b{value % 3}", line=line)
     return heartbeat(ts, line)._replace(station=station)

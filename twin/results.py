@@ -78,6 +78,7 @@ STATES: Final = pa.schema(
         pa.field("state", NAME),  # the source's own word
         pa.field("reason", NAME),
         pa.field("order", NAME),
+        pa.field("product", NAME),
         pa.field("production_date", DATE),
         pa.field("shift", NAME),
         *_REVISION,
@@ -108,6 +109,7 @@ _INTERVAL: Final["list[pa.Field[Any]]"] = [
 KPIS: Final = pa.schema(
     [
         *_INTERVAL,
+        pa.field("quantity", pa.int64()),  # parts ordered: rows of orders only
         *[pa.field(name, pa.int64(), nullable=False) for name in CLASS_COLUMNS],
         pa.field("good", pa.int64(), nullable=False),
         pa.field("scrap", pa.int64(), nullable=False),
@@ -212,8 +214,8 @@ TIME_COLUMN: Final = {
 }
 # Version that brought a column, of those that version 2 had not. New names are no SQL words.
 SINCE: Final[dict[str, dict[str, int]]] = {
-    "states": {"production_date": 3, "shift": 3, "line_model": 3},
-    "kpis": {"production_date": 3, "line_model": 3},
+    "states": {"product": 3, "production_date": 3, "shift": 3, "line_model": 3},
+    "kpis": {"production_date": 3, "line_model": 3, "quantity": 3},
     "bottlenecks": {"production_date": 3, "line_model": 3},
     "alerts": {"line_model": 3},
 }

@@ -83,6 +83,26 @@ def add(commands: "Commands") -> None:
     parser.add_argument("--dry-run", action="store_true", help="only print what would go")
     add_json(parser)
 
+    parser = command(
+        audit,
+        "compact",
+        compact,
+        help="merge many small files of a day into few",
+        example="twin audit compact audit --before 2026-03-01",
+        more="For roots written by versions that made a file for each commit. Only neighbours of one day and kind;\n"
+        "rows, digest and chain stay what they were, and the list says which files the new ones stand for. May be\n"
+        "repeated after a kill; workers may be at work, readers of the folders may not.",
+    )
+    _add_root(parser)
+    parser.add_argument("--before", metavar="DATE", type=_date, help="only files of earlier UTC dates (default: today)")
+    parser.add_argument(
+        "--state", metavar="FOLDER", help="state folder of the workers, if it is not _state in the root"
+    )
+    parser.add_argument(
+        "--by", metavar="NAME", default="twin audit compact", help="who answers for it; kept in the root"
+    )
+    add_json(parser)
+
     proof.add(audit)
 
 
@@ -145,6 +165,40 @@ def _days(text: str) -> int:
     if rest or not days:
         raise argparse.ArgumentTypeError(f"{text}: write whole days, such as 400d")
     return days
+
+
+def _date(text: str) -> str:
+    import datetime
+
+    try:
+        return datetime.date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text}: write a date, such as 2026-03-01") from None
+
+
+def compact(args: argparse.Namespace) -> int:
+    import datetime
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from streams import clock
+    from streams.anchors import needed_from
+    from streams.cli.output import as_json, line
+    from twin.audit.compact import compact as run
+
+    now = datetime.datetime.fromtimestamp(clock.now_ns() // 10**9, datetime.UTC)
+    keep_from = needed_from(Path(args.state) if args.state else Path(args.root) / "_state")
+    at = now.isoformat().replace("+00:00", "Z")
+    done = run(args.root, args.before or str(now.date()), by=args.by, at=at, keep_from=keep_from)
+    if args.json:
+        as_json([asdict(one) for one in done])
+        return 0
+    for one in done:
+        told = f"partition {one.partition}: {one.files:,} files, {one.bytes:,} bytes"
+        if one.files:
+            told += f", {one.first_date} to {one.last_date}, merged into {one.into:,}, {one.into_bytes:,} bytes"
+        line(told)
+    return 0
 
 
 def prune(args: argparse.Namespace) -> int:

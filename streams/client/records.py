@@ -67,6 +67,7 @@ class Kpi(Interval, frozen=True, kw_only=True):
     """Times by class, counts and OEE of a station; of the line where `station` is None (docs/kpis.md)."""
 
     station: str | None
+    quantity: int | None = None  # parts ordered: rows of orders
     unknown_ns: int
     off_shift_ns: int
     planned_stop_ns: int
@@ -145,6 +146,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     good: int
     scrap: int
     order: str | None
+    product: str | None = None  # of the order
+    quantity: int | None = None  # parts ordered
     bottleneck: str | None
     share: float | None
     verdict: str | None

@@ -54,7 +54,7 @@ def test_every_row(data: st.DataObject, links: bool, cycles: bool, calendar: boo
     assert Counter((r["reason"], r["ts"]) for r in dicts([results], "rejected")) == Counter(expected.admission.rejected)
     assert {key: n for key, (n, _) in twin.engine.memory[0].doubts.items()} == expected.doubts
     got_states = results.tables.get("states")
-    columns = ["station", "start", "end", "class", "state", "reason", "order"]
+    columns = ["station", "start", "end", "class", "state", "reason", "order", "product"]
     states = [] if got_states is None else [r for r in rows(got_states, columns) if r[2] <= before]
     assert Counter(states) == Counter(expected.state_rows(before))
 

@@ -38,6 +38,7 @@ COMMANDS = {
     "audit recompute",
     "audit export",
     "audit files",
+    "audit compact",
     "audit prune",
     "bench",
     "warm",

@@ -246,7 +246,7 @@ def test_a_column_that_was_not_there_yet_is_neutral_and_nothing_else_changes(axi
         sizes = {"event": at.N_E, "sequence": at.N_Q, "interval": at.N_IO}
         some = np.arange(3 * sizes[axis]).reshape(3, -1)
         got = written.rows(axis, np.delete(some, NAMES[axis].index(name), 1).reshape(-1))
-        some[:, NAMES[axis].index(name)] = 0
+        some[:, NAMES[axis].index(name)] = NEUTRAL.get((axis, name), 0)
         assert (got == some).all()
 
 

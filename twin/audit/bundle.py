@@ -37,7 +37,7 @@ class ExportedPartition(msgspec.Struct, frozen=True):
     first_offset: int
     previous_sha256: str  # of the file before the first; empty: it is the partition's first
     next_offset: int
-    head: str  # SHA-256 of the last file
+    head: str  # SHA-256 of the last file, or of that which it replaces
     files: tuple[ExportedFile, ...]
     after: tuple[ExportedFile, ...] = ()  # the rest of the chain when this was made: named, not included
 

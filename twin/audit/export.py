@@ -23,7 +23,7 @@ from twin.audit.bundle import FORMAT, MANIFEST, ExportedFile, ExportedPartition,
 from twin.audit.intervals import Interval, contents
 from twin.audit.layout import PublishedFile
 from twin.audit.period import beginning, says
-from twin.audit.read import footer_of
+from twin.audit.read import chain_end, footer_of
 from twin.version import code_version
 
 # The same files give the same ZIP file, byte by byte.
@@ -125,7 +125,7 @@ def _partition(base: Path, part: _Part) -> ExportedPartition:
         first_offset=first.first_offset,
         previous_sha256=keys["previous_sha256"],
         next_offset=last.next_offset,
-        head=files[-1].sha256,
+        head=chain_end(last.files[-1]),
         files=files,
         after=tuple(_named(base, file) for one in part.after for file in one.files),
     )

@@ -2,17 +2,20 @@
 
     ROOT/_files/p{partition}/{first_offset}.json      JSON: offsets, and of each file path, rows, bytes and SHA-256
     ROOT/_files/p{partition}/pruned.json              what was taken away before the first entry (`twin.audit.prune`)
+    ROOT/_files/p{partition}/{first_offset}-compacting.json   a compaction at work (`twin.audit.compact`)
     ROOT/_files/whole.json                            the root has had a list since it was begun
 
 An interval is published when its entry is: at once, and never twice, as the name is its first offset (an entry that is
-there is compared, never replaced). So a file that nobody listed is neither read nor taken for sound, and the same
-layout works where renaming does not exist. Roots of versions before are read by their folders, and so is what was
-published in them before their list begins.
+there is compared, never replaced; but a compaction puts one in the place of several). So a file that nobody listed is
+neither read nor taken for sound, and the same layout works where renaming does not exist. Roots of versions before are
+read by their folders, and so is what was published in them before their list begins.
 """
 
+import contextlib
+import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +31,9 @@ PRUNED: Final = "pruned.json"
 FORMAT: Final = 1
 _PARTITION: Final = re.compile(r"p(\d{5,10})", re.ASCII)
 _NAME: Final = re.compile(r"(\d{20})(?:\.\w+)?\.json", re.ASCII)
+_INTENT: Final = re.compile(r"(\d{20})-compacting\.json", re.ASCII)
+# Listing and reading are two: each time, a compaction or a pruning took an entry away in between.
+_ATTEMPTS: Final = 20
 
 
 class ListedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +45,7 @@ class ListedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
-class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The files of offsets [first_offset, next_offset) of a partition, in the order of the chain; JSON by msgspec."""
 
     format: int
@@ -47,6 +53,9 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     first_offset: int
     next_offset: int
     files: tuple[ListedFile, ...]
+    replaces: tuple[ListedFile, ...] = ()  # what they were made of and stand for, in the order of the chain
+    by: str = ""
+    at: str = ""
 
     @property
     def name(self) -> str:
@@ -101,6 +110,66 @@ def put(root: Path, entry: Entry) -> None:
         return
     layout.make_folder(target.parent)
     _put(root, entry.name, data, f"p{entry.partition:05d}-{entry.first_offset:020d}", entry.next_offset)
+
+
+def hashes_in_order(files: Sequence[ListedFile]) -> str:
+    """What the footers of new files say of the hashes of those that they stand for."""
+    return hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()
+
+
+def intent_name(entry: Entry) -> str:
+    """Relative to the root."""
+    return f"{FOLDER}/p{entry.partition:05d}/{entry.first_offset:020d}-compacting.json"
+
+
+def put_intent(root: Path, entry: Entry) -> None:
+    """Say what a compaction is about to do. Raises OSError."""
+    _put_apart(root, intent_name(entry), entry)
+
+
+def put_compacted(root: Path, entry: Entry) -> None:
+    """Put one entry in the place of those of the intervals that it covers: at once, as these no longer count then."""
+    _put_apart(root, entry.name, entry)
+
+
+def _put_apart(root: Path, name: str, entry: Entry) -> None:
+    staged = root / layout.STAGING / f"{layout.APART}p{entry.partition:05d}-{entry.first_offset:020d}.json"
+    layout.make_folder(staged.parent)
+    layout.make_folder((root / name).parent)
+    staged.unlink(missing_ok=True)
+    layout.write_durably(staged, msgspec.json.format(msgspec.json.encode(entry), indent=1))
+    staged.replace(root / name)
+    layout.sync_folder((root / name).parent)
+
+
+def intents(root: Path) -> list[Entry]:
+    """Compactions at work, or cut off. Raises AuditError."""
+    found = []
+    for folder in _names(root / FOLDER):
+        match = _PARTITION.fullmatch(folder)
+        for name in _names(root / FOLDER / folder) if match is not None else ():
+            if _INTENT.fullmatch(name):
+                path = root / FOLDER / folder / name
+                with contextlib.suppress(FileNotFoundError):  # it has come to its end
+                    found.append(_checked(root, path, path.read_bytes(), int(folder[1:])))
+    return sorted(found, key=lambda entry: (entry.partition, entry.first_offset))
+
+
+def replaced_entries(root: Path, entry: Entry) -> list[Path]:
+    """The entries that no longer count beside that of a compaction."""
+    found = []
+    for name in _names(root / FOLDER / f"p{entry.partition:05d}"):
+        path = root / FOLDER / f"p{entry.partition:05d}" / name
+        if _NAME.fullmatch(name) and path != root / entry.name:
+            other = _read(root, path, entry.partition)
+            if _covers(entry, other):
+                found.append(path)
+    return found
+
+
+def _covers(entry: Entry, other: Entry) -> bool:
+    inside = entry.first_offset <= other.first_offset < other.next_offset <= entry.next_offset
+    return bool(entry.replaces) and not other.replaces and inside
 
 
 def put_pruned(root: Path, record: Pruned) -> None:
@@ -164,6 +233,13 @@ def is_whole(root: Path) -> bool:
 
 def entries(root: Path, of: int | None = None) -> dict[int, list[Entry]]:
     """Partition -> its entries by offset, of all partitions or one. Raises AuditError."""
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(FileNotFoundError):
+            return _entries(root, of)
+    raise AuditError(f"{root / FOLDER}: entries go each time they are to be read; try again")
+
+
+def _entries(root: Path, of: int | None) -> dict[int, list[Entry]]:
     found: dict[int, list[Entry]] = {}
     try:
         for folder in _names(root / FOLDER):
@@ -173,10 +249,26 @@ def entries(root: Path, of: int | None = None) -> dict[int, list[Entry]]:
             names = sorted(name for name in _names(root / FOLDER / folder) if _NAME.fullmatch(name))
             read = [_read(root, root / FOLDER / folder / name, int(match[1])) for name in names]
             if read:
-                found[int(match[1])] = sorted(read, key=lambda entry: (entry.first_offset, entry.next_offset))
+                found[int(match[1])] = _counting(
+                    sorted(read, key=lambda entry: (entry.first_offset, entry.next_offset))
+                )
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise AuditError(f"{error.filename}: cannot be read ({error.strerror}); check its permissions") from error
     return dict(sorted(found.items()))
+
+
+def _counting(found: list[Entry]) -> list[Entry]:
+    """Without those that a compaction has put another in the place of, and has not taken away yet."""
+    stays: list[Entry] = []
+    over: Entry | None = None
+    for entry in found:
+        if over is None or not _covers(over, entry):
+            stays.append(entry)
+        if entry.replaces:
+            over = entry
+    return stays
 
 
 def _names(folder: Path) -> list[str]:
@@ -187,17 +279,23 @@ def _names(folder: Path) -> list[str]:
 
 
 def _read(root: Path, path: Path, partition: int) -> Entry:
+    return _checked(root, path, path.read_bytes(), partition)
+
+
+def _checked(root: Path, path: Path, data: bytes, partition: int) -> Entry:
     try:
-        entry = _ENTRY.decode(path.read_bytes())
+        entry = _ENTRY.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise AuditError(f"{path}: cannot be read ({error}); restore it from a copy") from error
     if entry.format != FORMAT:
         raise AuditError(f"{path}: of format {entry.format}, this version reads {FORMAT}; use the one that wrote it")
     files = list(published_files([entry], root)) if all(layout.is_final(file.path) for file in entry.files) else []
+    replaced = list(map(layout.is_final, (file.path for file in entry.replaces)))
     if (
-        root / entry.name != path
+        path not in (root / entry.name, root / intent_name(entry))
         or entry.partition != partition
         or not files
+        or not all(replaced)
         or any(
             (file.partition, file.first_offset, file.next_offset)
             != (entry.partition, entry.first_offset, entry.next_offset)

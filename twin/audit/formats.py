@@ -74,6 +74,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "production_date": "local date of the shift's start, or the production day, at `start`",
         "shift": "the shift at `start`: its date and id; a state that goes on into the next shift is one row",
         "order": "the order at `start`",
+        "product": "its product",
         "class": "time class: " + ", ".join(CLASS_NAMES[:N_CLASSES]),
         "state": "the source's own state word",
         "reason": "the source's reason",
@@ -86,6 +87,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
             f"{name}_ns": f"time in class {name}; the classes sum to `end` - `start`"
             for name in CLASS_NAMES[:N_CLASSES]
         },
+        "quantity": "rows of orders: parts ordered, as last told by a start of the order",
         "good": "good parts",
         "scrap": "scrapped parts",
         "rework": "parts to rework",
@@ -161,6 +163,9 @@ FOOTER: Final = {
     "previous_sha256": "SHA-256 of the partition's previous file; empty in the first",
     "absent": "columns without a value in this file, with commas between: a reader may leave them out",
     "date": "of a base only: date of its folder",
+    "replaces": "of a compaction only: SHA-256 of the last file that this interval stands for",
+    "replaced": "how many files it stands for",
+    "replaced_sha256": "SHA-256 of their SHA-256 (hex) one behind the other, in the order of the chain",
 }
 
 

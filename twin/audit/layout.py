@@ -22,6 +22,8 @@ from twin.audit import AuditError
 from twin.results import SETS
 
 STAGING: Final = ".staging"
+# Staged by `twin.audit.compact`, of which no worker knows.
+APART: Final = "compact-"
 BASES: Final = "_bases"
 # Whose files are links of the chain, in its order within an interval.
 KINDS: Final = (*SETS, BASES)
@@ -65,9 +67,16 @@ def final_name(set_name: str, date: str, partition: int, first_offset: int, next
     return f"{set_name}/date={date}/p{partition:05d}-{first_offset:020d}-{next_offset:020d}.parquet"
 
 
-def staged_name(set_name: str, date: str, partition: int, first_offset: int, next_offset: int, attempt: int) -> str:
-    """Staged path relative to the root. The partition leads, so that no other partition's files are ever matched."""
-    return f"{STAGING}/p{partition:05d}-{first_offset:020d}-{next_offset:020d}-{set_name}-{date}-{attempt}.parquet"
+def staged_name(
+    set_name: str, date: str, partition: int, first_offset: int, next_offset: int, attempt: int, *, apart: bool = False
+) -> str:
+    """Staged path relative to the root. The partition leads, so that no other partition's files are ever matched.
+
+    `apart`: of files that are no worker's, and that no worker tidies away.
+    """
+    prefix = APART if apart else ""
+    offsets = f"{first_offset:020d}-{next_offset:020d}"
+    return f"{STAGING}/{prefix}p{partition:05d}-{offsets}-{set_name}-{date}-{attempt}.parquet"
 
 
 def is_final(name: str) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from twin.audit import AuditError, filelist, layout
 from twin.audit.filelist import Pruned
 from twin.audit.intervals import Interval, contents, intervals
-from twin.audit.read import footer_of
+from twin.audit.read import chain_end, footer_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _goes(one: Interval, offset: int) -> bool:
 def _record(root: Path, partition: int, mine: Sequence[Interval], cut: Cut, before: str, by: str, at: str) -> None:
     gone = [file for one in mine if _goes(one, cut.offset) for file in one.files]
     stays = [file for one in mine if not _goes(one, cut.offset) for file in one.files]
-    last = layout.sha256_of(gone[-1].path)
+    last = chain_end(gone[-1])
     if footer_of(stays[0]).get("previous_sha256") != last:
         raise AuditError(
             f"{stays[0].path}: does not name {gone[-1].path} as the file before it; see what twin audit verify says "

@@ -1,5 +1,6 @@
 """Published rows only: what a reader sees of an audit root."""
 
+import contextlib
 import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 
 from twin.audit import AuditError
 from twin.audit.intervals import Contents, Interval, contents
-from twin.audit.layout import PublishedFile, check_set, existing_root
+from twin.audit.layout import PublishedFile, check_set, existing_root, sha256_of
 from twin.audit.rows import days_of, integers
 from twin.columns import value_range
 from twin.results import OLDEST_SCHEMA, SCHEMA_VERSION, SETS, TIME_COLUMN, schema_of
@@ -139,6 +140,17 @@ def footer_of(file: PublishedFile) -> dict[str, str]:
     """As `footer`, of a published file. Raises AuditError."""
     with open_file(file) as parquet:
         return footer(parquet)
+
+
+def chain_end(file: PublishedFile) -> str:
+    """Where a partition's chain stands behind an interval whose last file this is. Raises OSError.
+
+    What a compaction wrote stands where the files stood that it replaces.
+    """
+    with contextlib.suppress(AuditError):  # whatever it is by now, it is not what the next file names
+        if replaced := footer_of(file).get("replaces"):
+            return replaced
+    return sha256_of(file.path)
 
 
 def keys_of(interval: Interval) -> dict[str, str]:

@@ -4,6 +4,7 @@ That the rows follow from the events is another question, which `twin.audit.reco
 """
 
 import contextlib
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 
 from twin.audit import AuditError, filelist, layout, models, waiting
 from twin.audit.filecheck import Checked, FileCheck
+from twin.audit.filelist import Entry, hashes_in_order
 from twin.audit.identity import check_identities
 from twin.audit.intervals import Contents, Interval, contents, intervals, kept
 from twin.audit.listcheck import check_list
@@ -76,6 +78,8 @@ class _Verification:
         self._files = FileCheck(root, report)
         self._models: set[str] = set()
         self._pruned: dict[int, Start] = {}
+        self._compacted: dict[tuple[int, int], Entry] = {}  # (partition, first offset) -> as listed
+        self._compactions: dict[int, list[Entry]] = {}  # those that were found, by offset
 
     def run(self, anchors: Sequence[Anchor], tails: Mapping[int, str]) -> None:
         for path in layout.strange(self._root):
@@ -88,7 +92,7 @@ class _Verification:
         pieces = waiting.visible(self._root)
         both = self._contents()
         # As the folders have them: a file that is not listed, or no longer what it was, is looked at all the same.
-        every = intervals(self._root)
+        every = self._without_replaced(intervals(self._root))
         found = {partition: kept(self._root, partition, mine) for partition, mine in every.items()}
         self._prunings(every, found)
         if not found and not both.waiting:
@@ -121,6 +125,74 @@ class _Verification:
                 self._report.notes.append(
                     f"partition {partition}: files of {left} pruned intervals are there yet: call prune again"
                 )
+
+    def _without_replaced(self, found: Mapping[int, list[Interval]]) -> dict[int, list[Interval]]:
+        """What lies in the folders, but for what a compaction has left there or not yet listed: that is told here."""
+        try:
+            intents, listed = filelist.intents(self._root), filelist.entries(self._root)
+        except AuditError:
+            return dict(found)  # told elsewhere
+        self._compacted = {
+            (entry.partition, entry.first_offset): entry for mine in listed.values() for entry in mine if entry.replaces
+        }
+        beside = {file.path for entry in self._compacted.values() for file in entry.replaces}
+        for entry in intents:
+            self._report.differs(
+                filelist.intent_name(entry),
+                "a compaction is at work, or was cut off: who reads folders and not the list may see rows twice; call "
+                "twin audit compact again",
+            )
+            if (
+                entry.name not in {one.name for one in listed.get(entry.partition, ())}
+                or self._compacted.get((entry.partition, entry.first_offset)) != entry
+            ):
+                beside.update(file.path for file in entry.files)
+        known = {file.path for entry in intents for file in (*entry.replaces, *entry.files)}
+        stays: dict[int, list[Interval]] = {}
+        for partition, mine in found.items():
+            stays[partition] = []
+            for one in mine:
+                names = [file.path.relative_to(self._root).as_posix() for file in one.files]
+                if not beside.issuperset(names):
+                    stays[partition].append(one)
+                elif not known.issuperset(names):
+                    self._report.differs(
+                        names[0], "is there beside the file that a compaction made of it: its rows are there twice"
+                    )
+        return {partition: mine for partition, mine in stays.items() if mine}
+
+    def _stands_for(self, interval: Interval, last: Checked, seen: dict[str, str]) -> Checked:
+        """Files of a compaction: the chain goes on behind them as behind those that they replace."""
+        entry = self._compacted.get((interval.partition, interval.first_offset))
+        keys = last.footer
+        if entry is None:
+            if not self._starts:  # an export has no list, and names all its files itself
+                self._report.differs(last.name, "says that it replaces other files, but the list names none")
+            return replace(last, sha256=keys["replaces"])
+        self._report.checked["compacted intervals"] += 1
+        names = entry.replaces[-1].sha256, str(len(entry.replaces)), hashes_in_order(entry.replaces)
+        if names != (keys["replaces"], keys.get("replaced"), keys.get("replaced_sha256")):
+            self._report.differs(last.name, f"replaces other files than {entry.name} says: one of the two was changed")
+        seen.update({file.sha256: file.path for file in entry.replaces})
+        self._compactions.setdefault(interval.partition, []).append(entry)
+        return replace(last, sha256=entry.replaces[-1].sha256)
+
+    def _note_compactions(self, partition: int, seen: dict[str, str]) -> None:
+        """Who and when; and a hash over them to be noted, for the chain behind them says nothing of the new files."""
+        mine = self._compactions.get(partition, [])
+        if not mine:
+            return
+        noted = hashlib.sha256()
+        for entry in mine:
+            noted.update((self._root / entry.name).read_bytes())
+            seen[noted.hexdigest()] = entry.name
+        old, new = sum(len(entry.replaces) for entry in mine), sum(len(entry.files) for entry in mine)
+        who = ", ".join(sorted({f"{entry.by} at {entry.at}" for entry in mine}))
+        self._report.notes.append(
+            f"partition {partition}: {old} files up to offset {mine[-1].next_offset} were merged into {new} by {who}. "
+            "An end of the chain does not cover the new files: note this as well, and give it as --tail: "
+            f"{partition}:{noted.hexdigest()}"
+        )
 
     def _contents(self) -> Contents:
         try:
@@ -161,8 +233,11 @@ class _Verification:
                     self._of_topic(start, now)
                     listed.append((now.name, now.sha256, file.path.stat().st_size))
                 last = now
+            if interval.files and "replaces" in last.footer:
+                last = self._stands_for(interval, last, seen)
             due = max(due, interval.next_offset)
             ends[due] = last.sha256
+        self._note_compactions(partition, seen)
         head = Head(partition, due, last.sha256, waiting_to=waits_to)
         self._report.heads.append(head)
         self._anchored(head, anchors, ends)

@@ -112,10 +112,12 @@ class AuditWriter:
         policies: str,
         code_version: str,
         chain: str = GENESIS,
+        apart: bool = False,
     ) -> None:
         self.root = layout.root_path(root)
         self.partition = partition
         self.chain = chain
+        self._apart = apart  # see layout.staged_name
         self.footer = {
             "taktwin.schema_version": str(SCHEMA_VERSION),
             "taktwin.topic": topic,
@@ -249,7 +251,7 @@ class AuditWriter:
         """A new staged file. An owner that lost the partition may still write: its files are never reopened."""
         attempt = 0
         while True:
-            staged = layout.staged_name(set_name, date, self.partition, *offsets, attempt)
+            staged = layout.staged_name(set_name, date, self.partition, *offsets, attempt, apart=self._apart)
             try:
                 return staged, _HashedFile(self.root / staged)
             except FileExistsError:

@@ -26,6 +26,7 @@ _OF_STATION: Final = np.array(
         at.S_INTERVAL_REASON,
         at.S_OWN_ORDER,
         at.S_OWN_PRODUCT_TEXT,
+        at.S_PRODUCT,
     )
 )
 _OF_CLOSING: Final = np.array((at.X_ORDER, at.X_PRODUCT))
@@ -33,7 +34,7 @@ _OF_OWN_TICK: Final = np.array((at.TO_ORDER, at.TO_PRODUCT))
 _OF_OWN_CLOSING: Final = np.array((at.CO_ORDER, at.CO_PRODUCT))
 _OF_TICK: Final = np.array((at.T_ORDER, at.T_PRODUCT))
 _OF_EVENT: Final = np.array((at.E_X, at.E_Y))
-_OF_STOP: Final = (at.IO_WORD, at.IO_REASON, at.IO_ORDER)
+_OF_STOP: Final = (at.IO_WORD, at.IO_REASON, at.IO_ORDER, at.IO_PRODUCT)
 
 
 @dataclass(slots=True)

@@ -72,6 +72,11 @@ def first_revision(rows: int) -> "list[pa.Array[Any]]":
     return [pa.array(np.zeros(rows, np.int32)), pa.nulls(rows, TS), pa.array(np.zeros(rows, np.bool_))]
 
 
+def told(values: I64) -> "pa.Array[Any]":
+    """int64 with null for -1."""
+    return pa.array(values, pa.int64(), mask=values < 0)
+
+
 def ratio_array(values: F64) -> "pa.Array[Any]":
     """float64 with null for NaN."""
     return pa.array(values, pa.float64(), mask=np.isnan(values))
@@ -127,6 +132,7 @@ class RowMaker:
                 names(rows[:, at.IO_WORD], self._texts.all),
                 names(rows[:, at.IO_REASON], self._texts.all),
                 names(rows[:, at.IO_ORDER], self._texts.all),
+                names(rows[:, at.IO_PRODUCT], self._texts.all),
                 self._production_dates(line, shift, day),
                 self._shifts(line, shift),
                 *first_revision(len(rows)),
@@ -153,6 +159,7 @@ class RowMaker:
         made = rows[take]
         made[len(own) :, at.KO_ORDER] = made[len(own) :, at.KO_LINE_ORDER]
         made[len(own) :, at.KO_PRODUCT] = made[len(own) :, at.KO_LINE_PRODUCT]
+        made[len(own) :, at.KO_QUANTITY] = made[len(own) :, at.KO_LINE_QUANTITY]
         all_constraints = np.concatenate([np.full(len(own), -1), constraint])
         all_ote = np.concatenate([np.full(len(own), np.nan), ote])
         return self._kpi_table(made, factors[take], suspect[take], station, all_constraints, all_ote)
@@ -182,6 +189,7 @@ class RowMaker:
                 self._policies.array(self._policy[rows[:, at.KO_LINE]]),
                 constant(self._plant.hash, len(rows)),
                 self._line_models.array(rows[:, at.KO_LINE]),
+                told(rows[:, at.KO_QUANTITY]),
                 *[pa.array(column[k]) for k in range(len(CLASS_COLUMNS))],
                 *[pa.array(column[k]) for k in counted],
                 *[ratio_array(np.ascontiguousarray(factors[:, k])) for k in range(4)],

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from kernels import codes
 from kernels import layout as at
 from kernels.arrays import State
+from kernels.work_order import order_of, product_text_of, stretch_start
 from twin.line.events import PHASES, in_order
 from twin.line.numbers import Numbers
 from twin.plant.model import Plant
@@ -106,6 +107,17 @@ def _worked(x: State, _n: Numbers, line: int) -> I64:
     return np.array(row[at.L_ORDER] >= 0 or row[at.L_ORDER_START] > row[at.L_T0], np.int64)
 
 
+def _product(x: State, n: Numbers, line: int) -> I64:
+    """Text of the product of the order at the start of what each station is in, where it is still that order."""
+    lo, count = int(n.lines[line, at.LC_STATION]), int(n.lines[line, at.LC_STATIONS])
+    found = np.full(count, -1, np.int64)
+    for k, s in enumerate(range(lo, lo + count)):
+        same = x.stations[s, at.S_ORDER] == order_of(x, line, s)
+        if same and stretch_start(x, line, s) <= x.stations[s, at.S_SINCE]:
+            found[k] = product_text_of(x, line, s)
+    return found
+
+
 # What a column (axis, name) that a snapshot does not have holds in lines that were seen, where that is not 0: a number,
 # or what a function makes of the state that was read, the plant and the line. ("array", name): an array as a whole.
 NEUTRAL: Final[dict[tuple[str, str], Neutral]] = {
@@ -113,9 +125,15 @@ NEUTRAL: Final[dict[tuple[str, str], Neutral]] = {
     ("station", "worked"): _worked,
     ("station", "own_product"): -1,
     ("station", "own_product_text"): -1,
+    ("station", "own_quantity"): -1,
+    ("station", "product"): _product,
+    ("line", "quantity"): -1,
+    ("closing", "quantity"): -1,
+    ("own closing", "quantity"): -1,
+    ("interval", "product"): -1,
     # Rows with the context of their line: no text.
     ("array", "tick_orders"): lambda *_: np.array([0, -1, -1]),
-    ("array", "closing_orders"): lambda *_: np.array([0, -1, -1, 0]),
+    ("array", "closing_orders"): lambda *_: np.array([0, -1, -1, 0, -1]),
 }
 # Columns (axis, name) and arrays ("array", name) of older versions that nothing needs any more.
 DROPPED: Final[frozenset[tuple[str, str]]] = frozenset()
@@ -211,7 +229,8 @@ class Translation:
             for k, axis in enumerate(ARRAYS[name].axes):
                 for column in set(NAMES.get(axis, ())).difference(self.names.get(axis, ())):
                     neutral = NEUTRAL.get((axis, column), 0)
-                    if callable(neutral):
+                    # A further place has a cycle of its own, and nothing of what is computed here.
+                    if callable(neutral) and name != "places":
                         np.moveaxis(part, k, 0)[NAMES[axis].index(column)] = neutral(x, n, line)
 
     def _moved(self, old: I64, axes: Sequence[str]) -> I64:

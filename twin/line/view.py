@@ -29,6 +29,8 @@ class LineView:
     good: int
     scrap: int
     order: str | None
+    product: str | None  # of the order
+    quantity: int | None  # parts ordered
     bottleneck: str | None
     share: float | None
     verdict: str | None
@@ -72,6 +74,8 @@ def line_view(
         good=int(vector[GOOD]),
         scrap=int(vector[SCRAP]),
         order=texts.text(int(row[at.L_ORDER])),
+        product=texts.text(int(row[at.L_PRODUCT_TEXT])),
+        quantity=None if row[at.L_QUANTITY] < 0 else int(row[at.L_QUANTITY]),
         bottleneck=leader[0] if leader else None,
         share=leader[1] if leader else None,
         verdict=verdict,
