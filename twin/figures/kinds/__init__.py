@@ -8,7 +8,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from twin.figures.kinds import continuous, dfm, environment, sketch, spc
+from twin.figures.kinds import (
+    assembly,
+    batch,
+    continuous,
+    cost,
+    customisation,
+    dfm,
+    environment,
+    flow,
+    inspection,
+    maintenance,
+    simulation,
+    sketch,
+    spc,
+    supply,
+    transition,
+)
 from twin.figures.kinds.given import Given, Kind, plain
 
 
@@ -16,8 +32,23 @@ def _plainly(kind: Kind, given: Given) -> Any:
     return plain(kind(given))
 
 
+_SUBJECTS = (
+    spc,
+    environment,
+    continuous,
+    dfm,
+    sketch,
+    inspection,
+    assembly,
+    flow,
+    batch,
+    cost,
+    maintenance,
+    supply,
+    customisation,
+    simulation,
+    transition,
+)
 KINDS: dict[str, Callable[[Given], Any]] = {
-    name: partial(_plainly, kind)
-    for subject in (spc, environment, continuous, dfm, sketch)
-    for name, kind in subject.KINDS.items()
+    name: partial(_plainly, kind) for subject in _SUBJECTS for name, kind in subject.KINDS.items()
 }
