@@ -22,7 +22,7 @@ def add(commands: "Commands") -> None:
     parser.add_argument("names", metavar="NAME", nargs="*", help="benchmarks or groups of them (default: all)")
     parser.add_argument("--list", action="store_true", help="say what there is, and end")
     parser.add_argument("--repeats", type=int, metavar="N", help="repeats of each (default: its own number)")
-    parser.add_argument("--long", action="store_true", help="all of them, larger inputs, more repeats: 20 minutes")
+    parser.add_argument("--long", action="store_true", help="all of them, larger inputs, more repeats: 40 minutes")
     parser.add_argument("--json", metavar="FILE", help="write the figures, for `python -m streams.bench.report`")
 
 

@@ -1,9 +1,12 @@
 import re
+import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from streams.cli import main
 from tests.support_audit import plain, rows, table, write, writer
 from twin.audit import AuditError
 from twin.audit.query import query
@@ -93,6 +96,57 @@ def test_the_documented_queries_run(root: Path) -> None:
     assert len(queries) >= 3
     for sql in queries:
         query(root, sql)
+
+
+def test_the_documented_polars_and_duckdb_read_what_a_query_reads(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The blocks of the page as they stand there, against `twin audit query` of the same."""
+    import subprocess
+
+    import duckdb
+
+    shutil.copytree(root, tmp_path / "ROOT")
+    monkeypatch.chdir(tmp_path)
+    # `twin audit files audit ...` in a process of its own would only be slower.
+    monkeypatch.setattr(
+        subprocess, "check_output", lambda command, **_: _told(capsys, [*command[1:3], "ROOT", *command[4:]])
+    )
+    page = DOCS.read_text()
+    found: dict[str, Any] = {}
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(block, found)  # noqa: S102  our own page
+    assert found["paths"] == _told(capsys, ["audit", "files", "ROOT", "--set", "kpis"]).split("\n")[:-1]
+    daily = query(
+        tmp_path / "ROOT",
+        "SELECT line, production_date, sum(good)::BIGINT AS good, sum(running_ns)::BIGINT AS running_ns FROM kpis "
+        "WHERE \"window\" = 'day' AND station IS NOT NULL GROUP BY ALL ORDER BY line, production_date NULLS FIRST",
+    ).to_pylist()
+    mine = found["daily"].select("line", "production_date", "good", "running_ns").cast({"line": str}).to_dicts()
+    assert daily == sorted(
+        mine, key=lambda row: (row["line"], row["production_date"] is not None, row["production_date"])
+    )
+    asked = "class IN ('down', 'minor_stop', 'maintenance')"
+    stops = query("ROOT", f"SELECT count(*) AS n FROM states_revisions WHERE {asked}")  # noqa: S608  our own words
+    assert len(found["stops"]) == min(20, stops["n"][0].as_py())
+    assert found["kpis"].collect().height == 50
+    (shell,) = re.findall(r"```sh\nduckdb -c \"(.*?)\"\n```", page, re.DOTALL)
+    listed = _told(capsys, ["audit", "files", "ROOT", "--set", "kpis", "--sql"]).strip()
+    sql = shell.replace("$(twin audit files audit --set kpis --sql)", listed).replace('\\"', '"')
+    assert sorted(duckdb.sql(sql).fetchall()) == sorted(
+        (row["line"], row["good"])
+        for row in query(
+            "ROOT", "SELECT line, sum(good)::BIGINT AS good FROM kpis WHERE \"window\" = 'day' GROUP BY line"
+        ).to_pylist()
+    )
+
+
+def _told(capsys: pytest.CaptureFixture[str], command: list[str]) -> str:
+    capsys.readouterr()
+    assert main(command) == 0
+    return capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
