@@ -147,16 +147,18 @@ def _bisect(above: Callable[[float], bool], scale: float) -> float:
             low = middle
 
 
-def beta_inc(a: float, b: float, x: float) -> float:
-    """The regularised incomplete beta function I_x(a, b), a, b > 0, 0 <= x <= 1."""
+def beta_inc(a: float, b: float, x: float, rest: float | None = None) -> float:
+    """The regularised incomplete beta function I_x(a, b), a, b > 0, 0 <= x <= 1; `rest` is 1 - x where it is known."""
     if a <= 0 or b <= 0 or not 0 <= x <= 1:
         raise ValueError(f"the incomplete beta function at a = {a}, b = {b}, x = {x}")
-    if x in (0.0, 1.0):
-        return x
-    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
+    rest = 1 - x if rest is None else rest
+    if x == 0 or rest == 0:
+        return float(x != 0)
+    log_rest = math.log1p(-x) if x < 0.5 else math.log(rest)
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * log_rest)
     if x < (a + 1) / (a + b + 2):
         return front * _beta_fraction(a, b, x) / a
-    return 1 - front * _beta_fraction(b, a, 1 - x) / b
+    return 1 - front * _beta_fraction(b, a, rest) / b
 
 
 def _beta_fraction(a: float, b: float, x: float) -> float:
@@ -182,7 +184,8 @@ def _beta_fraction(a: float, b: float, x: float) -> float:
 
 def t_sf(t: float, dof: float) -> float:
     """The upper tail of Student's t."""
-    tail = 0.5 * beta_inc(dof / 2, 0.5, dof / (dof + t * t))
+    total = dof + t * t
+    tail = 0.5 * beta_inc(dof / 2, 0.5, dof / total, t * t / total)
     return tail if t >= 0 else 1 - tail
 
 
@@ -204,12 +207,20 @@ def two_sided_t(confidence: Number, dof: float) -> float:
 
 def f_sf(x: float, dof1: float, dof2: float) -> float:
     """The upper tail of F."""
-    return beta_inc(dof2 / 2, dof1 / 2, dof2 / (dof2 + dof1 * x)) if x > 0 else 1.0
+    total = dof2 + dof1 * x
+    return beta_inc(dof2 / 2, dof1 / 2, dof2 / total, dof1 * x / total) if x > 0 else 1.0
+
+
+def f_cdf(x: float, dof1: float, dof2: float) -> float:
+    total = dof2 + dof1 * x
+    return beta_inc(dof1 / 2, dof2 / 2, dof1 * x / total, dof2 / total) if x > 0 else 0.0
 
 
 def f_ppf(p: float, dof1: float, dof2: float) -> float:
     if not 0 < p < 1 or dof1 <= 0 or dof2 <= 0:
         raise ValueError(f"a quantile of F at p = {p} with {dof1} and {dof2} degrees of freedom")
+    if p < 0.5:
+        return _bisect(lambda x: f_cdf(x, dof1, dof2) >= p, 1.0)
     return _bisect(lambda x: f_sf(x, dof1, dof2) <= 1 - p, 1.0)
 
 
