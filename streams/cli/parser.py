@@ -31,6 +31,7 @@ MODULES: Final = (
     "schema",
     "audit",
     "report",
+    "page",
     "warm",
     "health",
     "bench",

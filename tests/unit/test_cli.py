@@ -45,6 +45,7 @@ COMMANDS = {
     "health",
     "notify",
     "report",
+    "page",
 }
 HEAVY = ("numba", "numpy", "pyarrow", "faust", "aiokafka", "msgspec", "rich", "asyncio", "duckdb")
 

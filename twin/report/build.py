@@ -52,6 +52,8 @@ class Sheet:
         self.orders = sorted(
             dicts(select(root, "kpis", line=line.id, where=orders, as_of_ns=as_of_ns)), key=lambda row: row["start"]
         )
+        later = select(root, "kpis", span.end_ns, line=line.id, where=pc.field("station").is_null(), as_of_ns=as_of_ns)
+        self.newest_ns = int(integers(later.column("end")).max()) if later.num_rows else 0
         windows = wide.column("window").cast(pa.string())
         # A window's row belongs to any span, that of a shift, day or order to those of its own kind.
         rolling = np.asarray(pc.invert(pc.is_in(windows, pa.array(SCOPES))))
@@ -333,6 +335,7 @@ def settled(sheet: Sheet) -> dict[str, Any]:
         "complete": complete,  # rows reach to the end of the span
         "known_until": rfc3339(newest) if newest else None,
         "revisable_until": None if revise is None else rfc3339(until),
+        "final": complete and sheet.newest_ns >= until,  # the line has gone on so far that nothing can change it
         "highest_revision": int(integers(rows.column("revision")).max()) if rows.num_rows else 0,
     }
 

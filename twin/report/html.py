@@ -3,9 +3,11 @@
 import html
 from typing import Any, Final
 
+from twin.report.spans import local
 from twin.report.svg import COLOURS, pareto, timeline, waterfall
 from twin.report.tables import NAMES, Table, shown, table
 from twin.report.words import hours_of, number, percent, word
+from twin.wire.time import parse_rfc3339
 
 _STYLE: Final = (
     COLOURS
@@ -93,15 +95,20 @@ def doubts(report: dict[str, Any], language: str) -> list[str]:
     total, settled = report["total"], report["settled"]
     found = []
     if not settled["complete"]:
-        found.append(f"{word('incomplete', language)}: {word('known_until', language)} {settled['known_until'] or '–'}")
-    elif settled["revisable_until"]:
-        found.append(f"{word('revisable', language)} {settled['revisable_until']}")
+        found.append(f"{word('incomplete', language)}: {word('known_until', language)} {_at(report, 'known_until')}")
+    elif not settled["final"]:
+        found.append(f"{word('revisable', language)} {_at(report, 'revisable_until')}")
     missing = total["unknown_ns"] + total["no_rows_ns"]
     if missing:
         found.append(f"{word('unknown_share', language)}: {hours_of(missing, language)} h")
     if total["suspect"]:
         found.append(word("suspect", language))
     return found
+
+
+def _at(report: dict[str, Any], name: str) -> str:
+    at = report["settled"][name]
+    return "–" if at is None else local(report["zone"], parse_rfc3339(at))
 
 
 def bottleneck(report: dict[str, Any], language: str) -> str:

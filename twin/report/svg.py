@@ -74,9 +74,14 @@ def _svg(height: int, title: str, body: Iterable[str]) -> str:
     )
 
 
+def _safe(text: str) -> str:
+    """What XML cannot hold becomes a sign for it: a machine's words may be any bytes."""
+    return html.escape("".join(c if c.isprintable() else "\ufffd" for c in text))
+
+
 def _text(x: float, y: float, text: str, *, anchor: str = "start", soft: bool = False) -> str:
     kind = ' class="soft"' if soft else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{kind}>{html.escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{kind}>{_safe(text)}</text>'
 
 
 def _cut(text: str, most: int = 26) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -123,19 +124,93 @@ _SHAPES: Final[dict[str, tuple[str, tuple[tuple[str, str, str], ...]]]] = {
     ),
 }
 NAMES: Final = tuple(_SHAPES)
+# Of the evidence under a figure (`twin.report.why`).
+_EVIDENCE: Final[dict[str, tuple[str, tuple[tuple[str, str, str], ...]]]] = {
+    "classes": ("step", (("class", "word", "class"), ("ns", "ns", "minutes"), ("role", "text", "counts_as"))),
+    "policies": (
+        "policy",
+        (
+            ("policy", "text", "policy"),
+            ("oee", "percent", "oee"),
+            ("availability", "percent", "availability"),
+            ("performance", "percent", "performance"),
+            ("quality", "percent", "quality_ratio"),
+            ("source", "text", "detail"),
+        ),
+    ),
+    "revisions": (
+        "revisions",
+        (
+            ("revision", "count", "revision"),
+            ("revised", "time", "known_since"),
+            ("retracted", "text", "retracted"),
+            ("good", "count", "good"),
+            ("oee", "percent", "oee"),
+            ("source_offset", "text", "offset"),
+            ("model", "text", "models"),
+        ),
+    ),
+    "states": (
+        "timeline",
+        (
+            ("start", "time", "start"),
+            ("end", "time", "end"),
+            ("class", "word", "class"),
+            ("state", "text", "state"),
+            ("reason", "text", "reason"),
+            ("source_offset", "text", "offset"),
+        ),
+    ),
+    "events": (
+        "events",
+        (
+            ("ts", "time", "time"),
+            ("type", "text", "kind"),
+            ("station", "text", "station"),
+            ("what", "text", "detail"),
+            ("source_offset", "text", "offset"),
+            ("file", "text", "file"),
+        ),
+    ),
+    "refused": _SHAPES["refused"],
+}
+EVIDENCE: Final = tuple(_EVIDENCE)
+# What every event has, or what stands in a column of its own.
+_NOT_TOLD: Final = ("line", "station", "type", "ts", "epoch", "file", "line_model")
 
 
 def table(report: dict[str, Any], name: str, language: str) -> Table:
     """One of NAMES."""
-    title, shape = _SHAPES[name]
-    found = (report["bottleneck"] or {"rows": []})["rows"] if name == "bottleneck" else report[name]
+    return shaped(
+        name, (report["bottleneck"] or {"rows": []})["rows"] if name == "bottleneck" else report[name], language
+    )
+
+
+def shaped(name: str, found: Iterable[dict[str, Any]], language: str) -> Table:
+    """Rows of one of NAMES or EVIDENCE."""
+    title, shape = {**_SHAPES, **_EVIDENCE}[name]
     rows = [dict(row) for row in found]
     for row in rows if name == "refused" else ():
         row["place"] = f"{row['source_topic']} {row['source_partition']}/{row['source_offset']}"
+    for row in rows if name == "events" else ():
+        told = (key for key in row if key not in _NOT_TOLD and not key.startswith("source_"))
+        row["what"] = " ".join(f"{key}={row[key]}" for key in told)
     columns = tuple(Column(key, kind, word(said, language)) for key, kind, said in shape)
     return Table(
         name, word(title, language), columns, tuple(tuple(row.get(column.key) for column in columns) for row in rows)
     )
+
+
+def for_people(found: Table, zone: str, language: str) -> dict[str, Any]:
+    """A table of texts, for the page."""
+    return {
+        "title": found.title,
+        "columns": [{"key": one.key, "title": one.title, "kind": one.kind} for one in found.columns],
+        "rows": [
+            [shown(value, column.kind, zone, language) for value, column in zip(row, found.columns, strict=True)]
+            for row in found.rows
+        ],
+    }
 
 
 def shown(value: Any, kind: str, zone: str, language: str) -> str:

@@ -1,0 +1,82 @@
+"""`twin page`: the page that people open."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from streams.cli.parser import add_bootstrap, command
+
+if TYPE_CHECKING:
+    from streams.cli.parser import Commands
+
+
+def add(commands: "Commands") -> None:
+    parser = command(
+        commands,
+        "page",
+        run,
+        help="serve the page for the shop floor: plant, line, wall, handover, why a number is what it is",
+        example="twin page --audit audit --port 8088",
+        more="Reads the topics and the audit root, changes neither, and belongs to no group: any number of it may\n"
+        "run. It listens on this machine only, unless --host says otherwise; in a plant put it behind a reverse proxy\n"
+        "with TLS, under any path. Ctrl-C ends it.",
+    )
+    add_bootstrap(parser)
+    parser.add_argument("--audit", metavar="FOLDER", help="audit root (default: TAKTWIN_AUDIT, else audit)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: 127.0.0.1)"
+    )
+    parser.add_argument("--port", type=int, default=8088, metavar="PORT", help="port (default: 8088; 0: any free one)")
+    parser.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="host name by which browsers may call it, behind a proxy (may be repeated)",
+    )
+    parser.add_argument("--no-kafka", action="store_true", help="only what is audited, such as of a replay")
+
+
+def run(args: argparse.Namespace) -> int:
+    import contextlib
+
+    from streams import interrupt, logs
+    from streams.settings import Settings
+
+    settings = Settings.from_env(bootstrap=args.bootstrap, audit=args.audit)
+    logs.configure(settings.log_level, settings.log_format)
+    with contextlib.suppress(KeyboardInterrupt):
+        interrupt.run(_serve(args, settings))
+    return 0
+
+
+async def _serve(args: argparse.Namespace, settings: "object") -> None:
+    import asyncio
+    from pathlib import Path
+    from typing import cast
+
+    from aiohttp import web
+
+    from streams.cli.output import line
+    from streams.page.app import Options, make_app
+    from streams.settings import Settings
+    from twin.audit.layout import existing_root
+
+    known = cast(Settings, settings)
+    root = existing_root(Path(known.audit))
+    options = Options(
+        root=root,
+        settings=None if args.no_kafka else known,
+        host=args.host,
+        port=args.port,
+        names=tuple(args.name),
+    )
+    runner = web.AppRunner(make_app(options), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, options.host, options.port)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        line(f"the page is on http://{f'[{host}]' if ':' in host else host}:{port}/")
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,1 @@
+"""`twin page`: what people open. Reads the topics through `streams.client` and the audit root; changes neither."""

@@ -1,0 +1,291 @@
+"""The read-only API: what the page shows, for programs, too. One table of routes makes handlers and OpenAPI."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from streams.page import rows
+from streams.page.tiles import Tiles
+from twin.audit.rows import integers
+from twin.report import ReportError
+from twin.report.build import report
+from twin.report.files import as_file
+from twin.report.html import bottleneck, doubts, ratios, sentence
+from twin.report.rows import dicts, select
+from twin.report.spans import shift_at, site_of
+from twin.report.svg import CHARTS
+from twin.report.tables import DIALECTS, EVIDENCE, NAMES, for_people, shaped, table
+from twin.report.why import why
+from twin.report.words import LANGUAGES, WORDS
+from twin.wire.time import parse_rfc3339, rfc3339
+
+JSON: Final = "application/json"
+KINDS: Final = ("shift", "day", "week", "order", "span")
+MOST_SPANS: Final = 100
+Query = Mapping[str, str]
+Answer = tuple[str, bytes]  # content type and body
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    name: str
+    doc: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """GET `path`; `run` is called in a thread with the query and the Accept header."""
+
+    path: str
+    doc: str
+    parameters: tuple[Parameter, ...]
+    types: tuple[str, ...]
+    run: Callable[[Query, str], Answer]
+
+
+_LINE: Final = Parameter("line", "Line id.", required=True)
+_LANG: Final = Parameter("lang", f"{' or '.join(LANGUAGES)}; absent: en.")
+_AS_OF: Final = Parameter("as_of", "What was believed at this event time, RFC 3339; absent: now.")
+_SPAN: Final = (
+    Parameter(
+        "shift", 'Local date and id, such as "2026-03-28 night"; one of the five is needed, or none: the newest.'
+    ),
+    Parameter("day", "Production day, such as 2026-03-28."),
+    Parameter("week", "ISO week, such as 2026-W13."),
+    Parameter("order", "Order id, once it has ended."),
+    Parameter("span", "Two instants, RFC 3339, with a slash between."),
+    _AS_OF,
+)
+
+
+class Api:
+    """Answers out of an audit root and the tiles. Raises ReportError and AuditError."""
+
+    def __init__(self, root: Path, tiles: Tiles) -> None:
+        self._root, self._tiles = root, tiles
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("lines", "Every line as its tile shows it: state, shift so far, marks.", (), (JSON,), self.lines),
+            Route(
+                "spans",
+                "The shifts, days and orders of a line that have rows, newest first; and the one that goes on.",
+                (_LINE,),
+                (JSON,),
+                self.spans,
+            ),
+            Route(
+                "report",
+                "A line over a span: sums, ratios, waterfall, losses, hours, orders, bottleneck, what it rests on.",
+                (
+                    _LINE,
+                    *_SPAN,
+                    Parameter("format", f"json, html, {' or '.join(DIALECTS)}; absent: json."),
+                    Parameter("table", f"Of csv: {', '.join(NAMES)}."),
+                    _LANG,
+                ),
+                (JSON, "text/html", rows.CSV),
+                self.report,
+            ),
+            Route(
+                "view",
+                "The same for people: texts, tables and charts as SVG.",
+                (_LINE, *_SPAN, _LANG),
+                (JSON,),
+                self.view,
+            ),
+            Route(
+                "why",
+                "A row of kpis, its revisions, the policies, and what lies under it, with offset and file.",
+                (
+                    _LINE,
+                    Parameter("station", "Station id; absent: the line."),
+                    Parameter("window", "A window's id, or shift, day, order.", required=True),
+                    Parameter("start", "RFC 3339.", required=True),
+                    Parameter("end", "RFC 3339.", required=True),
+                    _LANG,
+                ),
+                (JSON,),
+                self.why,
+            ),
+            Route(
+                "rows",
+                "Rows of a set, oldest first, a page at a time (`next` is the skip of the page that follows).",
+                (
+                    Parameter("set", "events, states, kpis, bottlenecks, alerts or rejected.", required=True),
+                    Parameter("line", "Only this line's."),
+                    Parameter("from", "RFC 3339: only rows that reach beyond it."),
+                    Parameter("to", "RFC 3339, not included."),
+                    *(Parameter(name, "Only rows with this value; empty: without one.") for name in rows._FILTERS),
+                    _AS_OF,
+                    Parameter("revisions", "true: all revisions, not the newest."),
+                    Parameter("limit", f"At most {rows.MOST_ROWS:,}; absent: {rows.DEFAULT_ROWS:,}."),
+                    Parameter("skip", "Rows to leave out from the beginning."),
+                ),
+                (JSON, rows.CSV, rows.ARROW),
+                self.rows,
+            ),
+            Route("words", "The page's words in a language.", (_LANG,), (JSON,), self.words),
+        ]
+
+    def lines(self, _query: Query, _accept: str) -> Answer:
+        tiles = [tile for name in self._tiles.names() if (tile := self._tiles.tile(name)) is not None]
+        return JSON, _json({"site": self._tiles.site.site, "lines": tiles})
+
+    def spans(self, query: Query, _accept: str) -> Answer:
+        import pyarrow.compute as pc
+
+        line = site_of(self._root).line(_needed(query, "line"))
+        scopes = pc.field("window").isin(["shift", "day", "order"]) & pc.field("station").is_null()
+        found = dicts(
+            select(self._root, "kpis", line=line.id, where=scopes).select(
+                ["window", "start", "end", "shift", "production_date", "order"]
+            )
+        )
+        newest = select(self._root, "kpis", line=line.id, where=pc.field("station").is_null()).column("end")
+        made: dict[str, list[dict[str, Any]]] = {"shift": [], "day": [], "order": []}
+        for row in sorted(found, key=lambda row: int(row["end"]), reverse=True):
+            label = row["production_date"] if row["window"] == "day" else row[row["window"]]
+            kind = made[row["window"]]
+            if label is not None and len(kind) < MOST_SPANS:
+                kind.append({"label": str(label), "start": rfc3339(row["start"]), "end": rfc3339(row["end"])})
+        running = None
+        if len(newest):
+            span = shift_at(line, int(integers(newest).max()) - 1)
+            running = {"kind": span.kind, "label": span.label}
+        return JSON, _json({"line": line.id, "current": running, **made})
+
+    def _report(self, query: Query) -> dict[str, Any]:
+        line = _needed(query, "line")
+        kinds = [kind for kind in KINDS if query.get(kind)]
+        if len(kinds) > 1:
+            raise ReportError(f"{' and '.join(kinds)}: give one of them")
+        as_of = _instant(query, "as_of") if query.get("as_of") else None
+        if kinds:
+            return report(self._root, line, kinds[0], query[kinds[0]], as_of_ns=as_of)
+        so_far = self._tiles.so_far.get(line)
+        if so_far is None:
+            site_of(self._root).line(line)  # says so where there is no such line
+            raise ReportError(f"line {line}: no row yet")
+        return report(self._root, line, so_far.span.kind, so_far.span.label, as_of_ns=as_of)
+
+    def report(self, query: Query, _accept: str) -> Answer:
+        form = query.get("format", "json")
+        text = as_file(self._report(query), form, query.get("table", "pareto"), _language(query))
+        return {"html": "text/html", "json": JSON}.get(form, rows.CSV) + "; charset=utf-8", text.encode()
+
+    def view(self, query: Query, _accept: str) -> Answer:
+        language = _language(query)
+        found = self._report(query)
+        zone = found["zone"]
+        tables: dict[str, Any] = {}
+        for name in NAMES:
+            tables[name] = for_people(table(found, name, language), zone, language)
+        said = {
+            "sentence": sentence(found, language),
+            "ratios": ratios(found["total"], language),
+            "bottleneck": bottleneck(found, language),
+            "doubts": doubts(found, language),
+        }
+        charts = {name: draw(found, language) for name, draw in CHARTS.items()}
+        kept = {
+            key: found[key]
+            for key in ("site", "line", "area", "zone", "span", "as_of", "settled", "health", "proof", "total")
+        }
+        rows_of = [
+            {key: row[key] for key in ("window", "start", "end", "station", "shift", "order", "revision")}
+            for name in ("shifts", "days", "orders")
+            for row in found[name]
+        ]
+        return JSON, _json({**kept, "said": said, "tables": tables, "charts": charts, "rows": rows_of})
+
+    def why(self, query: Query, _accept: str) -> Answer:
+        start, end = _instant(query, "start"), _instant(query, "end")
+        found = why(
+            self._root, _needed(query, "line"), query.get("station") or None, _needed(query, "window"), start, end
+        )
+        line, language = site_of(self._root).line(found["row"]["line"]), _language(query)
+        tables = {
+            name: for_people(shaped(name, found[name], language), line.calendar.zone, language) for name in EVIDENCE
+        }
+        said = ratios({**found["row"], "planned_ns": found["planned_ns"]}, language)
+        return JSON, _json({**found, "zone": line.calendar.zone, "said": said, "tables": tables})
+
+    def rows(self, query: Query, accept: str) -> Answer:
+        return rows.page(self._root, _needed(query, "set"), query, accept)
+
+    def words(self, query: Query, _accept: str) -> Answer:
+        place = LANGUAGES.index(_language(query))
+        return JSON, _json({key: pair[place] for key, pair in WORDS.items()})
+
+
+def _json(value: Any) -> bytes:
+    return msgspec.json.encode(value)
+
+
+def _needed(query: Query, name: str) -> str:
+    if not query.get(name):
+        raise ReportError(f"{name}: is missing")
+    return query[name]
+
+
+def _instant(query: Query, name: str) -> int:
+    try:
+        return parse_rfc3339(_needed(query, name))
+    except ValueError as error:
+        raise ReportError(f"{name}={query[name]}: {error}") from error
+
+
+def _language(query: Query) -> str:
+    language = query.get("lang") or "en"
+    if language not in LANGUAGES:
+        raise ReportError(f"lang={language}: one of {', '.join(LANGUAGES)}")
+    return language
+
+
+def openapi(routes: list[Route], version: str) -> dict[str, Any]:
+    """The document of these routes and of the stream, OpenAPI 3.1."""
+    problem = {"description": "What is wrong with the question, and what there is instead.", "content": {JSON: {}}}
+    paths: dict[str, Any] = {}
+    for route in routes:
+        paths[f"/api/v1/{route.path}"] = {
+            "get": {
+                "operationId": route.path,
+                "summary": route.doc,
+                "parameters": [
+                    {
+                        "name": one.name,
+                        "in": "query",
+                        "required": one.required,
+                        "description": one.doc,
+                        "schema": {"type": "string"},
+                    }
+                    for one in route.parameters
+                ],
+                "responses": {
+                    "200": {"description": "The answer.", "content": {kind: {} for kind in route.types}},
+                    "400": problem,
+                    "503": {"description": "The audit root cannot be read.", "content": {JSON: {}}},
+                },
+            }
+        }
+    paths["/api/v1/stream"] = {
+        "get": {
+            "operationId": "stream",
+            "summary": "Server-sent events: `lines` (tiles that changed; all of them first) and `beat` every 5 s.",
+            "responses": {"200": {"description": "The stream.", "content": {"text/event-stream": {}}}},
+        }
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "taktwin page",
+            "version": version,
+            "description": "Read-only. Instants are RFC 3339 in UTC with nine digits, durations integers of ns.",
+        },
+        "paths": paths,
+    }

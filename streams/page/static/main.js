@@ -1,0 +1,75 @@
+// The frame: which view the address asks for, the links, the banner over everything that is not live.
+import { el } from "./dom.js";
+import { handover } from "./handover.js";
+import { line } from "./line.js";
+import { plant } from "./plant.js";
+import { age_s, kafka, now, onChange, start } from "./stream.js";
+import { wall } from "./wall.js";
+import { why } from "./why.js";
+import { address, clock, lang, load, query, w } from "./words.js";
+
+const VIEWS = { plant, line, wall, handover, why };
+const STALE_S = 15;
+const main = document.getElementById("main");
+const banner = document.getElementById("banner");
+let leave = () => {};
+let lastSeen = Date.now();
+
+async function show() {
+  leave();
+  leave = () => {};
+  const name = Object.hasOwn(VIEWS, query().get("view")) ? query().get("view") : "plant";
+  document.title = `${w(name)} – taktwin`;
+  document.getElementById("top").replaceChildren(
+    el("a", { href: address({ view: "plant" }), "aria-current": name === "plant" ? "page" : null }, w("plant")),
+    el("a", { href: address({ view: "wall" }), "aria-current": name === "wall" ? "page" : null }, w("wall")));
+  main.replaceChildren();
+  main.dataset.view = name;
+  const made = VIEWS[name](main);
+  const [stop, shown] = Array.isArray(made) ? made : [made, null];
+  leave = stop;
+  if (!shown) return;
+  main.setAttribute("aria-busy", "true");
+  try {
+    await shown;
+  } catch (error) {
+    main.replaceChildren(el("p", { class: "warn", role: "alert" }, error.message));
+  }
+  main.removeAttribute("aria-busy");
+}
+
+function watch() {
+  const lost = age_s() > STALE_S;
+  if (!lost) lastSeen = now();
+  const text = lost ? `${w("stale")} ${clock(lastSeen, Intl.DateTimeFormat().resolvedOptions().timeZone)}` : kafka === "away" ? w("kafka_away") : "";
+  if (banner.textContent !== text) banner.textContent = text;
+  banner.hidden = !text;
+  document.body.classList.toggle("stale", Boolean(text));
+}
+
+addEventListener("click", (event) => {
+  const link = event.target instanceof Element ? event.target.closest("a") : null;
+  if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || link.target) return;
+  if (!link.getAttribute("href")?.startsWith("?")) return;
+  event.preventDefault();
+  history.pushState(null, "", link.href);
+  show().then(() => scrollTo(0, 0));
+});
+addEventListener("popstate", show);
+addEventListener("taktwin", show);
+// The arrows turn the shifts, Escape goes up; not while somebody types or chooses.
+addEventListener("keydown", (event) => {
+  if (event.target instanceof Element && event.target.closest("input, select, textarea, .scroll")) return;
+  if (event.altKey || event.ctrlKey || event.metaKey) return;
+  const rel = { ArrowLeft: "prev", ArrowRight: "next", Escape: "up" }[event.key];
+  const link = rel && main.querySelector(`a[rel=${rel}]`);
+  if (link) link.click();
+});
+
+document.documentElement.lang = lang;
+const theme = query().get("theme");
+if (["light", "dark"].includes(theme)) document.documentElement.dataset.theme = theme;
+start();
+onChange(watch);
+setInterval(watch, 1000);
+load().then(show, (error) => main.replaceChildren(el("p", { class: "warn", role: "alert" }, error.message)));

@@ -1,0 +1,51 @@
+// All lines, those that lose most first; an area, or a kind of state, by the address.
+import { el } from "./dom.js";
+import { lines, onChange } from "./stream.js";
+import { order, tile, timer } from "./tile.js";
+import { address, query, w } from "./words.js";
+
+export function plant(main) {
+  const area = query().get("area");
+  const only = query().get("state");
+  const counts = el("nav", { class: "counts", "aria-label": w("plant") });
+  const list = el("section", { class: "tiles" });
+  const calm = el("section", { class: "tiles calm" });
+  const calmTitle = el("h2", {}, w("calm_title"));
+  main.append(counts, list, calmTitle, calm);
+  const shown = new Map();
+
+  function draw() {
+    const all = [...lines.values()].filter((one) => !area || one.area === area);
+    const states = new Map();
+    for (const one of all) states.set(one.state, (states.get(one.state) ?? 0) + 1);
+    counts.replaceChildren(
+      ...[...states].map(([state, n]) =>
+        el("a", { href: address({ view: "plant", area, state: only === state ? null : state }), "aria-current": only === state }, `${w(state)} ${n}`)),
+      ...[...new Set([...lines.values()].map((one) => one.area))].sort().map((name) =>
+        el("a", { class: "area", href: address({ view: "plant", area: area === name ? null : name }), "aria-current": area === name }, name)));
+    const wanted = all.filter((one) => !only || one.state === only).sort(order);
+    const focused = document.activeElement?.dataset?.line;
+    for (const one of wanted) {
+      const known = shown.get(one.line);
+      if (!known || known.data !== one) shown.set(one.line, { data: one, node: tile(one) });
+    }
+    list.replaceChildren(...wanted.filter((one) => !one.calm).map((one) => shown.get(one.line).node));
+    calm.replaceChildren(...wanted.filter((one) => one.calm).map((one) => shown.get(one.line).node));
+    calmTitle.hidden = !calm.children.length;
+    if (!wanted.length) list.append(el("p", {}, w("no_lines")));
+    if (focused) shown.get(focused)?.node.focus();
+  }
+  draw();
+  const stop = onChange(draw);
+  const ticking = setInterval(() => {
+    for (const { data, node } of shown.values()) {
+      const text = timer(data);
+      const at = node.querySelector(".timer");
+      if (at.textContent !== text) at.textContent = text;
+    }
+  }, 1000);
+  return () => {
+    stop();
+    clearInterval(ticking);
+  };
+}

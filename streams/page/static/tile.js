@@ -1,0 +1,55 @@
+// A line as a tile: on the plant's page, and larger on the wall.
+import { el } from "./dom.js";
+import { now } from "./stream.js";
+import { address, clock, GROUP, num, SIGN, span, w } from "./words.js";
+
+// A line that stands has no OEE and loses all; planned, off and without an order come last.
+export function order(a, b) {
+  if (a.calm !== b.calm) return a.calm ? 1 : -1;
+  const lost = (one) => one.lost_per_hour ?? (one.state === "running" ? -1 : Infinity);
+  return lost(b) - lost(a) || (a.line < b.line ? -1 : 1);
+}
+
+// How long in this state. Event time runs with the clock, unless it is a replay of an old log.
+export function timer(one) {
+  if (one.since_ms === null) return "";
+  const seen = one.live && now() - one.as_of_ms < 300000 ? now() : one.as_of_ms;
+  return span(seen - one.since_ms);
+}
+
+export function marks(one) {
+  const found = [];
+  if (one.alerts.length) found.push(["!", one.alerts.map((alert) => `${alert.kind} ${alert.station ?? ""}`).join(", ")]);
+  if (one.shift && one.shift.suspect) found.push(["> 100 %", w("suspect")]);
+  if (one.shift && one.shift.unknown_ns > 0) found.push(["?", w("unknown_share")]);
+  return found;
+}
+
+export function oee(one) {
+  const shift = one.shift;
+  if (!shift) return w("not_measured");
+  if (shift.oee === null) return w(shift.planned_ns ? "nothing_made" : "nothing_planned");
+  return `~${num(shift.oee_text)} %`;
+}
+
+export function tile(one) {
+  const group = GROUP[one.state] ?? "unknown";
+  const verdict = one.verdict === "undecided" ? w("undecided") : one.verdict;
+  const shift = one.shift;
+  const made = el("a", { class: `tile e-${group}`, href: address({ view: "line", line: one.line }), "data-line": one.line });
+  made.append(
+    el("h3", {}, one.line),
+    el("p", { class: "state" }, el("span", { class: `sign s-${group}`, "aria-hidden": "true" }, SIGN[one.state] ?? "?"),
+      ` ${w(one.state)} `, el("time", { class: "timer" }, timer(one))),
+    el("p", { class: "made" }, el("b", {}, shift ? num(shift.good_text) : "–"), ` ${w("made_good")}`),
+    el("p", { class: "lost" }, shift && shift.lost_text !== null
+      ? `${num(shift.lost_text)} ${w("lost_parts")} (${shift.label})` : w("not_measured")),
+    el("p", { class: "oee" }, `OEE ${oee(one)}`, one.shift && one.shift.oee !== null ? el("span", { class: "soft" }, ` ${w("provisional")}`) : null),
+    one.live ? null : el("p", { class: "soft" }, `${w("stand")} ${clock(one.as_of_ms, one.zone)}`),
+    el("p", { class: "soft" }, one.order ? `${w("order")} ${one.order}` : "", verdict ? ` · ${w("bottleneck")}: ${verdict}` : ""),
+    el("p", { class: "strip", role: "img", "aria-label": one.stations.map((s) => `${s.station} ${w(s.state)}`).join(", ") },
+      one.stations.map((s) => el("span", { class: `cell s-${GROUP[s.state] ?? "unknown"}`, title: `${s.station}: ${w(s.state)}` }, SIGN[s.state] ?? "?"))),
+    el("p", { class: "marks" }, marks(one).map(([text, title]) => el("span", { title }, text))),
+  );
+  return made;
+}

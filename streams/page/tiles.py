@@ -1,0 +1,218 @@
+"""What a tile says of a line: the shift so far out of audited rows, the state out of the live view."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from streams import clock
+from streams.page.live import Live
+from twin.audit.rows import integers
+from twin.line.numbers import ideal_ns
+from twin.plant.model import Line
+from twin.report.cover import SCOPES, cover
+from twin.report.figures import Figures
+from twin.report.rows import select
+from twin.report.spans import Site, Span, shift_at, site_of
+from twin.report.words import number
+from twin.wire.time import rfc3339
+
+_HOUR_NS: Final = 3_600 * 10**9
+# A shift or a production day, and one window more.
+_BACK_NS: Final = 26 * _HOUR_NS
+# Time that nobody wanted to produce in: folded at the end of the plant's list.
+CALM: Final = ("off_shift", "planned_stop", "no_order")
+
+
+@dataclass(frozen=True, slots=True)
+class SoFar:
+    """Of a line: the shift (or production day) of its newest row, and what rows say of it."""
+
+    line: Line
+    span: Span
+    figures: Figures
+    gap_ns: int
+    newest_ns: int
+    lost_per_hour: Fraction | None  # of the newest rolling row
+    ideal_per_hour: Fraction | None
+    constraint: str | None
+    since_ns: dict[str, int] = field(default_factory=dict)  # per station: the end of its newest row of states
+
+
+class Tiles:
+    """Made anew by `load`, in a thread, now and then; `tile` puts the live view over it."""
+
+    def __init__(self, root: Path, live: Live) -> None:
+        self._root, self._live = root, live
+        self.site = Site("", {})
+        self.so_far: dict[str, SoFar] = {}
+
+    def load(self) -> None:
+        """Read what is new. Raises AuditError."""
+        site = site_of(self._root)
+        found: dict[str, SoFar] = {}
+        newest = _newest(self._root)
+        for start, lines in _groups(newest):
+            rows = select(self._root, "kpis", start, where=pc.field("station").is_null())
+            states = select(self._root, "states", start).select(["line", "station", "end"])
+            for name in lines & site.lines.keys():
+                one = _so_far(site.line(name), rows, states, newest[name])
+                if one is not None:
+                    found[name] = one
+        self.site, self.so_far = site, found
+
+    def names(self) -> list[str]:
+        return sorted({*self.site.lines, *self._live.lines})
+
+    def tile(self, name: str) -> dict[str, Any] | None:
+        """Plain values; texts of numbers are rounded here and nowhere else. None: there is no such line."""
+        seen, so_far = self._live.lines.get(name), self.so_far.get(name)
+        if seen is None and name not in self.site.lines:
+            return None
+        known = self.site.lines.get(name)
+        view = None if seen is None else seen.view
+        made: dict[str, Any] = {
+            "line": name,
+            "area": known[0].area if known else "",
+            "zone": known[0].calendar.zone if known else "UTC",
+            "state": view.state if view else "not_live",
+            "live": view is not None,
+            "provisional": True,
+            "order": view.order if view else None,
+            "bottleneck": view.bottleneck if view else None,
+            "verdict": view.verdict if view else None,
+            "as_of_ms": view.ts_ns // 10**6 if view else (so_far.newest_ns // 10**6 if so_far else None),
+            "heard_ms": seen.heard_ns // 10**6 if seen else None,
+            "late": view.late if view else 0,
+            "alerts": [
+                {"kind": one.kind, "station": one.station, "ts": rfc3339(one.ts_ns), "detail": one.detail}
+                for one in self._live.alerts.values()
+                if one.line == name
+            ],
+            "stations": self._stations(name),
+            "since_ms": None,
+            "shift": None,
+        }
+        if so_far is not None:
+            made["shift"] = _shift(so_far)
+            station = so_far.constraint
+            mine = next((one for one in made["stations"] if one["station"] == station), None)
+            made["since_ms"] = mine["since_ms"] if mine else None
+        made["lost_per_hour"] = _lost(made["state"], so_far)
+        made["lost_text"] = None if made["lost_per_hour"] is None else number(made["lost_per_hour"], 0, "en")
+        made["calm"] = made["state"] in CALM
+        return made
+
+    def _stations(self, name: str) -> list[dict[str, Any]]:
+        seen, so_far = self._live.lines.get(name), self.so_far.get(name)
+        found = []
+        for station, state in (seen.view.stations if seen else {}).items():
+            since = seen.since_ns.get(station) if seen else None
+            if since is None and so_far is not None:
+                since = so_far.since_ns.get(station)
+            found.append({"station": station, "state": state, "since_ms": None if since is None else since // 10**6})
+        return found
+
+
+def _lost(state: str, so_far: SoFar | None) -> float | None:
+    """Good parts lost per hour now: all of them where the line stands. None: not known."""
+    if state in CALM:
+        return 0.0
+    if so_far is None:
+        return None
+    lost = so_far.lost_per_hour if state in ("running", "not_live") else so_far.ideal_per_hour
+    return None if lost is None else float(lost)
+
+
+def _shift(one: SoFar) -> dict[str, Any]:
+    figures = one.figures
+    ratios, lost = figures.ratios(), figures.lost_parts
+    ideal = figures.parts_in(figures.planned_ns)
+    oee = ratios["oee"]
+    return {
+        "kind": one.span.kind,
+        "label": one.span.label,
+        "start": rfc3339(one.span.start_ns),
+        "end_ms": one.span.end_ns // 10**6,
+        "known_until": rfc3339(one.newest_ns),
+        "good": figures.good,
+        "good_text": number(figures.good, 0, "en"),
+        "lost_text": None if lost is None else number(lost, 0, "en"),
+        "ideal_text": None if ideal is None else number(ideal, 0, "en"),
+        **ratios,
+        "oee_text": None if oee is None else number(100 * float(oee), 0, "en"),
+        "planned_ns": figures.planned_ns,
+        "unknown_ns": figures.unknown_ns + one.gap_ns,
+        "constraint": one.constraint,
+    }
+
+
+def _newest(root: Path) -> dict[str, int]:
+    """Per line the end of its newest row: of the last days on this clock, or else of all."""
+    for start in (max(clock.now_ns() - 2 * _BACK_NS, 0), 0):
+        rows = select(root, "kpis", start, where=pc.field("station").is_null()).select(["line", "end"])
+        found: dict[str, int] = {}
+        for name, end in zip(
+            map(str, rows.column("line").to_pylist()), integers(rows.column("end")).tolist(), strict=True
+        ):
+            found[name] = max(found.get(name, 0), end)
+        if found:
+            return found
+    return {}
+
+
+def _groups(newest: dict[str, int]) -> Iterable[tuple[int, set[str]]]:
+    """Lines whose shifts can be read together: those that are at about the same time."""
+    left = sorted(newest, key=lambda name: newest[name], reverse=True)
+    while left:
+        last = newest[left[0]]
+        mine = {name for name in left if newest[name] > last - _HOUR_NS}
+        yield min(newest[name] for name in mine) - _BACK_NS, mine
+        left = [name for name in left if name not in mine]
+
+
+def _so_far(line: Line, rows: pa.Table, states: pa.Table, newest_ns: int) -> SoFar | None:
+    mine = rows.filter(pc.equal(rows.column("line").cast(pa.string()), pa.scalar(line.id)))
+    rolling = mine.filter(pc.invert(pc.is_in(mine.column("window").cast(pa.string()), pa.array(SCOPES))))
+    if not rolling.num_rows:
+        return None
+    # The instant before the row's end: at the edge of a shift the one that ends is meant.
+    span = shift_at(line, newest_ns - 1)
+    laid = cover(rolling, span.start_ns, newest_ns)
+    plus, minus = (rolling.take(pa.array(some, pa.int64())) for some in (laid.rows, laid.minus))
+    newest = rolling.filter(pa.array(integers(rolling.column("end")) == newest_ns))
+    lengths = integers(newest.column("end")) - integers(newest.column("start"))
+    last = newest.slice(int(lengths.argmax()), 1)
+    said = last.select(["constraint", "product"]).to_pylist()[0]
+    ideal = _ideal(line, said["constraint"], said["product"])
+    now = Figures.of(last, last.slice(0, 0), line.policy, ideal)
+    lost, hour = now.lost_parts, now.parts_in(_HOUR_NS)
+    ends = states.filter(pc.equal(states.column("line").cast(pa.string()), pa.scalar(line.id)))
+    since: dict[str, int] = {}
+    for name, end in zip(
+        map(str, ends.column("station").to_pylist()), integers(ends.column("end")).tolist(), strict=True
+    ):
+        since[name] = max(since.get(name, 0), end)
+    return SoFar(
+        line,
+        span,
+        Figures.of(plus, minus, line.policy, ideal),
+        laid.gap_ns,
+        newest_ns,
+        None if lost is None or not now.ns else lost * Fraction(_HOUR_NS, now.ns),
+        hour,
+        said["constraint"],
+        since,
+    )
+
+
+def _ideal(line: Line, station: str | None, product: str | None) -> int:
+    found = next((one for one in line.stations if one.id == station), None)
+    if found is None:
+        return 0
+    products = [one.id for one in line.products]
+    return ideal_ns(line, found)[products.index(product) + 1 if product in products else 0]
