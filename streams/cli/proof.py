@@ -30,12 +30,23 @@ def add(audit: "Commands") -> None:
         action="append",
         type=_tail,
         default=[],
-        help="an end that was noted: the chain must still hold it (may be repeated)",
+        help="an end that was noted: the chain must still hold it; of every partition (may be repeated)",
     )
     parser.add_argument(
         "--state", metavar="FOLDER", help="state folder of the workers, if it is not _state in the root"
     )
     _add_all(parser)
+
+    parser = command(
+        audit,
+        "note",
+        note,
+        help="print the end of each partition's chain, to be noted elsewhere",
+        example="twin audit note audit > /other/system/ends.txt",
+        more="As verify --tail takes them; all of one day together. They say what is there, not whether it is sound.",
+    )
+    parser.add_argument("root", metavar="FOLDER", help="audit root")
+    add_json(parser)
 
     parser = command(
         audit,
@@ -116,13 +127,28 @@ def verify(args: argparse.Namespace) -> int:
         report = run(
             place.root,
             anchors=[*place.anchors, *found],
-            tails=dict(args.tail),
+            tails={partition: [end for number, end in args.tail if number == partition] for partition, _ in args.tail},
             starts=place.starts,
             every=args.all,
         )
     report.checked["snapshots"] += len(damaged)
     report.differences += damaged
     return _told(report, args)
+
+
+def note(args: argparse.Namespace) -> int:
+    from streams.cli import output
+    from twin.audit import layout
+    from twin.audit.compactcheck import ends
+
+    found = ends(layout.existing_root(args.root))
+    if args.json:
+        names = ("partition", "next_offset", "sha256")
+        output.as_json([dict(zip(names, one, strict=True)) for one in found])
+        return 0
+    for partition, _, sha256 in found:
+        output.line(f"{partition}:{sha256}")
+    return 0
 
 
 def recompute(args: argparse.Namespace) -> int:

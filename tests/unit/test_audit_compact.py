@@ -19,6 +19,7 @@ from twin.audit import AuditError, filelist, layout
 from twin.audit import compact as compacting
 from twin.audit.bundle import opened
 from twin.audit.compact import compact
+from twin.audit.compactcheck import ends
 from twin.audit.digest import digest
 from twin.audit.export import export
 from twin.audit.intervals import contents, listed
@@ -255,6 +256,7 @@ def test_what_verify_says_to_be_noted_finds_a_merged_file_that_was_made_anew(tmp
     (note,) = [note for note in verify(root, every=True).notes if "were merged into" in note]
     assert "by the works council at 2025-07-01T00:00:00Z" in note
     noted = note.split("--tail: 3:")[1]
+    assert [end[2] for end in ends(root)] == [verify(root, every=True).heads[0].sha256, noted]
     assert not [one for one in verify(root, every=True, tails={3: noted}).differences if "noted" in one.what]
     path = root / "_files/p00003/00000000000000000000.json"
     path.write_text(path.read_text().replace("works council", "works kouncil"))

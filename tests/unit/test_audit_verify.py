@@ -6,15 +6,19 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from streams.snapshots import Head, Snapshot, SnapshotStore
 from tests.support_audit import flip
 from tests.support_proof import TOPIC, chain, check, example, forge, name, rewrite, with_cell, without
 from twin.audit import AuditError, filelist, models
+from twin.audit.intervals import contents
 from twin.audit.layout import PublishedFile, published, sha256_of
+from twin.audit.read import footer_of, open_file
 from twin.audit.verify import verify
-from twin.audit.writer import Manifest, StagedFile
+from twin.audit.writer import AuditWriter, Manifest, StagedFile
 from twin.plant.model import Plant
 from twin.results import SETS
 
@@ -160,25 +164,27 @@ def test_an_interval_taken_away(root: Path) -> None:
 
 
 def test_without_snapshots_the_end_is_told_as_unproven(root: Path) -> None:
-    noted = check(root).heads[0].sha256
+    noted, other = (head.sha256 for head in check(root).heads)
     shutil.rmtree(root / "_state")
     report = check(root)
     assert report.sound
     assert [head.proven_by for head in report.heads] == ["", ""]
     assert "cannot be proven" in report.notes[0]
     last = chain(root, 0)[-1]
-    assert check(root, tails={0: noted}).heads[0].proven_by == "the end that was noted"
+    assert check(root, tails={0: noted, 1: other}).heads[0].proven_by == "the end that was noted"
     last.path.unlink()
     assert "is listed as published, but is not there" in found(root)
     filelist.remove(root)
     assert check(root).sound  # as said above: nothing shows that it was there
-    assert f"no file has the SHA-256 {noted} that was noted" in found(root, tails={0: noted})
+    assert f"no file has the SHA-256 {noted} that was noted" in found(root, tails={0: noted, 1: other})
 
 
 def test_an_end_that_was_noted_earlier_still_proves_what_came_before(root: Path) -> None:
-    noted = sha256_of(chain(root, 0)[3].path)
-    assert check(root, tails={0: noted}).sound
-    assert "was noted" in found(root, tails={1: noted})
+    noted, other = sha256_of(chain(root, 0)[3].path), sha256_of(chain(root, 1)[2].path)
+    assert check(root, tails={0: noted, 1: other}).sound
+    assert check(root, tails={0: [noted, sha256_of(chain(root, 0)[1].path)], 1: other}).sound
+    assert "was noted" in found(root, tails={0: other, 1: noted})
+    assert found(root, tails={0: noted}).startswith("partition 1: no end was noted of it, but of others")
 
 
 def test_a_snapshot_that_was_never_committed_proves_nothing_and_disturbs_nothing(root: Path) -> None:
@@ -257,6 +263,80 @@ def test_a_file_renamed(root: Path) -> None:
     odd = wrong.with_name("copy.parquet")
     wrong.rename(odd)
     assert found(root).startswith(f"{odd.relative_to(root).as_posix()}: no twin gives a file such a name")
+
+
+@pytest.mark.parametrize("name", [".x.parquet", "_x.parquet", "x.parquet", ".hidden/x.parquet", "_later/x.parquet"])
+def test_a_copy_that_some_readers_read(root: Path, name: str) -> None:
+    """DuckDB and Polars read all of these; `verify` said sound."""
+    file = of(root, "kpis")
+    beside = file.path.parent / name
+    beside.parent.mkdir(exist_ok=True)
+    shutil.copyfile(file.path, beside)
+    assert found(root) == (
+        f"{beside.relative_to(root).as_posix()}: no twin gives a file such a name, but other readers of this folder "
+        "read it; move it out of the root"
+    )
+
+
+def test_links_within_the_folder_of_a_set(root: Path, tmp_path: Path) -> None:
+    file = of(root, "kpis")
+    shutil.copytree(file.path.parent, tmp_path / "elsewhere")
+    for link, target in (
+        (file.path.parent.parent / "date=2031-01-01", tmp_path / "elsewhere"),
+        (file.path.parent / "more", tmp_path / "elsewhere"),
+        (file.path.parent / "copy.parquet", file.path),
+    ):
+        link.symlink_to(target)
+        said = {str(one) for one in check(root, every=True).differences}
+        assert any(one.startswith(f"{link.relative_to(root).as_posix()}: a twin makes no links") for one in said)
+        link.unlink()
+    # Also in the place of a file itself: what it leads to may change.
+    moved = tmp_path / "moved.parquet"
+    file.path.rename(moved)
+    file.path.symlink_to(moved)
+    assert found(root).startswith(f"{f'{file.path.relative_to(root).as_posix()}'}: a twin makes no links")
+
+
+def forged(root: Path, partition: int, line: str | None = None) -> None:
+    """The first interval of partition 0 once more, with other figures, as a whole partition of its own: its chain, its
+    footers and its list are as a twin writes them. `line`: the name of its lines."""
+    first = contents(root).published[0][0]
+    keys = {f"taktwin.{key}": value for key, value in footer_of(first.files[0]).items()}
+    topic, model = keys["taktwin.topic"], keys["taktwin.model"]
+    audit = AuditWriter(root, partition, topic=topic, plant_hash=model, policies="", code_version="")
+    kept = {key: keys[key] for key in audit.footer} | {"taktwin.partition": str(partition)}
+    for file in first.files:
+        with open_file(file) as parquet:
+            made = parquet.read()
+        columns = {"source_partition": pa.array([partition] * made.num_rows, pa.int32())}
+        if "good" in made.column_names:
+            columns["good"] = pc.add(made.column("good"), 1000)
+        if line is not None:
+            columns["line"] = pa.array([line] * made.num_rows).dictionary_encode()
+        for column, values in columns.items():
+            k = made.schema.get_field_index(column)
+            if k >= 0:
+                made = made.set_column(k, made.schema.field(k), values.cast(made.schema.field(k).type))
+        audit.add(file.set, made, checked=True)
+    audit.publish(audit.stage(first.first_offset, first.next_offset, kept))
+
+
+def test_a_forged_partition_beside_the_true_ones(root: Path) -> None:
+    """It passed with every end that was noted, and its figures stood beside the true ones in every query."""
+    tails = {head.partition: head.sha256 for head in check(root).heads}
+    forged(root, 7)
+    lines = {one.file for one in check(root, every=True).differences if "more than one partition" in one.what}
+    assert lines and all(line.startswith("line ") for line in lines)
+    texts = [str(one) for one in check(root, every=True, tails=tails).differences]
+    assert [one for one in texts if one.startswith("partition 7: no end was noted of it, but of others")]
+
+
+def test_a_forged_partition_of_a_line_that_nobody_has(root: Path) -> None:
+    tails = {head.partition: head.sha256 for head in check(root).heads}
+    forged(root, 7, "ghost")
+    texts = [str(one) for one in check(root, every=True, tails=tails).differences]
+    assert [one for one in texts if one.startswith("partition 7: no end was noted of it, but of others")]
+    assert not [one for one in texts if "more than one partition" in one]
 
 
 def test_a_file_in_the_folder_of_another_date(root: Path) -> None:

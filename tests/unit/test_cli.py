@@ -32,6 +32,7 @@ COMMANDS = {
     "plant schema",
     "schema",
     "audit ls",
+    "audit note",
     "audit query",
     "audit digest",
     "audit verify",

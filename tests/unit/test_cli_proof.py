@@ -44,9 +44,17 @@ def test_verify(run: Run, root: Path) -> None:
     code, out, _ = run("verify", str(root), "--json")
     found = json.loads(out)
     assert (code, found["sound"], found["differences"]) == (0, True, [])
-    head = found["heads"][1]
-    assert run("verify", str(root), "--tail", f"1:{head['sha256']}")[0] == 0
-    assert run("verify", str(root), "--tail", f"0:{head['sha256']}")[0] == 1
+    head, other = found["heads"][1], found["heads"][0]
+    both = ("--tail", f"0:{other['sha256']}", "--tail", f"1:{head['sha256']}")
+    assert run("verify", str(root), *both)[0] == 0
+    assert run("verify", str(root), *both, "--tail", f"0:{head['sha256']}")[0] == 1  # none of them is passed over
+    assert run("verify", str(root), "--tail", f"1:{head['sha256']}")[0] == 1
+    assert run("note", str(root))[1] == "".join(f"{k}:{one['sha256']}\n" for k, one in enumerate((other, head)))
+    ends = [
+        {"partition": k, "next_offset": one["next_offset"], "sha256": one["sha256"]}
+        for k, one in enumerate((other, head))
+    ]
+    assert json.loads(run("note", str(root), "--json")[1]) == ends
     assert run("verify", str(root), "--state", str(root / "_nowhere"))[1].count("cannot be proven") == 2
 
 

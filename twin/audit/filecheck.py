@@ -36,6 +36,7 @@ class FileCheck:
         self._report = report
         self.unreadable: set[Path] = set()
         self.sha256: dict[str, str] = {}  # file -> what was found
+        self.lines: dict[str, dict[int, str]] = {}  # line -> partitions that have rows of it, each with a file
 
     def check(self, file: PublishedFile, sha256: str) -> Checked:
         """Everything that shows in the file alone."""
@@ -121,6 +122,8 @@ class FileCheck:
         self._same(name, table, _TOPIC, keys.get("topic"))
         if "model" in table.column_names:
             self._same(name, table, "model", keys.get("model"))
+        if file.set != "rejected":
+            note_lines(self.lines, file.partition, name, table)
         days = days_of(file.set, table)
         own = (datetime.date.fromisoformat(file.date) - datetime.date(1970, 1, 1)).days
         # Refused rows of too many dates, or of none, are together in the first folder.
@@ -166,6 +169,12 @@ class FileCheck:
         if rows.size:
             more = f" ({rows.size - 1:,} more such rows)" if rows.size > 1 else ""
             self._report.differs(name, f"{what(int(rows[0]))}{more}", int(rows[0]))
+
+
+def note_lines(where: dict[str, dict[int, str]], partition: int, name: str, table: pa.Table) -> None:
+    """Which lines the rows of a file are of."""
+    for line in table.column("line").unique().to_pylist():
+        where.setdefault(str(line), {}).setdefault(partition, name)
 
 
 def _damaged_part(parquet: pq.ParquetFile) -> str:

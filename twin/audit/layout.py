@@ -151,17 +151,17 @@ def _date_of(folder: str) -> str | None:
 
 
 def strange(root: Path) -> list[Path]:
-    """Files in the folders of sets that no twin wrote there: other readers of those folders would take them for ours.
+    """What lies in the folders of sets and is no file that a twin gives such a name; links, whatever their name.
 
-    Names that begin with a dot or an underscore are hidden from such readers, so they are left out.
+    Names that begin with a dot or an underscore, too, and links: pyarrow skips the ones, DuckDB and Polars read both.
     """
     found = []
     for set_name in KINDS:
         known = {file.path for file in published(root, set_name)}
         for folder, folders, names in os.walk(root / set_name):
-            folders[:] = [name for name in folders if name[0] not in "._"]
-            paths = [Path(folder) / name for name in names if name[0] not in "._"]
-            found += [path for path in paths if path not in known]
+            paths = [Path(folder) / name for name in names]
+            found += [path for path in paths if path not in known or path.is_symlink()]
+            found += [path for name in folders if (path := Path(folder) / name).is_symlink()]
     return sorted(found)
 
 

@@ -4,7 +4,6 @@ That the rows follow from the events is another question, which `twin.audit.reco
 """
 
 import contextlib
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +11,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from twin.audit import AuditError, filelist, layout, models, waiting
-from twin.audit.filecheck import Checked, FileCheck
-from twin.audit.filelist import Entry, hashes_in_order
+from twin.audit.compactcheck import CompactCheck
+from twin.audit.filecheck import Checked, FileCheck, note_lines
 from twin.audit.identity import check_identities
 from twin.audit.intervals import Contents, Interval, contents, intervals, kept
 from twin.audit.listcheck import check_list
@@ -22,6 +21,7 @@ from twin.audit.report import EnoughError, Head, Report
 from twin.audit.waitcheck import WaitCheck
 from twin.audit.waiting import Piece
 from twin.audit.writer import GENESIS, StagedFile
+from twin.results import SETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +54,21 @@ def verify(
     root: Path | str,
     *,
     anchors: Sequence[Anchor] = (),
-    tails: Mapping[int, str] | None = None,
+    tails: Mapping[int, str | Sequence[str]] | None = None,
     starts: Mapping[int, Start] | None = None,
     every: bool = False,
 ) -> Report:
     """Check a root; stops at the first difference unless `every`. Raises AuditError where there is no root.
 
-    `tails`: partition -> SHA-256 of a file that its chain must hold, as an earlier check printed it.
+    `tails`: partition -> SHA-256 of files that its chain must hold, as an earlier check printed them. Given one, of
+    each partition.
     Memory: the largest file's rows, what `check_identities` keeps of a date's rows, and some 500 bytes per file.
     """
     base = layout.existing_root(root)
     report = Report(every)
+    noted = {partition: (one,) if isinstance(one, str) else tuple(one) for partition, one in (tails or {}).items()}
     with contextlib.suppress(EnoughError):
-        _Verification(base, report, starts or {}).run(anchors, tails or {})
+        _Verification(base, report, starts or {}).run(anchors, noted)
     return report
 
 
@@ -78,21 +80,21 @@ class _Verification:
         self._files = FileCheck(root, report)
         self._models: set[str] = set()
         self._pruned: dict[int, Start] = {}
-        self._compacted: dict[tuple[int, int], Entry] = {}  # (partition, first offset) -> as listed
-        self._compactions: dict[int, list[Entry]] = {}  # those that were found, by offset
+        self._compactions = CompactCheck(root, report, is_export=bool(starts))
 
-    def run(self, anchors: Sequence[Anchor], tails: Mapping[int, str]) -> None:
+    def run(self, anchors: Sequence[Anchor], tails: Mapping[int, Sequence[str]]) -> None:
         for path in layout.strange(self._root):
+            what = "a twin makes no links" if path.is_symlink() else "no twin gives a file such a name"
             self._report.differs(
                 path.relative_to(self._root).as_posix(),
-                "no twin gives a file such a name, but other readers of this folder read it; move it out of the root",
+                f"{what}, but other readers of this folder read it; move it out of the root",
             )
         for digest in models.stored(self._root):
             self._model(digest)
         pieces = waiting.visible(self._root)
         both = self._contents()
         # As the folders have them: a file that is not listed, or no longer what it was, is looked at all the same.
-        every = self._without_replaced(intervals(self._root))
+        every = self._compactions.without_replaced(intervals(self._root))
         found = {partition: kept(self._root, partition, mine) for partition, mine in every.items()}
         self._prunings(every, found)
         if not found and not both.waiting:
@@ -104,13 +106,34 @@ class _Verification:
             waits_to = behind[-1].next_offset if behind else 0
             if found.get(partition) and waits_to <= found[partition][-1].next_offset:
                 behind, waits_to = [], 0  # its files are there, and not listed yet
-            self._partition(partition, found.get(partition, []), mine, tails.get(partition), waits_to)
+            self._partition(partition, found.get(partition, []), mine, tails.get(partition, ()), waits_to)
             for digest in waits.check(self._report.heads[-1], behind, [one.waiting for one in mine if one.waiting]):
                 if digest not in self._models:
                     self._model(digest)
+        for partition in sorted({*found, *both.waiting} - set(tails)) if tails else ():
+            self._report.differs(
+                f"partition {partition}",
+                "no end was noted of it, but of others: it was slipped in, or has begun since. Find out which, and "
+                "note all ends anew",
+            )
+        self._lines(both)
         named = {file.path for anchor in anchors for file in anchor.files} if anchors else None
         check_list(self._root, found, self._files.sha256, named, self._report)
         check_identities(self._root, self._readable(found), self._report)
+
+    def _lines(self, both: Contents) -> None:
+        """A line has one twin. In two partitions it has two, of which each knows half of it; or one was slipped in."""
+        where = self._files.lines
+        for one in (one for group in both.waiting.values() for one in group):
+            for set_name in SETS if one.rows is not None else ():
+                table = one.rows.table(set_name) if set_name != "rejected" and one.rows is not None else None
+                if table is not None:
+                    note_lines(where, one.partition, one.name(self._root), table)
+        for line, places in sorted(where.items()):
+            self._report.checked["lines"] += 1
+            if len(places) > 1:
+                told = ", ".join(f"partition {partition} ({name})" for partition, name in sorted(places.items()))
+                self._report.differs(f"line {line}", f"has rows in more than one partition: {told}")
 
     def _prunings(self, every: Mapping[int, list[Interval]], found: Mapping[int, list[Interval]]) -> None:
         """What was taken away on purpose is said, and where the chain begins since."""
@@ -125,74 +148,6 @@ class _Verification:
                 self._report.notes.append(
                     f"partition {partition}: files of {left} pruned intervals are there yet: call prune again"
                 )
-
-    def _without_replaced(self, found: Mapping[int, list[Interval]]) -> dict[int, list[Interval]]:
-        """What lies in the folders, but for what a compaction has left there or not yet listed: that is told here."""
-        try:
-            intents, listed = filelist.intents(self._root), filelist.entries(self._root)
-        except AuditError:
-            return dict(found)  # told elsewhere
-        self._compacted = {
-            (entry.partition, entry.first_offset): entry for mine in listed.values() for entry in mine if entry.replaces
-        }
-        beside = {file.path for entry in self._compacted.values() for file in entry.replaces}
-        for entry in intents:
-            self._report.differs(
-                filelist.intent_name(entry),
-                "a compaction is at work, or was cut off: who reads folders and not the list may see rows twice; call "
-                "twin audit compact again",
-            )
-            if (
-                entry.name not in {one.name for one in listed.get(entry.partition, ())}
-                or self._compacted.get((entry.partition, entry.first_offset)) != entry
-            ):
-                beside.update(file.path for file in entry.files)
-        known = {file.path for entry in intents for file in (*entry.replaces, *entry.files)}
-        stays: dict[int, list[Interval]] = {}
-        for partition, mine in found.items():
-            stays[partition] = []
-            for one in mine:
-                names = [file.path.relative_to(self._root).as_posix() for file in one.files]
-                if not beside.issuperset(names):
-                    stays[partition].append(one)
-                elif not known.issuperset(names):
-                    self._report.differs(
-                        names[0], "is there beside the file that a compaction made of it: its rows are there twice"
-                    )
-        return {partition: mine for partition, mine in stays.items() if mine}
-
-    def _stands_for(self, interval: Interval, last: Checked, seen: dict[str, str]) -> Checked:
-        """Files of a compaction: the chain goes on behind them as behind those that they replace."""
-        entry = self._compacted.get((interval.partition, interval.first_offset))
-        keys = last.footer
-        if entry is None:
-            if not self._starts:  # an export has no list, and names all its files itself
-                self._report.differs(last.name, "says that it replaces other files, but the list names none")
-            return replace(last, sha256=keys["replaces"])
-        self._report.checked["compacted intervals"] += 1
-        names = entry.replaces[-1].sha256, str(len(entry.replaces)), hashes_in_order(entry.replaces)
-        if names != (keys["replaces"], keys.get("replaced"), keys.get("replaced_sha256")):
-            self._report.differs(last.name, f"replaces other files than {entry.name} says: one of the two was changed")
-        seen.update({file.sha256: file.path for file in entry.replaces})
-        self._compactions.setdefault(interval.partition, []).append(entry)
-        return replace(last, sha256=entry.replaces[-1].sha256)
-
-    def _note_compactions(self, partition: int, seen: dict[str, str]) -> None:
-        """Who and when; and a hash over them to be noted, for the chain behind them says nothing of the new files."""
-        mine = self._compactions.get(partition, [])
-        if not mine:
-            return
-        noted = hashlib.sha256()
-        for entry in mine:
-            noted.update((self._root / entry.name).read_bytes())
-            seen[noted.hexdigest()] = entry.name
-        old, new = sum(len(entry.replaces) for entry in mine), sum(len(entry.files) for entry in mine)
-        who = ", ".join(sorted({f"{entry.by} at {entry.at}" for entry in mine}))
-        self._report.notes.append(
-            f"partition {partition}: {old} files up to offset {mine[-1].next_offset} were merged into {new} by {who}. "
-            "An end of the chain does not cover the new files: note this as well, and give it as --tail: "
-            f"{partition}:{noted.hexdigest()}"
-        )
 
     def _contents(self) -> Contents:
         try:
@@ -213,7 +168,7 @@ class _Verification:
         return readable
 
     def _partition(
-        self, partition: int, found: list[Interval], anchors: list[Anchor], tail: str | None, waits_to: int
+        self, partition: int, found: list[Interval], anchors: list[Anchor], tails: Sequence[str], waits_to: int
     ) -> None:
         manifest = next((one.manifest for one in self._starts.values()), "")
         start = self._starts.get(partition, self._pruned.get(partition, Start(manifest=manifest)))
@@ -234,16 +189,16 @@ class _Verification:
                     listed.append((now.name, now.sha256, file.path.stat().st_size))
                 last = now
             if interval.files and "replaces" in last.footer:
-                last = self._stands_for(interval, last, seen)
+                last = self._compactions.stands_for(interval, last, seen)
             due = max(due, interval.next_offset)
             ends[due] = last.sha256
-        self._note_compactions(partition, seen)
+        self._compactions.note(partition, seen)
         head = Head(partition, due, last.sha256, waiting_to=waits_to)
         self._report.heads.append(head)
         self._anchored(head, anchors, ends)
         if start.manifest:
             self._as_exported(start, listed)
-        if tail is not None:
+        for tail in tails:
             self._report.checked["noted chain ends"] += 1
             if tail not in seen:
                 self._report.differs(
