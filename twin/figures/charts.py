@@ -71,6 +71,8 @@ def xbar_s(phase1: Subgroups, phase2: Subgroups = ()) -> SubgroupChart:
     """X-bar and s: sigma = s-bar / c4(n) for one size; else the pooled s over c4, and limits for each size."""
     groups, later = _groups(phase1), _groups(phase2)
     sizes = {len(group) for group in groups}
+    if not groups:
+        raise ValueError("phase I has no subgroups: no limits")
     deviations = [float(_deviation(group)) for group in groups]
     sbar = math.fsum(deviations) / len(deviations)
     sigma = within_sigma(groups, "sbar/c4" if len(sizes) == 1 else "pooled")

@@ -94,7 +94,7 @@ class Learning:
 
 def learning(rate: Number, n: Sequence[Number]) -> list[Learning]:
     b = learning_exponent(rate)
-    units = [whole(one, "a unit number", 1) for one in n]
+    units = [whole(one, "a unit number", 1, 10_000_000) for one in n]
     most = max(units, default=0)
     powers = [float(k) ** b for k in range(1, most + 1)]
     found = []

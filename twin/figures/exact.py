@@ -50,11 +50,13 @@ def root(value: Fraction) -> Fraction | float:
     return math.sqrt(value)
 
 
-def whole(value: Number, what: str, least: int = 0) -> int:
-    """An integer of at least `least`; ValueError names it as `what`."""
+def whole(value: Number, what: str, least: int = 0, most: int | None = None) -> int:
+    """An integer of at least `least` (and at most `most`); ValueError names it as `what`."""
     number = exact(value)
     if number.denominator != 1 or number < least:
         raise ValueError(f"{what} is {value!r}: expected an integer of at least {least}")
+    if most is not None and number > most:
+        raise ValueError(f"{what} is {value!r}: more than {most} are not computed")
     return int(number)
 
 

@@ -67,7 +67,7 @@ def plan(lot: Number, level: str, aql: Number, severity: Severity = "normal") ->
 
 def accept_probability(n: Number, ac: Number, p: Number) -> Fraction:
     """The operating characteristic of a single plan: P(at most Ac of n) at a share p of nonconforming, binomial."""
-    return binomial_cdf(whole(ac, "Ac"), whole(n, "n", 1), p)
+    return binomial_cdf(whole(ac, "Ac"), whole(n, "n", 1, 100_000), p)
 
 
 @dataclass(frozen=True, slots=True)

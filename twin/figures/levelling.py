@@ -151,7 +151,7 @@ def goal_chasing(quantity: Sequence[Number], use: Sequence[Sequence[Number]]) ->
     `use` is parts by product (one row each). Distance^2 = sum over parts of (k N_j / Q - used_j)^2. Greedy is not
     optimal in general.
     """
-    amounts, parts = [whole(one, "a quantity") for one in quantity], [exacts(row) for row in use]
+    amounts, parts = [whole(one, "a quantity", 0, 100_000) for one in quantity], [exacts(row) for row in use]
     if len(parts) != len(amounts) or len({len(row) for row in parts}) > 1:
         raise ValueError(f"{len(amounts)} quantities and {len(parts)} rows of parts, of one length each")
     total = sum(amounts)

@@ -160,6 +160,8 @@ def life_score(estimated: Sequence[Number], true: Sequence[Number]) -> LifeScore
     if len(estimated) != len(true):
         raise ValueError(f"{len(estimated)} estimates of {len(true)} units")
     away = [one - other for one, other in zip(exacts(estimated), exacts(true), strict=True)]
+    if any(abs(d) > 7000 for d in away):
+        raise ValueError("an estimate is so far off that its score exceeds every float")
     score = math.fsum(math.expm1(float(-d) / 13 if d < 0 else float(d) / 10) for d in away)
     squares = mean([d * d for d in away])
     return LifeScore(

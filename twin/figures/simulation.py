@@ -16,6 +16,8 @@ from twin.figures.exact import Number, deviation, exact, exacts, mean, not_negat
 from twin.figures.special import binomial_band, confidence_level, two_sided_t
 
 State = tuple[int, ...]
+MOST_STATES = 4000  # of a Markov chain that is solved as a dense system
+MOST = 10_000  # places, servers, machines, pieces of the other exact answers
 
 
 def stationary(start: State, moves: Callable[[State], Iterable[tuple[State, float]]]) -> dict[State, float]:
@@ -27,6 +29,8 @@ def stationary(start: State, moves: Callable[[State], Iterable[tuple[State, floa
         for target, rate in moves(state):
             if rate > 0:
                 if target not in index:
+                    if len(order) >= MOST_STATES:
+                        raise ValueError(f"a chain of more than {MOST_STATES} states is not computed: fewer places")
                     index[target] = len(order)
                     order.append(target)
                 flows.append((index[state], index[target], rate))
@@ -181,7 +185,7 @@ class Waiting:
 
 def mmc(servers: Number, arrival_rate: Number, service_rate: Number) -> Waiting:
     """M/M/c (Erlang C), exactly."""
-    c = whole(servers, "servers", 1)
+    c = whole(servers, "servers", 1, MOST)
     lam, mu = not_negative(arrival_rate, "the arrival rate"), positive(service_rate, "the service rate")
     load, rho = lam / mu, lam / mu / c
     if rho >= 1:
@@ -204,7 +208,7 @@ class Lossy:
 
 def mmck(arrival_rate: Number, service_rate: Number, places: Number, servers: Number = 1) -> Lossy:
     """M/M/c/K: `places` hold what is served, too; who comes to a full system is lost (or blocked before service)."""
-    k, c = whole(places, "places", 1), whole(servers, "servers", 1)
+    k, c = whole(places, "places", 1, MOST), whole(servers, "servers", 1, MOST)
     lam, mu = positive(arrival_rate, "the arrival rate"), positive(service_rate, "the service rate")
     share = birth_death([lam] * k, [mu * min(i + 1, c) for i in range(k)])
     inside = sum((i * p for i, p in enumerate(share)), Fraction())
@@ -230,7 +234,7 @@ class Interference:
 
 def machine_repair(machines: Number, repairers: Number, failure_rate: Number, repair_rate: Number) -> Interference:
     """Machines that share repairers. The MTTR seen includes waiting: 1 / repair rate is only the wrench time."""
-    n, c = whole(machines, "machines", 1), whole(repairers, "repairers", 1)
+    n, c = whole(machines, "machines", 1, MOST), whole(repairers, "repairers", 1)
     lam, mu = not_negative(failure_rate, "the failure rate"), positive(repair_rate, "the repair rate")
     share = birth_death([(n - k) * lam for k in range(n)], [mu * min(k + 1, c) for k in range(n)])
     down = sum((k * p for k, p in enumerate(share)), Fraction())
@@ -245,7 +249,7 @@ def conwip(times: Sequence[Number], wip: Number) -> tuple[Fraction, Fraction | N
         raise ValueError("a closed line needs a station")
     queues = [Fraction()] * len(means)
     throughput, cycle = Fraction(), None
-    for pieces in range(1, whole(wip, "WIP") + 1):
+    for pieces in range(1, whole(wip, "WIP", 0, MOST) + 1):
         stays = [time * (1 + queue) for time, queue in zip(means, queues, strict=True)]
         cycle = sum(stays, Fraction())
         throughput = pieces / cycle
@@ -320,4 +324,4 @@ def welch_interval(
 def coverage_band(replications: Number, nominal: Number, confidence: Number = "0.999") -> tuple[int, int]:
     """How many of R intervals of a nominal level may hold the true value: a two-sided binomial band, ends included."""
     tail = (1 - confidence_level(confidence)) / 2
-    return binomial_band(whole(replications, "replications", 1), exact(nominal), tail)
+    return binomial_band(whole(replications, "replications", 1, 10 * MOST), exact(nominal), tail)

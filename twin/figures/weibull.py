@@ -19,6 +19,10 @@ class Weibull:
     eta: float
     loglik: float | None = None
 
+    def __post_init__(self) -> None:
+        if not (0 < self.beta < math.inf and 0 < self.eta < math.inf):
+            raise ValueError(f"a Weibull life of beta {self.beta}, eta {self.eta}: expected numbers above 0")
+
     @property
     def mttf(self) -> float:
         return self.eta * math.gamma(1 + 1 / self.beta)

@@ -1,7 +1,8 @@
 """`KINDS`: the kinds of the golden cases of mass production, each a function of the case's `given`.
 
 The adapters are thin: they read `given`, call the functions of the field and name the figures as the cases do. Ratios
-come as `Fraction` (whole ones as integers), roots and logarithms as floats, undefined as None.
+come as `Fraction` (whole ones as integers), roots and logarithms as floats, undefined as None. What is wrong is refused
+with a ValueError.
 """
 
 from collections.abc import Callable
@@ -28,8 +29,11 @@ from twin.figures.kinds import (
 from twin.figures.kinds.given import Given, Kind, plain
 
 
-def _plainly(kind: Kind, given: Given) -> Any:
-    return plain(kind(given))
+def _plainly(name: str, kind: Kind, given: Given) -> Any:
+    try:
+        return plain(kind(given))
+    except (TypeError, AttributeError, LookupError, OverflowError) as error:
+        raise ValueError(f"given of a case of {name} has not the shape of its kind: {error!r}") from error
 
 
 _SUBJECTS = (
@@ -50,5 +54,5 @@ _SUBJECTS = (
     transition,
 )
 KINDS: dict[str, Callable[[Given], Any]] = {
-    name: partial(_plainly, kind) for subject in _SUBJECTS for name, kind in subject.KINDS.items()
+    name: partial(_plainly, name, kind) for subject in _SUBJECTS for name, kind in subject.KINDS.items()
 }

@@ -12,7 +12,7 @@ from twin.figures.balancing import (
     station_oriented,
     task_oriented,
 )
-from twin.figures.exact import exact, exacts, ratio
+from twin.figures.exact import exact, exacts, positive, ratio
 from twin.figures.kinds.given import Given, Kind, need
 from twin.figures.takt import andon, cycle_adherence, takt
 
@@ -76,9 +76,9 @@ def _takt(given: Given) -> Any:
             given["cycle_ends"], need(given, "takt_s"), given.get("tolerance_s", 0), given.get("pause", [])
         )
         return {"cycle_s": one.cycle_s, "within": one.within, "adherence": one.adherence}
-    shifts = exact(given.get("shifts", 1))
+    shifts = positive(given.get("shifts", 1), "shifts")
     if "demand_per_month" in given:
-        demand = exact(given["demand_per_month"]) / (exact(need(given, "days")) * shifts)
+        demand = exact(given["demand_per_month"]) / (positive(need(given, "days"), "days") * shifts)
     elif "demand_per_day" in given:
         demand = exact(given["demand_per_day"]) / shifts
     else:

@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import Any
 
-from twin.figures.exact import nearest_rank, percentile
+from twin.figures.exact import nearest_rank, percentile, whole
 from twin.figures.kinds.given import Given, Kind, need
 from twin.figures.sketch import BITS, Histogram, bounds_of, ddsketch_gamma, ddsketch_key, digest, index_of, lcg, of
 
@@ -20,9 +20,13 @@ def _index(given: Given) -> Any:
 
 def _merge(given: Given) -> Any:
     bits = given.get("sub_bucket_bits", BITS)
-    values = given["values"] if "values" in given else lcg(need(given, "n"), given.get("seed", 1))
+    values = (
+        given["values"]
+        if "values" in given
+        else lcg(whole(need(given, "n"), "n", 0, 10_000_000), whole(given.get("seed", 1), "seed"))
+    )
     histogram = of(values, bits)
-    for partitions in (n for n in given.get("partitions_to_try", []) if isinstance(n, int)):
+    for partitions in (n for n in given.get("partitions_to_try", []) if isinstance(n, int) and n > 0):
         merged = Histogram(bits)
         for start in range(partitions):
             merged.merge(of(values[start::partitions], bits))

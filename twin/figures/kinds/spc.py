@@ -7,7 +7,7 @@ from twin.figures.attribute_charts import CountChart, c_chart, np_chart, p_chart
 from twin.figures.capability import Capability, capability, cp_interval, cpk_interval, intervals
 from twin.figures.charts import SubgroupChart, i_mr, within_sigma, xbar_r, xbar_s
 from twin.figures.constants import constants
-from twin.figures.exact import deviation, exact, exacts, mean, ratio
+from twin.figures.exact import deviation, exact, exacts, mean, ratio, whole
 from twin.figures.kinds.given import Given, Kind, need, rows, same_length
 from twin.figures.run_rules import RULES, run_rules, run_rules_by_product, subgroups
 from twin.figures.sequential import cusum, cusum_arl, ewma, ewma_arl, shewhart_arl
@@ -37,13 +37,13 @@ def _constants(given: Given) -> Any:
 
 def _phases(given: Given) -> tuple[list[list[Any]], list[list[Any]]]:
     """Subgroups of both phases: as such or as values in order with a size."""
-    size = given.get("subgroup_size")
+    size = whole(given["subgroup_size"], "subgroup_size", 2) if given.get("subgroup_size") is not None else None
 
     def of(key: str) -> list[list[Any]]:
         values = given.get(key, [])
         if not values or isinstance(values[0], list):
             return list(values)
-        n = need(given, "subgroup_size")
+        n = size if size is not None else need(given, "subgroup_size")
         if len(values) % n:
             raise ValueError(f"{len(values)} values do not fill subgroups of {n}")
         return [values[i : i + n] for i in range(0, len(values), n)]
@@ -368,6 +368,8 @@ def _numeric_accuracy(given: Given) -> Any:
         values = exacts(given["values"])
     else:
         turn: list[Fraction] = exacts(need(given, "then_alternating"))
+        if not turn:
+            raise ValueError("then_alternating is empty")
         values = [exact(need(given, "first"))] + [turn[i % len(turn)] for i in range(need(given, "n") - 1)]
     return {"mean": mean(values), "sd": deviation(values), "n": len(values)}
 
