@@ -70,5 +70,5 @@ class Out(NamedTuple):
     pane: I64  # scratch: (4,)
     pending: I64  # scratch, empty between instants: bits of the stations whose completed part may move (kernels.bits)
     touched: I64  # the same: bits of the stations whose class may change at this instant
-    begun: I64  # scratch: a station each, the product with which the cycle was begun that ended last
+    begun: I64  # scratch: an event of the instant each, the product with which the cycle was begun that it ends
     before: I64  # scratch: a station each, the order before the instant

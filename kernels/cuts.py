@@ -116,6 +116,7 @@ def open_stretch(x: State, s: int, mode: int, t: int) -> None:
         row[at.S_OWN_PRODUCT] = -1
         row[at.S_OWN_PRODUCT_TEXT] = -1
         row[at.S_OWN_QUANTITY] = -1
+    row[at.S_OWN_DUE] = 0
 
 
 @bare
@@ -181,6 +182,7 @@ def close_order(m: Model, x: State, o: Out, line: int, t: int) -> None:
     x.lines[line, at.L_PRODUCT] = -1
     x.lines[line, at.L_PRODUCT_TEXT] = -1
     x.lines[line, at.L_QUANTITY] = -1
+    x.lines[line, at.L_DUE] = 0
     for s in range(m.lines[line, at.LC_STATION], m.lines[line, at.LC_STATION] + n):
         if x.stations[s, at.S_STRETCH] in (at.STRETCH_AGAIN, at.STRETCH_LEFT):
             open_stretch(x, s, at.STRETCH_OF_LINE, t)

@@ -9,9 +9,10 @@ from kernels.arrays import Model, Out, State
 from kernels.classes import choose_causal, settle
 from kernels.codes import BUFFER, COUNT, CYCLE, END, HEARTBEAT, ORDER, STATE
 from kernels.cuts import emit
-from kernels.flow import begin_cycles, complete, set_level, start, unblock
+from kernels.flow import begin_cycles, complete, set_level, start
 from kernels.index import natural
 from kernels.jit import bare, hot
+from kernels.moves import unblock
 from kernels.orders import change_order
 from kernels.out import alert
 from kernels.parts import belongs_before, book, book_after, book_before, has_orders
@@ -22,10 +23,13 @@ I64 = npt.NDArray[np.int64]
 
 @hot
 def room(m: Model, x: State, o: Out, line: int, group: int) -> bool:
-    """Whether all that one instant can give, with `group` events, fits into the output and the closings."""
+    """Whether all that one instant can give, with `group` events, fits into the output and the closings.
+
+    What is as long as the alerts then has room for each event of the instant, too (`Out.begun`).
+    """
     n = m.lines[line, at.LC_STATIONS]
     slots = m.lines[line, at.LC_TICK_SLOTS] * m.lines[line, at.LC_WINDOWS] + x.closings.shape[1]
-    rows = 4 * n + group
+    rows = 6 * n + group + 4
     return bool(
         x.closings.shape[1] - x.lines[line, at.L_CLOSINGS] >= 4
         and o.kpis.shape[0] - o.n[at.N_KPI] >= n * slots
@@ -37,8 +41,8 @@ def room(m: Model, x: State, o: Out, line: int, group: int) -> bool:
 
 
 @hot
-def apply(m: Model, x: State, o: Out, line: int, events: I64, k: int, j: int, t: int, booked: bool) -> int:
-    """events[k] at its instant, which ends at j. Classes of stations follow at the end of the instant.
+def apply(m: Model, x: State, o: Out, line: int, events: I64, i: int, k: int, j: int, t: int, booked: bool) -> int:
+    """events[k] at its instant, events[i:j]. Classes of stations follow at the end of the instant.
 
     `booked`: its parts are booked.
 
@@ -53,16 +57,20 @@ def apply(m: Model, x: State, o: Out, line: int, events: I64, k: int, j: int, t:
         if row[at.L_CYCLES] == 0:
             begin_cycles(m, x, o, line, t)
             row[at.L_CYCLES] = 1
+        before = row[at.L_CONTRADICTIONS]
         if event[at.E_CODE] == END:
             place = complete(m, x, o, line, s, event[at.E_A], t)
-            o.begun[s] = x.stations[place if place >= 0 else s, at.S_CYCLE_PRODUCT]
+            begun = x.stations[place if place >= 0 else s, at.S_CYCLE_PRODUCT]
+            o.begun[k - i] = begun
             if place >= 0:
                 completed = s
             # Where orders change behind it, a part of the open order is booked before they do.
             if m.stations[s, at.SC_PARTS_FROM_CYCLE] and (not booked or belongs_before(x, o, line, event)):
-                book(m, x, o, line, event, t)
+                book(m, x, o, line, event, t, begun)
         else:
             start(m, x, o, line, s, event[at.E_A], event[at.E_PRODUCT], events, k + 1, j, t)
+        if row[at.L_CONTRADICTIONS] > before:
+            alert(o, line, s, at.DOUBT_CYCLES, at.RAISED, t, row[at.L_CONTRADICTIONS] - before)
     elif kind == STATE:
         x.stations[s, at.S_REPORTED] = event[at.E_CODE]
         x.stations[s, at.S_WORD] = event[at.E_X]
@@ -70,7 +78,7 @@ def apply(m: Model, x: State, o: Out, line: int, events: I64, k: int, j: int, t:
         bits.add(o.touched, s)
     elif kind == COUNT:
         if not booked:
-            book(m, x, o, line, event, t)
+            book(m, x, o, line, event, t, -1)
     elif kind == ORDER:
         change_order(m, x, o, line, event, t)
     elif kind == BUFFER:
@@ -151,7 +159,7 @@ def instant(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, 
             everywhere |= row[at.L_CYCLES] == 0
         if completed >= 0:
             bits.add(o.pending, completed)
-        completed = apply(m, x, o, line, events, k, j, t, orders)
+        completed = apply(m, x, o, line, events, i, k, j, t, orders)
     if everywhere:
         touch_line(m, x, o, line)
     settle_touched(m, x, o, line, events, i, everywhere or flows, t)

@@ -88,7 +88,8 @@ L_REVISING: Final = 38  # late events and corrections that wait for their publis
 L_NEXT_STOP: Final = 39  # no stop is decided, nor an alert of it due, before this instant
 L_NEXT_LOST: Final = 40  # no end of a cycle is given up before; 0: none is waited for
 L_QUANTITY: Final = 41  # parts ordered, -1 not told
-N_L: Final = 42
+L_DUE: Final = 42  # when its order is due, 0 not said
+N_L: Final = 43
 # Columns that admission owns: a fold that is done again leaves them as they are.
 ADMISSION: Final = (
     L_NEWEST,
@@ -141,7 +142,8 @@ S_STRETCH_START: Final = 31  # but of STRETCH_OF_LINE
 S_WORKED: Final = 32  # 1 once it worked on an order
 S_PRODUCT: Final = 33  # text of the order's product at S_SINCE, -1 none
 S_OWN_QUANTITY: Final = 34
-N_S: Final = 35
+S_OWN_DUE: Final = 35  # when its own order is due, 0 not said
+N_S: Final = 36
 
 STRETCH_OF_LINE: Final = 0  # the line's, since that began
 STRETCH_OWN: Final = 1
@@ -261,7 +263,8 @@ LC_WRAPPED: Final = 18  # offset of the line's rows of `wrapped`: of its station
 LC_CELLS: Final = 19  # size of the line's critical-path matrix: places x stations
 LC_PRODUCTS: Final = 20  # number of products
 LC_OWN_TICKS: Final = 21  # offset of the first station's tick contexts
-N_LC: Final = 22
+LC_UNITS: Final = 22  # 1: its stations most likely count different things
+N_LC: Final = 23
 SC_LINE: Final = 0
 SC_MINOR_NS: Final = 1
 SC_STALE_NS: Final = 2
@@ -379,6 +382,11 @@ DOUBT_PRODUCT: Final = 8
 DOUBT_GOOD: Final = 9
 NOTE_ORDER_STARTED: Final = 10
 NOTE_ORDER_ENDED: Final = 11
+# AO_SINCE: how many cycle events contradict the books. No text: a station that was not heard of a whole day; stations
+# of a line that most likely count different things.
+DOUBT_CYCLES: Final = 12
+DOUBT_UNHEARD: Final = 13
+DOUBT_UNITS: Final = 14
 RAISED: Final = 0
 CLEARED: Final = 1
 

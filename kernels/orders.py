@@ -45,6 +45,13 @@ def change_order(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> N
 
 
 @bare
+def note_due(row: I64, due: int, event: I64) -> None:
+    """When the start of an order says that it is due, into this column; sent again, the news."""
+    if event[at.E_B] > 0:
+        row[due] = event[at.E_B]
+
+
+@bare
 def end_of_line(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> None:
     row = x.lines[line]
     order = event[at.E_X]
@@ -70,6 +77,7 @@ def start_of_line(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> 
     if row[at.L_ORDER] >= 0 and row[at.L_ORDER] == order and row[at.L_PRODUCT_TEXT] == product:
         if event[at.E_A] >= 0:
             row[at.L_QUANTITY] = event[at.E_A]
+        note_due(row, at.L_DUE, event)
         alert(o, line, event[at.E_STATION], at.DOUBT_ORDER_REPEATED, at.RAISED, t, order)
         return
     accrue_line(m, x, line, t)
@@ -81,6 +89,7 @@ def start_of_line(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> 
     row[at.L_PRODUCT] = event[at.E_PRODUCT]
     row[at.L_PRODUCT_TEXT] = product
     row[at.L_QUANTITY] = event[at.E_A]
+    note_due(row, at.L_DUE, event)
     row[at.L_ORDER_START] = t
     open_scope(m, x, line, at.SCOPE_ORDER)
     row[at.L_TOTAL_START] = t
@@ -96,6 +105,7 @@ def start_of_line(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> 
                 station[at.S_OWN_PRODUCT] = -1
                 station[at.S_OWN_PRODUCT_TEXT] = -1
                 station[at.S_OWN_QUANTITY] = -1
+                station[at.S_OWN_DUE] = 0
             else:
                 close_stretch(m, x, line, s, t)
                 open_stretch(x, s, at.STRETCH_OF_LINE, t)
@@ -127,6 +137,7 @@ def start_of_station(m: Model, x: State, o: Out, line: int, s: int, event: I64, 
         if own:
             if event[at.E_A] >= 0:
                 x.stations[s, at.S_OWN_QUANTITY] = event[at.E_A]
+            note_due(x.stations[s], at.S_OWN_DUE, event)
             alert(o, line, s, at.DOUBT_ORDER_REPEATED, at.RAISED, t, order)
         return
     accrue(x, s, t)
@@ -139,4 +150,5 @@ def start_of_station(m: Model, x: State, o: Out, line: int, s: int, event: I64, 
     x.stations[s, at.S_OWN_PRODUCT] = event[at.E_PRODUCT]
     x.stations[s, at.S_OWN_PRODUCT_TEXT] = event[at.E_Y]
     x.stations[s, at.S_OWN_QUANTITY] = event[at.E_A]
+    note_due(x.stations[s], at.S_OWN_DUE, event)
     alert(o, line, s, at.NOTE_ORDER_STARTED, at.RAISED, t, order)

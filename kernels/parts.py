@@ -122,14 +122,15 @@ def read_counter(m: Model, x: State, o: Out, s: int, event: I64, t: int, product
 
 
 @hot
-def make(m: Model, x: State, o: Out, line: int, event: I64, t: int, product: int) -> None:
-    """Book what an event says was made: a count, or the end of a cycle. `product`: of the order it belongs to."""
+def make(m: Model, x: State, o: Out, line: int, event: I64, t: int, product: int, begun: int) -> None:
+    """Book what an event says was made: a count, or the end of a cycle. `product`: of the order it belongs to;
+    `begun`: of the cycle that it ends, as its start said, -1 not said."""
     s = natural(event[at.E_STATION])
     if event[at.E_TYPE] == CYCLE:
         if event[at.E_PRODUCT] >= 0:
             product = event[at.E_PRODUCT]
-        elif o.begun[s] >= 0:
-            product = o.begun[s]
+        elif begun >= 0:
+            product = begun
         add_parts(m, x, s, m.made[m.stations[s, at.SC_IDEAL] + product + 1], 0, 0, product)
     elif event[at.E_CODE] == COUNTER:
         read_counter(m, x, o, s, event, t, product)
@@ -142,27 +143,27 @@ def make(m: Model, x: State, o: Out, line: int, event: I64, t: int, product: int
 
 
 @bare
-def make_apart(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> None:
+def make_apart(m: Model, x: State, o: Out, line: int, event: I64, t: int, begun: int) -> None:
     """Book parts that name another order than the one their station works on: of the station, and of no order."""
     s = event[at.E_STATION]
     base = x.base[s, stretch_scope(x, s)]
     for c in range(GOOD, IDEAL_NS + 1):
         base[c] -= x.total[s, c]
-    make(m, x, o, line, event, t, -1)
+    make(m, x, o, line, event, t, -1, begun)
     for c in range(GOOD, IDEAL_NS + 1):
         base[c] += x.total[s, c]
     alert(o, line, s, at.DOUBT_ORDER_NAMED, at.RAISED, t, event[at.E_Y])
 
 
 @hot
-def book(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> None:
-    """Book what was made to the order that the station works on now."""
+def book(m: Model, x: State, o: Out, line: int, event: I64, t: int, begun: int) -> None:
+    """Book what was made to the order that the station works on now. `begun`: product of the cycle that ended."""
     named = event[at.E_Y]
     s = natural(event[at.E_STATION])
     if named >= 0 and named != order_of(x, line, s):
-        make_apart(m, x, o, line, event, t)
+        make_apart(m, x, o, line, event, t, begun)
     else:
-        make(m, x, o, line, event, t, product_of(x, line, s))
+        make(m, x, o, line, event, t, product_of(x, line, s), begun)
 
 
 @hot
@@ -197,7 +198,7 @@ def book_before(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: i
             s = event[at.E_STATION]
             o.before[s] = order_of(x, line, s)
             if event[at.E_TYPE] == COUNT and is_before(o, event):
-                book(m, x, o, line, event, t)
+                book(m, x, o, line, event, t, -1)
 
 
 @hot
@@ -221,4 +222,4 @@ def book_after(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: in
     for k in range(i, j):
         event = events[k]
         if makes_parts(m, event) and not is_before(o, event):
-            book(m, x, o, line, event, t)
+            book(m, x, o, line, event, t, o.begun[k - i] if event[at.E_TYPE] == CYCLE else -1)

@@ -9,6 +9,7 @@ from kernels.classes import accrue_line, fall_silent, next_silence, settle_line
 from kernels.cuts import close_pane, close_scope, copy, emit, keep_orders, keep_tick, open_scope
 from kernels.flow import give_up
 from kernels.jit import bare
+from kernels.out import alert
 from kernels.path import place_of
 from kernels.stops import turn_stops
 
@@ -47,6 +48,17 @@ def read_calendar(m: Model, x: State, line: int, t: int) -> None:
 
 
 @bare
+def tell_day(m: Model, x: State, o: Out, line: int, t: int) -> None:
+    """What makes the figures of a day doubtful as a whole."""
+    lo = m.lines[line, at.LC_STATION]
+    for s in range(lo, lo + m.lines[line, at.LC_STATIONS]):
+        if x.stations[s, at.S_OWN] == 0 and t - x.lines[line, at.L_T0] >= m.stations[s, at.SC_STALE_NS]:
+            alert(o, line, s, at.DOUBT_UNHEARD, at.RAISED, t, -1)
+    if m.lines[line, at.LC_UNITS]:
+        alert(o, line, -1, at.DOUBT_UNITS, at.RAISED, t, -1)
+
+
+@bare
 def turn_calendar(m: Model, x: State, o: Out, line: int, t: int) -> None:
     row = x.lines[line]
     shift = row[at.L_SHIFT]
@@ -63,6 +75,7 @@ def turn_calendar(m: Model, x: State, o: Out, line: int, t: int) -> None:
         close_scope(m, x, line, at.SCOPE_DAY, row[at.L_DAY_START], t)
         open_scope(m, x, line, at.SCOPE_DAY)
         row[at.L_DAY_START] = t
+        tell_day(m, x, o, line, t)
     row[at.L_SHIFT] = new_shift
     if new_shift != shift:
         open_scope(m, x, line, at.SCOPE_SHIFT)

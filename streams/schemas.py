@@ -113,7 +113,7 @@ def _nullable(schema: Document, nullable: bool) -> Document:
 
 def _of_lines() -> Document:
     (schema,), parts = msgspec.json.schema_components([LineView], ref_template="#/$defs/{name}")
-    (view,) = parts.values()
+    view = parts.pop("LineView")
     assert schema == {"$ref": "#/$defs/LineView"}
     for name in ("ts", "newest"):
         view["properties"][name] = {**view["properties"][name], **_TIME}
@@ -126,6 +126,7 @@ def _of_lines() -> Document:
         "description": "The newest view of a line: provisional, not audited. The topic is compacted by line.",
         "properties": {name: _without_default(one) for name, one in view["properties"].items()},
         "required": list(_FIRST_OF_LINES),
+        "$defs": parts,
     }
 
 

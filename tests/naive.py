@@ -487,14 +487,15 @@ class LineFlow:
     def _most_at_once(self, s: int) -> int:
         return 16 if self.topology.stations[s].places is None else 1
 
-    def give_up(self, t: int) -> None:
-        """Ends that have not come until t: the parts have left unseen, and no cycle is counted."""
-        for place in self.all():
-            if place.state == "busy" and place.lost is not None and place.lost <= t:
-                self.contradictions += 1
-                self._finish(place, t)
+    def give_up(self, t: int) -> list[int]:
+        """Ends that have not come until t: the parts have left unseen, and no cycle is counted. Of which stations."""
+        lost = [p for p in self.all() if p.state == "busy" and p.lost is not None and p.lost <= t]
+        for place in lost:
+            self.contradictions += 1
+            self._finish(place, t)
         self.coming = []
         self._unblock(t)
+        return [place.of for place in lost]
 
     def next_lost(self) -> int | None:
         return min((p.lost for p in self.all() if p.state == "busy" and p.lost is not None), default=None)

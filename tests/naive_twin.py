@@ -297,7 +297,8 @@ class NaiveTwin:
                 self.turn(self.turns.pop(0))
             elif lost <= min(silent, until):
                 assert self.flow is not None
-                self.flow.give_up(lost)
+                for i in self.flow.give_up(lost):
+                    self.doubt(at.DOUBT_CYCLES, i, "")
                 for i in range(len(self.stations)):
                     self.settle(i, lost)
             elif silent < until:
@@ -319,6 +320,9 @@ class NaiveTwin:
         if day != self.day:
             self.closed.append(("day", self.day_start, t, None, self.named(), self.folded[-1], None))
             self.day, self.day_start = day, t
+            for i, station in enumerate(self.stations):
+                if not station.own and t - self.t0 >= self.line.stations[i].staleness_ns:
+                    self.doubt(at.DOUBT_UNHEARD, i, "")
         if before != self.scheduled:
             for i in range(len(self.stations)):
                 self.settle(i, t)
@@ -331,19 +335,22 @@ class NaiveTwin:
         # Where orders change, parts belong to the one before, but for those that name another; where there was none,
         # and those, to the one that begins.
         self.later = None if any(e.type == codes.ORDER for e in events) else ()
-        makers = [e for e in events if self.makes(e)]
         before = [station.work and station.work.order for station in self.stations]
-        self.early = [one for one in makers if before[one.station] and one.z in (None, before[one.station])]
-        self.begun: dict[int, str | None] = {}  # what the cycle was begun with that has just ended
-        for e in [*events, None]:
+        # By place: equal events may have ended cycles of different products.
+        makers = [k for k, e in enumerate(events) if self.makes(e)]
+        self.early = [
+            k for k in makers if before[events[k].station] and events[k].z in (None, before[events[k].station])
+        ]
+        self.begun: dict[int, str | None] = {}  # what the cycle was begun with that an event has ended
+        for k, e in enumerate([*events, None]):
             if self.later is None and (e is None or phase(e) > 0):
                 for one in self.early:
-                    if one.type == codes.COUNT:
-                        self.book(one, t)
+                    if events[one].type == codes.COUNT:
+                        self.book(events[one], t, one)
                 self.later = [one for one in makers if one not in self.early]
             if self.later and (e is None or phase(e) > 2):
                 for one in self.later:
-                    self.book(one, t)
+                    self.book(events[one], t, one)
                 self.later = []
             if e is None:
                 break
@@ -359,22 +366,22 @@ class NaiveTwin:
                         self.alerts.append(("stale", "cleared", t, i))
                     station.stale, station.seen = False, t
                     station.own = station.own or e.station == i
-            self.apply(e, t)
+            self.apply(e, t, k)
         if not unblocked and self.flow:
             self.flow._unblock(t)
         for i in range(len(self.stations)):
             self.settle(i, t)
         self.contexts.append((t, self.named()))
 
-    def apply(self, e: Ev, t: int) -> None:
+    def apply(self, e: Ev, t: int, k: int) -> None:
         if e.type == codes.CYCLE:
-            self.cycle(e, t)
+            self.cycle(e, t, k)
         elif e.type == codes.STATE:
             station = self.stations[e.station]
             station.reported, station.word, station.reason = e.code, e.x, e.y
         elif e.type == codes.COUNT:
             if self.later == ():
-                self.book(e, t)
+                self.book(e, t, k)
         elif e.type == codes.ORDER:
             self.order(e, t)
         elif e.type == codes.BUFFER:
@@ -489,7 +496,7 @@ class NaiveTwin:
         of_cycle = e.type == codes.CYCLE and e.code == codes.END
         return e.type == codes.COUNT or (of_cycle and self.line.stations[e.station].parts_from == "cycle")
 
-    def book(self, e: Ev, t: int) -> None:
+    def book(self, e: Ev, t: int, k: int) -> None:
         work = self.stations[e.station].work
         product = work.product if work else None
         numbers = self.numbers(e.station)
@@ -505,7 +512,7 @@ class NaiveTwin:
         every = station.parts_from == "cycle" or any(c.quality == "total" for c in station.counters)
         counted = False
         if e.type == codes.CYCLE:
-            product = (e.y if e.y in known else None) or self.begun.get(e.station) or product
+            product = (e.y if e.y in known else None) or self.begun[k] or product
             made = {"good": known.get(product or "") or station.cycle_parts or 1, "scrap": 0, "rework": 0}
             counted = True
         elif e.code == codes.COUNTER:
@@ -597,23 +604,26 @@ class NaiveTwin:
             ],
         )
 
-    def cycle(self, e: Ev, t: int) -> None:
+    def cycle(self, e: Ev, t: int, k: int) -> None:
         if self.flow is None:
             self.flow = LineFlow(self.topology(), t, short=set(self.short), ideal_of=self.ideal)
         flow = self.flow.stations[e.station]
         known = {p.id for p in self.line.products}
         named = e.y if e.y in known else None
         before = flow.cycles, flow.cycle_ns
+        contradictions = self.flow.contradictions
         if e.code == codes.END:
             place = self.flow._complete(e.station, t, e.x)
-            self.begun[e.station] = (flow if place is None else place).product
-            if self.makes(e) and (self.later == () or e in self.early):
-                self.book(e, t)
+            self.begun[k] = (flow if place is None else place).product
+            if self.makes(e) and (self.later == () or k in self.early):
+                self.book(e, t, k)
         else:
             self.coming.remove(e.station)
             self.flow.coming = self.coming
             self.flow._start(e.station, t, e.x, named)
             self.flow._unblock(t)
+        for _ in range(self.flow.contradictions - contradictions):
+            self.doubt(at.DOUBT_CYCLES, e.station, "")
         numbers = self.numbers(e.station)
         self.made.append((t, e.station, "cycles", flow.cycles - before[0], numbers))
         self.made.append((t, e.station, "cycle_ns", flow.cycle_ns - before[1], numbers))

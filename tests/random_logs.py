@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from kernels import codes
 from tests.support_fold import Ev, S, heartbeat, one_line
+from twin.events.declare import STOP, UNDO
 from twin.plant.model import (
     Buffer,
     Calendar,
@@ -196,7 +197,7 @@ def _event(kind: str, value: int, ts: int, station: int, line: int) -> Ev:
     if kind == "cycle":
         code = codes.START if value % 2 else codes.END
         unit = (None, None, "u", "v", "w")[value // 2 % 5]
-        return Ev(ts, codes.CYCLE, station, code, x=unit, y="p" if value == 3 else None, line=line)
+        return Ev(ts, codes.CYCLE, station, code, x=unit, y="p" if value in (3, 5) else None, line=line)
     if kind in ("order", "own"):
         code = codes.END if value % 3 == 0 else codes.START
         product = (None, "p", "other")[value % 3]
@@ -214,18 +215,41 @@ def late(draw: st.DrawFn, events: list[Ev], corrections: bool = True) -> list[Ev
     for _ in range(draw(st.integers(0, 6))):
         k = draw(st.integers(0, len(found) - 1))
         found.insert(min(len(found), k + draw(st.integers(1, 12))), found.pop(k))
-    for _ in range(draw(st.integers(0, 3)) if corrections else 0):
+    for _ in range(draw(st.integers(0, 4)) if corrections else 0):
         k = draw(st.integers(0, len(found) - 1))
-        about = found[k]
-        if about.station < 0:
-            continue
-        newest = max(e.ts for e in found[: k + 1] if e.line == about.line)
-        named = str(about.ts) if about.seq < 0 or draw(st.booleans()) else f"{about.epoch}/{about.seq}"
-        counted = draw(st.booleans())
-        a, c = (draw(st.integers(0, 5)), 2) if counted else (-1, -1)
-        made = Ev(newest, codes.CORRECTION, about.station, a=a, b=-1, c=c, x=named, line=about.line)
-        found.insert(draw(st.integers(k + 1, len(found))), made if counted else made._replace(y="operator"))
+        newest = max(e.ts for e in found[: k + 1] if e.line == found[k].line)
+        made = draw(_corrections(found[k], newest))
+        if made is not None:
+            found.insert(draw(st.integers(k + 1, len(found))), made)
     return found
+
+
+@st.composite
+def _corrections(draw: st.DrawFn, about: Ev, newest: int) -> Ev | None:
+    """A later word on an event, or on a correction."""
+    named = str(about.ts) if about.seq < 0 or draw(st.booleans()) else f"{about.epoch}/{about.seq}"
+    what = draw(st.sampled_from(("parts", "reason", "stop", "stop", "undo", "instead", "instead")))
+    by = Ev(newest, codes.CORRECTION, about.station, -1, -1, -1, -1, x=named, line=about.line)
+    moved = min(newest, about.ts + draw(st.sampled_from((0, 0, S, -S, 20 * S, -7 * S))))
+    if what == "undo":
+        # Of an event of the line any station says it.
+        station = about.station if about.station >= 0 else 3 * about.line + draw(st.integers(0, 2))
+        return by._replace(code=UNDO, station=station)
+    if what == "instead" and about.type == codes.ORDER:
+        product = draw(st.sampled_from((None, "p", "other")))
+        code, order = about.code, draw(st.sampled_from((about.x, "o1")))
+        return by._replace(ts=moved, type=codes.ORDER, code=code, a=about.a + 1, x=order, y=product, z=named)
+    if what == "instead" and about.type == codes.COUNT:
+        parts = (draw(st.integers(0, 5)), 1, 2) if about.code == codes.PARTS else (draw(st.integers(0, 9)), 0, 0)
+        given = dict(zip("abc", parts, strict=True))
+        return by._replace(ts=moved, type=codes.COUNT, code=about.code, x=about.x, y=named, z=about.z, **given)
+    if about.station < 0:
+        return None
+    if what == "parts":
+        return by._replace(a=draw(st.integers(0, 5)), c=2)
+    if what == "stop":
+        by = by._replace(code=STOP, x=draw(st.sampled_from((named, str(about.ts + 2 * S)))))
+    return by._replace(y=draw(st.sampled_from(("operator", "other"))))
 
 
 def ended(events: list[Ev], after: int = 100 * S) -> list[Ev]:

@@ -42,6 +42,8 @@ def block(events: Sequence[Ev], offset: int = 0) -> EventBlock:
     for name in INTEGER_COLUMNS:
         if name == "offset":
             values: list[int] = list(range(offset, offset + len(events)))
+        elif name == "entry":
+            values = [-1] * len(events)
         elif name in ("x", "y", "z"):
             values = [place[getattr(e, name)] for e in events]
         else:

@@ -33,5 +33,7 @@ def events_of(block: EventBlock) -> list[tuple[object, ...]]:
     columns: list[list[object]] = []
     for name in INTEGER_COLUMNS:
         values = getattr(block, name).tolist()
-        columns.append([block.words[v] if v >= 0 else None for v in values] if name in "xyz" else values)
+        columns.append(
+            [block.words[v] if v >= 0 else None for v in values] if name in ("x", "y", "z", "entry") else values
+        )
     return list(zip(*columns, strict=True))

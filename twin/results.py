@@ -56,6 +56,12 @@ EVENTS: Final = pa.schema(
         pa.field("buffer", NAME),
         pa.field("level", pa.int64()),
         pa.field("corrects", TEXT),
+        pa.field("by", NAME),
+        pa.field("entered", TS),
+        pa.field("note", NAME),
+        pa.field("cause", NAME),
+        pa.field("due", TS),
+        pa.field("verb", NAME),
         *_ORIGIN_FIELDS,
         pa.field(INDEX, pa.int32(), nullable=False),  # of the event within its record
     ]
@@ -216,6 +222,7 @@ TIME_COLUMN: Final = {
 SINCE: Final[dict[str, dict[str, int]]] = {
     "states": {"product": 3, "production_date": 3, "shift": 3, "line_model": 3},
     "kpis": {"production_date": 3, "line_model": 3, "quantity": 3},
+    "events": {"by": 3, "entered": 3, "note": 3, "cause": 3, "due": 3, "verb": 3},
     "bottlenecks": {"production_date": 3, "line_model": 3},
     "alerts": {"line_model": 3},
 }

@@ -131,6 +131,21 @@ HISTORY: Final = (
         ("states", "kpis", "bottlenecks", "alerts"),
         "an order event that names a station is that station's order; it was the line's",
     ),
+    Rule(
+        "product_of_each_cycle",
+        ("kpis",),
+        "of cycles of one station that end where an order begins each part has its own cycle's product; the last one's",
+    ),
+    Rule(
+        "operators_entries",
+        ("events", "states", "kpis", "bottlenecks", "alerts", "rejected"),
+        "counts and orders with `corrects` stand in the place of an event, corrections have verbs, notes are hashes",
+    ),
+    Rule(
+        "more_doubts_told",
+        ("alerts",),
+        "cycle events that contradict the buffers, stations unheard of for a day and units that do not fit are alerts",
+    ),
 )
 RULES: Final = len(HISTORY)
 

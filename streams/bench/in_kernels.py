@@ -12,9 +12,10 @@ from kernels import layout as at
 from kernels.arrays import Model, Out, State
 from kernels.bottleneck import causal, hindsight
 from kernels.codes import END, N_COLUMNS
-from kernels.flow import begin_cycles, complete, start, unblock
+from kernels.flow import begin_cycles, complete, start
 from kernels.fold import fold, pass_time
 from kernels.jit import bare
+from kernels.moves import unblock
 from kernels.oee import policy_matrix, ratios
 from kernels.stats import batch_means
 from streams import clock

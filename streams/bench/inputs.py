@@ -52,7 +52,7 @@ def blocks(p: Plant, events: int, rate_hz: int, block: int = 65_536, seed: int =
         columns["code"] = np.where(state, np.where(setup, SETUP, RUNNING), PARTS).astype(np.int32)
         columns["a"] = np.where(state, 0, 1)
         columns["x"] = np.where(state, np.where(setup, 1, 0), -1).astype(np.int32)
-        for name in ("y", "z"):
+        for name in ("y", "z", "entry"):
             columns[name] = np.full(size, -1, np.int32)
         columns["offset"] = index
         yield EventBlock(**columns, words=WORDS)
@@ -82,7 +82,7 @@ def cycle_blocks(p: Plant, events: int, block: int = 65_536, seed: int = 1) -> I
         columns["ts"] = ts[chosen]
         columns["seq"][:] = -1
         columns["code"] = phase[chosen].astype(np.int32)
-        for name in ("x", "y", "z"):
+        for name in ("x", "y", "z", "entry"):
             columns[name][:] = -1
         columns["offset"] = np.arange(first, first + len(chosen))
         yield EventBlock(**columns, words=())

@@ -35,6 +35,7 @@ _KNOWN: Final = (
     ("streams.settings", "SettingsError", USAGE),
     ("streams.security", "AccessError", exits.REFUSED),
     ("streams.broker_tools", "BrokerError", PROBLEM),
+    ("streams.correct", "CorrectionError", PROBLEM),
     ("streams.demo", "DemoError", PROBLEM),
     ("streams.feed", "FeedError", PROBLEM),
     ("streams.fleet", "FleetError", PROBLEM),

@@ -26,6 +26,7 @@ MODULES: Final = (
     "replay",
     "watch",
     "source",
+    "correct",
     "notify",
     "plant",
     "schema",

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from aiokafka.structs import ConsumerRecord
 
+from twin.line.view import Progress
 from twin.wire.time import parse_rfc3339
 
 # Of the forms of RFC 3339 the one that the twin writes.
@@ -148,6 +149,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     order: str | None
     product: str | None = None  # of the order
     quantity: int | None = None  # parts ordered
+    orders: tuple[Progress, ...] = ()  # open ones, the line's and those of stations
     bottleneck: str | None
     share: float | None
     verdict: str | None

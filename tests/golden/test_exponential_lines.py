@@ -50,7 +50,7 @@ def blocks(line: dict[str, Any], parts: int, seed: int) -> tuple[list[EventBlock
         columns["ts"][:] = ts[part] + START
         columns["station"][:] = station[part]
         columns["code"][:] = code[part]
-        for absent in ("seq", "x", "y", "z"):
+        for absent in ("seq", "x", "y", "z", "entry"):
             columns[absent][:] = -1
         found.append(EventBlock(**columns))
     end = START + int(ts[-1])

@@ -38,7 +38,7 @@ class Log:
             part = slice(start, min(start + 4096, N_EVENTS))
             n = part.stop - part.start
             columns = {name: np.zeros(n, dtype) for name, dtype in DTYPES.items()}
-            for name in ("x", "y", "z"):
+            for name in ("x", "y", "z", "entry"):
                 columns[name][:] = NONE
             columns["line"] = columns["station"] = self.lines[part]
             columns["type"][:] = COUNT

@@ -19,7 +19,7 @@ from tests.fuzz.mutate import arrow_mutated, mutated
 from tests.property.test_wire_property import block_of, events
 from tests.support_wire import PLANT, TS, events_of
 from twin.events.block import DTYPES, EventBlock, Rejected
-from twin.events.declare import MAX_DECODED_BYTES, MAX_EVENTS_PER_RECORD, WIRE, YEAR_2200_NS
+from twin.events.declare import ENTRY_FIELDS, MAX_DECODED_BYTES, MAX_EVENTS_PER_RECORD, WIRE, YEAR_2200_NS
 from twin.wire.decode import ARROW, Decoder
 from twin.wire.encode import arrow_record, events_table
 from twin.wire.forms import _messages
@@ -105,7 +105,8 @@ def odd_column(name: str, rows: int, chance: random.Random) -> Any:
 def test_sound_records_are_read_by_the_kernel(table: pa.Table) -> None:
     value = stream(table)
     agree([value])
-    assert read_by_kernel([value]) == {0}
+    # What people enter is rare, and left to the general decoder.
+    assert read_by_kernel([value]) == (set() if set(table.column_names) & set(ENTRY_FIELDS) else {0})
     agree([value, value])
 
 
@@ -115,7 +116,8 @@ def test_records_as_they_are_sent(groups: list[list[dict[str, Any]]]) -> None:
     values = [arrow_record(block_of(group), PLANT) for group in groups]
     for _ in range(2):
         agree(values)
-    assert read_by_kernel(values) == set(range(len(values)))
+    entered = [any(event.get(name) is not None for event in group for name in ENTRY_FIELDS) for group in groups]
+    assert read_by_kernel(values) == {k for k, one in enumerate(entered) if not one}
 
 
 @settings(max_examples=50)

@@ -1,5 +1,6 @@
 """What stands after all revisions is what the events in their true order give."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 
 from kernels import codes
 from kernels.codes import BELIEVED_JUMP_NS
-from tests.random_logs import START, ended, late, logs, small_plant
+from tests.naive_twin import phase
+from tests.random_logs import LATENESS, START, ended, late, logs, small_plant
 from tests.support_fold import Ev, S, block, dicts, heartbeat
+from twin.events.declare import STOP, UNDO
 from twin.line import PartitionTwin, Results
 from twin.plant.model import Plant
 from twin.results import IDENTITY
@@ -43,23 +46,102 @@ def believed(results: Sequence[Results], until: int) -> dict[str, list[tuple[Any
     return found
 
 
-def corrected(events: Sequence[Ev]) -> list[Ev]:
-    """The log as if it had been right at once: slow and obvious."""
-    found = list(events)
-    newest_first = sorted(range(len(events)), key=lambda k: (events[k].ts, events[k].epoch, events[k].seq, k))[::-1]
+def corrected(events: Sequence[Ev], lateness: int, every: int) -> list[Ev]:
+    """The log as if it had been right at once: slow and obvious. For one line.
+
+    A correction is applied at the publishing tick behind the newest event when it came, to what is known there: all
+    that came in time and lies before that tick, and what came late and is due by then.
+    """
+    newest, due, late = 0, list[int](), list[bool]()
+    for e in events:
+        late.append(e.ts < newest - lateness)
+        newest = max(newest, e.ts)
+        due.append((newest // every + 1) * every)
+    told: dict[int, list[int]] = {k: [] for k in range(len(events))}  # corrections of each event that stand
     for place, one in enumerate(events):
-        if one.type != codes.CORRECTION:
+        if not corrects(one):
             continue
-        # A sign of life of the station, no more.
-        found[place] = heartbeat(one.ts, one.line)._replace(station=one.station)
-        for k in newest_first:
-            event = found[k]
-            named = one.x in (str(event.ts), f"{event.epoch}/{event.seq}")
-            fits = event.type == codes.STATE if one.y else (event.type, event.code) == (codes.COUNT, codes.PARTS)
-            if named and fits and event.station == one.station:
-                found[k] = event._replace(y=one.y) if one.y else event._replace(a=one.a, c=one.c)
-                break
+        known = [
+            k for k in told if not corrects(events[k]) and (due[k] if late[k] else events[k].ts) < due[place] + late[k]
+        ]
+        now = {k: event for k in known if (event := amended(events, k, told[k])) is not None}
+        newest_first = sorted(now, key=lambda k: (now[k].ts, phase(now[k]), now[k].epoch, now[k].seq, k))[::-1]
+        mine = [k for k in newest_first if now[k].station == one.station]
+        of_line = [k for k in newest_first if now[k].station < 0]
+        if one.type == codes.CORRECTION and one.code == UNDO:
+            stand = {c for those in told.values() for c in those}
+            named = [c for c in sorted(stand) if names(one, events[c])]
+            own = [c for c in named if events[c].station == one.station]
+            named = own or [c for c in named if events[c].station < 0]
+            if named:
+                for those in told.values():
+                    those[:] = [c for c in those if c != named[-1]]
+                continue
+        undo = one.type == codes.CORRECTION and one.code == UNDO
+        for k in meant(one, mine, now) or (meant(one, of_line, now) if undo else []):
+            told[k].append(place)
+    found = []
+    for k, e in enumerate(events):
+        if corrects(e):
+            # A sign of life of the station, no more.
+            found += [heartbeat(e.ts, e.line)._replace(station=e.station)] if e.station >= 0 else []
+        elif (event := amended(events, k, told[k])) is not None:
+            found.append(event)
     return found
+
+
+def corrects(e: Ev) -> bool:
+    return e.type == codes.CORRECTION or bool(e.y if e.type == codes.COUNT else e.z if e.type == codes.ORDER else None)
+
+
+def names(one: Ev, event: Ev) -> bool:
+    said = {codes.COUNT: one.y, codes.ORDER: one.z}.get(one.type, one.x)
+    return said in (str(event.ts), f"{event.epoch}/{event.seq}")
+
+
+def meant(one: Ev, mine: list[int], now: dict[int, Ev]) -> list[int]:
+    """Which of the station's events, the newest first, it corrects."""
+    stops = codes.STOPPED, codes.MINOR_STOP, codes.DOWN
+    if one.type == codes.CORRECTION and one.code == STOP:
+        states = [k for k in mine if now[k].type == codes.STATE]
+        said = one.x or ""
+        if said.isdecimal():
+            begin = next((i for i, k in enumerate(states) if now[k].ts <= int(said)), None)
+        else:
+            begin = next((i for i, k in enumerate(states) if names(one, now[k])), None)
+        if begin is None or now[states[begin]].code not in stops:
+            return []
+        older = itertools.takewhile(lambda k: now[k].code in stops, states[begin:])
+        newer = itertools.takewhile(lambda k: now[k].code in stops, states[:begin][::-1])
+        return [*older, *newer]
+    if one.type == codes.ORDER:
+        fits = [k for k in mine if (now[k].type, now[k].code) == (codes.ORDER, one.code)]
+    elif one.type == codes.COUNT:
+        fits = [k for k in mine if (now[k].type, now[k].code, now[k].x) == (codes.COUNT, one.code, one.x)]
+    elif one.code == UNDO:
+        fits = [k for k in mine if now[k].type != codes.HEARTBEAT]
+    elif one.y:
+        fits = [k for k in mine if now[k].type == codes.STATE]
+    else:
+        fits = [k for k in mine if (now[k].type, now[k].code) == (codes.COUNT, codes.PARTS)]
+    return [k for k in fits if names(one, now[k])][:1]
+
+
+def amended(events: Sequence[Ev], k: int, told: Sequence[int]) -> Ev | None:
+    """The event after all that was said of it; None: it never was."""
+    event = events[k]
+    for one in (events[c] for c in told):
+        if one.type == codes.ORDER:
+            event = event._replace(ts=one.ts, a=one.a, b=one.b, x=one.x, y=one.y)
+        elif one.type == codes.COUNT:
+            event = event._replace(ts=one.ts, a=one.a, b=one.b, c=one.c, z=one.z)
+        elif one.code == UNDO:
+            return None
+        elif one.y:
+            event = event._replace(y=one.y)
+        else:
+            event = event._replace(a=one.a, c=one.c)
+    return event
 
 
 def changed(plant: Plant, **line: Any) -> Plant:
@@ -106,6 +188,6 @@ def test_corrections_end_where_they_belong(data: st.DataObject, links: bool, cyc
     until = max(e.ts for e in events) + 100 * S
     plant = changed(small_plant(links, False, False, 1, REVISE), max_jump_ns=10**6 * S)
     got = [PartitionTwin(plant, 0).fold(block(log))]
-    right = corrected(log)
+    right = corrected(log, LATENESS, 10 * S)
     expected = [PartitionTwin(changed(plant, revise_ns=None, lateness_ns=REVISE), 0).fold(block(right))]
     assert believed(got, until) == believed(expected, until)

@@ -47,18 +47,29 @@ def events(draw: st.DrawFn, lines: tuple[str, ...] = ("L1", "L2")) -> dict[str, 
     phase = st.sampled_from(["start", "end"])
     order = text.filter(bool)
     parts = _optional(good=whole, scrap=whole, rework=whole)
+    time = st.integers(0, YEAR_2200_NS - 1)
+    said = _optional(by=order, entered=time, note=st.sampled_from(["0" * 64, "9f" * 32]), cause=st.just(station))
+    corrects = _optional(corrects=order)
+    told = _optional(reason=text, state=word)
     kinds: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         "state": st.builds(dict.__or__, _required(state=word), _optional(reason=text, mode=text)),
-        "count": parts.filter(_some),
+        "count": st.builds(dict.__or__, parts.filter(_some), corrects),
         "cycle": st.builds(dict.__or__, _required(phase=phase), _optional(unit=text, product=text)),
-        "order": st.builds(dict.__or__, _required(action=phase, order=order), _optional(product=text, quantity=whole)),
+        "order": st.builds(
+            lambda what, fields, corrects: what | fields | corrects,
+            _required(action=phase, order=order),
+            _optional(product=text, quantity=whole, due=time),
+            corrects,
+        ),
         "heartbeat": st.just({}),
         "correction": st.builds(
             lambda what, fields, numbers: what | fields | numbers,
             _required(corrects=order),
-            _optional(reason=text, state=word),
+            told,
             parts,
-        ).filter(lambda e: any(v is not None for k, v in e.items() if k != "corrects")),
+        ).filter(lambda e: any(v is not None for k, v in e.items() if k != "corrects"))
+        | _required(corrects=order, verb=st.just("undo"))
+        | st.builds(dict.__or__, _required(corrects=order, verb=st.just("stop"), reason=text), _optional(state=word)),
     }
     if line == "L1":
         kinds["buffer"] = _required(buffer=st.just("B1"), level=st.integers(0, 10)) | _required(
@@ -71,7 +82,8 @@ def events(draw: st.DrawFn, lines: tuple[str, ...] = ("L1", "L2")) -> dict[str, 
     event = {"type": kind, "ts": draw(st.integers(0, YEAR_2200_NS - 1)), "line": line, "station": station}
     if kind in ("order", "heartbeat") and draw(st.booleans()):
         del event["station"]
-    return event | draw(_optional(epoch=whole, seq=whole)) | draw(kinds[kind])
+    more = draw(said) if kind in ("state", "count", "order", "correction") and draw(st.booleans()) else {}
+    return event | draw(_optional(epoch=whole, seq=whole)) | draw(kinds[kind]) | more
 
 
 def decode(values: list[bytes]) -> tuple[EventBlock, list[Rejected]]:
@@ -136,10 +148,11 @@ def test_rows_are_carried_on_only_where_encoding_gives_them_again(
     _read_alike(rows)
     # One cell more or less, and either the table is what the decoded block gives, or it is not taken for it.
     column = data.draw(st.sampled_from([name for name in rows.column_names if rows.schema.field(name).nullable]))
-    cells = rows.column(column).to_pylist()
+    cells = [cell[column] for cell in _rows(rows)]
     row = data.draw(st.integers(0, len(cells) - 1))
     field, position = rows.schema.field(column), rows.schema.get_field_index(column)
-    plain = pa.int64() if field.type == pa.int64() else pa.string()
+    timed = pa.types.is_timestamp(field.type)
+    plain = pa.int64() if timed or field.type == pa.int64() else pa.string()
     other = 7 if plain == pa.int64() else "s"
     cells[row] = other if cells[row] is None else None
     changed = rows.set_column(position, field, pa.array(cells, plain).cast(field.type))
@@ -171,8 +184,10 @@ def _read_alike(rows: pa.Table) -> None:
 
 
 def _rows(table: pa.Table) -> list[dict[str, Any]]:
-    position = table.schema.get_field_index("ts")
-    return table.set_column(position, "ts", table.column("ts").cast(pa.int64())).to_pylist()
+    for position, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):  # to the nanosecond, which Python's datetime does not have
+            table = table.set_column(position, field.name, table.column(position).cast(pa.int64()))
+    return table.to_pylist()
 
 
 @given(st.lists(st.lists(events(), max_size=3), max_size=8), st.data())

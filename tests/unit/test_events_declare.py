@@ -6,6 +6,7 @@ import pyarrow as pa
 from kernels.codes import COUNTER, END, EVENT_NAMES, PARTS, START
 from twin.events.block import INTEGER_COLUMNS
 from twin.events.declare import (
+    ENTRY_FIELDS,
     EVENTS,
     FIELDS,
     INT64_MAX,
@@ -29,8 +30,9 @@ def test_mapping_to_block_columns() -> None:
     found = {
         EVENT_NAMES[code]: {f.name: (f.column, f.absent, f.form) for f in fields} for code, fields in enumerate(PAYLOAD)
     }
+    said = dict.fromkeys(ENTRY_FIELDS, ("entry", -1, None))
     assert found == {
-        "state": {"state": ("x", -1, None), "reason": ("y", -1, None), "mode": ("z", -1, None)},
+        "state": {"state": ("x", -1, None), "reason": ("y", -1, None), "mode": ("z", -1, None), **said},
         "count": {
             "good": ("a", 0, PARTS),
             "scrap": ("b", 0, PARTS),
@@ -38,6 +40,8 @@ def test_mapping_to_block_columns() -> None:
             "counter": ("x", -1, COUNTER),
             "value": ("a", -1, COUNTER),
             "order": ("z", -1, None),
+            "corrects": ("y", -1, None),
+            **said,
         },
         "cycle": {
             "phase": ("code", -1, None),
@@ -50,16 +54,21 @@ def test_mapping_to_block_columns() -> None:
             "order": ("x", -1, None),
             "product": ("y", -1, None),
             "quantity": ("a", -1, None),
+            "due": ("b", -1, None),
+            "corrects": ("z", -1, None),
+            **said,
         },
         "buffer": {"buffer": ("x", -1, None), "level": ("a", -1, None)},
         "heartbeat": {"reason": ("y", -1, None)},
         "correction": {
             "corrects": ("x", -1, None),
+            "verb": ("code", -1, None),
             "reason": ("y", -1, None),
             "state": ("z", -1, None),
             "good": ("a", -1, None),
             "scrap": ("b", -1, None),
             "rework": ("c", -1, None),
+            **said,
         },
     }
 
@@ -93,6 +102,9 @@ def test_every_column_is_a_block_column() -> None:
     for fields in PAYLOAD:
         for f in fields:
             assert f.column in INTEGER_COLUMNS
+            if f.column == "entry":  # four fields in one word
+                assert f.name in ENTRY_FIELDS
+                continue
             assert (f.kind == "text") == (f.column in ("x", "y", "z"))
             assert (f.kind == "choice") == (f.column == "code")
 

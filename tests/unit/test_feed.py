@@ -24,7 +24,7 @@ S = 1_000_000_000
 def counts(lines: list[int], ts: list[int]) -> EventBlock:
     n = len(lines)
     columns: dict[str, Any] = {name: np.zeros(n, dtype) for name, dtype in DTYPES.items()}
-    for name in ("x", "y", "z"):
+    for name in ("x", "y", "z", "entry"):
         columns[name][:] = NONE
     columns |= {
         "line": np.array(lines, np.int32),

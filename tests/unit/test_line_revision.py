@@ -39,7 +39,7 @@ def count(t: int, good: int, scrap: int = 0, seq: int = -1) -> Ev:
 
 
 def correction(t: int, corrects: str, **more: Any) -> Ev:
-    return Ev(T + t * S, codes.CORRECTION, 0, **{"a": -1, "b": -1, "c": -1, "x": corrects, **more})
+    return Ev(T + t * S, codes.CORRECTION, 0, **{"code": -1, "a": -1, "b": -1, "c": -1, "x": corrects, **more})
 
 
 def folded(model: Plant, *events: Ev) -> list[Results]:
@@ -187,7 +187,8 @@ def same_instant(number: int, ts: int = T) -> EventBlock:
     columns["type"][:] = codes.COUNT
     columns["a"][:] = 1
     columns["ts"][:] = ts
-    columns["seq"][:] = -1
+    for absent in ("seq", "x", "y", "z", "entry"):
+        columns[absent][:] = -1
     return EventBlock(**columns)
 
 

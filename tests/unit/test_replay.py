@@ -42,7 +42,7 @@ PLANT = replace(_UNNAMED, hash=model_hash(_UNNAMED))
 
 def counts(first: int, count: int, line: int = 0) -> EventBlock:
     columns: dict[str, Any] = {name: np.zeros(count, dtype) for name, dtype in DTYPES.items()}
-    for name in ("x", "y", "z"):
+    for name in ("x", "y", "z", "entry"):
         columns[name][:] = -1
     columns["line"][:] = line
     columns["station"][:] = 2 * line

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from streams.client.records import Alert, Bottleneck, Kpi, Line
+from twin.audit.query import UNQUOTED
 from twin.results import IDENTITY, OLDEST_SCHEMA, SCHEMA_VERSION, SETS, SINCE, schema_of
 
 DATA = Path(__file__).parents[1] / "data" / "schemas"
@@ -35,6 +36,8 @@ def test_a_new_column_may_be_null_and_is_no_sql_word(set_name: str) -> None:
     for name, since in SINCE.get(set_name, {}).items():
         assert OLDEST_SCHEMA < since <= SCHEMA_VERSION
         assert SETS[set_name].field(name).nullable
+        if name in UNQUOTED:  # it is what the wire calls it, and the plain view has another name
+            continue
         assert not duckdb.sql(
             f"SELECT * FROM duckdb_keywords() WHERE keyword_name = '{name}' AND keyword_category <> 'unreserved'"  # noqa: S608
         ).fetchall()

@@ -66,6 +66,12 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "buffer": "buffer id",
         "level": "parts in the buffer",
         "corrects": "the event that is corrected",
+        "by": "who entered it: an opaque id",
+        "entered": "when it was entered",
+        "note": "SHA-256 of a salt and a note",
+        "cause": "station that caused it",
+        "due": "when an order is due",
+        "verb": "of a correction: stop, undo",
         "source_index": "place of the event within its record: offset and place are the order of arrival",
     },
     "states": {

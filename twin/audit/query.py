@@ -21,6 +21,7 @@ UNQUOTED: Final = {
     "end": "end_ts",
     "constraint": "constraint_station",
     "limit": "limit_value",
+    "by": "said_by",
 }
 
 

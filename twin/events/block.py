@@ -23,17 +23,18 @@ class EventBlock:
     type       code           a        b      c      x            y        z
     ========== ============== ======== ====== ====== ============ ======== =====
     state      time class                            state word   reason   mode
-    count      PARTS          good     scrap  rework                       order
-    count      COUNTER        value                  counter               order
+    count      PARTS          good     scrap  rework              corrects order
+    count      COUNTER        value                  counter      corrects order
     cycle      START | END                           unit         product  order
-    order      START | END    quantity               order        product
+    order      START | END    quantity due           order        product  corrects
     buffer                    level                  buffer
     heartbeat                                                     reason
-    correction                good     scrap  rework corrects     reason   state
+    correction verb or -1     good     scrap  rework corrects     reason   state
     ========== ============== ======== ====== ====== ============ ======== =====
 
     `x`, `y`, `z` are indices into `words`, the block's own dictionary; -1 is absent. An absent integer of
-    `a`, `b`, `c` is 0 (a count) or -1 (quantity, and every count of a correction).
+    `a`, `b`, `c` is 0 (a count) or -1 (quantity, due, and every count of a correction). `entry` is an index
+    into `words`, too: what a person adds to any of them (`twin.wire.entries`).
     """
 
     line: I32  # index into plant.lines
@@ -49,6 +50,7 @@ class EventBlock:
     x: I32
     y: I32
     z: I32
+    entry: I32
     offset: I64  # offset of the record the event came in (replay: running number of the record)
     words: Sequence[str] = field(default_factory=tuple)
     # The same events as rows of the audited set `events`, where they were read from it: they need no encoding again.
@@ -60,7 +62,7 @@ class EventBlock:
 
 
 INTEGER_COLUMNS = tuple(f.name for f in fields(EventBlock) if f.name not in ("words", "rows"))
-_NARROW = ("line", "station", "code", "x", "y", "z")
+_NARROW = ("line", "station", "code", "x", "y", "z", "entry")
 DTYPES: dict[str, np.dtype[np.generic]] = {
     name: np.dtype(np.int8 if name == "type" else np.int32 if name in _NARROW else np.int64) for name in INTEGER_COLUMNS
 }

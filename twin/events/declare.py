@@ -33,11 +33,17 @@ MAX_DECODED_BYTES: Final = 64 << 20
 # What a heartbeat gives as its `reason` where a log ends: it moves the line's time on, and is no sign of life.
 END_OF_LOG: Final = "end of log"
 START_END: Final = ("start", "end")  # in the order of their codes: START, END
+VERBS: Final = ("stop", "undo")  # of a correction, in the order of their codes
+STOP: Final = 0
+UNDO: Final = 1
+# What a person adds to an event: one word of a block (twin.wire.entries).
+ENTRY_FIELDS: Final = ("by", "entered", "note", "cause")
 
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
 Whole = Annotated[int, Meta(ge=0, le=INT64_MAX)]
 Time = Annotated[int, Meta(ge=0, lt=YEAR_2200_NS)] | Annotated[str, Meta(max_length=MAX_TEXT)]
+CORRECTS: Final = "What is corrected: `seq`, `epoch/seq` or the time of the earlier event"
 
 
 def into(
@@ -57,6 +63,12 @@ def into(
     """
     extra = {"column": column, "absent": absent, "form": form, "unique": unique, "choices": choices}
     return Meta(description=description, extra=extra)
+
+
+By = Annotated[Id | None, into("entry", "Who entered it: an opaque id, never a name, for the audit forgets nothing")]
+Entered = Annotated[Time | None, into("entry", "When it was entered, where that is not `ts`")]
+Note = Annotated[Text | None, into("entry", "SHA-256 of a salt and a note, as 64 hexadecimal digits: never the note")]
+Cause = Annotated[Text | None, into("entry", "Station of the line that caused it")]
 
 
 class Event(msgspec.Struct, kw_only=True, gc=False, tag_field="type"):
@@ -86,6 +98,10 @@ class State(StationEvent, kw_only=True, gc=False, tag="state"):
     state: Annotated[Text, into("x", "State word of the station, as its `states` in the plant model name it")]
     reason: Annotated[Text | None, into("y", "Why, in the source's own words")] = None
     mode: Annotated[Text | None, into("z", "Operating mode, such as automatic or manual")] = None
+    by: By = None
+    entered: Entered = None
+    note: Note = None
+    cause: Cause = None
 
 
 class Count(StationEvent, kw_only=True, gc=False, tag="count"):
@@ -97,6 +113,11 @@ class Count(StationEvent, kw_only=True, gc=False, tag="count"):
     counter: Annotated[Text | None, into("x", "Counter id of the station", form=COUNTER)] = None
     value: Annotated[Whole | None, into("a", "What the running counter shows", form=COUNTER)] = None
     order: Annotated[Id | None, into("z", "Order id: whose parts they are. Absent: of the order that is open")] = None
+    corrects: Annotated[Id | None, into("y", CORRECTS, unique=True)] = None
+    by: By = None
+    entered: Entered = None
+    note: Note = None
+    cause: Cause = None
 
 
 class Cycle(StationEvent, kw_only=True, gc=False, tag="cycle"):
@@ -115,6 +136,12 @@ class Order(LineEvent, kw_only=True, gc=False, tag="order"):
     order: Annotated[Id, into("x", "Order id")]
     product: Annotated[Text | None, into("y", "Product id")] = None
     quantity: Annotated[Whole | None, into("a", "Parts ordered")] = None
+    due: Annotated[Time | None, into("b", "When the order is to be done")] = None
+    corrects: Annotated[Id | None, into("z", CORRECTS, unique=True)] = None
+    by: By = None
+    entered: Entered = None
+    note: Note = None
+    cause: Cause = None
 
 
 class Buffer(StationEvent, kw_only=True, gc=False, tag="buffer"):
@@ -131,14 +158,22 @@ class Heartbeat(LineEvent, kw_only=True, gc=False, tag="heartbeat"):
 
 
 class Correction(StationEvent, kw_only=True, gc=False, tag="correction"):
-    """An operator's later word on an earlier event: at least one of reason, state, good, scrap, rework."""
+    """An operator's later word on an earlier event: at least one of reason, state, good, scrap, rework; or undo."""
 
-    corrects: Annotated[Id, into("x", "What is corrected: the id or the time of the earlier event", unique=True)]
+    corrects: Annotated[Id, into("x", CORRECTS, unique=True)]
+    verb: Annotated[
+        Literal["stop", "undo"] | None,
+        into("code", "stop: all of the stop that the event lies in; undo: the event never was", choices=VERBS),
+    ] = None
     reason: Annotated[Text | None, into("y", "The reason it should have had")] = None
     state: Annotated[Text | None, into("z", "The state word it should have had")] = None
     good: Annotated[Whole | None, into("a", "The good parts it should have had")] = None
     scrap: Annotated[Whole | None, into("b", "The scrapped parts it should have had")] = None
     rework: Annotated[Whole | None, into("c", "The parts to rework it should have had")] = None
+    by: By = None
+    entered: Entered = None
+    note: Note = None
+    cause: Cause = None
 
 
 # In the order of the codes: EVENTS[code] is the declaration of EVENT_NAMES[code].
@@ -226,10 +261,12 @@ def _wire() -> dict[str, Field]:
     wire = {"type": _TYPE_FIELD} | {name: heads[name] for name in _COMMON}
     for payload in PAYLOAD:
         for field in payload:
-            # Parts may name their order; the field stands where orders declare it.
-            if field.name != "order" or field.required:
+            # Parts may name their order, and counts and orders correct one; both stand where they are needed.
+            if field.name not in ("order", "corrects") or field.required:
                 wire.setdefault(field.name, field)
-    return wire
+    # What came later stands last.
+    later = (*ENTRY_FIELDS, "due", "verb")
+    return {name: field for name, field in wire.items() if name not in later} | {name: wire[name] for name in later}
 
 
 # Every field of the wire by name, in the canonical order: what all events carry, then the rest as declared.

@@ -54,7 +54,7 @@ class Admitted:
     revising: list[Late] = field(default_factory=list)
     corrections: list[Late] = field(default_factory=list)  # late or not, in order of arrival
     rejected: list[pa.Table] = field(default_factory=list)
-    ended: int = 0  # ends of logs: there is nothing of them to fold
+    ended: int = 0  # ends of logs, corrections of whole lines: there is nothing of them to fold
     duplicates: int = 0
     late: int = 0
 
@@ -85,8 +85,10 @@ def _offset(stored: int) -> int | None:
 
 
 def _ends(events: I64) -> npt.NDArray[np.bool_]:
-    """Heartbeats at which a log ends: they move their line's time on, and nothing of them is folded."""
+    """Heartbeats at which a log ends, and corrections of whole lines, which are no sign of life of any station: they
+    move their line's time on, and nothing of them is folded."""
     ends: npt.NDArray[np.bool_] = (events[:, at.E_TYPE] == HEARTBEAT) & (events[:, at.E_CODE] == END)
+    ends |= (events[:, at.E_TYPE] == CORRECTION) & (events[:, at.E_STATION] < 0)
     return ends
 
 
@@ -127,7 +129,8 @@ class Admission:
         given = np.zeros(at.UNCORRECTED + 1, np.int64)
         tally(verdict, given)
         folded, ended = verdict == at.ADMITTED, 0
-        if held or (block.type == HEARTBEAT).any():
+        corrects = (events[:, at.E_TYPE] == CORRECTION).any()
+        if held or corrects or (block.type == HEARTBEAT).any():
             ends = _ends(events) & folded
             folded &= ~ends
             ended = int(ends.sum())
@@ -139,7 +142,7 @@ class Admission:
             late=int(given[at.LATE]),
         )
         plain = int(given[at.ADMITTED] + given[at.DUPLICATE]) == len(events)
-        if held or not plain or (block.type == CORRECTION).any():
+        if held or not plain or corrects:
             told = np.flatnonzero(
                 ((verdict != at.ADMITTED) & (verdict != at.DUPLICATE))
                 | ((events[:, at.E_TYPE] == CORRECTION) & (verdict == at.ADMITTED))

@@ -42,6 +42,13 @@ _WHAT: Final = {
     "correct its name",
     at.DOUBT_GOOD: "good parts were counted at a station whose cycles, or counter of all parts, count them already: "
     "they were left out; send scrap and rework only",
+    at.DOUBT_CYCLES: "cycle events contradict the buffers (a start without a part or before the last end, an end "
+    "without a start): blocked, starved and the critical path are doubtful; check capacities and initial levels in the "
+    "plant file, and that every station between buffers sends its cycles",
+    at.DOUBT_UNHEARD: "never heard of, so it is unknown all the time; check how its source names it, or take it out of "
+    "the plant file",
+    at.DOUBT_UNITS: "stations most likely count different things, so constraint and OTE are doubtful; `twin plant "
+    "check` says which: give the line a unit and each station its unit and factor",
     at.NOTE_ORDER_STARTED: "order {} began again after it had ended: it has a row for each time",
 }
 # Whose AO_SINCE is the number of a counter; that of the others is the number of a text, -1 none.
@@ -96,10 +103,11 @@ class Doubts:
                 continue
             if key not in mine.doubts and len(mine.doubts) >= MAX_SUBJECTS:
                 key = _BETWEEN.join((str(row[at.AO_KIND]), "", "(others)"))
-            count, first = mine.doubts.get(key, (0, ts))
-            mine.doubts[key] = (count + 1, first)
-            if str(count + 1).strip("0") == "1":
-                told.setdefault((number, station, ts), []).append(self._doubt(number, key, count + 1, first))
+            before, first = mine.doubts.get(key, (0, ts))
+            count = before + (row[at.AO_SINCE] if row[at.AO_KIND] == at.DOUBT_CYCLES else 1)
+            mine.doubts[key] = (count, first)
+            if len(str(count)) > (len(str(before)) if before else 0):
+                told.setdefault((number, station, ts), []).append(self._doubt(number, key, count, first))
         for (number, station, ts), doubts in told.items():
             yield number, station, ts, doubts
 
@@ -113,6 +121,8 @@ class Doubts:
         return False
 
     def _subject(self, kind: int, about: int) -> str:
+        if kind == at.DOUBT_CYCLES:
+            return ""
         return self._counters[about] if kind in _OF_COUNTER else self._texts.text(about) or ""
 
     def _doubt(self, line: int, key: str, count: int, first: int) -> Doubt:
@@ -120,9 +130,10 @@ class Doubts:
         return Doubt(self._plant.lines[line].id, station or None, _WHAT[int(kind)].format(subject), count, first)
 
     def all(self, memory: dict[int, LineMemory]) -> list[Doubt]:
-        """Everything that was met so far, line by line."""
+        """Everything that was met so far, line by line, but what `twin.line.quality` sees at the end."""
         return [
             self._doubt(line, key, *counted)
             for line, mine in sorted(memory.items())
             for key, counted in mine.doubts.items()
+            if int(key.split(_BETWEEN, 1)[0]) not in (at.DOUBT_UNHEARD, at.DOUBT_UNITS)
         ]

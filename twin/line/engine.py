@@ -221,7 +221,7 @@ def _out(rows: int, stations: int, places: int) -> Out:
         np.zeros(4, np.int64),
         np.zeros(bits.words(stations), np.int64),
         np.zeros(bits.words(stations), np.int64),
-        np.zeros(stations, np.int64),
+        np.zeros(rows, np.int64),
         np.zeros(stations, np.int64),
     )
 

@@ -9,7 +9,7 @@ from kernels import codes
 from kernels import layout as at
 from kernels.cells import tally
 from kernels.order import count_due, fill_rows, note, sort_line, sort_lines, take_due
-from twin.events.block import I32, I64, EventBlock, pick
+from twin.events.block import I8, I32, I64, EventBlock, pick
 from twin.events.declare import END_OF_LOG
 from twin.line.texts import Texts, by_owner, unit_hashes
 from twin.plant.model import Plant
@@ -50,7 +50,7 @@ class Preparation:
     def named(self, block: EventBlock) -> "Named":
         """The block with its words looked up, for rows of a part of it at a time."""
         x, y, product = (np.full(len(block), -1, np.int64) for _ in range(3))
-        words, kind = block.words, block.type
+        words, kind = block.words, _kinds(block)
         there = np.zeros(len(codes.EVENT_NAMES), np.int64)
         tally(kind, there)
         named = (there[codes.COUNT] or there[codes.CYCLE]) and (block.z >= 0).any()
@@ -80,7 +80,13 @@ class Preparation:
         code = block.code
         if there[codes.HEARTBEAT] and END_OF_LOG in words:
             code = np.where((kind == codes.HEARTBEAT) & (block.y == words.index(END_OF_LOG)), codes.END, code)
-        return Named(block, code.astype(np.int32, copy=False), a, x, y, product)
+        return Named(block, kind, code.astype(np.int32, copy=False), a, x, y, product)
+
+
+def _kinds(block: EventBlock) -> I8:
+    """Types, but for counts and orders that correct an earlier one: these are not folded themselves."""
+    corrects = ((block.type == codes.COUNT) & (block.y >= 0)) | ((block.type == codes.ORDER) & (block.z >= 0))
+    return np.where(corrects, np.int8(codes.CORRECTION), block.type) if corrects.any() else block.type
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,7 @@ class Named:
     """A block, and the numbers of its words: units in `a`, texts or counters or buffers in `x`, `y`, and products."""
 
     block: EventBlock
+    type: I8  # that of the block; CORRECTION: a count or an order that stands in the place of another
     code: I32  # that of the block; END: a heartbeat that ends a log
     a: I64
     x: I64
@@ -104,7 +111,7 @@ class Named:
             arrival,
             of.line,
             of.station,
-            of.type,
+            self.type[begin:end],
             of.ts,
             of.epoch,
             of.seq,

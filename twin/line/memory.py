@@ -36,3 +36,6 @@ class SavedHistory(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     events: bytes
     late: list[tuple[int, bytes, bytes, int]]  # due, row, JSON, offset
     corrections: list[tuple[int, bytes, bytes, int]]  # likewise
+    # Events that were corrected: as they came (rows), and of each the corrections that stand (JSON, offset, arrival).
+    amended: bytes = b""
+    told: list[list[tuple[bytes, int, int]]] = []

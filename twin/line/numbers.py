@@ -14,6 +14,7 @@ from kernels.codes import GOOD, REWORK, SCRAP
 from twin.calendar import table
 from twin.plant.memory import ring_slots, tick_slots
 from twin.plant.model import Calendar, Line, Plant, Product, Station
+from twin.plant.notes import units
 from twin.plant.shared import once_a_plant
 from twin.plant.topology import at_the_end
 
@@ -132,7 +133,7 @@ def numbers(plant: Plant) -> Numbers:
         row[at.LC_REVISE_NS] = line.revise_ns or 0
         row[at.LC_SEQ_MODULUS], row[at.LC_WRAPPED] = line.seq_modulus or 0, wrapped
         wrapped += (line.seq_modulus or 0) * (n + 1)
-        row[at.LC_PRODUCTS] = len(line.products)
+        row[at.LC_PRODUCTS], row[at.LC_UNITS] = len(line.products), int(bool(units(line)))
         lines.append(row)
         further = cells + n * n  # vectors of further places lie behind those of the stations
         row[at.LC_CELLS] = n * sum(s.places or 1 for s in line.stations)

@@ -187,7 +187,7 @@ class PartitionTwin:
         """
         columns: dict[str, Any] = {name: np.zeros(1, DTYPES[name]) for name in INTEGER_COLUMNS}
         columns["type"][:] = HEARTBEAT
-        columns["station"][:] = -1
+        columns["station"][:] = columns["entry"][:] = -1
         spare = PartitionTwin(self.plant, self.partition)
         spare.engine.compile_with(0, 1)
         spare.fold(EventBlock(**columns))

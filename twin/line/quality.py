@@ -11,8 +11,8 @@ from twin.plant.notes import notes
 
 
 def against(plant: Plant, n: Numbers, x: State, memory: dict[int, LineMemory]) -> list[str]:
-    """Stations never heard of, cycles that contradict the books, suspect ideal cycles with their likely cause, and
-    stations that most likely count different things: of the lines that were seen."""
+    """Stations never heard of, suspect ideal cycles with their likely cause, and stations that most likely count
+    different things: of the lines that were seen."""
     seen = [k for k in range(len(plant.lines)) if x.lines[k, at.L_SEEN]]
     found = [sentence for k in seen for sentence in _line(plant.lines[k], k, n, x, memory.get(k, LineMemory()))]
     ids = {plant.lines[k].id for k in seen}
@@ -27,13 +27,6 @@ def _line(line: Line, number: int, n: Numbers, x: State, mine: LineMemory) -> It
                 f"{line.id}/{station.id}: never heard of, so it is unknown all the time; check how its source names "
                 "it, or take it out of the plant file"
             )
-    if count := int(x.lines[number, at.L_CONTRADICTIONS]):
-        times = "a cycle event contradicts" if count == 1 else f"{count:,} cycle events contradict"
-        yield (
-            f"{line.id}: {times} the buffers (a start without a part or before the last end, an end without a start): "
-            "blocked, starved and the critical path are doubtful; check capacities and initial levels in the plant "
-            "file, and that every station between buffers sends its cycles"
-        )
     for station in line.stations:
         if station.id in mine.suspects:
             yield f"{line.id}/{station.id}: performance over 100 %: {_cause(station)}"

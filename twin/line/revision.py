@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels import layout as at
+from kernels.codes import CORRECTION
 from twin.line.admission import Admission, Admitted, Late
-from twin.line.correction import Correction, apply_all, parse
+from twin.line.correction import Amended, Correction, apply_all, parse
 from twin.line.engine import Engine, Tables
 from twin.line.events import in_order
 from twin.line.memory import SavedHistory
@@ -52,6 +53,7 @@ class History:
     since: list[I64] = field(default_factory=list)  # and from the last base on
     late: list[Late] = field(default_factory=list)
     corrections: list[Late] = field(default_factory=list)
+    amended: list[Amended] = field(default_factory=list)  # kept events that were corrected
 
     def events(self) -> I64:
         """All folded events that are kept."""
@@ -174,23 +176,32 @@ class Revisions:
             kept = kept[1:]
         history.bases = kept
         history.keep(_split(events, kept[0].ts)[1].copy())
+        history.amended = [one for one in history.amended if one.row[at.E_TS] >= kept[0].ts]
 
     def _revise(self, line: int, history: History, tick: int) -> Iterator[Tables]:
         """Fold again from before the oldest change up to `tick`; the rows that differ."""
         late = [one for one in history.late if one.due <= tick]
         # The last word counts.
         told = sorted((one for one in history.corrections if one.due <= tick), key=_arrival)
-        corrections = [parse(one.value, one.offset) for one in told]
+        corrections = [parse(one.value, one.offset, _arrival(one)) for one in told]
         # A correction that came late is both, and was counted once.
         waited = {_arrival(one) for one in (*late, *told)}
         self._engine.state.lines[line, at.L_REVISING] -= len(waited)
         history.late = [one for one in history.late if one.due > tick]
         history.corrections = [one for one in history.corrections if one.due > tick]
         oldest = history.bases[0].ts
-        in_time = [one for one in late if one.row[at.E_TS] >= oldest]
+        # A correction of the line's is no sign of life of any station: there is nothing of it to fold.
+        in_time = [
+            one
+            for one in late
+            if one.row[at.E_TS] >= oldest and not (one.row[at.E_TYPE] == CORRECTION and one.row[at.E_STATION] < 0)
+        ]
+        too_old = [one for one in corrections if one.ts < oldest and one.arrival in map(_arrival, late)]
+        corrections = [one for one in corrections if one not in too_old]
         was = history.events()
         rows = in_order(np.concatenate([was, *(one.row[None, :] for one in in_time)]))
-        now, refused = apply_all(rows, corrections, self._engine, line)
+        now, refused = apply_all(rows, history.amended, corrections, self._engine, line)
+        history.amended = now.amended
         changed = np.concatenate([[one.row[at.E_TS] for one in in_time], now.changed]).astype(np.int64)
         yield self._refused(line, [one for one in late if one.row[at.E_TS] < oldest], refused)
         if not changed.size:
@@ -224,31 +235,37 @@ class Revisions:
         arrays = []
         for line in sorted(self.histories):
             history = self.histories[line]
+            none = np.empty((0, at.N_E), np.int64)
             late = [one.row[None, :] for one in history.late]
-            arrays += [history.events(), np.concatenate([np.empty((0, at.N_E), np.int64), *late])]
+            amended = [one.row[None, :] for one in history.amended]
+            arrays += [history.events(), np.concatenate([none, *late]), np.concatenate([none, *amended])]
         return arrays
 
     def set_event_arrays(self, arrays: list[I64]) -> None:
         for k, line in enumerate(sorted(self.histories)):
             history = self.histories[line]
-            history.keep(arrays[2 * k])
-            for one, row in zip(history.late, arrays[2 * k + 1], strict=True):
+            history.keep(arrays[3 * k])
+            for one, row in zip(history.late, arrays[3 * k + 1], strict=True):
                 one.row = row
+            for about, row in zip(history.amended, arrays[3 * k + 2], strict=True):
+                about.row = row
 
     def save(self, arrays: list[I64]) -> dict[int, SavedHistory]:
         """`arrays` as `event_arrays` gives them, perhaps with other numbers of texts."""
         saved = {}
         for k, line in enumerate(sorted(self.histories)):
             history = self.histories[line]
-            late = zip(history.late, arrays[2 * k + 1], strict=True)
+            late = zip(history.late, arrays[3 * k + 1], strict=True)
             saved[line] = SavedHistory(
                 [(base.ts, base.state) for base in history.bases],
-                arrays[2 * k].tobytes(),
+                arrays[3 * k].tobytes(),
                 [(one.due, row.tobytes(), one.value, one.offset) for one, row in late],
                 [
                     (one.due, one.row.tobytes(), one.value, one.offset)
                     for one in sorted(history.corrections, key=_arrival)
                 ],
+                arrays[3 * k + 2].tobytes(),
+                [[(one.value, one.offset, one.arrival) for one in about.told] for about in history.amended],
             )
         return saved
 
@@ -259,6 +276,7 @@ class Revisions:
             history.keep(events)
             history.late = [_late(*late) for late in one.late]
             history.corrections = [_late(*correction) for correction in one.corrections]
+            history.amended = _amended(one)
 
 
 def translated(saved: dict[int, SavedHistory], plant: Plant, written: Translation) -> dict[int, SavedHistory]:
@@ -281,6 +299,8 @@ def _translated(line: int, history: SavedHistory, engine: Engine, written: Trans
         events(history.events, ordered=True),
         [(due, events(row), value, offset) for due, row, value, offset in history.late],
         [(due, events(row), value, offset) for due, row, value, offset in history.corrections],
+        events(history.amended),
+        history.told,
     )
 
 
@@ -288,6 +308,17 @@ def _split(rows: I64, ts: int) -> tuple[I64, I64]:
     """Rows before ts, and those at or after it."""
     n = int(np.searchsorted(rows[:, at.E_TS], ts))
     return rows[:n], rows[n:]
+
+
+def _amended(saved: SavedHistory) -> list[Amended]:
+    """A correction of several events (of a whole stop) is one."""
+    parsed: dict[int, Correction] = {}
+    rows = np.frombuffer(saved.amended, np.int64).reshape(-1, at.N_E)
+    found = []
+    for row, told in zip(rows, saved.told, strict=True):
+        each = [parsed.setdefault(arrival, parse(value, offset, arrival)) for value, offset, arrival in told]
+        found.append(Amended(row.copy(), each))
+    return found
 
 
 def _late(due: int, row: bytes, value: bytes, offset: int) -> Late:

@@ -1,8 +1,10 @@
 """The provisional view of a line: what is known now, not yet audited."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from kernels import layout as at
 from kernels.arrays import State
@@ -12,6 +14,20 @@ from twin.line.numbers import Numbers
 from twin.line.texts import Texts
 from twin.plant.model import Line
 from twin.wire.time import rfc3339
+
+I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """An order that is open, and how far it is: of the line (`station` null), or a station's own."""
+
+    station: str | None
+    order: str
+    product: str | None
+    quantity: int | None  # parts ordered
+    due: str | None  # RFC 3339
+    good: int  # so far; of the line's order at its constraint
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,7 @@ class LineView:
     order: str | None
     product: str | None  # of the order
     quantity: int | None  # parts ordered
+    orders: tuple[Progress, ...]
     bottleneck: str | None
     share: float | None
     verdict: str | None
@@ -76,6 +93,7 @@ def line_view(
         order=texts.text(int(row[at.L_ORDER])),
         product=texts.text(int(row[at.L_PRODUCT_TEXT])),
         quantity=None if row[at.L_QUANTITY] < 0 else int(row[at.L_QUANTITY]),
+        orders=tuple(_progress(line, constraint, lo, x, row, texts)),
         bottleneck=leader[0] if leader else None,
         share=leader[1] if leader else None,
         verdict=verdict,
@@ -88,7 +106,33 @@ def line_view(
     )
 
 
-def _window_start(number: int, station: int, n: Numbers, x: State) -> "np.typing.NDArray[np.int64]":
+def _progress(line: Line, constraint: int, lo: int, x: State, row: I64, texts: Texts) -> Iterator[Progress]:
+    """Of the line's order, and of those that stations have as their own. `row`: the line's."""
+    if row[at.L_ORDER] >= 0:
+        s = lo + constraint
+        good = int(x.total[s, GOOD] - x.base[s, at.SCOPE_ORDER, GOOD])
+        yield _of_order(None, row[[at.L_ORDER, at.L_PRODUCT_TEXT, at.L_QUANTITY, at.L_DUE]], good, texts)
+    for s, station in enumerate(line.stations, lo):
+        one = x.stations[s]
+        if one[at.S_STRETCH] == at.STRETCH_OWN:
+            good = int(x.total[s, GOOD] - x.base[s, at.SCOPE_STRETCH, GOOD])
+            columns = [at.S_OWN_ORDER, at.S_OWN_PRODUCT_TEXT, at.S_OWN_QUANTITY, at.S_OWN_DUE]
+            yield _of_order(station.id, one[columns], good, texts)
+
+
+def _of_order(station: str | None, said: I64, good: int, texts: Texts) -> Progress:
+    order, product, quantity, due = said.tolist()
+    return Progress(
+        station,
+        texts.text(order) or "",
+        texts.text(product),
+        None if quantity < 0 else quantity,
+        rfc3339(due) if due else None,
+        good,
+    )
+
+
+def _window_start(number: int, station: int, n: Numbers, x: State) -> I64:
     """Cumulative vector a longest window before the newest step (zero: the line is younger)."""
     count = int(n.lines[number, at.LC_WINDOWS])
     zero = np.zeros(N_COLUMNS, np.int64)

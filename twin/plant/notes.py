@@ -11,10 +11,10 @@ FAR_APART: Final = 10
 
 
 def notes(plant: Plant) -> tuple[str, ...]:
-    return tuple(f"line {line.id}: {note}" for line in plant.lines for note in _units(line))
+    return tuple(f"line {line.id}: {note}" for line in plant.lines for note in units(line))
 
 
-def _units(line: Line) -> list[str]:
+def units(line: Line) -> list[str]:
     """Stages whose ideal cycles lie further apart than machines of one line do."""
     for number, product in enumerate([None, *line.products], start=-1):
         paces = {s.id: pace for s in line.stations if (pace := _pace(line, s, number))}

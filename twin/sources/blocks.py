@@ -6,9 +6,9 @@ import numpy as np
 
 from twin.events.block import DTYPES, I64, INTEGER_COLUMNS, EventBlock, pick
 
-WORD_COLUMNS = ("x", "y", "z")
+WORD_COLUMNS = ("x", "y", "z", "entry")
 # What a column holds where an event has nothing to say (twin.events.block).
-ABSENT: Mapping[str, int] = {"seq": -1, "x": -1, "y": -1, "z": -1}
+ABSENT: Mapping[str, int] = {"seq": -1, "x": -1, "y": -1, "z": -1, "entry": -1}
 
 
 class Words:

@@ -11,7 +11,7 @@ from twin.sources.summary import Summary
 from twin.sources.times import iso
 
 I64 = npt.NDArray[np.int64]
-_SAME = ("ts", "line", "station", "type", "code", "a", "b", "c", "x", "y", "z")
+_SAME = ("ts", "line", "station", "type", "code", "a", "b", "c", "x", "y", "z", "entry")
 
 
 class Overlap:

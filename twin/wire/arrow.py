@@ -319,7 +319,7 @@ class _Columns:
             if not chunks:
                 continue
             column = pa.chunked_array(chunks)
-            if name == "ts" and pa.types.is_timestamp(column.type):
+            if pa.types.is_timestamp(column.type):
                 scale = UNIT_NS[column.type.unit]
                 raw = pa.chunked_array([c.view(pa.int64()) for c in chunks]).take(rows).to_pylist()
                 listed[name] = [None if v is None else v * scale for v in raw]
@@ -377,7 +377,7 @@ def _rows(table: _Columns, record: I64, lookup: Lookup, words: Words) -> Rows:
 
 def _payload(table: _Columns, field: Field, words: Words) -> npt.NDArray[Any]:
     match field.kind:
-        case "integer":
+        case "integer" | "time":
             return table.integers(field.name)
         case "choice":
             return table.mapped(field.name, {choice: i for i, choice in enumerate(field.choices)})

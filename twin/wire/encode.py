@@ -9,11 +9,12 @@ import pyarrow as pa
 
 from kernels.codes import EVENT_NAMES, NONE
 from twin.events.block import EventBlock
-from twin.events.declare import EVENTS, PAYLOAD, WIRE, Field
+from twin.events.declare import ENTRY_FIELDS, EVENTS, PAYLOAD, WIRE, Field
 from twin.plant.model import Plant
 from twin.results import EVENTS as EVENTS_SET
 from twin.results import ORIGIN
 from twin.wire.canonical import canonical_json
+from twin.wire.entries import unpack
 from twin.wire.lookup import I64
 from twin.wire.rows import Bools
 
@@ -100,10 +101,13 @@ def is_encoded(table: pa.Table, block: EventBlock) -> bool:
         if not rows.any():
             continue
         for f in PAYLOAD[code]:
-            if f.form == form:
+            if f.form == form and f.column != "entry":
                 assert f.column is not None
                 mine = rows if f.absent != NONE else rows & (getattr(block, f.column) >= 0)
                 present[f.name] = present[f.name] | mine if f.name in present else mine
+    if (block.entry >= 0).any():
+        for name, values in zip(ENTRY_FIELDS, zip(*unpack(block.words, block.entry), strict=True), strict=True):
+            present[name] = np.array([value is not None for value in values])
     return all(_has(table.column(f.name), f.nullable, present.get(f.name)) for f in ROWS)
 
 
@@ -135,9 +139,13 @@ def _table(block: EventBlock, line: "pa.Array[Any]", station: "pa.Array[Any]") -
         "seq": pa.array(block.seq, mask=block.seq < 0),
     }
     arrays: list[pa.Array[Any]] = []
+    said = _said(block) if (block.entry >= 0).any() else None
     for column in ROWS:
         if column.name in heads:
             arrays.append(heads[column.name])
+            continue
+        if column.name in ENTRY_FIELDS:
+            arrays.append(pa.nulls(len(block), column.type) if said is None else said[column.name])
             continue
         spread = _spread(block, column.name)
         if spread is None:
@@ -146,10 +154,23 @@ def _table(block: EventBlock, line: "pa.Array[Any]", station: "pa.Array[Any]") -
         field, values = spread
         if field.kind == "integer":
             arrays.append(pa.array(values, mask=values < 0))
+        elif field.kind == "time":
+            arrays.append(pa.array(values, mask=values < 0).view(column.type))
         else:
             names = pa.array(field.choices, pa.string()) if field.kind == "choice" else words
             arrays.append(_texts(values, names, column.type))
     return pa.Table.from_arrays(arrays, schema=ROWS)
+
+
+def _said(block: EventBlock) -> "dict[str, pa.Array[Any]]":
+    """The columns of what people have entered."""
+    columns = zip(*unpack(block.words, block.entry), strict=True)
+    found = {}
+    for name, values in zip(ENTRY_FIELDS, columns, strict=True):
+        kind = ROWS.field(name).type
+        plain = pa.array(values, pa.int64() if pa.types.is_timestamp(kind) else pa.string())
+        found[name] = plain.view(kind) if pa.types.is_timestamp(kind) else plain.dictionary_encode().cast(kind)
+    return found
 
 
 def arrow_record(block: EventBlock, plant: Plant) -> bytes:
@@ -187,8 +208,11 @@ def json_records(block: EventBlock, plant: Plant) -> list[bytes]:
                 "epoch": [v or None for v in block.epoch[rows].tolist()],
                 "seq": _optional(block.seq[rows]),
             }
+            if any(f.column == "entry" for f in PAYLOAD[code]):
+                said = unpack(block.words, block.entry[rows])
+                columns |= {name: [one[k] for one in said] for k, name in enumerate(ENTRY_FIELDS)}
             for f in PAYLOAD[code]:
-                if f.form in (None, form):
+                if f.form in (None, form) and f.column != "entry":
                     columns[f.name] = _values(f, block, rows, words)
             names = tuple(name for name in WIRE if name in columns)
             for row, values in zip(rows.tolist(), zip(*(columns[n] for n in names), strict=True), strict=True):
@@ -204,10 +228,10 @@ def _values(field: Field, block: EventBlock, rows: I64, words: npt.NDArray[np.ob
     assert field.column is not None
     values = getattr(block, field.column)[rows]
     match field.kind:
-        case "integer":
+        case "integer" | "time":
             return _optional(values)
         case "choice":
-            return [field.choices[v] for v in values.tolist()]
+            return [field.choices[v] if v >= 0 else None for v in values.tolist()]
         case _:
             listed: list[object] = words[values].tolist()  # -1 finds the None at the end
             return listed

@@ -6,11 +6,12 @@ declarations and the plant, until the first fault is found.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from twin.events.block import Rejected
 from twin.events.declare import FIELDS, MAX_TEXT, TYPE_CODE, YEAR_2200_NS, Field
+from twin.wire.entries import is_note
 from twin.wire.lookup import Lookup
 from twin.wire.time import out_of_range, parse_rfc3339
 
@@ -177,7 +178,25 @@ def _form_fault(name: str, event: Mapping[str, object]) -> Fault | None:
             return "missing_field", "a count has good, scrap or rework, or counter and value"
         if len(counter) == 1:
             return "missing_field", f"{counter[0]} is given alone: a counter has counter and value"
-    if name == "correction" and not given("reason", "state", "good", "scrap", "rework"):
+    if event.get("note") is not None and not is_note(str(event["note"])):
+        return (
+            "wrong_type",
+            "note is no SHA-256 as 64 hexadecimal digits: hash the note with a salt, and keep both apart",
+        )
+    return _correction_fault(event, given) if name == "correction" else None
+
+
+def _correction_fault(event: Mapping[str, object], given: Callable[..., list[str]]) -> Fault | None:
+    verb, told, parts = event.get("verb"), given("reason", "state"), given("good", "scrap", "rework")
+    if verb == "undo":
+        if told or parts:
+            return "impossible_value", f"{(told + parts)[0]} of what never was: an undo says nothing else of the event"
+        return None
+    if verb == "stop":
+        if parts:
+            return "impossible_value", f"{parts[0]} of a stop: a stop has a reason and a state"
+        return None if told else ("missing_field", "a correction of a stop has a reason or a state")
+    if not told and not parts:
         return "missing_field", "a correction has at least one of reason, state, good, scrap, rework"
     return None
 
@@ -196,6 +215,10 @@ def _plant_fault(name: str, event: Mapping[str, Any], lookup: Lookup) -> Fault |
     where = f"station {_show(station)} of line {_show(line)}"
     if name == "count" and event.get("counter") is not None:
         return _bounded(lookup.counter_max[at], event, "counter", "value", where)
+    cause = event.get("cause")
+    if cause is not None and (line, cause) not in lookup.places:
+        known = _some(s.id for s in lookup.plant.lines[index].stations)
+        return "unknown_station", f"cause {_show(cause)}: line {_show(line)} has no such station: {known}"
     state = event.get("state")
     if name in ("state", "correction") and state is not None and state not in lookup.states[at]:
         return "unknown_state", f"{where} has no state {_show(state)}: {_some(lookup.states[at])}"

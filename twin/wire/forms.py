@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from kernels import arrow as at
 from kernels.codes import NONE
-from twin.events.declare import INT64_MAX, WIRE, YEAR_2200_NS
+from twin.events.declare import ENTRY_FIELDS, INT64_MAX, WIRE, YEAR_2200_NS
 from twin.wire.lookup import I64
 
 FIELDS: Final = tuple(WIRE)
@@ -167,7 +167,7 @@ def _dictionaries(schema: bytes) -> list[int | None]:
 
 def _column(name: str, kind: pa.DataType, buffer: int, dictionaries: list[int | None], own: int | None) -> list[int]:
     """A row of `Forms.columns`. Raises `_OddError` for a type that is not plain."""
-    if name not in FIELDS:
+    if name not in FIELDS or name in ENTRY_FIELDS:
         raise _OddError
     column = dict.fromkeys(range(at.N_COLUMN), 0)
     column |= {at.COLUMN_FIELD: FIELDS.index(name), at.COLUMN_BUFFER: buffer}

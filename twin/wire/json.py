@@ -236,7 +236,10 @@ def _column(field: Field, get: Callable[[Event], Any], events: list[Event], word
     if field.kind == "text":
         return np.fromiter(map(words.__getitem__, values), np.int32, len(events))
     if field.kind == "choice":
-        return np.fromiter(map(field.choices.index, values), np.int32, len(events))
+        chosen = {choice: k for k, choice in enumerate(field.choices)} | {None: NONE}
+        return np.fromiter(map(chosen.__getitem__, values), np.int32, len(events))
+    if field.kind == "time":
+        return _times([NONE if value is None else value for value in values])
     return _integers(list(values), NONE)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from kernels import arrow as at
 from kernels import payload as to
-from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, INVALID, NONE, STATE
+from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, INVALID, NONE, ORDER, STATE
 from kernels.scan import WORD_HASH
 from twin.events.declare import (
     EVENTS,
@@ -44,10 +44,12 @@ def _types(rows: Mapping[tuple[int, str], tuple[int, int]]) -> to.Types:
     fields = np.full((len(EVENTS), max(map(len, PAYLOAD)), to.N_FIELD), NONE, np.int64)
     absent = np.array([[DEFAULTS[name] for name in to.COLUMNS]] * len(EVENTS), np.int64)
     for code, payload in enumerate(PAYLOAD):
-        forms = {f.form for f in payload if rows[code, f.name][0] >= 0}
+        forms = {f.form for f in payload if rows.get((code, f.name), (NONE, NONE))[0] >= 0}
         k = 0
         for f in payload:
             assert f.column is not None
+            if f.column == "entry":
+                continue
             column = to.COLUMNS.index(f.column)
             if f.form is None:
                 absent[code, column] = f.absent
@@ -111,14 +113,14 @@ class PlainArrow:
         ok &= sound
         if columns["station"].min() < 0:
             ok &= (columns["station"] >= 0) | ~_NEEDS_STATION.take(types)
-        for code in (STATE, COUNT, BUFFER, CORRECTION):
+        for code in (STATE, COUNT, ORDER, BUFFER, CORRECTION):
             mine = types == code
             if code == COUNT:
                 mine &= laid["code"] == COUNTER  # parts name nothing
             where = np.flatnonzero(mine)
             if not len(where):
                 continue
-            filled = {name: values.take(where) for name, values in laid.items()}
+            filled = {name: values.take(where) for name, values in laid.items() if name != "entry"}
             line, station = columns["line"].take(where), columns["station"].take(where)
             ok[where] &= named(code, filled, line, station, lookup, words)
             laid["code"][where] = filled["code"]
@@ -130,8 +132,10 @@ class PlainArrow:
         rows: dict[tuple[int, str], tuple[int, int]] = {}
         for code, payload in enumerate(PAYLOAD):
             for f in payload:
+                if f.column == "entry":  # no plain form has any
+                    continue
                 row = self.row_of[FIELDS.index(f.name)]
-                rows[code, f.name] = row, NONE if f.kind == "integer" or row < 0 else len(meaning)
+                rows[code, f.name] = row, NONE if f.kind in ("integer", "time") or row < 0 else len(meaning)
                 if rows[code, f.name][1] >= 0:
                     meaning.append(self._numbers(f.name, _meaning(f, words)))
         n = len(types)
@@ -139,7 +143,7 @@ class PlainArrow:
         ok = np.ones(n, np.bool_)
         table = np.array(meaning, np.int32).reshape(-1, len(self.texts) + 1)
         to.lay_out(types, self.rows, table, _types(rows), wide, narrow, ok)
-        return dict(zip(to.COLUMNS, [*wide, *narrow], strict=True)), ok
+        return dict(zip(to.COLUMNS, [*wide, *narrow], strict=True)) | {"entry": np.full(n, NONE, np.int32)}, ok
 
     def _row(self, name: str) -> I64:
         row = self.row_of[FIELDS.index(name)]

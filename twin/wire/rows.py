@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, NONE, STATE
+from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, NONE, ORDER, STATE
 from twin.events.block import DTYPES
-from twin.events.declare import NEEDS_STATION, PAYLOAD, YEAR_2200_NS
+from twin.events.declare import NEEDS_STATION, PAYLOAD, STOP, UNDO, YEAR_2200_NS
+from twin.wire import entries
 from twin.wire.lookup import I32, I64, Lookup, Tables, Words
 
 Columns = dict[str, npt.NDArray[Any]]
 Fields = dict[str, npt.NDArray[Any]]
 Bools = npt.NDArray[np.bool_]
 
-DEFAULTS = {name: NONE if name in ("x", "y", "z") else 0 for name in ("code", "a", "b", "c", "x", "y", "z")}
+DEFAULTS = dict.fromkeys(("code", "a", "b", "c"), 0) | dict.fromkeys(("x", "y", "z", "entry"), NONE)
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ def finish(rows: Rows, lookup: Lookup, words: Words) -> tuple[Columns, Bools]:
     line, station = columns["line"], columns["station"]
     for code, (where, fields) in rows.payload.items():
         at = slice(None) if where is None else where
-        filled, sound = _payload(code, fields, station[at])
+        filled, sound = _payload(code, fields, station[at], words)
         sound &= named(code, filled, line[at], station[at], lookup, words)
         if not sound.all():
             ok[at] &= sound
@@ -89,7 +90,7 @@ def _at_least(values: npt.NDArray[Any], least: int, ok: Bools) -> None:
         ok &= values >= least
 
 
-def _payload(code: int, fields: Fields, station: I32) -> tuple[Columns, Bools]:
+def _payload(code: int, fields: Fields, station: I32, words: Words) -> tuple[Columns, Bools]:
     """The block columns of the events of one type, and which of them have what they need."""
     ok = np.ones(len(station), np.bool_)
     _at_least(station, 0 if NEEDS_STATION[code] else NONE, ok)
@@ -101,6 +102,8 @@ def _payload(code: int, fields: Fields, station: I32) -> tuple[Columns, Bools]:
         ok &= sound
     for f in PAYLOAD[code]:
         assert f.column is not None
+        if f.column == "entry":
+            continue
         values = fields[f.name]
         if f.absent != NONE and len(values) and values.min() < 0:
             values = np.where(values < 0, f.absent, values)
@@ -110,26 +113,34 @@ def _payload(code: int, fields: Fields, station: I32) -> tuple[Columns, Bools]:
                 continue
             values = np.where(mine, values, filled[f.column])
         filled[f.column] = values
+    entry = entries.pack(fields, len(station), words)
+    if entry is not None:
+        filled["entry"] = entry
     return filled, ok
 
 
 def named(code: int, filled: Columns, line: I32, station: I32, lookup: Lookup, words: Words) -> Bools:
     """Whether what the events of one type name is there, and allows their values. Fills in the code of a state."""
+    ok = entries.sound(line, filled["entry"], lookup, words) if "entry" in filled else np.ones(len(station), np.bool_)
     if code == STATE:
         filled["code"] = _named(lookup.states, station, filled["x"], words)
-        ok: Bools = filled["code"] >= 0
-        return ok
-    ok = np.ones(len(station), np.bool_)
-    if code == COUNT:
+        ok &= filled["code"] >= 0
+    elif code == COUNT:
         counter = filled["code"] == COUNTER
         if counter.any():
             most = _named(lookup.counter_max, station, filled["x"], words)
-            ok = ~counter | ((filled["a"] >= 0) & (filled["a"] <= most))
+            ok &= ~counter | ((filled["a"] >= 0) & (filled["a"] <= most))
     elif code == BUFFER:
-        ok = filled["a"] <= _named(lookup.buffer_max, line, filled["x"], words)
+        ok &= filled["a"] <= _named(lookup.buffer_max, line, filled["x"], words)
+    elif code == ORDER:
+        ok &= filled["b"] < YEAR_2200_NS
     elif code == CORRECTION:
-        ok = (filled["z"] < 0) | (_named(lookup.states, station, filled["z"], words) >= 0)
-        ok &= np.any([filled[name] >= 0 for name in ("y", "z", "a", "b", "c")], axis=0)
+        ok &= (filled["z"] < 0) | (_named(lookup.states, station, filled["z"], words) >= 0)
+        parts = np.any([filled[name] >= 0 for name in ("a", "b", "c")], axis=0)
+        told = (filled["y"] >= 0) | (filled["z"] >= 0)
+        undo = filled["code"] == UNDO
+        # A stop has no parts; of what never was nothing else is said.
+        ok &= np.where(undo, ~parts & ~told, np.where(filled["code"] == STOP, told & ~parts, parts | told))
     return ok
 
 

@@ -15,8 +15,9 @@ import pyarrow as pa
 from kernels import cells
 from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, INVALID, NONE, ORDER, STATE
 from twin.events.block import DTYPES, EventBlock
-from twin.events.declare import EVENTS, NEEDS_STATION, PAYLOAD, TYPE_CODE, YEAR_2200_NS, Field
+from twin.events.declare import ENTRY_FIELDS, EVENTS, NEEDS_STATION, PAYLOAD, TYPE_CODE, YEAR_2200_NS, Field
 from twin.wire.lookup import I32, I64, Lookup, Words
+from twin.wire.rows import DEFAULTS
 
 I8 = npt.NDArray[np.int8]
 U8 = npt.NDArray[np.uint8]
@@ -39,8 +40,8 @@ def _declared() -> dict[str, _Place]:
     places: dict[str, _Place] = {}
     for code, payload in enumerate(PAYLOAD):
         for f in payload:
-            # Parts that name their order have it elsewhere: left to the general decoder.
-            if f.name == "order" and code != ORDER:
+            # Parts that name their order have it elsewhere, and what people enter is rare: left to the general decoder.
+            if (f.name == "order" and code != ORDER) or f.name == "corrects" or f.column == "entry":
                 continue
             place = places.setdefault(f.name, _Place(f, np.zeros(_SHOWS + 1, np.int8)))
             if code == CORRECTION:  # rare, and its fields go elsewhere, too
@@ -122,15 +123,14 @@ class StoredReader:
             "seq": _whole(table, "seq"),
             "offset": offsets,
         }
-        for name, empty in (("code", 0), ("a", 0), ("b", 0), ("c", 0), ("x", NONE), ("y", NONE), ("z", NONE)):
-            columns[name] = np.full(n, empty, DTYPES[name])
+        columns |= {name: np.full(n, empty, DTYPES[name]) for name, empty in DEFAULTS.items()}
         if table.column("counter").null_count < n:
             counter = _Column.of(table.column("counter"), np.int32)
             kinds = kinds.copy()
             cells.mark(kinds, counter.there, counter.shift, COUNT, _SHOWS)
         numbers = np.zeros(_SHOWS + 1, np.int64)
         cells.tally(kinds, numbers)
-        if numbers[CORRECTION]:
+        if numbers[CORRECTION] or any(table.column(name).null_count < n for name in ("corrects", *ENTRY_FIELDS)):
             raise _UnusualError
         words = Words()
         for name, where in _PLACES.items():
@@ -138,7 +138,7 @@ class StoredReader:
                 _place(table.column(name), where, kinds, columns[str(where.field.column)], words)
             elif numbers[where.wanted == cells.ALWAYS].any():
                 raise _UnusualError
-            elif where.field.kind == "integer" and where.field.absent:
+            elif where.field.kind in ("integer", "time") and where.field.absent:
                 for kind in np.flatnonzero((where.wanted == cells.MAYBE) & (numbers > 0)):
                     columns[str(where.field.column)][kinds == kind] = where.field.absent
         self._check(kinds, numbers, columns, words)
@@ -210,7 +210,7 @@ def _whole(table: pa.Table, name: str, end: int | None = None, first: int = 0) -
 
 def _place(column: "pa.ChunkedArray[Any]", where: _Place, kinds: I8, to: npt.NDArray[Any], words: Words) -> None:
     f = where.field
-    if f.kind == "integer":
+    if f.kind in ("integer", "time"):
         cell = _Column.of(column, np.int64)
         sound = cells.counted(kinds, where.wanted, cell.there, cell.shift, cell.values, f.absent, to)
     else:
