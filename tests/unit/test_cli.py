@@ -44,6 +44,7 @@ COMMANDS = {
     "bench",
     "warm",
     "health",
+    "correct",
     "notify",
     "report",
     "page",
