@@ -164,3 +164,21 @@ def test_setup_before_the_first_order_is_no_order() -> None:
     rows = {r["station"]: r for r in twin.fold(block).tables["kpis"].to_pylist() if r["window"] == "10min"}
     assert (rows["s0"]["no_order_ns"] // S, rows["s0"]["setup_ns"] // S) == (60, 540)
     assert (rows["s1"]["no_order_ns"] // S, rows["s1"]["setup_ns"] // S) == (600, 0)
+
+
+def test_what_is_open_is_named_with_its_figures_so_far() -> None:
+    twin, decoder = PartitionTwin(plant(2), 0), Decoder(plant(2))
+    plan = {"quantity": 40, "due": "2026-01-02T00:00:00Z"}
+    events = [order(0, "start", "A"), order(10, "start", "B", 1, "slow") | plan, count(20, 0, 3), count(20, 1, 7)]
+    events += [{"type": "heartbeat", "ts": T0 + 30 * MIN * S, "line": "L"}]
+    block, _ = decoder.decode([json.dumps(event).encode() for event in events], range(5))
+    twin.fold(block)
+    still = [(one.station, one.name, one.good) for one in twin.still_open() if one.kind == "order"]
+    # The line's figures are those of its constraint, which is the station that makes what takes longest.
+    assert still == [(None, "A", 7), ("s1", "B", 7)]
+    (view,) = twin.view()
+    assert [(one.station, one.order, one.product, one.quantity, one.good) for one in view.orders] == [
+        (None, "A", None, None, 7),
+        ("s1", "B", "slow", 40, 7),
+    ]
+    assert [one.due for one in view.orders] == [None, "2026-01-02T00:00:00.000000000Z"]

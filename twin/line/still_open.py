@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from kernels import layout as at
 from kernels.codes import CLASS_NAMES, GOOD, REWORK, SCRAP
@@ -13,6 +14,7 @@ from twin.calendar import shift_id
 from twin.line.engine import Engine
 from twin.plant.model import Line
 
+I64 = npt.NDArray[np.int64]
 NS: Final = 1_000_000_000
 
 
@@ -22,7 +24,7 @@ class StillOpen:
 
     line: str
     kind: str  # day, shift, order or state
-    station: str | None  # of a state; else the line's, whose constraint the figures are of
+    station: str | None  # of a state, or with an order of its own; else the line's, whose constraint the figures are of
     name: str | None  # of the shift, of the order; of a state its class
     start_ns: int
     until_ns: int  # event time up to which the figures go
@@ -36,7 +38,7 @@ def still_open(engine: Engine) -> list[StillOpen]:
     """Of every line that was seen; a scope in which nothing has happened yet is none."""
     found: list[StillOpen] = []
     for number in np.flatnonzero(engine.state.lines[:, at.L_SEEN]).tolist():
-        found += [*_scopes(engine, number), *_states(engine, number)]
+        found += [*_scopes(engine, number), *_own_orders(engine, number), *_states(engine, number)]
     return found
 
 
@@ -56,11 +58,31 @@ def _scopes(engine: Engine, number: int) -> Iterator[StillOpen]:
     )
     for kind, scope, start, running, name in scopes:
         if running and row[at.L_LAST] >= row[start]:
-            vector = total - x.base[station, scope]
-            factors, _ = ratios(vector.reshape(1, -1), policy_matrix((line.policy,))[0])
-            oee = None if np.isnan(factors[0, 3]) else float(factors[0, 3])
-            good, scrap, rework = (int(vector[column]) for column in (GOOD, SCRAP, REWORK))
-            yield StillOpen(line.id, kind, None, name, int(row[start]), until, good, scrap, rework, oee)
+            yield _so_far(line, kind, None, name, int(row[start]), until, total - x.base[station, scope])
+
+
+def _own_orders(engine: Engine, number: int) -> Iterator[StillOpen]:
+    """Orders that stations have as their own."""
+    x, line = engine.state, engine.plant.lines[number]
+    until = int(max(x.lines[number, at.L_LAST], engine.watermarks[number]))
+    lo = int(engine.numbers.lines[number, at.LC_STATION])
+    for s, station in enumerate(line.stations, lo):
+        row = x.stations[s]
+        if row[at.S_STRETCH] == at.STRETCH_OWN and x.lines[number, at.L_LAST] >= row[at.S_STRETCH_START]:
+            total = x.total[s].copy()
+            total[row[at.S_CLASS]] += max(until - int(row[at.S_ACCRUED]), 0)
+            order = engine.texts.text(int(row[at.S_OWN_ORDER]))
+            vector = total - x.base[s, at.SCOPE_STRETCH]
+            yield _so_far(line, "order", station.id, order, int(row[at.S_STRETCH_START]), until, vector)
+
+
+def _so_far(
+    line: Line, kind: str, station: str | None, name: str | None, start_ns: int, until_ns: int, vector: I64
+) -> StillOpen:
+    factors, _ = ratios(vector.reshape(1, -1), policy_matrix((line.policy,))[0])
+    oee = None if np.isnan(factors[0, 3]) else float(factors[0, 3])
+    good, scrap, rework = (int(vector[column]) for column in (GOOD, SCRAP, REWORK))
+    return StillOpen(line.id, kind, station, name, start_ns, until_ns, good, scrap, rework, oee)
 
 
 def _shift(line: Line, instance: int) -> str | None:
@@ -99,7 +121,8 @@ def _scope_line(one: StillOpen) -> str:
     parts = [f"{one.good:,} good", f"{one.scrap:,} scrap"] + ([f"{one.rework:,} rework"] if one.rework else [])
     oee = "" if one.oee is None else f", OEE {one.oee:.3f}"
     name = "" if one.name is None else f" {one.name}"
-    return f"open: {one.line} {one.kind}{name} since {_time(one.start_ns)}: {', '.join(parts)}{oee} so far"
+    place = one.line if one.station is None else f"{one.line}/{one.station}"
+    return f"open: {place} {one.kind}{name} since {_time(one.start_ns)}: {', '.join(parts)}{oee} so far"
 
 
 def _time(ns: int) -> str:
