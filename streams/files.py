@@ -4,7 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from twin.audit.layout import sync_folder
+from twin.audit.layout import make_folder, sync_folder
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -14,7 +14,7 @@ def replace(path: Path, data: bytes) -> None:
     """
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()

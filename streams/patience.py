@@ -34,7 +34,11 @@ class GivenUpError(RuntimeError):
 class Patience:
     """Calls that write to the disk, from several threads; knows what they wait for. A limit of 0: no patience."""
 
-    def __init__(self, limit_s: float, first_delay_s: float = FIRST_DELAY_S) -> None:
+    def __init__(
+        self, limit_s: float, first_delay_s: float = FIRST_DELAY_S, present: Callable[[], None] | None = None
+    ) -> None:
+        """`present`: asked before each attempt; an OSError says that the disk is not there."""
+        self._present = present
         self._limit_s = limit_s
         self._first_delay_s = first_delay_s
         self._given_up = threading.Event()
@@ -60,6 +64,8 @@ class Patience:
         try:
             while True:
                 try:
+                    if self._present is not None:
+                        self._present()
                     result = write()
                 except (AuditError, SnapshotError, OSError) as error:
                     if not self._limit_s or not _of_disk(error):

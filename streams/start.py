@@ -3,11 +3,16 @@
 import fcntl
 import os
 import tempfile
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from streams import exits
 from streams.settings import Settings, SettingsError
+from streams.store import StateError
+from streams.topics import EVENTS
+from twin.audit import AuditError, layout, marker
 
 
 def check_folders(settings: Settings) -> None:
@@ -25,6 +30,37 @@ def check_folders(settings: Settings) -> None:
                 f"cannot start: {name} {folder} cannot be written ({error.strerror}); mount it writable for user "
                 f"{os.geteuid()}, or name another folder",
             )
+
+
+def claim_root(settings: Settings) -> Callable[[], None]:
+    """Make sure that the audit root is this plant's, and hold it. Returns what says whether it is there still.
+
+    Ends at once where the root is another's. What is returned raises OSError and StateError.
+    """
+    root, state = Path(settings.audit), settings.state_folder / settings.group_id
+    try:
+        if marker.is_bare(root) and any(state.glob("*.snapshot")):
+            exits.end_now(
+                exits.STATE,
+                f"cannot start: {root} is empty, but {state} holds the state of a group that has written there: is it "
+                "the right folder, and is it mounted? To begin anew, take a new group",
+            )
+        mine = marker.claim(root, settings.prefix, settings.group_id, settings.topic(EVENTS), uuid.uuid4().hex)
+        layout.make_folder(state)
+    except AuditError as error:
+        exits.end_now(exits.STATE, f"cannot start: {error}")
+    except OSError as error:
+        exits.end_now(exits.STORAGE, f"cannot start: {error.filename or root}: {error.strerror}")
+    layout.hold(root)
+    layout.hold(settings.state_folder)
+
+    def present() -> None:
+        try:
+            marker.check(root, mine.id)
+        except AuditError as error:
+            raise StateError(str(error)) from error
+
+    return present
 
 
 def hold_instance(settings: Settings) -> IO[str] | None:

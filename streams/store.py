@@ -16,7 +16,7 @@ from streams.records import Records
 from streams.snapshots import Head, NewerSnapshotError, Snapshot, SnapshotError, SnapshotStore, is_id
 from streams.staging import NOTHING_WAITS, Base, Staged, Staging, Waits, waits_of
 from streams.transport import Assigned
-from twin.audit import AuditError, bases, models, waiting
+from twin.audit import AuditError, bases, filelist, models, waiting
 from twin.audit.intervals import Interval
 from twin.audit.rows import NO_DATE, by_date, check_rows, rejected_table
 from twin.audit.waiting import Piece
@@ -266,6 +266,7 @@ class PartitionStore:
     def load(self, tp: TP, assigned: Assigned) -> PartitionState:
         """The state the committed offset names, its files published. Raises StateError, SnapshotError, AuditError."""
         where = f"{tp.topic}/{tp.partition}"
+        self._patience(lambda: None)  # the root may have gone
         models.store(self._audit, self.plant)  # before any file names it
         try:
             named = self._named(where, tp, assigned)
@@ -327,6 +328,13 @@ class PartitionStore:
             log.warning("%s: committed at %d, but: %s", where, named.head.next_offset, error)
             return None
         state.manifests = ()
+        if not filelist.ends_with(self._audit, tp.partition, _published(state), state.writer.chain):
+            raise StateError(
+                f"{where}: the state at offset {named.head.next_offset} follows a file with SHA-256 "
+                f"{state.writer.chain}, which is not the last up to offset {_published(state)} in the list of "
+                f"{self._audit}: the folder is another one, or was put back to an earlier state. Mount or restore the "
+                "right one, or begin anew with a new group and a new audit root"
+            )
         return state
 
     def _age_s(self, piece: Piece) -> float:

@@ -31,7 +31,7 @@ from streams.records import Records
 from streams.security import AccessError, check_access
 from streams.settings import Settings, unknown_variables
 from streams.snapshots import SnapshotError, SnapshotStore
-from streams.start import check_folders, hold_instance
+from streams.start import check_folders, claim_root, hold_instance
 from streams.store import PartitionState, PartitionStore, StateError, Twin, step_over
 from streams.topics import EVENTS
 from streams.transport import Assigned, Token
@@ -71,11 +71,12 @@ def run(settings: Settings, twin_type: type[Twin] | None = None) -> int:
         )
     check_folders(settings)
     lock = hold_instance(settings)
+    present = claim_root(settings)
     if twin_type is None:
         from twin.line import PartitionTwin
 
         twin_type = PartitionTwin
-    worker = TwinWorker(settings, plant, twin_type)
+    worker = TwinWorker(settings, plant, twin_type, present)
     batches.install(settings.poll_records)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -92,12 +93,15 @@ class TwinWorker:
 
     app: TwinApp
 
-    def __init__(self, settings: Settings, plant: Plant, twin_type: type[Twin]) -> None:
+    def __init__(
+        self, settings: Settings, plant: Plant, twin_type: type[Twin], present: Callable[[], None] | None = None
+    ) -> None:
+        """`present`: says whether the audit root is there, see `start.claim_root`."""
         self.settings = settings
         self._events = settings.topic(EVENTS)
         self._processor = Processor(plant, self._events)
         self._publisher = Publisher(settings)
-        self._patience = Patience(settings.storage_limit_s)
+        self._patience = Patience(settings.storage_limit_s, present=present)
         store = PartitionStore(
             partitioner=settings.partitioner,
             plant=plant,

@@ -11,7 +11,7 @@ from streams.broker import LocalBroker
 from streams.settings import Settings
 from streams.topics import ensure
 from tests.faults.load import resident_mb
-from tests.support_streams import Worker, check, own_settings, produce, wait_for, workers
+from tests.support_streams import Worker, check, free_port, own_settings, produce, wait_for, workers
 
 pytestmark = pytest.mark.kafka
 
@@ -112,3 +112,75 @@ async def test_a_slow_disk_is_waited_for(settings: Settings, tmp_path: Path, mon
         await check(settings)
         assert worker.report()["storage"] is None
         assert await asyncio.to_thread(worker.end) == exits.OK, worker.log()
+
+
+async def test_a_root_that_goes_away_is_waited_for(settings: Settings, tmp_path: Path) -> None:
+    """It was silently made anew, and commits went on in it."""
+    root, away = Path(settings.audit), tmp_path / "away"
+    with workers() as started:
+        worker = Worker(settings, tmp_path / "w.log")
+        started.append(worker)
+        await check(settings)
+        _move(root, away)
+        await produce(settings, 3000, 1000)
+        await asyncio.to_thread(wait_for, lambda: worker.report().get("storage"), 40, worker.log)
+        report = worker.report()
+        assert not report["ready"]
+        assert "the marker of the audit root is not there" in report["storage"]["error"]
+        # The place where it was mounted.
+        _make(root)
+        attempts = worker.log_file.read_text().count("trying again")
+        await asyncio.to_thread(
+            wait_for, lambda: worker.log_file.read_text().count("trying again") > attempts + 1, 40, worker.log
+        )
+        assert _content(root) == []
+        _move(away, root)
+        await check(settings)
+        assert worker.report()["storage"] is None
+        assert await asyncio.to_thread(worker.end) == exits.OK, worker.log()
+
+
+async def test_a_second_plant_does_not_begin_in_the_root_of_the_first(settings: Settings, tmp_path: Path) -> None:
+    """Started while it was empty they removed each other's files."""
+    other = replace(settings, prefix=f"{settings.prefix}-other", instance="w1", health_port=free_port())
+    await ensure(other)
+    with workers() as started:
+        both = [Worker(settings, tmp_path / "a.log"), Worker(other, tmp_path / "b.log")]
+        started += both
+        await asyncio.to_thread(wait_for, lambda: any(one.process.poll() is not None for one in both), 60, both[0].log)
+        (refused,) = [one for one in both if one.process.poll() is not None]
+        assert refused.process.returncode == exits.STATE, refused.log()
+        assert "give each plant and group a TAKTWIN_AUDIT of its own" in refused.log()
+        if refused is both[1]:
+            await check(settings)
+
+
+async def test_an_empty_folder_in_the_place_of_the_root_is_not_begun(settings: Settings, tmp_path: Path) -> None:
+    """The state lies elsewhere, the root's disk is not mounted when the worker starts again."""
+    own = replace(settings, state=str(tmp_path / "state"))
+    root = Path(own.audit)
+    with workers() as started:
+        worker = Worker(own, tmp_path / "w.log")
+        started.append(worker)
+        await check(own)
+        assert await asyncio.to_thread(worker.end) == exits.OK, worker.log()
+        _move(root, tmp_path / "away")
+        _make(root)
+        second = Worker(own, tmp_path / "second.log")
+        started.append(second)
+        assert await asyncio.to_thread(second.process.wait, 40) == exits.STATE, second.log()
+        assert f"{root} is empty, but {tmp_path / 'state'}" in second.log()
+        assert _content(root) == []
+
+
+def _move(source: Path, target: Path) -> None:
+    """Over an empty folder, too."""
+    source.rename(target)
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir()
+
+
+def _content(folder: Path) -> list[Path]:
+    return list(folder.iterdir())

@@ -306,6 +306,29 @@ def _checked(root: Path, path: Path, data: bytes, partition: int) -> Entry:
     return entry
 
 
+def ends_with(root: Path, partition: int, offset: int, chain: str) -> bool:
+    """Whether what is listed up to `offset` ends with a file of this SHA-256, or with what replaces it. True where
+    nothing can be said: nothing was published, or by a version before the list.
+
+    Reads the names of one folder and the entries at its end: each load of a partition asks. Raises AuditError.
+    """
+    folder = root / FOLDER / f"p{partition:05d}"
+    names = [name for name in _names(folder) if _NAME.fullmatch(name)]
+    if not chain:
+        return True
+    if not names and not is_whole(root):
+        return any(layout.published(root, kind, partition) for kind in layout.KINDS)
+    firsts = {int(name[:20]) for name in names if int(name[:20]) < offset}
+    near = {max(firsts, default=offset), offset}
+    for name in names:
+        if int(name[:20]) in near:
+            entry = _read(root, folder / name, partition)
+            last = (entry.replaces or entry.files)[-1]
+            if entry.next_offset == offset and last.sha256 == chain:
+                return True
+    return not is_whole(root) and (not firsts or min(firsts) >= offset)
+
+
 def published_files(listed: Iterable[Entry], root: Path) -> Iterator[PublishedFile]:
     """The files that entries name."""
     for entry in listed:

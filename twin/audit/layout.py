@@ -9,6 +9,7 @@ Paths are made of set names, dates and numbers only, never of words that came wi
 
 import contextlib
 import datetime
+import errno
 import hashlib
 import os
 import re
@@ -216,10 +217,28 @@ def write_durably(path: Path, data: bytes) -> None:
         os.close(descriptor)
 
 
+# Folders that were there, with all that is to be in them, when this process began to work in them.
+_held: set[Path] = set()
+
+
+def hold(folder: Path) -> None:
+    """From now on this process makes neither this folder nor a folder in it: where one is missing, a disk is gone."""
+    _held.add(folder)
+
+
+def release(folder: Path) -> None:
+    _held.discard(folder)
+
+
 def make_folder(path: Path) -> None:
-    """Make a folder and its parents, each made durable in its parent."""
+    """Make a folder and its parents, each made durable in its parent. Raises OSError.
+
+    Raises FileNotFoundError instead of making anything that is missing above the folders in one that is held.
+    """
     missing = []
     while not path.is_dir():
+        if path in _held or path.parent in _held:
+            raise FileNotFoundError(errno.ENOENT, "is not there any more: is it mounted, or was it moved?", str(path))
         missing.append(path)
         path = path.parent
     for folder in reversed(missing):

@@ -1,0 +1,119 @@
+"""The marker of a worker's root: whose it is, and that it is there at all.
+
+    ROOT/_root.json      JSON: format, id, prefix and group of its workers
+
+A folder that is there may be the empty place where a disk was to be mounted; the marker tells the one from the other.
+It is written once, when the first worker starts, and never changed. A replay has none: its root is nobody's.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from twin.audit import AuditError, filelist, layout, models, waiting
+from twin.audit.intervals import listed
+from twin.audit.read import footer_of
+from twin.results import SETS
+
+NAME: Final = "_root.json"
+FORMAT: Final = 1
+# What a worker may write to later; what is above them is never made again while it runs.
+_FOLDERS: Final = (layout.STAGING, *SETS, layout.BASES, models.FOLDER, filelist.FOLDER, waiting.FOLDER)
+
+
+class Marker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """JSON by msgspec."""
+
+    format: int
+    id: str
+    prefix: str
+    group: str
+
+
+# Made here, not at the first use: two threads that make msgspec learn a type at the same time end the process.
+_DECODER: Final = msgspec.json.Decoder(Marker)
+
+
+class NotOursError(AuditError):
+    """The root is another one, or another's."""
+
+
+def read(root: Path) -> Marker:
+    """Raises FileNotFoundError, other OSError, AuditError."""
+    path = root / NAME
+    try:
+        found = _DECODER.decode(path.read_bytes())
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise AuditError(f"{path}: cannot be read ({error}); restore it from a copy") from error
+    if found.format != FORMAT:
+        raise AuditError(f"{path}: of format {found.format}, this version reads {FORMAT}; use the one that wrote it")
+    return found
+
+
+def claim(root: Path, prefix: str, group: str, topic: str, identity: str) -> Marker:
+    """The marker of a root, which is given one (`identity`) if it has none and is empty, or holds rows of our `topic`.
+
+    Of two that begin at once one is first. Raises NotOursError, AuditError, OSError.
+    """
+    try:
+        found = read(root)
+    except FileNotFoundError:
+        _check_topic(root, topic)
+        found = _begin(root, Marker(FORMAT, identity, prefix, group))
+    if (found.prefix, found.group) != (prefix, group):
+        raise NotOursError(
+            f"{root / NAME}: the root is that of prefix {found.prefix} and group {found.group}, this worker is of "
+            f"prefix {prefix} and group {group}: give each plant and group a TAKTWIN_AUDIT of its own"
+        )
+    for name in _FOLDERS:
+        layout.make_folder(root / name)
+    return found
+
+
+def is_bare(root: Path) -> bool:
+    """Whether nothing was ever written there. Raises AuditError."""
+    return not (root / NAME).exists() and not listed(root) and not waiting.visible(root)
+
+
+def check(root: Path, identity: str) -> None:
+    """Raises FileNotFoundError where the marker is missing, as a disk that is gone; NotOursError where it is another;
+    AuditError, OSError."""
+    try:
+        found = read(root)
+    except FileNotFoundError as error:
+        error.strerror = "the marker of the audit root is not there: is it mounted, or was it moved?"
+        raise
+    if found.id != identity:
+        raise NotOursError(
+            f"{root / NAME}: the root is another one than when this worker started ({found.id}, it was {identity}): "
+            "mount the former one, or start the worker again"
+        )
+
+
+def _begin(root: Path, mine: Marker) -> Marker:
+    layout.make_folder(root)
+    staged = root / f".{mine.id}.tmp"
+    layout.write_durably(staged, msgspec.json.format(msgspec.json.encode(mine), indent=1))
+    try:
+        os.link(staged, root / NAME)  # whole, or not there; never over another
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        if not (root / NAME).exists():
+            staged.replace(root / NAME)
+    finally:
+        staged.unlink(missing_ok=True)
+    layout.sync_folder(root)
+    return read(root)
+
+
+def _check_topic(root: Path, topic: str) -> None:
+    """What versions before the marker left must be ours."""
+    for mine in listed(root).values():
+        last = mine[-1].files[-1]
+        if (theirs := footer_of(last).get("topic")) != topic:
+            raise NotOursError(
+                f"{last.path}: is of topic {theirs}, this worker reads {topic}: name another folder as TAKTWIN_AUDIT"
+            )
