@@ -112,12 +112,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         self._base_of: object | None = None
 
     def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> AIOKafkaConsumer:
-        conf = self.app.conf
-        conf.broker_request_timeout = self.config.request_timeout_s
-        try:
-            consumer = super()._create_consumer(loop)
-        finally:
-            conf.broker_request_timeout = FAUST_LIMIT_S
+        consumer = super()._create_consumer(loop)
+        # Faust's own is FAUST_LIMIT_S, which is for seeks.
+        consumer._request_timeout_ms = int(self.config.request_timeout_s * 1_000)
+        consumer._client._request_timeout_ms = consumer._request_timeout_ms
         # All are read by AIOKafkaConsumer.start(). Faust hard-codes 1500 ms, which stalls busy partitions behind idle
         # ones, and reads uncommitted records, so that what a gateway's transaction took back would be counted.
         consumer._fetch_min_bytes = self.config.fetch_min_bytes

@@ -14,6 +14,7 @@ import faust
 import mode
 import pytest
 from aiokafka import AIOKafkaConsumer, errors
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, Subscription, SubscriptionState
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -139,6 +140,13 @@ def test_start_reads_the_private_settings() -> None:
         assert f"{name}=self._{name}" in start
     assert "isolation_level=self._isolation_level" in start
     assert "self._coordinator = GroupCoordinator(" in start
+
+
+def test_the_request_timeout_is_read_when_a_connection_is_made() -> None:
+    assert "timeout=self._request_timeout_ms / 1000" in source(AIOKafkaConsumer)
+    made = source(AIOKafkaClient)
+    assert made.count("request_timeout_ms=self._request_timeout_ms") == 2
+    assert "self._client = AIOKafkaClient(" in source(AIOKafkaConsumer.__init__)
 
 
 def test_coordinator_names() -> None:
@@ -351,7 +359,6 @@ def test_each_worker_has_transport_classes_of_its_own() -> None:
 
 
 def test_the_client_asks_for_topics_into_metadata_of_ours() -> None:
-    from aiokafka.client import AIOKafkaClient
     from aiokafka.cluster import ClusterMetadata
 
     assert parameters(AIOKafkaClient._metadata_update) == ["self", "cluster_metadata", "topics"]

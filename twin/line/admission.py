@@ -14,6 +14,7 @@ from kernels.cells import tally
 from kernels.codes import CORRECTION, END, HEARTBEAT
 from twin.events.block import EventBlock, pick
 from twin.line.engine import Engine
+from twin.line.untouched import untouched
 from twin.results import REFUSED, TS
 from twin.wire.encode import json_records
 
@@ -99,7 +100,7 @@ class Admission:
         plant = engine.plant
         self._engine = engine
         self._plant = plant
-        self.sequences = np.zeros((len(plant.stations) + len(plant.lines), at.N_Q), np.int64)
+        self.sequences = untouched((len(plant.stations) + len(plant.lines), at.N_Q))
         self.wrapped = np.zeros((engine.numbers.wrapped_rows, at.N_W), np.int64)
         self.held = np.empty((0, at.N_E), np.int64)
         self.held_values: list[bytes] = []

@@ -22,6 +22,7 @@ from kernels.arrays import State
 from kernels.work_order import order_of, product_text_of, stretch_start
 from twin.line.events import PHASES, in_order
 from twin.line.numbers import Numbers
+from twin.line.untouched import untouched
 from twin.plant.model import Plant
 
 I64 = npt.NDArray[np.int64]
@@ -167,7 +168,7 @@ def empty_state(plant: Plant, n: Numbers) -> State:
         if name == "stations":
             shape[0] += rows["place"]
         if name in State._fields:
-            zeros[name] = np.zeros(shape, np.int64)
+            zeros[name] = untouched(shape)
     state = State(**zeros)
     state.buffers[:, at.B_LEVEL] = [b.initial for line in plant.lines for b in line.buffers]
     state.buffers[:, at.B_LAST_PUT] = -1

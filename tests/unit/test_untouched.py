@@ -1,0 +1,31 @@
+"""Zeros that take no memory until they are written."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from twin.line.untouched import untouched
+
+
+def resident_kb() -> int:
+    with Path("/proc/self/status").open(encoding="ascii") as status:
+        return int(next(row for row in status if row.startswith("VmRSS")).split()[1])
+
+
+@pytest.mark.parametrize("rows", [0, 3, 20_000, 300_000])
+def test_zeros_of_their_shape_that_can_be_written(rows: int) -> None:
+    array = untouched((rows, 3))
+    assert (array.shape, array.dtype) == ((rows, 3), np.int64)
+    assert not array.any()
+    array[...] = 7
+    assert (array == 7).all()
+    assert array.flags.c_contiguous
+    assert array.flags.writeable
+
+
+def test_no_memory_is_taken_before_it_is_written() -> None:
+    before = resident_kb()
+    kept = [untouched((10_000, 20)) for _ in range(200)]  # 320 MB
+    assert not any(array.any() for array in kept)
+    assert resident_kb() - before < 32_000
