@@ -15,7 +15,7 @@ def resident_kb() -> int:
 
 @pytest.mark.parametrize("rows", [0, 3, 20_000, 300_000])
 def test_zeros_of_their_shape_that_can_be_written(rows: int) -> None:
-    array = untouched((rows, 3))
+    array = untouched((rows, 3), 1)
     assert (array.shape, array.dtype) == ((rows, 3), np.int64)
     assert not array.any()
     array[...] = 7
@@ -26,6 +26,6 @@ def test_zeros_of_their_shape_that_can_be_written(rows: int) -> None:
 
 def test_no_memory_is_taken_before_it_is_written() -> None:
     before = resident_kb()
-    kept = [untouched((10_000, 20)) for _ in range(200)]  # 320 MB
+    kept = [untouched((10_000, 20), 1) for _ in range(200)]  # 320 MB
     assert not any(array.any() for array in kept)
     assert resident_kb() - before < 32_000

@@ -100,7 +100,7 @@ class Admission:
         plant = engine.plant
         self._engine = engine
         self._plant = plant
-        self.sequences = untouched((len(plant.stations) + len(plant.lines), at.N_Q))
+        self.sequences = untouched((len(plant.stations) + len(plant.lines), at.N_Q), len(plant.lines))
         self.wrapped = np.zeros((engine.numbers.wrapped_rows, at.N_W), np.int64)
         self.held = np.empty((0, at.N_E), np.int64)
         self.held_values: list[bytes] = []

@@ -19,6 +19,7 @@ from twin.results import ALERTS
 _KIND: Final = {at.ALERT_DOWN: "down", at.ALERT_STALE: "stale"}
 _ACTION: Final = {at.RAISED: "raised", at.CLEARED: "cleared"}
 _ALERTS: Final = own(ALERTS)
+_NONE: Final = _ALERTS.empty_table()
 _S: Final = 1e9
 _BETWEEN: Final = "\0"  # line and station, where both together are a name
 _FIRST: Final = {"revision": 0, "revised": None, "retracted": False}
@@ -56,7 +57,7 @@ class Alerts:
 
     def table(self) -> pa.Table:
         rows, self._rows = self._rows, []
-        return pa.Table.from_pylist(rows, schema=_ALERTS) if rows else _ALERTS.empty_table()
+        return pa.Table.from_pylist(rows, schema=_ALERTS) if rows else _NONE
 
     def _add(self, line: str, kind: str, action: str, ts: int, **more: Any) -> None:
         model = {"model": self._plant.hash, "line_model": self._named.line_models[self._named.number[line]]}

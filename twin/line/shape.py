@@ -168,7 +168,7 @@ def empty_state(plant: Plant, n: Numbers) -> State:
         if name == "stations":
             shape[0] += rows["place"]
         if name in State._fields:
-            zeros[name] = untouched(shape)
+            zeros[name] = untouched(shape, len(n.lines))
     state = State(**zeros)
     state.buffers[:, at.B_LEVEL] = [b.initial for line in plant.lines for b in line.buffers]
     state.buffers[:, at.B_LAST_PUT] = -1

@@ -11,6 +11,7 @@ from kernels.codes import EVENT_NAMES, NONE
 from twin.events.block import EventBlock
 from twin.events.declare import ENTRY_FIELDS, EVENTS, PAYLOAD, WIRE, Field
 from twin.plant.model import Plant
+from twin.plant.shared import once_a_plant
 from twin.results import EVENTS as EVENTS_SET
 from twin.results import ORIGIN
 from twin.wire.canonical import canonical_json
@@ -189,11 +190,17 @@ def arrow_record(block: EventBlock, plant: Plant) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
+@once_a_plant
+def _ids(plant: Plant) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+    """Ids of the lines; ids of the stations, behind them None."""
+    lines = np.array([line.id for line in plant.lines], object)
+    return lines, np.array([*(s.id for s in plant.stations), None], object)
+
+
 def json_records(block: EventBlock, plant: Plant) -> list[bytes]:
     """Each event as canonical JSON, in the block's order."""
     words = np.array([*block.words, None], object)
-    lines = np.array([line.id for line in plant.lines], object)
-    stations = np.array([*(s.id for s in plant.stations), None], object)
+    lines, stations = _ids(plant)
     records: list[bytes] = [b""] * len(block)
     for code in range(len(EVENTS)):
         forms = sorted({f.form for f in PAYLOAD[code]} - {None}, key=int) or [None]  # type: ignore[arg-type]  # no None
