@@ -3,7 +3,7 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test compiled lint format unit integration faults soak restart fuzz bench peers audit-deps image manifests observe services docs clean
+.PHONY: help demo test compiled lint format unit integration faults soak restart fuzz bench peers audit-deps image manifests observe services page docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -94,6 +94,16 @@ observe: compiled $(OBSERVE_READY) ## alert rules and dashboards against a real 
 
 services: compiled ## the consumers and producers of examples/ in four languages against live workers: ARGS="go java"
 	@$(BIN)/python -m tests.deploy.services $(ARGS)
+
+PAGE_READY := .cache/page-venv/.ready
+
+$(PAGE_READY): pyproject.toml uv.lock | $(READY)
+	@UV_PROJECT_ENVIRONMENT=.cache/page-venv UV_PYTHON=$(BIN)/python UV_PYTHON_DOWNLOADS=never \
+		$$(uv --version >/dev/null 2>&1 && echo uv || echo .cache/uv/bin/uv) sync --quiet --locked --all-extras --group page
+	@touch $@
+
+page: compiled $(PAGE_READY) ## the page in a real Chromium (CHROMIUM=PATH) against live workers; PICTURES=FOLDER makes pictures
+	@.cache/page-venv/bin/pytest tests/browser $(ARGS)
 
 docs: $(READY) ## the generated pages: command line, settings, figures (FIGURES="FILE ..." takes in new ones)
 	@$(BIN)/python -m streams.cli.reference docs

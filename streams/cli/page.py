@@ -59,10 +59,11 @@ async def _serve(args: argparse.Namespace, settings: "object") -> None:
     from streams.cli.output import line
     from streams.page.app import Options, make_app
     from streams.settings import Settings
-    from twin.audit.layout import existing_root
+    from twin.audit.layout import existing_root, root_path
 
     known = cast(Settings, settings)
-    root = existing_root(Path(known.audit))
+    # Beside Kafka it may be first: the workers make the root.
+    root = existing_root(Path(known.audit)) if args.no_kafka else root_path(known.audit)
     options = Options(
         root=root,
         settings=None if args.no_kafka else known,

@@ -167,6 +167,8 @@ class Api:
         as_of = _instant(query, "as_of") if query.get("as_of") else None
         if kinds:
             return report(self._root, line, kinds[0], query[kinds[0]], as_of_ns=as_of)
+        if line not in self._tiles.so_far:
+            self._tiles.load()  # nobody has yet, or the line has just begun
         so_far = self._tiles.so_far.get(line)
         if so_far is None:
             site_of(self._root).line(line)  # says so where there is no such line

@@ -90,13 +90,17 @@ def _background(live: Live, tiles: Tiles, pool: ThreadPoolExecutor) -> Callable[
 async def _reload(live: Live, tiles: Tiles, pool: ThreadPoolExecutor) -> None:
     """Audited rows, again and again; an audit root that cannot be read is told and tried again."""
     loop = asyncio.get_running_loop()
+    said = ""
     while True:
         try:
             await loop.run_in_executor(pool, tiles.load)
             for name in tiles.names():
                 live.tell(name)
+            said = ""
         except (AuditError, OSError) as error:
-            log.warning("page: %s", error)
+            if str(error) != said:  # once, not every few seconds
+                said = str(error)
+                log.warning("page: %s", said)
         await asyncio.sleep(RELOAD_S)
 
 

@@ -26,10 +26,11 @@ def services() -> dict[str, Any]:
 
 def test_nothing_is_open_but_on_this_machine(services: dict[str, Any]) -> None:
     ports = {name: one["ports"] for name, one in services.items() if "ports" in one}
-    assert ports == {"grafana": ["127.0.0.1:3000:3000"]}
+    assert ports == {"grafana": ["127.0.0.1:3000:3000"], "page": ["127.0.0.1:8088:8088"]}
+    assert services["page"]["volumes"] == ["audit:/data:ro"]
 
 
-@pytest.mark.parametrize("name", ["topics", "worker", "feeder"])
+@pytest.mark.parametrize("name", ["topics", "worker", "feeder", "page"])
 def test_ours_run_with_nothing_they_do_not_need(services: dict[str, Any], name: str) -> None:
     one = services[name]
     assert one["user"] == "10001:10001"

@@ -262,6 +262,29 @@ def test_any_span_of_minutes_has_the_parts_of_its_events(root: Path) -> None:
     assert bridged
 
 
+def test_a_long_silence_within_an_hour_is_bridged(tmp_path: Path) -> None:
+    """A station that stands for nine minutes sends nothing: minutes have no rows, the hours behind them know."""
+    plant = plants.loads(
+        'site = "s"\n[[area]]\nid = "a"\n[[line]]\nid = "l"\narea = "a"\ntype = "cell"\nlateness = "0s"\n'
+        'windows = ["1min/1min", "1h/1min"]\n[[line.station]]\nid = "s"\nideal_cycle = "1s"\n[line.states]\n'
+        'R = "running"\nS = "stopped"\n'
+    )
+    begin = 1_773_640_800  # 2026-03-16T06:00:00Z
+    made = [{"ts": (begin + 60 * k) * 10**9, "type": "count", "good": 50} for k in range(1, 121)]
+    made.append({"ts": begin * 10**9, "type": "state", "state": "R"})
+    made.append({"ts": (begin + 7_230) * 10**9, "type": "state", "state": "S"})
+    made.append({"ts": (begin + 7_800) * 10**9, "type": "state", "state": "R"})
+    made.append({"ts": (begin + 7_830) * 10**9, "type": "count", "good": 20})
+    made.append({"ts": (begin + 7_861) * 10**9, "type": "count", "good": 1})
+    made.sort(key=lambda one: int(str(one["ts"])))
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(json.dumps({"line": "l", "station": "s", **one}) + "\n" for one in made))
+    replay(plant, open_logs([log], plant), tmp_path / "audit")
+    found = report(tmp_path / "audit", "l", "span", f"{rfc3339(begin * 10**9)}/{rfc3339((begin + 7_860) * 10**9)}")
+    assert found["total"]["no_rows_ns"] == 0 and found["total"]["ahead_ns"] == 0
+    assert found["total"]["down_ns"] == 570 * 10**9 and found["total"]["good"] == 50 * 120 + 20
+
+
 def test_every_word_has_both_languages() -> None:
     assert all(len(pair) == len(LANGUAGES) and all(pair) for pair in WORDS.values())
     assert number(1234567.25, 1, "de") == "1.234.567,2" and number(1234567.25, 1, "en") == "1,234,567.2"

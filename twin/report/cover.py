@@ -13,8 +13,7 @@ from twin.audit.rows import integers
 
 I64 = npt.NDArray[np.int64]
 SCOPES: Final = ("shift", "day", "order")
-# Rows on the way over one gap, and rows looked at for it: beyond them the gap stays one.
-_MOST_STEPS: Final = 8
+# Rows looked at to get over one gap: beyond them it stays one.
 _MOST_NEAR: Final = 20_000
 
 
@@ -101,12 +100,12 @@ def _bridge(table: pa.Table, starts: I64, ends: I64, a: int, b: int) -> tuple[li
         ways.setdefault(int(starts[row]), []).append((row, int(ends[row])))
         ways.setdefault(int(ends[row]), []).append((row, int(starts[row])))
     came: dict[int, tuple[int, int]] = {a: (-1, a)}  # instant -> the row by which it was reached, and from where
-    steps, waiting = {a: 0}, deque([a])
+    waiting = deque([a])
     while waiting and b not in came:
         at = waiting.popleft()
-        for row, there in ways.get(at, ()) if steps[at] < _MOST_STEPS else ():
+        for row, there in ways.get(at, ()):
             if there not in came:
-                came[there], steps[there] = (row, at), steps[at] + 1
+                came[there] = (row, at)
                 waiting.append(there)
     if b not in came:
         return None

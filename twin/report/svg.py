@@ -121,7 +121,8 @@ def _hours_axis(start: int, ns: int, zone: str, scale: float, bottom: int) -> It
     for at in range(first, ns + 1, every):
         x = _LABEL + at * scale
         yield f'<path class="grid" d="M{x:.1f} 18V{bottom}"/>'
-        yield _text(x, 13, local(zone, start + at, form), anchor="middle", soft=True)
+        anchor = "end" if at + every > ns and x > _WIDTH - 40 else "middle"
+        yield _text(x, 13, local(zone, start + at, form), anchor=anchor, soft=True)
 
 
 def waterfall(report: dict[str, Any], language: str) -> str:

@@ -65,7 +65,7 @@ export function livePart(main, line) {
     if (!place || !one) return;
     const group = GROUP[one.state] ?? "unknown";
     place.replaceChildren(el("span", { class: `sign s-${group}`, "aria-hidden": "true" }, SIGN[one.state] ?? "?"),
-      ` ${w(one.state)} `, el("time", { class: "timer", "aria-live": "off" }, timer(one)),
+      ` ${w(one.state)} `, el("time", { class: "timer", "aria-live": "off" }, timer(one)), " ",
       ...one.stations.map((s) => el("span", { class: `cell s-${GROUP[s.state] ?? "unknown"}`, title: `${s.station}: ${w(s.state)}` }, s.station)));
   };
   const stop = onChange(draw);
@@ -115,6 +115,5 @@ export function line(main) {
     live.stop();
     clearInterval(refreshing);
   };
-  shown.catch(stop);
   return [stop, shown];
 }

@@ -37,7 +37,7 @@ export function tile(one) {
   const verdict = one.verdict === "undecided" ? w("undecided") : one.verdict;
   const shift = one.shift;
   const made = el("a", { class: `tile e-${group}`, href: address({ view: "line", line: one.line }), "data-line": one.line });
-  made.append(
+  made.append(...[
     el("h3", {}, one.line),
     el("p", { class: "state" }, el("span", { class: `sign s-${group}`, "aria-hidden": "true" }, SIGN[one.state] ?? "?"),
       ` ${w(one.state)} `, el("time", { class: "timer" }, timer(one))),
@@ -50,6 +50,6 @@ export function tile(one) {
     el("p", { class: "strip", role: "img", "aria-label": one.stations.map((s) => `${s.station} ${w(s.state)}`).join(", ") },
       one.stations.map((s) => el("span", { class: `cell s-${GROUP[s.state] ?? "unknown"}`, title: `${s.station}: ${w(s.state)}` }, SIGN[s.state] ?? "?"))),
     el("p", { class: "marks" }, marks(one).map(([text, title]) => el("span", { title }, text))),
-  );
+  ].filter((node) => node));
   return made;
 }

@@ -22,7 +22,7 @@ export async function get(path, parameters = {}) {
 }
 
 export const GROUP = {
-  running: "running", down: "down", stopped: "down", minor_stop: "minor", setup: "setup", maintenance: "upkeep",
+  running: "running", down: "down", stopped: "minor", minor_stop: "minor", setup: "setup", maintenance: "upkeep",
   starved: "starved", blocked: "blocked", waiting: "waiting", planned_stop: "planned", off_shift: "planned",
   no_order: "planned", unknown: "unknown", not_live: "unknown",
 };
