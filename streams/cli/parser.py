@@ -33,6 +33,7 @@ MODULES: Final = (
     "audit",
     "report",
     "page",
+    "figures",
     "warm",
     "health",
     "bench",

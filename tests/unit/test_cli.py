@@ -48,6 +48,9 @@ COMMANDS = {
     "notify",
     "report",
     "page",
+    "figures chart",
+    "figures run",
+    "figures list",
 }
 HEAVY = ("numba", "numpy", "pyarrow", "faust", "aiokafka", "msgspec", "rich", "asyncio", "duckdb")
 

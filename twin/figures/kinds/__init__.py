@@ -36,7 +36,7 @@ def _plainly(name: str, kind: Kind, given: Given) -> Any:
         raise ValueError(f"given of a case of {name} has not the shape of its kind: {error!r}") from error
 
 
-_SUBJECTS = (
+SUBJECTS = (
     spc,
     environment,
     continuous,
@@ -54,5 +54,5 @@ _SUBJECTS = (
     transition,
 )
 KINDS: dict[str, Callable[[Given], Any]] = {
-    name: partial(_plainly, name, kind) for subject in _SUBJECTS for name, kind in subject.KINDS.items()
+    name: partial(_plainly, name, kind) for subject in SUBJECTS for name, kind in subject.KINDS.items()
 }
