@@ -87,7 +87,7 @@ class Queue:
     ct_queue: Fraction | float | None
     ct: Fraction | float | None
     wip_queue: Fraction | float | None
-    cd_sq: Fraction | float  # of departures
+    cd_sq: Fraction | float | None  # of departures
 
 
 def vut(
@@ -115,7 +115,7 @@ def vut(
         queue,
         None if queue is None else queue + time,
         None if queue is None else queue * arrivals,
-        1 + (1 - u * u) * (ca - 1) + u * u * (ce - 1) / root_m,
+        1 + (1 - u * u) * (ca - 1) + u * u * (ce - 1) / root_m if u < 1 else None,
     )
 
 

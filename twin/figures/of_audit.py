@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final, Literal
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from twin.figures.attribute_charts import CountChart, p_chart, u_chart
@@ -115,7 +116,9 @@ def _rows(
         rows = _apart(rows)
     if not rows:
         at = line if station is None else f"{line}/{station}"
-        raise ValueError(f"no rows of {per!r} for {at} in {root}: `twin audit ls` shows what is there")
+        known = select(root, "kpis", line=line, where=own, as_of_ns=as_of_ns).column("window").cast(pa.string())
+        there = ", ".join(sorted({str(one) for one in known.to_pylist()})) or "nothing of it"
+        raise ValueError(f"no rows of {per!r} for {at} in {root}; there is: {there}")
     return rows
 
 

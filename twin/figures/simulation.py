@@ -202,8 +202,10 @@ class Lossy:
     p_loss: Fraction
     throughput: Fraction
     l: Fraction  # noqa: E741 the field's letter
-    w: Fraction | None
+    w: Fraction | None  # of those who come in
     utilisation: Fraction
+    lq: Fraction
+    wq: Fraction | None
 
 
 def mmck(arrival_rate: Number, service_rate: Number, places: Number, servers: Number = 1) -> Lossy:
@@ -214,7 +216,8 @@ def mmck(arrival_rate: Number, service_rate: Number, places: Number, servers: Nu
     inside = sum((i * p for i, p in enumerate(share)), Fraction())
     throughput = lam * (1 - share[-1])
     busy = sum((min(i, c) * p for i, p in enumerate(share)), Fraction()) / c
-    return Lossy(share[-1], throughput, inside, inside / throughput if throughput else None, busy)
+    waiting = inside - busy * c
+    return Lossy(share[-1], throughput, inside, inside / throughput, busy, waiting, waiting / throughput)
 
 
 def mg1_wait(arrival_rate: Number, service_mean: Number, scv: Number) -> Fraction | None:
