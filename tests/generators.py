@@ -13,7 +13,7 @@ START, END = 0, 1
 
 
 @kernel
-def _recursion(service: I64, capacity: I64) -> tuple[I64, I64]:
+def recursion(service: I64, capacity: I64) -> tuple[I64, I64]:
     """Starts and completions (parts, stations) of a line with blocking after service.
 
     Departures D, completions C, starts S of part k at station i, b[i] places behind station i:
@@ -50,14 +50,14 @@ def serial_line_log(mu: Sequence[float], capacity: Sequence[int], parts: int, se
     random = np.random.default_rng(seed)
     mean_ns = 1e9 / np.asarray(mu, dtype=np.float64)
     service = np.maximum(1, np.rint(random.exponential(mean_ns, (parts, len(mu))))).astype(np.int64)
-    start, done = _recursion(service, np.asarray(capacity, dtype=np.int64))
+    start, done = recursion(service, np.asarray(capacity, dtype=np.int64))
     return _log(start, done)
 
 
 def deterministic_line_log(service_ns: Sequence[int], capacity: Sequence[int], parts: int) -> tuple[I64, I64, I64]:
     """The same with one fixed service time per station."""
     service = np.tile(np.asarray(service_ns, dtype=np.int64), (parts, 1))
-    start, done = _recursion(service, np.asarray(capacity, dtype=np.int64))
+    start, done = recursion(service, np.asarray(capacity, dtype=np.int64))
     return _log(start, done)
 
 
