@@ -31,7 +31,8 @@ def ewma(values: Sequence[Number | None], start: Number, sigma: Number, lam: Num
     """z_i = lambda x_i + (1 - lambda) z_(i-1), z_0 = start (the target or phase I mean, never the first value).
 
     Variance sigma^2 lambda / (2 - lambda) (1 - (1 - lambda)^(2 i)), limits start +- width times its root. None is a
-    gap: the chart starts anew behind it, with it the factor. ValueError unless 0 < lambda <= 1.
+    gap: the chart starts anew behind it, with it the factor. Fractions grow with every point: some thousands at most.
+    ValueError unless 0 < lambda <= 1.
     """
     first, spread, weight = exact(start), not_negative(sigma, "sigma"), exact(lam)
     reach = not_negative(width, "the width of the limits")

@@ -261,20 +261,24 @@ def conwip(times: Sequence[Number], wip: Number) -> tuple[Fraction, Fraction | N
 
 
 def trace(
-    service: Sequence[Sequence[Number]], buffers: Sequence[Number]
+    service: Sequence[Sequence[Number]], buffers: Sequence[Number], arrivals: Sequence[Number] = ()
 ) -> tuple[list[list[Fraction]], list[list[Fraction]], list[list[Fraction]]]:
     """Start, completion and departure of each piece at each station of a line with blocking after service.
 
-    `buffers[i]` lie between station i and i + 1; the piece on a station is not among them. The first is never starved.
+    `buffers[i]` lie between station i and i + 1; the piece on a station is not among them. Without `arrivals` the first
+    station is never starved.
     """
     times = [exacts(row) for row in service]
     gaps = [whole(one, "a buffer") for one in buffers]
     if len(gaps) != len(times) - 1 or len({len(row) for row in times}) > 1:
         raise ValueError(f"{len(times)} stations of as many pieces need {len(times) - 1} buffers, not {len(gaps)}")
+    comes = exacts(arrivals) if arrivals else [Fraction()] * (len(times[0]) if times else 0)
+    if times and len(comes) != len(times[0]):
+        raise ValueError(f"{len(times[0])} pieces and {len(comes)} arrivals")
     start, done, leave = ([[Fraction()] * len(row) for row in times] for _ in range(3))
     for k in range(len(times[0])):
         for i, row in enumerate(times):
-            arrives = leave[i - 1][k] if i else Fraction()
+            arrives = leave[i - 1][k] if i else comes[k]
             start[i][k] = max(arrives, leave[i][k - 1] if k else Fraction())
             done[i][k] = start[i][k] + row[k]
             leave[i][k] = done[i][k]

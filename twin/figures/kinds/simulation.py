@@ -76,7 +76,7 @@ def _conwip(given: Given) -> Any:
 
 
 def _trace(given: Given) -> Any:
-    start, complete, depart = trace(need(given, "service"), need(given, "buffers"))
+    start, complete, depart = trace(need(given, "service"), need(given, "buffers"), given.get("arrivals", ()))
     return {"start": start, "complete": complete, "depart": depart}
 
 

@@ -275,7 +275,10 @@ def _capability(given: Given) -> Any:
     within = within_sigma(given["subgroups"], given.get("sigma_within", "rbar/d2"))
     for letter, sigma in (("C", within), ("P", overall)):
         one = capability(middle, sigma, lsl, usl, target)
-        both |= _names(one, letter)
+        names = _names(one, letter)
+        if isinstance(sigma, float):  # a root that is not rational: its ratios are no exact figures either
+            names = {name: None if value is None else float(value) for name, value in names.items()}
+        both |= names
         bias = 0 if target is None or not sigma else (middle - exact(target)) / exact(sigma)
         bounds |= _names(intervals(one, len(values), confidence, bias), letter)
     return {**both, "mean": middle, "sigma_within": within, "sigma_overall": overall, "ci": bounds}
