@@ -26,6 +26,7 @@ STAGING: Final = ".staging"
 # Staged by `twin.audit.compact`, of which no worker knows.
 APART: Final = "compact-"
 BASES: Final = "_bases"
+MARKER: Final = "_root.json"  # twin.audit.marker
 # Whose files are links of the chain, in its order within an interval.
 KINDS: Final = (*SETS, BASES)
 # Readable by an analyst's account, writable by the worker's alone, whatever the umask.
@@ -217,12 +218,13 @@ def write_durably(path: Path, data: bytes) -> None:
         os.close(descriptor)
 
 
-# Folders that were there, with all that is to be in them, when this process began to work in them.
+# Folders that were there when this process began to work in them.
 _held: set[Path] = set()
 
 
 def hold(folder: Path) -> None:
-    """From now on this process makes neither this folder nor a folder in it: where one is missing, a disk is gone."""
+    """From now on this process does not make this folder, nor anything in it while its marker is missing: a disk is
+    gone."""
     _held.add(folder)
 
 
@@ -233,11 +235,11 @@ def release(folder: Path) -> None:
 def make_folder(path: Path) -> None:
     """Make a folder and its parents, each made durable in its parent. Raises OSError.
 
-    Raises FileNotFoundError instead of making anything that is missing above the folders in one that is held.
+    Raises FileNotFoundError instead of making one that is held, or anything in it while its marker is missing.
     """
     missing = []
     while not path.is_dir():
-        if path in _held or path.parent in _held:
+        if path in _held or (path.parent in _held and not (path.parent / MARKER).exists()):
             raise FileNotFoundError(errno.ENOENT, "is not there any more: is it mounted, or was it moved?", str(path))
         missing.append(path)
         path = path.parent

@@ -12,15 +12,12 @@ from typing import Final
 
 import msgspec
 
-from twin.audit import AuditError, filelist, layout, models, waiting
+from twin.audit import AuditError, layout, waiting
 from twin.audit.intervals import listed
 from twin.audit.read import footer_of
-from twin.results import SETS
 
-NAME: Final = "_root.json"
+NAME: Final = layout.MARKER
 FORMAT: Final = 1
-# What a worker may write to later; what is above them is never made again while it runs.
-_FOLDERS: Final = (layout.STAGING, *SETS, layout.BASES, models.FOLDER, filelist.FOLDER, waiting.FOLDER)
 
 
 class Marker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,8 +64,6 @@ def claim(root: Path, prefix: str, group: str, topic: str, identity: str) -> Mar
             f"{root / NAME}: the root is that of prefix {found.prefix} and group {found.group}, this worker is of "
             f"prefix {prefix} and group {group}: give each plant and group a TAKTWIN_AUDIT of its own"
         )
-    for name in _FOLDERS:
-        layout.make_folder(root / name)
     return found
 
 
