@@ -116,6 +116,7 @@ KPIS: Final = pa.schema(
     [
         *_INTERVAL,
         pa.field("quantity", pa.int64()),  # parts ordered: rows of orders only
+        pa.field("unit", NAME),  # what its parts are, where the plant says it; of a line's row, its constraint's
         *[pa.field(name, pa.int64(), nullable=False) for name in CLASS_COLUMNS],
         pa.field("good", pa.int64(), nullable=False),
         pa.field("scrap", pa.int64(), nullable=False),
@@ -221,7 +222,7 @@ TIME_COLUMN: Final = {
 # Version that brought a column, of those that version 2 had not. New names are no SQL words.
 SINCE: Final[dict[str, dict[str, int]]] = {
     "states": {"product": 3, "production_date": 3, "shift": 3, "line_model": 3},
-    "kpis": {"production_date": 3, "line_model": 3, "quantity": 3},
+    "kpis": {"production_date": 3, "line_model": 3, "quantity": 3, "unit": 3},
     "events": {"by": 3, "entered": 3, "note": 3, "cause": 3, "due": 3, "verb": 3},
     "bottlenecks": {"production_date": 3, "line_model": 3},
     "alerts": {"line_model": 3},

@@ -69,6 +69,7 @@ class Kpi(Interval, frozen=True, kw_only=True):
 
     station: str | None
     quantity: int | None = None  # parts ordered: rows of orders
+    unit: str | None = None  # what the parts are, where the plant says it
     unknown_ns: int
     off_shift_ns: int
     planned_stop_ns: int

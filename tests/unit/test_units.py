@@ -139,10 +139,13 @@ def test_a_biscuit_line_from_grams_to_pallets(seed: int) -> None:
         ote, _ = naive.ote_series(rate, oee, quality)
         slowest = rate.index(min(rate))
         assert row["constraint"] == NAMES[slowest]
+        assert row["unit"] == ("g", "pack", "case", "pallet")[slowest]
         assert (row["good"], row["scrap"]) == (hour.good[slowest], hour.scrap[slowest])
         assert row["running_ns"] == hour.running_s[slowest] * S
         assert row["oee"] == pytest.approx(float(oee[slowest]), rel=1e-9)
         assert row["ote"] == pytest.approx(float(ote), rel=1e-9)
+    units = {r["station"]: r["unit"] for r in dicts([results], "kpis") if r["station"]}
+    assert units == dict(zip(NAMES, ("g", "pack", "case", "pallet"), strict=True))
     # By the ideal cycle alone it would always be the palletizer.
     assert "palletizer" not in {r["constraint"] for r in lines}
 

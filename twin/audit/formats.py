@@ -94,6 +94,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
             for name in CLASS_NAMES[:N_CLASSES]
         },
         "quantity": "rows of orders: parts ordered, as last told by a start of the order",
+        "unit": "what the parts are, where the plant says it; of a line's row, its constraint's, whose counts it has",
         "good": "good parts",
         "scrap": "scrapped parts",
         "rework": "parts to rework",

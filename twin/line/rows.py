@@ -98,6 +98,10 @@ class RowMaker:
         self._lines = Labels([line.id for line in plant.lines])
         self._stations = Labels([s.id for s in plant.stations])
         self._line_models = Labels(line_hashes(plant))
+        units = [station.unit or line.unit for line in plant.lines for station in line.stations]
+        distinct = sorted({unit for unit in units if unit is not None})
+        self._units = Labels(distinct)
+        self._unit = np.array([-1 if unit is None else distinct.index(unit) for unit in units], np.int64)
         self._windows = len(windows)
         self._scopes = Labels([*windows, *SCOPES])
         self._policies = Labels(policies)
@@ -190,6 +194,7 @@ class RowMaker:
                 constant(self._plant.hash, len(rows)),
                 self._line_models.array(rows[:, at.KO_LINE]),
                 told(rows[:, at.KO_QUANTITY]),
+                self._units.array(self._unit[rows[:, at.KO_STATION]]),
                 *[pa.array(column[k]) for k in range(len(CLASS_COLUMNS))],
                 *[pa.array(column[k]) for k in counted],
                 *[ratio_array(np.ascontiguousarray(factors[:, k])) for k in range(4)],
