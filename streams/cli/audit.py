@@ -38,7 +38,8 @@ def add(commands: "Commands") -> None:
         help="run one SQL statement over the sets, with DuckDB",
         example='twin audit query audit "SELECT line, count(*) FROM kpis GROUP BY line"',
         more="Each set (events, states, kpis, bottlenecks, alerts, rejected) is a view. Nothing can be changed.\n"
-        "Where rows were revised, a view shows the newest; SET_revisions shows all of them.",
+        "Where rows were revised, a view shows the newest; SET_revisions shows all of them.\n"
+        "Views people ask for: stops, pareto, oee_by_shift, orders, changeovers.",
     )
     _add_root(parser)
     parser.add_argument("sql", metavar="SQL", help="one SELECT")

@@ -9,13 +9,12 @@ import msgspec
 
 from streams.page import rows
 from streams.page.tiles import Tiles
-from twin.audit.rows import integers
 from twin.report import ReportError
 from twin.report.build import report
 from twin.report.files import as_file
 from twin.report.html import bottleneck, doubts, ratios, sentence
 from twin.report.rows import dicts, select
-from twin.report.spans import shift_at, site_of
+from twin.report.spans import site_of
 from twin.report.svg import CHARTS
 from twin.report.tables import DIALECTS, EVIDENCE, NAMES, for_people, shaped, table
 from twin.report.why import why
@@ -25,6 +24,7 @@ from twin.wire.time import parse_rfc3339, rfc3339
 JSON: Final = "application/json"
 KINDS: Final = ("shift", "day", "week", "order", "span")
 MOST_SPANS: Final = 100
+SPANS_NS: Final = 100 * 86_400 * 10**9  # so far back the picker goes
 Query = Mapping[str, str]
 Answer = tuple[str, bytes]  # content type and body
 
@@ -141,22 +141,22 @@ class Api:
 
         line = site_of(self._root).line(_needed(query, "line"))
         scopes = pc.field("window").isin(["shift", "day", "order"]) & pc.field("station").is_null()
+        if line.id not in self._tiles.so_far:
+            self._tiles.load()
+        so_far = self._tiles.so_far.get(line.id)
+        start = max(so_far.newest_ns - SPANS_NS, 0) if so_far else 0
         found = dicts(
-            select(self._root, "kpis", line=line.id, where=scopes).select(
+            select(self._root, "kpis", start, line=line.id, where=scopes).select(
                 ["window", "start", "end", "shift", "production_date", "order"]
             )
         )
-        newest = select(self._root, "kpis", line=line.id, where=pc.field("station").is_null()).column("end")
         made: dict[str, list[dict[str, Any]]] = {"shift": [], "day": [], "order": []}
         for row in sorted(found, key=lambda row: int(row["end"]), reverse=True):
             label = row["production_date"] if row["window"] == "day" else row[row["window"]]
             kind = made[row["window"]]
             if label is not None and len(kind) < MOST_SPANS:
                 kind.append({"label": str(label), "start": rfc3339(row["start"]), "end": rfc3339(row["end"])})
-        running = None
-        if len(newest):
-            span = shift_at(line, int(integers(newest).max()) - 1)
-            running = {"kind": span.kind, "label": span.label}
+        running = None if so_far is None else {"kind": so_far.span.kind, "label": so_far.span.label}
         return JSON, _json({"line": line.id, "current": running, **made})
 
     def _report(self, query: Query) -> dict[str, Any]:

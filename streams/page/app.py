@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from streams import clock
 from streams.client import Settings
 from streams.page.api import Api, Route, openapi
 from streams.page.live import Live, message
@@ -92,6 +93,7 @@ async def _reload(live: Live, tiles: Tiles, pool: ThreadPoolExecutor) -> None:
     loop = asyncio.get_running_loop()
     said = ""
     while True:
+        begun = clock.monotonic_s()
         try:
             await loop.run_in_executor(pool, tiles.load)
             for name in tiles.names():
@@ -101,7 +103,8 @@ async def _reload(live: Live, tiles: Tiles, pool: ThreadPoolExecutor) -> None:
             if str(error) != said:  # once, not every few seconds
                 said = str(error)
                 log.warning("page: %s", said)
-        await asyncio.sleep(RELOAD_S)
+        # A large root takes its time: most of it is left to those who ask.
+        await asyncio.sleep(max(RELOAD_S, 3 * (clock.monotonic_s() - begun)))
 
 
 def _guard(options: Options) -> Any:

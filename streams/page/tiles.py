@@ -22,6 +22,7 @@ from twin.report.words import number
 from twin.wire.time import rfc3339
 
 _HOUR_NS: Final = 3_600 * 10**9
+_BEHIND_NS: Final = 600 * 10**9
 # A shift or a production day, and one window more.
 _BACK_NS: Final = 26 * _HOUR_NS
 # Time that nobody wanted to produce in: folded at the end of the plant's list.
@@ -55,7 +56,10 @@ class Tiles:
         """Read what is new. Raises AuditError."""
         site = site_of(self._root)
         found: dict[str, SoFar] = {}
-        newest = _newest(self._root)
+        known = {name: one.newest_ns for name, one in self.so_far.items()}
+        # Lines of other days (logs of the past, side by side) are found by a look at all.
+        behind = any(seen.view.ts_ns > known.get(name, 0) + _BEHIND_NS for name, seen in [*self._live.lines.items()])
+        newest = known | _newest(self._root, None if behind else max(known.values(), default=None))
         for start, lines in _groups(newest):
             rows = select(self._root, "kpis", start, where=pc.field("station").is_null())
             states = select(self._root, "states", start).select(["line", "station", "end"])
@@ -151,9 +155,10 @@ def _shift(one: SoFar) -> dict[str, Any]:
     }
 
 
-def _newest(root: Path) -> dict[str, int]:
-    """Per line the end of its newest row: of the last days on this clock, or else of all."""
-    for start in (max(clock.now_ns() - 2 * _BACK_NS, 0), 0):
+def _newest(root: Path, known_ns: int | None) -> dict[str, int]:
+    """Per line the end of its newest row: of those behind what is known, of the last days on this clock, or of all."""
+    recent = max(clock.now_ns() - 2 * _BACK_NS, 0)
+    for start in (recent, 0) if known_ns is None else (max(known_ns - _HOUR_NS, 0),):
         rows = select(root, "kpis", start, where=pc.field("station").is_null()).select(["line", "end"])
         found: dict[str, int] = {}
         for name, end in zip(

@@ -141,6 +141,33 @@ def test_what_is_drawn_sums_to_the_rows(root: Path, name: str) -> None:
         assert sum(lengths) == pytest.approx(int(ns) * scale, abs=0.001 * (1 + len(lengths)))
 
 
+def test_the_views_people_ask_for_say_the_same(root: Path) -> None:
+    found = report(root, "oven-1", "day", "2026-03-16")
+    rows = sql(
+        root,
+        "SELECT * FROM changeovers WHERE line = 'oven-1' AND production_date = '2026-03-16' ORDER BY start, station",
+    )
+    assert rows and [
+        (row["station"], row["from_product"], row["to_product"], row["order_id"], row["ns"]) for row in rows
+    ] == [(one["station"], one["from"], one["to"], one["order"], one["ns"]) for one in found["changeovers"]]
+    rows = sql(root, f"SELECT * FROM oee_by_shift WHERE line = 'oven-1' AND shift = '{SHIFT}'")
+    assert [row["oee"] for row in rows] == [report(root, "oven-1", "shift", SHIFT)["total"]["oee"]]
+    rows = sql(
+        root,
+        "SELECT order_id, good FROM orders WHERE line = 'oven-1' AND production_date = '2026-03-16' ORDER BY start",
+    )
+    assert [(row["order_id"], row["good"]) for row in rows] == [(one["order"], one["good"]) for one in found["orders"]]
+    stops = sql(root, "SELECT sum(ns)::BIGINT AS ns, count(*) AS n FROM stops WHERE line = 'oven-1'")[0]
+    losses = sql(
+        root,
+        """SELECT sum(ns)::BIGINT AS ns, sum(count)::BIGINT AS n FROM pareto
+           WHERE line = 'oven-1' AND class IN ('minor_stop', 'down', 'maintenance')""",
+    )[0]
+    assert stops == losses and stops["n"] > 10
+    # Also where the statement makes DuckDB cut times down.
+    assert sql(root, "SELECT max(end_ts - start) AS long FROM stops")[0]["long"].nanoseconds > 60 * 10**9
+
+
 def test_the_same_bytes_each_time(root: Path) -> None:
     for form in ("html", "json", "csv", "csv-de"):
         first, second = (as_file(report(root, "oven-1", "day", "2026-03-16"), form, "orders", "de") for _ in range(2))

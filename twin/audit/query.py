@@ -6,7 +6,7 @@ from typing import Final, cast
 
 import pyarrow as pa
 
-from twin.audit import AuditError
+from twin.audit import AuditError, views
 from twin.audit.intervals import contents
 from twin.audit.layout import PublishedFile, existing_root
 from twin.audit.read import UNREADABLE, damaged, open_file, waiting_table
@@ -36,7 +36,7 @@ def query(root: Path | str, sql: str, *, as_of_ns: int | None = None) -> pa.Tabl
     Times can be asked for as DuckDB users do (`"end" - start`, `date_trunc`, `start > now() - INTERVAL 1 DAY`). They
     are of nanoseconds where the statement allows it; DuckDB has most operations for microseconds only, and then all
     times of the statement are cut down to those. The views states_plain, kpis_plain and so on have no SQL words as
-    names (UNQUOTED).
+    names (UNQUOTED). Of what people ask for there are views, too: stops, pareto, oee_by_shift, orders and changeovers.
 
     Every view has `date` from the folder, by which DuckDB skips files. The statement can neither write nor reach files
     outside `root`, the network or extensions. Raises AuditError.
@@ -85,6 +85,8 @@ def _run(base: Path, sql: str, as_of_ns: int | None, *, exact: bool) -> pa.Table
                 connection.register(_waiting(set_name), _plain(waits))
             for statement in _views(found.files(set_name), waits, set_name, as_of_ns, exact):
                 connection.execute(statement)
+        for statement in views.statements(exact=exact):
+            connection.execute(statement)
         # From here on: no file outside the root, and no way back.
         connection.execute(f"SET allowed_directories = [{_text(f'{base}/')}]")
         connection.execute("SET enable_external_access = false")

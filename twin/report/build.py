@@ -18,7 +18,7 @@ from twin.report import ReportError
 from twin.report.cover import SCOPES, Cover, cover
 from twin.report.figures import Figures
 from twin.report.losses import bottleneck, changeovers, clipped, loss_classes, pareto
-from twin.report.rows import Row, dicts, select
+from twin.report.rows import Row, any_row, dicts, select
 from twin.report.spans import Span, hours, local, site_of, span_of
 from twin.wire.time import parse_rfc3339, rfc3339
 
@@ -26,6 +26,8 @@ from twin.wire.time import parse_rfc3339, rfc3339
 MOST_STATES: Final = 20_000
 MOST_LOSSES: Final = 100
 MOST_ROWS: Final = 200
+# Of the orders before and after a span so much is read: to know what a changeover was from and to.
+ORDERS_NS: Final = 40 * 86_400 * 10**9
 MOST_SPAN_NS: Final = 400 * 86_400 * 10**9
 _NO_REASON: Final = ("down",)
 
@@ -49,11 +51,11 @@ class Sheet:
         self.alerts = dicts(select(root, "alerts", *at, line=line.id, as_of_ns=as_of_ns))
         self.refused = dicts(select(root, "rejected", *at, line=line.id, as_of_ns=as_of_ns).drop_columns(["value"]))
         orders = (pc.field("window") == "order") & pc.field("station").is_null()
-        self.orders = sorted(
-            dicts(select(root, "kpis", line=line.id, where=orders, as_of_ns=as_of_ns)), key=lambda row: row["start"]
-        )
-        later = select(root, "kpis", span.end_ns, line=line.id, where=pc.field("station").is_null(), as_of_ns=as_of_ns)
-        self.newest_ns = int(integers(later.column("end")).max()) if later.num_rows else 0
+        around = (max(span.start_ns - ORDERS_NS, 0), span.end_ns + ORDERS_NS)
+        self.orders = dicts(select(root, "kpis", *around, line=line.id, where=orders, as_of_ns=as_of_ns))
+        # Late events and corrections revise rows until then.
+        self.settles_ns = span.end_ns + line.lateness_ns + (line.revise_ns or 0)
+        self.gone_on = as_of_ns is None and any_row(root, line.id, self.settles_ns)
         windows = wide.column("window").cast(pa.string())
         # A window's row belongs to any span, that of a shift, day or order to those of its own kind.
         rolling = np.asarray(pc.invert(pc.is_in(windows, pa.array(SCOPES))))
@@ -327,15 +329,14 @@ def _body(sheet: Sheet, span: Span) -> dict[str, Any]:
 def settled(sheet: Sheet) -> dict[str, Any]:
     """Whether the figures may still change: until when late events and corrections revise rows of the span."""
     laid, revise = sheet.cover_of(None), sheet.line.revise_ns
-    until = sheet.span.end_ns + sheet.line.lateness_ns + (revise or 0)
     rows = sheet.rows_of(None).take(pa.array(laid.rows, pa.int64()))
     newest = min(int(integers(rows.column("end")).max()), sheet.span.end_ns) if rows.num_rows else 0
     complete = not laid.gaps or laid.gaps[-1][1] < sheet.span.end_ns
     return {
         "complete": complete,  # rows reach to the end of the span
         "known_until": rfc3339(newest) if newest else None,
-        "revisable_until": None if revise is None else rfc3339(until),
-        "final": complete and sheet.newest_ns >= until,  # the line has gone on so far that nothing can change it
+        "revisable_until": None if revise is None else rfc3339(sheet.settles_ns),
+        "final": complete and sheet.gone_on,  # the line has gone on so far that nothing can change it
         "highest_revision": int(integers(rows.column("revision")).max()) if rows.num_rows else 0,
     }
 

@@ -55,6 +55,13 @@ def select(
     return newest(set_name, table, as_of_ns)
 
 
+def any_row(root: Path | str, line: str, end_ns: int) -> bool:
+    """Whether the line has a row of kpis that ends at `end_ns` or later; the first one found is enough."""
+    day = datetime.date(1970, 1, 1) + datetime.timedelta(days=max(end_ns, 0) // DAY_NS)
+    wanted = (pc.field("date") >= pa.scalar(day)) & (pc.field("end") >= _instant(end_ns)) & (pc.field("line") == line)
+    return open_set(root, "kpis").head(1, columns=["end"], filter=wanted).num_rows > 0
+
+
 def _instant(ns: int) -> "pa.Scalar[Any]":
     return pa.scalar(ns, pa.timestamp("ns", tz="UTC"))
 

@@ -1,0 +1,56 @@
+"""Views that people ask for, over the sets' own: stops, pareto, oee_by_shift, orders, changeovers.
+
+They are made of the newest revision of each row and have no SQL words as names. Dates are local: `production_date` is
+that of the row. Durations are integers of ns, to the nanosecond where the statement allows it (`twin.audit.query`).
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+# What planned time may be lost to, by ISO 22400; unknown time beside it.
+_LOST: Final = "('unknown', 'setup', 'starved', 'blocked', 'minor_stop', 'down', 'maintenance', 'waiting')"
+_STOPS: Final = "('minor_stop', 'down', 'maintenance')"
+NAMES: Final = ("stops", "pareto", "oee_by_shift", "orders", "changeovers")
+
+
+def statements(*, exact: bool) -> Iterator[str]:
+    """`exact`: times are of nanoseconds; else of microseconds."""
+    end = 'epoch_ns("end")' if exact else '1000 * epoch_us("end")'
+    start = "epoch_ns(start)" if exact else "1000 * epoch_us(start)"
+    length = f"({end} - {start})"
+    # A state belongs to the production date and shift in which it begins.
+    place = 'line, station, class, state, reason, production_date, shift, "order" AS order_id, start, "end" AS end_ts'
+    yield f"CREATE VIEW stops AS SELECT {place}, {length} AS ns, revision FROM states WHERE class IN {_STOPS}"  # noqa: S608 -- our own names
+    yield (
+        "CREATE VIEW pareto AS SELECT line, station, class, reason, production_date, shift, "  # noqa: S608 -- our own names
+        f"sum({length})::BIGINT AS ns, count(*) AS count, max({length}) AS longest_ns "
+        f"FROM states WHERE class IN {_LOST} GROUP BY line, station, class, reason, production_date, shift"
+    )
+    figures = (
+        "good, scrap, rework, availability, performance, quality, oee, suspect, unknown_ns, "
+        '"constraint" AS constraint_station, revision'
+    )
+    yield (
+        'CREATE VIEW oee_by_shift AS SELECT line, production_date, shift, start, "end" AS end_ts, '  # noqa: S608 -- our own names
+        f"{figures} FROM kpis WHERE \"window\" = 'shift' AND station IS NULL"
+    )
+    yield (
+        'CREATE VIEW orders AS SELECT line, "order" AS order_id, product, production_date, start, "end" AS end_ts, '  # noqa: S608 -- our own names
+        f"{length} AS ns, {figures} FROM kpis WHERE \"window\" = 'order' AND station IS NULL"
+    )
+    own = length.replace("start", "s.start").replace('"end"', 's."end"')
+    # Setup before the first running of the order that follows it; setup in the midst of an order is no changeover.
+    yield (
+        "CREATE VIEW changeovers AS WITH sequence AS (SELECT line, order_id, product, production_date, start, end_ts, "  # noqa: S608 -- our own names
+        "lag(product) OVER (PARTITION BY line ORDER BY start, end_ts) AS before FROM orders), "
+        'setups AS (SELECT s.line, s.station, s.start, s."end" AS end_ts, '
+        f"{own} AS ns, "
+        "(SELECT min(o.end_ts) FROM sequence o WHERE o.line = s.line AND o.end_ts > s.start) AS order_end "
+        "FROM states s WHERE s.class = 'setup') "
+        "SELECT s.line, s.station, o.production_date, min(s.start) AS start, max(s.end_ts) AS end_ts, "
+        "sum(s.ns)::BIGINT AS ns, o.before AS from_product, o.product AS to_product, o.order_id "
+        "FROM setups s JOIN sequence o ON o.line = s.line AND o.end_ts = s.order_end "
+        "WHERE NOT EXISTS (SELECT 1 FROM states r WHERE r.line = s.line AND r.station = s.station "
+        "AND r.class = 'running' AND r.start < s.start AND r.\"end\" > o.start) "
+        "GROUP BY s.line, s.station, o.production_date, o.before, o.product, o.order_id, o.start, o.end_ts"
+    )
