@@ -1,6 +1,6 @@
 """What a tile says of a line: the shift so far out of audited rows, the state out of the live view."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -51,15 +51,13 @@ class Tiles:
         self._root, self._live = root, live
         self.site = Site("", {})
         self.so_far: dict[str, SoFar] = {}
+        self._searched: set[str] = set()  # lines without a row of the last days that were looked for in all
 
     def load(self) -> None:
         """Read what is new. Raises AuditError."""
         site = site_of(self._root)
         found: dict[str, SoFar] = {}
-        known = {name: one.newest_ns for name, one in self.so_far.items()}
-        # Lines of other days (logs of the past, side by side) are found by a look at all.
-        behind = any(seen.view.ts_ns > known.get(name, 0) + _BEHIND_NS for name, seen in [*self._live.lines.items()])
-        newest = known | _newest(self._root, None if behind else max(known.values(), default=None))
+        newest = self._newest(site)
         for start, lines in _groups(newest):
             rows = select(self._root, "kpis", start, where=pc.field("station").is_null())
             states = select(self._root, "states", start).select(["line", "station", "end"])
@@ -68,6 +66,24 @@ class Tiles:
                 if one is not None:
                     found[name] = one
         self.site, self.so_far = site, found
+
+    def _newest(self, site: Site) -> dict[str, int]:
+        """Per line the end of its newest row; no more is read than is near to what is known."""
+        known = {name: one.newest_ns for name, one in self.so_far.items()}
+        start = max(known.values()) - _HOUR_NS if known else clock.now_ns() - 2 * _BACK_NS
+        newest = known | _ends(self._root, start)
+        # Lines of other days: logs of the past beside each other, or a line that has not run for long (once).
+        live = {name: seen.view.ts_ns for name, seen in [*self._live.lines.items()] if name in site.lines}
+        behind = {
+            name: known.get(name, ts - _BACK_NS) for name, ts in live.items() if ts > newest.get(name, 0) + _BEHIND_NS
+        }
+        if behind:
+            newest |= _ends(self._root, min(behind.values()) - _HOUR_NS, behind.keys())
+        missing = site.lines.keys() - newest.keys() - self._searched
+        if missing:
+            newest |= _ends(self._root, 0, missing)
+            self._searched |= missing
+        return newest
 
     def names(self) -> list[str]:
         return sorted({*self.site.lines, *self._live.lines})
@@ -155,19 +171,16 @@ def _shift(one: SoFar) -> dict[str, Any]:
     }
 
 
-def _newest(root: Path, known_ns: int | None) -> dict[str, int]:
-    """Per line the end of its newest row: of those behind what is known, of the last days on this clock, or of all."""
-    recent = max(clock.now_ns() - 2 * _BACK_NS, 0)
-    for start in (recent, 0) if known_ns is None else (max(known_ns - _HOUR_NS, 0),):
-        rows = select(root, "kpis", start, where=pc.field("station").is_null()).select(["line", "end"])
-        found: dict[str, int] = {}
-        for name, end in zip(
-            map(str, rows.column("line").to_pylist()), integers(rows.column("end")).tolist(), strict=True
-        ):
-            found[name] = max(found.get(name, 0), end)
-        if found:
-            return found
-    return {}
+def _ends(root: Path, start_ns: int, lines: Collection[str] | None = None) -> dict[str, int]:
+    """Per line (None: any) the end of its newest row, of those that end after an instant."""
+    wanted = pc.field("station").is_null()
+    if lines is not None:
+        wanted &= pc.field("line").isin(sorted(lines))
+    rows = select(root, "kpis", max(start_ns, 0), where=wanted).select(["line", "end"])
+    found: dict[str, int] = {}
+    for name, end in zip(map(str, rows.column("line").to_pylist()), integers(rows.column("end")).tolist(), strict=True):
+        found[name] = max(found.get(name, 0), end)
+    return found
 
 
 def _groups(newest: dict[str, int]) -> Iterable[tuple[int, set[str]]]:

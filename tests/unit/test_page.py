@@ -270,3 +270,13 @@ def test_the_negotiated_type() -> None:
     assert rows.negotiate("") == rows.JSON
     assert rows.negotiate("text/html, text/csv;q=0.5") == rows.CSV
     assert rows.negotiate("application/vnd.apache.arrow.stream") == rows.ARROW
+
+
+def test_lines_of_other_days_have_tiles_too(root: Path) -> None:
+    """The log is years away from this clock; a second look reads only what is near, and finds the same."""
+    tiles = Tiles(root, Live(None))
+    tiles.load()
+    first = {name: (one.newest_ns, one.figures) for name, one in tiles.so_far.items()}
+    assert set(first) == {"oven-1", HOSTILE}
+    tiles.load()
+    assert {name: (one.newest_ns, one.figures) for name, one in tiles.so_far.items()} == first
