@@ -54,7 +54,7 @@ def test_numbers_as_they_are_written() -> None:
 
 def test_nothing_is_undefined_not_zero() -> None:
     assert nearest_rank(0, "1/2") is None and percentile([], "1/2") is None
-    assert nearest_rank(10, "9/10") == 9  # 0.9 x 10 in floats may round up to 10
+    assert nearest_rank(100, "0.07") == nearest_rank(100, 0.07) == 7  # in floats 0.07 x 100 is above 7
     assert deviation([Fraction(1)]) is None and mean_interval([]) is None
     one = mean_interval([5])
     assert one is not None and one.interval is None
@@ -157,6 +157,8 @@ def test_lots_in_time() -> None:
     assert trace_lots([], [(1, "P", 3)]).by_serial == {"P": {None: 3}}
     found = find_changeovers([(0, "A", True), (1, "B", False), (2, "A", True)])
     assert found.changeovers == [] and found.open is None
+    assert find_changeovers([(0, "A", True), (1, "B", False), (2, "A", False)]).open is None
+    assert find_changeovers([(0, "A", True), (1, "B", False)]).open == ("A", "B", 0)
 
 
 def test_stops_and_cycles() -> None:
