@@ -14,7 +14,7 @@ from kernels import admit
 from tests.support_plant import HEAD, LINE, SMALL, problems
 from tests.support_wire import PLANT
 from twin.events import declare
-from twin.line import PartitionTwin, numbers, revision
+from twin.line import PartitionTwin, correction, numbers, revision
 from twin.plant import shape
 from twin.wire.decode import Decoder
 
@@ -165,6 +165,7 @@ ELSEWHERE = {
     "MAX_WAITING": admit.MAX_WAITING,
     "MAX_REVISING": admit.MAX_REVISING,
     "MAX_KEPT": revision.MAX_KEPT,
+    "MAX_STANDING": correction.MAX_STANDING,
 }
 
 

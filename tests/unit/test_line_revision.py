@@ -12,6 +12,7 @@ from kernels import codes
 from kernels.admit import MAX_HELD, MAX_REVISING, MAX_WAITING
 from tests.support_fold import FOREVER, Ev, S, block, dicts, heartbeat, multisets, one_line
 from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock
+from twin.events.declare import UNDO
 from twin.line import PartitionTwin, Results
 from twin.line.snapshot import SnapshotError, decode, squeeze, unsqueeze
 from twin.plant.model import Limits, Plant, Station, Window
@@ -170,6 +171,16 @@ def test_a_correction_of_a_correction() -> None:
     log += [correction(131, f"{T + 30 * S}", a=9), heartbeat(T + 400 * S)]
     first = [(value, revision) for minute, value, revision, _ in minutes(folded(plant(), *log), "good") if minute == 1]
     assert first == [(10, 0), (8, 1), (9, 2)]
+
+
+def test_corrections_that_stand_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twin.line.correction.MAX_STANDING", 2)
+    told = [correction(100 + k, "7", a=k) for k in range(4)]
+    undo = correction(104, f"{T + 101 * S}", code=UNDO)
+    log = [state(0, "run"), count(30, 10, seq=7), count(90, 1), *told, undo, correction(105, "7", a=9)]
+    results = folded(plant(), *log, heartbeat(T + 400 * S))
+    assert [row["reason"] for row in dicts(results, "rejected")] == ["line_overfull"] * 2
+    assert (1, 9, 1, 2) in minutes(results, "good")
 
 
 def test_kept_state_that_is_damaged_is_noticed() -> None:

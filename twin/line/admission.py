@@ -13,6 +13,7 @@ from kernels.admit import MAX_WAITING, admit, missing
 from kernels.cells import tally
 from kernels.codes import CORRECTION, END, HEARTBEAT
 from twin.events.block import EventBlock, pick
+from twin.line.correction import MAX_STANDING
 from twin.line.engine import Engine
 from twin.line.untouched import untouched
 from twin.results import REFUSED, TS
@@ -29,7 +30,10 @@ _REASONS: Final = {
         "jump_unconfirmed",
         "ahead of the line by more than max_jump or 30 min, or its first, and no later event confirmed it",
     ),
-    at.OVERFULL: ("line_overfull", f"{MAX_WAITING} events of the line wait for its time to move on; it does not"),
+    at.OVERFULL: (
+        "line_overfull",
+        f"{MAX_WAITING} events of the line wait for its time to move on, or {MAX_STANDING} corrections of it stand",
+    ),
     at.UNCORRECTED: ("nothing_to_correct", "no such event of the station is kept; give the line a `revise` time"),
 }
 # Those that only the fold can find; a decoder knows `impossible_value` too.

@@ -27,6 +27,9 @@ from twin.wire.time import parse_rfc3339
 
 I64 = npt.NDArray[np.int64]
 
+# Corrections of a line that stand at once: all are kept, so that each can be undone.
+MAX_STANDING: Final = 65_536
+
 _NUMBER: Final = re.compile(r"(?:(\d{1,18})/)?(\d{1,19})", re.ASCII)
 # A number from here on is a time (a second after 1970 in ns), below it a `seq`: no source counts that far.
 _FIRST_TIME: Final = 1_000_000_000_000_000
@@ -99,6 +102,7 @@ class _Amender:
         self._engine, self._line = engine, engine.plant.lines[line]
         self._first = int(engine.numbers.lines[line, at.LC_STATION])
         self._stations = {station.id: k for k, station in enumerate(self._line.stations)}
+        self._standing = {one.arrival for about in amended for one in about.told}
 
     def take(self, one: Correction) -> None:
         """Raises _RefusedError, and then nothing is changed."""
@@ -109,8 +113,11 @@ class _Amender:
             if told is not None:
                 for about in [about for about in self.amended if any(told is each for each in about.told)]:
                     about.told = [each for each in about.told if each is not told]
+                    self._standing.discard(told.arrival)
                     self._put(about, self._made(about.row, about.told))
                 return
+        if len(self._standing) >= MAX_STANDING:
+            raise _RefusedError(at.OVERFULL)
         for row in self._meant(event, station):
             arrival = int(row[at.E_ARRIVAL])
             known = [each for each in self.amended if each.row[at.E_ARRIVAL] == arrival]
@@ -119,6 +126,7 @@ class _Amender:
             if not about.told:
                 self.amended.append(about)
             about.told.append(one)
+            self._standing.add(one.arrival)
             self._put(about, made)
 
     def _told(self, event: Declared, station: int) -> Correction | None:
