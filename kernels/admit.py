@@ -67,10 +67,15 @@ from kernels.layout import (
     Q_REPEAT_AT,
     Q_REPEATS,
     Q_SKEW_NS,
+    Q_SKEW_TOLD_NS,
     Q_WORDS,
     REVISES,
     SC_MAX_PARTS,
     STALE_EPOCH,
+    TOLD_GAPS,
+    TOLD_LATE,
+    TOLD_REPEATS,
+    TOLD_SKEW,
     UNCONFIRMED,
     UNCORRECTED,
     W_KINDS,
@@ -96,6 +101,7 @@ MAX_HELD = 4096
 LAST_SEQ = (1 << 63) - 1
 # Events of a station after which its clock is compared with those of its line.
 CLOCK_BATCH = 64
+LEAST_SKEW_NS = 1_000_000_000
 
 
 @hot
@@ -225,6 +231,7 @@ def admit(
     wrapped: I64,
     offset: I64,
     verdict: I8,
+    told: I8,
     held_head: I64,
     held_next: I64,
     due: I64,
@@ -235,12 +242,14 @@ def admit(
     (one per event) are scratch: the held events of a line in order of arrival. `due` (one per event) gets, for an
     event that REVISES and for a correction, the publishing tick at which it takes effect: the first one behind the
     line's newest event, so that they take effect in the order of their arrival. `offset` (one per event) is that of
-    its record. Returns the number still held.
+    its record. `told` (one per event, zeros) gets a bit of TOLD_* where a tally of the event's source has become 1, 10,
+    100, ... by it. Returns the number still held.
 
     An event far ahead of its line is held. An ordinary one refutes it; what confirms it is another one far ahead: any
     that is later, or hardly earlier; it is held itself where it is ahead of that by more than `max_jump`. So a line
     that sends seldom goes on, and a clock that once ran wild, or stands still, moves nothing. A line's first event is
-    held like a jump: one from a clock that is far ahead would make all that follows late.
+    held like a jump: one from a clock that is far ahead would make all that follows late. Whoever ends a log has seen
+    all of it: its end confirms whatever is held and lies before it, and refutes the rest.
     """
     n = events.shape[0]
     still = 0
@@ -257,20 +266,27 @@ def admit(
             verdict[i] = refused
             continue
         jump = min(line_config[line, LC_MAX_JUMP_NS], BELIEVED_JUMP_NS)
+        most = line_config[line, LC_MAX_JUMP_NS]  # behind what it confirms
         ahead, within = jump, BEGIN_WITHIN_NS
-        if events[i, E_TYPE] == HEARTBEAT and events[i, E_CODE] == END:
-            # Whoever ends a log has seen all of it: as far as closing it can take is no jump, and nothing lies behind.
+        ends = events[i, E_TYPE] == HEARTBEAT and events[i, E_CODE] == END
+        if ends:
+            # As far as closing a log can take is no jump, and nothing lies behind its end.
             jump = max(jump, line_config[line, LC_HORIZON_NS] + line_config[line, LC_LATENESS_NS])
+            most = max(most, jump)
             ahead, within = 0, max(within, jump)
         first = row[L_ADMITTED] == 0
-        if not first and ts - row[L_NEWEST] <= jump:
+        if (
+            not first
+            and ts - row[L_NEWEST] <= jump
+            and not (ends and _holds_before(events, held_head, held_next, line, ts))
+        ):
             slot = seqs[_slot(events[i], station_config)]
-            verdict[i] = _number(events[i], row, slot, line_config, station_config, wrapped, offset[i])
+            verdict[i] = _number(events[i], row, slot, line_config, station_config, wrapped, offset[i], told, i)
             if verdict[i] != ADMITTED:
                 continue
-            _look_at_clock(slot, max(row[L_NEWEST] - ts, 0))
+            _look_at_clock(slot, max(row[L_NEWEST] - ts, 0), line_config[line, LC_LATENESS_NS], told, i)
             if ts < row[L_NEWEST] - line_config[line, LC_LATENESS_NS]:
-                _note_late(slot, offset[i])
+                _note_late(slot, offset[i], told, i)
                 verdict[i] = _late(row, line_config[line], ts, due, i)
                 continue
             j = held_head[line]
@@ -301,7 +317,7 @@ def admit(
             distance = events[j, E_TS] - ts
             if distance <= ahead and not (first and distance < -within):
                 slot = seqs[_slot(events[j], station_config)]
-                verdict[j] = _number(events[j], row, slot, line_config, station_config, wrapped, offset[j])
+                verdict[j] = _number(events[j], row, slot, line_config, station_config, wrapped, offset[j], told, j)
                 if verdict[j] == ADMITTED:
                     verdict[j] = _take(row, events[j, E_TS], line_config[line], events[j, E_TYPE], due, j)
             else:
@@ -309,22 +325,33 @@ def admit(
             still -= 1
             j = held_next[j]
         held_head[line] = -1
-        if ts - row[L_NEWEST] > (jump if first else line_config[line, LC_MAX_JUMP_NS]):
+        if ts - row[L_NEWEST] > (jump if first else most):
             # It bears out what came before it, and is far ahead of that as well.
             verdict[i] = HELD
             _append(held_head, held_next, line, i)
             still += 1
             continue
         slot = seqs[_slot(events[i], station_config)]
-        verdict[i] = _number(events[i], row, slot, line_config, station_config, wrapped, offset[i])
+        verdict[i] = _number(events[i], row, slot, line_config, station_config, wrapped, offset[i], told, i)
         if verdict[i] != ADMITTED:
             continue
         if ts < row[L_NEWEST] - line_config[line, LC_LATENESS_NS]:
-            _note_late(slot, offset[i])
+            _note_late(slot, offset[i], told, i)
             verdict[i] = _late(row, line_config[line], ts, due, i)
         else:
             verdict[i] = _take(row, ts, line_config[line], events[i, E_TYPE], due, i)
     return still
+
+
+@bare
+def _holds_before(events: I64, head: I64, following: I64, line: int, ts: int) -> bool:
+    """Whether an event of the line is held that lies before `ts`."""
+    j = head[line]
+    while j >= 0:
+        if events[j, E_TS] < ts:
+            return True
+        j = following[j]
+    return False
 
 
 @hot
@@ -335,7 +362,7 @@ def _slot(event: I64, station_config: I64) -> int:
 
 @hot
 def _number(
-    event: I64, line: I64, slot: I64, line_config: I64, station_config: I64, wrapped: I64, offset: int
+    event: I64, line: I64, slot: I64, line_config: I64, station_config: I64, wrapped: I64, offset: int, told: I8, i: int
 ) -> int:  # fmt: skip
     """ADMITTED, or what the event's number says against it. A suspect event's is noted only once it is confirmed."""
     seen = ADMITTED
@@ -351,8 +378,11 @@ def _number(
             slot[Q_EPOCH] = event[E_EPOCH]
             place = event[E_STATION] - config[LC_STATION] if event[E_STATION] >= 0 else config[LC_STATIONS]
             seen = mark_wrapped(wrapped, config[LC_WRAPPED] + place * modulus + event[E_SEQ] % modulus, event)
-        if slot[Q_GAPS] > gaps and slot[Q_GAP_AT] == 0:
-            slot[Q_GAP_AT] = offset + 1
+        if slot[Q_GAPS] > gaps:
+            if slot[Q_GAP_AT] == 0:
+                slot[Q_GAP_AT] = offset + 1
+            if decades(slot[Q_GAPS]) > decades(gaps):
+                told[i] |= TOLD_GAPS
     if seen == ADMITTED:
         slot[Q_EVENTS] += 1
     elif seen == DUPLICATE:
@@ -360,28 +390,48 @@ def _number(
         slot[Q_REPEATS] += 1
         if slot[Q_REPEAT_AT] == 0:
             slot[Q_REPEAT_AT] = offset + 1
+        if decades(slot[Q_REPEATS]) > decades(slot[Q_REPEATS] - 1):
+            told[i] |= TOLD_REPEATS
     else:
         line[L_LATE] += 1
-        _note_late(slot, offset)
+        _note_late(slot, offset, told, i)
     return int(seen)
 
 
+@bare
+def decades(count: int) -> int:
+    """Digits of a count, 0 of none: it grows where the count becomes 1, 10, 100, ... or leaps over one of them."""
+    n = 0
+    while count > 0:
+        count //= 10
+        n += 1
+    return n
+
+
 @hot
-def _note_late(slot: I64, offset: int) -> None:
+def _note_late(slot: I64, offset: int, told: I8, i: int) -> None:
     slot[Q_LATE] += 1
     if slot[Q_LATE_AT] == 0:
         slot[Q_LATE_AT] = offset + 1
+    if decades(slot[Q_LATE]) > decades(slot[Q_LATE] - 1):
+        told[i] |= TOLD_LATE
 
 
 @hot
-def _look_at_clock(slot: I64, lag_ns: int) -> None:
-    """The least lag behind the line's newest event, of every batch: where a clock is behind, none is without."""
+def _look_at_clock(slot: I64, lag_ns: int, lateness_ns: int, told: I8, i: int) -> None:
+    """The least lag behind the line's newest event, of every batch: where a clock is behind, none is without.
+
+    Told where it comes to lie behind by more than half the lateness (and a second), or, told before, by twice as much.
+    """
     if slot[Q_BATCH] == 0 or lag_ns < slot[Q_LAG_NS]:
         slot[Q_LAG_NS] = lag_ns
     slot[Q_BATCH] += 1
     if slot[Q_BATCH] == CLOCK_BATCH:
         slot[Q_SKEW_NS] = slot[Q_LAG_NS]
         slot[Q_BATCH] = 0
+        if slot[Q_SKEW_NS] > max(lateness_ns // 2, LEAST_SKEW_NS, 2 * slot[Q_SKEW_TOLD_NS]):
+            slot[Q_SKEW_TOLD_NS] = slot[Q_SKEW_NS]
+            told[i] |= TOLD_SKEW
 
 
 @hot

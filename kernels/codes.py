@@ -83,6 +83,8 @@ COUNTER: Final = 1  # count: value of a running counter
 BELIEVED_JUMP_NS: Final = 1_800_000_000_000
 # A line begins with two events this near to each other.
 BEGIN_WITHIN_NS: Final = 86_400_000_000_000
+# Of a line that says nothing the schedule is followed so long; a broken clock may leave out 200 years.
+FOLLOWED_NS: Final = 92 * 86_400_000_000_000
 
 NONE: Final = -1
 INVALID: Final = -2  # there, but not an allowed value

@@ -16,7 +16,7 @@ from kernels.moves import unblock
 from kernels.orders import change_order
 from kernels.out import alert
 from kernels.parts import belongs_before, book, book_after, book_before, has_orders
-from kernels.timers import begin_line, run_timers, skip_silence
+from kernels.timers import begin_line, follow_again, run_timers, skip_silence
 
 I64 = npt.NDArray[np.int64]
 
@@ -224,6 +224,10 @@ def fold(m: Model, x: State, o: Out, events: I64, begin: int) -> int:
                 return i
         elif not room(m, x, o, line, j - i):
             return i
+        if x.lines[line, at.L_NEXT_CALENDAR] == at.FAR:
+            follow_again(m, x, o, line, t)
+            if not room(m, x, o, line, j - i):
+                return i
         instant(m, x, o, line, events, i, j, t)
         i = j
     return n

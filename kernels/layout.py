@@ -172,7 +172,8 @@ Q_GAP_AT: Final = 11  # 1 + offset of the event that showed the first gap
 Q_BATCH: Final = 12  # events since the last look at the station's clock
 Q_LAG_NS: Final = 13  # how little behind its line's newest event any of them was
 Q_SKEW_NS: Final = 14  # the same of the batch before: a clock that is right is sometimes the newest
-Q_BITS: Final = 15
+Q_SKEW_TOLD_NS: Final = 15  # that skew when it was last told
+Q_BITS: Final = 16
 Q_WORDS: Final = 16  # 16 x 64 numbers behind the newest are remembered
 N_Q: Final = Q_BITS + Q_WORDS
 
@@ -401,6 +402,13 @@ IMPOSSIBLE: Final = 6
 REVISES: Final = 7  # late, but the line still keeps what it needs to fold it in
 OVERFULL: Final = 8
 UNCORRECTED: Final = 9  # a correction of nothing that is kept
+N_VERDICTS: Final = UNCORRECTED + 1
+
+# Bits: the tally of an event's source that has become 1, 10, 100, ... by it.
+TOLD_LATE: Final = 1
+TOLD_REPEATS: Final = 2
+TOLD_GAPS: Final = 4
+TOLD_SKEW: Final = 8
 
 # Numbers of rows written so far.
 N_KPI: Final = 0

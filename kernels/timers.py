@@ -6,6 +6,7 @@ import numpy.typing as npt
 from kernels import layout as at
 from kernels.arrays import Model, Out, State
 from kernels.classes import accrue_line, fall_silent, next_silence, settle_line
+from kernels.codes import FOLLOWED_NS
 from kernels.cuts import close_pane, close_scope, copy, emit, keep_orders, keep_tick, open_scope
 from kernels.flow import give_up
 from kernels.jit import bare
@@ -64,7 +65,13 @@ def turn_calendar(m: Model, x: State, o: Out, line: int, t: int) -> None:
     shift = row[at.L_SHIFT]
     day = row[at.L_DAY]
     klass = row[at.L_CALENDAR]
+    resting = row[at.L_NEXT_CALENDAR] == at.FAR
     read_calendar(m, x, line, t)
+    turned = row[at.L_SHIFT] != shift or row[at.L_DAY] != day or row[at.L_CALENDAR] != klass
+    if turned and not resting and t - row[at.L_LAST] > FOLLOWED_NS:
+        # From here on until something is said: what nobody follows is no planned time, and costs no rows.
+        row[at.L_CALENDAR] = row[at.L_SHIFT] = -1
+        row[at.L_NEXT_CALENDAR] = at.FAR
     new_shift = row[at.L_SHIFT]
     if new_shift != shift:
         row[at.L_SHIFT] = shift
@@ -82,6 +89,14 @@ def turn_calendar(m: Model, x: State, o: Out, line: int, t: int) -> None:
         row[at.L_SHIFT_START] = t
     if row[at.L_CALENDAR] != klass:
         settle_line(m, x, o, line, t)
+
+
+@bare
+def follow_again(m: Model, x: State, o: Out, line: int, t: int) -> None:
+    """Something is said again at t: the schedule counts from here on."""
+    accrue_line(m, x, line, t)
+    turn_calendar(m, x, o, line, t)
+    set_next(m, x, line)
 
 
 @bare

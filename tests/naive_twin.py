@@ -12,6 +12,7 @@ from kernels import layout as at
 from tests.naive import Buffer, LineFlow, Topology, increment
 from tests.naive import Station as Place
 from tests.support_fold import Ev
+from twin.events.declare import END_OF_LOG
 from twin.plant.model import Counter, Line
 
 Named = tuple[str | None, str | None, int | None]  # order, product, quantity
@@ -103,7 +104,9 @@ class Admission:
 
     def offer(self, e: Ev) -> None:
         jump, first = min(self.line.max_jump_ns, BELIEVED_JUMP_NS), self.newest is None
-        if self.newest is not None and e.ts <= self.newest + jump:
+        if e.y == END_OF_LOG:
+            self.end(e)
+        elif self.newest is not None and e.ts <= self.newest + jump:
             if not self.numbered(e):
                 return
             if e.ts < self.newest - self.line.lateness_ns:
@@ -132,6 +135,37 @@ class Admission:
                 self.take(e)
         else:
             self.held.append(e)
+
+    def end(self, e: Ev) -> None:
+        """Of a log: what is held and lies before it is so, the rest is not."""
+        line, begun = self.line, self.newest is not None
+        windows = [w.length_ns for w in line.windows] or [line.publish_every_ns]
+        steps = [w.step_ns for w in line.windows] or [line.publish_every_ns]
+        minor = max(station.minor_stop_ns for station in line.stations)
+        closing = max(*windows, line.pane_ns) + line.publish_every_ns + minor + 2 * max(steps) + line.lateness_ns
+        reach = max(min(line.max_jump_ns, BELIEVED_JUMP_NS), closing)
+        within = e.ts + 1 if begun else max(DAY_NS, reach)
+        borne_out = [h for h in self.held if h.ts <= e.ts and h.ts >= e.ts - within]
+        if any(h.ts < e.ts for h in borne_out):
+            for h in self.held:
+                if h not in borne_out:
+                    self.rejected.append(("jump_unconfirmed", h.ts))
+                elif self.numbered(h):
+                    self.take(h)
+            self.held = []
+            reach = max(reach, line.max_jump_ns) if begun else reach
+        elif not begun:
+            self.held.append(e)
+            return
+        if self.newest is not None and e.ts > self.newest + reach:
+            self.held.append(e)
+        elif self.numbered(e):
+            if self.newest is not None and e.ts < self.newest - line.lateness_ns:
+                self.rejected.append(("late", e.ts))
+            else:
+                self.rejected += [("jump_unconfirmed", h.ts) for h in self.held]
+                self.held = []
+                self.take(e)
 
 
 STOPS = (codes.STOPPED, codes.MINOR_STOP, codes.DOWN)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from kernels import codes
 from tests.naive_twin import Admission
 from tests.support_fold import Ev, S, block, dicts, heartbeat, one_line, rows
+from twin.events.declare import END_OF_LOG
 from twin.line import PartitionTwin
 from twin.plant.model import Plant, Station
-from twin.sources.merge import Newest
+from twin.sources.ending import Ends
 
 T: Final = 1_700_000_000 * S
 MINUTE: Final = 60 * S
@@ -88,25 +89,35 @@ def test_every_verdict(events: list[Ev], lateness: int, max_jump: int, modulus: 
     assert sum(fact.late for fact in facts) == told["late"] + told["stale_epoch"]
 
 
-@settings(max_examples=100)
-@given(arrivals(), st.sampled_from([0, 5 * S, 9 * MINUTE]), st.sampled_from([10 * MINUTE, 30 * MINUTE, 24 * HOUR]))
-def test_the_end_of_a_log_is_behind_what_the_twin_believes(events: list[Ev], lateness: int, max_jump: int) -> None:
-    """`twin.sources` decides as the kernel does, and its closing heartbeat is believed."""
-    model = plant(lateness, max_jump, None)
-    numberless = [event._replace(seq=-1, epoch=0) for event in events]
-    expected, newest, pieces = Admission(model.lines[0]), Newest(model.lines[0]), Newest(model.lines[0])
-    for event in numberless:
+@settings(max_examples=200)
+@given(
+    arrivals(),
+    st.sampled_from([0, 5 * S, HOUR, 26 * HOUR]),
+    st.sampled_from([0, 10 * MINUTE, 30 * MINUTE, 24 * HOUR]),
+    st.sampled_from([None, None, 2, 256]),
+    st.integers(0, 25),
+)
+def test_the_end_of_a_log_is_behind_what_the_twin_believes(
+    events: list[Ev], lateness: int, max_jump: int, modulus: int | None, cut: int
+) -> None:
+    """The closing heartbeat is believed, whatever came before it, and nothing is held behind it."""
+    model = plant(lateness, max_jump, modulus)
+    ending, expected = Ends(model), Admission(model.lines[0])
+    for part in (events[:cut], events[cut:]):
+        ending.add(block(part), np.full(len(part), True))
+    for event in events:
         expected.offer(event)
-        pieces.add(np.array([event.ts]))
-    newest.add(np.array([event.ts for event in numberless]))
-    assert newest.value == pieces.value
-    known = expected.newest
-    expected.offer(heartbeat(newest.value + lateness + 1))
-    if known is not None:
-        assert newest.value >= known
-        assert expected.newest is not None
-        # A last event that is ahead by more than `max_jump` is borne out, and the end is held in its turn.
-        assert expected.newest == newest.value + lateness + 1 or expected.newest == newest.value
+    before, held = expected.newest, list(expected.held)
+    ((ts, _),) = ending.ends()
+    expected.offer(heartbeat(ts)._replace(y=END_OF_LOG))
+    assert expected.newest == ts
+    assert not expected.held
+    behind = [e.ts for e in expected.admitted[:-1]]
+    assert ts > max(behind) + lateness
+    assert ts <= max(behind) + lateness + 2 * model.lines[0].publish_every_ns
+    # What nothing has refuted and lies within a day is there.
+    if before is not None and modulus is None and all(e.seq < 0 for e in held):
+        assert all(h.ts in behind for h in held if h.ts <= before + 24 * HOUR)
 
 
 def made(events: list[Ev], model: Plant) -> list[tuple[Any, ...]]:

@@ -25,11 +25,12 @@ class Events:
     """A log in memory, with an end of its own."""
 
     name = "made"
-    numbered = closes = True
+    closes = True
     position = size = 0
 
-    def __init__(self, events: list[Ev], cut: int) -> None:
+    def __init__(self, events: list[Ev], cut: int, numbered: bool = True) -> None:
         self.summary = Summary()
+        self.numbered = numbered
         self._pieces = [events[:cut], events[cut:]]
 
     def __iter__(self) -> Iterator[Batch]:
@@ -68,8 +69,7 @@ def plants(draw: st.DrawFn) -> Plant:
 @settings(max_examples=200)
 @given(st.data(), plants())
 def test_the_end_of_a_log_closes_what_waits(data: st.DataObject, plant: Plant) -> None:
-    # Where a line stands is followed without its numbers: a repeat that would refute a jump is taken for an event.
-    events = [e._replace(epoch=0, seq=-1) for e in data.draw(logs(bool(plant.lines[0].buffers), True))]
+    events = data.draw(logs(bool(plant.lines[0].buffers), True))
     if plant.lines[0].revise_ns is not None:
         events = data.draw(late(events))
     twin, results, newest = closed(plant, events, data.draw(st.integers(0, len(events))))

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support_fold import block, heartbeat
 from tests.support_sources import EPOCH, PLANT, SAMPLED, S, mapping, plain, plant, run, short, write
 from twin.line import PartitionTwin
 from twin.plant import load
 from twin.sources import BLOCK_EVENTS, Logs, SourceError, open_logs
-from twin.sources.merge import Newest
+from twin.sources.ending import Ends, closing_ns
 
+START = 1_700_000_000 * S
 HEAD = "t,speed,made,batch,product\n"
 EVENTS = """
 line = "L1"
@@ -106,12 +108,13 @@ def test_the_end_is_believed_whatever_it_waits_for(tmp_path: Path, lateness: str
     ],
 )
 def test_the_newest_time_needs_confirmation_after_a_jump(times: list[int], newest: int) -> None:
-    ts = np.array(times, np.int64) * S
-    whole, single = Newest(plant().lines[0]), Newest(plant().lines[0])
-    whole.add(ts)
-    for one in ts:
-        single.add(np.array([one]))
-    assert whole.value == single.value == newest * S
+    events = [heartbeat(START + t * S) for t in times]
+    whole, single = Ends(plant()), Ends(plant())
+    whole.add(block(events), np.full(len(events), True))
+    for one in events:
+        single.add(block([one]), np.full(1, True))
+    end = closing_ns(plant().lines[0], START + newest * S, [])
+    assert whole.ends() == single.ends() == [(end, 0)]
 
 
 def test_blocks_have_a_limit(tmp_path: Path) -> None:
@@ -120,8 +123,8 @@ def test_blocks_have_a_limit(tmp_path: Path) -> None:
     blocks, _ = run(logs)
     assert max(map(len, blocks)) <= BLOCK_EVENTS
     assert sum(map(len, blocks)) == len(rows) + 10 + 1
-    for block in blocks[:3]:
-        assert sorted(set(block.x.tolist()) - {-1}) == list(range(len(block.words)))
+    for one in blocks[:3]:
+        assert sorted(set(one.x.tolist()) - {-1}) == list(range(len(block.words)))
 
 
 def test_refusals_come_through_a_merge(tmp_path: Path) -> None:

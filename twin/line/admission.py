@@ -116,6 +116,7 @@ class Admission:
         events = np.concatenate([self.held, new]) if held else new
         verdict = np.zeros(len(events), np.int8)
         due = np.zeros(len(events), np.int64)
+        tallies = np.zeros(len(events), np.int8)
         offsets = np.concatenate([self.held_offsets, block.offset])
         admit(
             events,
@@ -127,11 +128,12 @@ class Admission:
             self.wrapped,
             offsets,
             verdict,
+            tallies,
             np.full(len(self._plant.lines), -1, np.int64),
             np.empty(len(events), np.int64),
             due,
         )
-        given = np.zeros(at.UNCORRECTED + 1, np.int64)
+        given = np.zeros(at.N_VERDICTS, np.int64)
         tally(verdict, given)
         folded, ended = verdict == at.ADMITTED, 0
         corrects = (events[:, at.E_TYPE] == CORRECTION).any()

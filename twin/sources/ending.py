@@ -1,57 +1,125 @@
-"""The end of a log: how long what its last events left open needs to be closed."""
+"""The end of a log: where each line stands by the twin's own admission, and how long it takes to close what is open."""
+
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import STATE, STOPPED, UNKNOWN
+from kernels import layout as at
+from kernels.admit import admit
+from kernels.codes import BEGIN_WITHIN_NS, END, HEARTBEAT, STATE, STOPPED, UNKNOWN
 from twin.events.block import EventBlock
+from twin.line.events import Preparation
+from twin.line.numbers import numbers
+from twin.line.texts import Texts
 from twin.plant.model import Line, Plant
 
 I64 = npt.NDArray[np.int64]
 
+_FOLDED: Final = (at.ADMITTED, at.REVISES)
 
-class LastWords:
-    """The last word of every station, to know at the end which of them may stand in a stop of undecided length.
 
-    A word the twin refuses as late is none; one of a time that nothing has confirmed counts once something has.
+class Ends:
+    """Follows logs as the twin will take them, to say where the heartbeat stands that closes a line.
+
+    Every verdict is the kernel's own: of a line's newest time, of what is held at its end, and of the last word of each
+    station, which says whether it may stand in a stop of undecided length. Of a line that the twin has begun already
+    nothing is known here; its end is then at most too early, never too late.
     """
 
     def __init__(self, plant: Plant) -> None:
-        self._reach = np.array([line.lateness_ns + (line.revise_ns or 0) for line in plant.lines], np.int64)
-        self._last: dict[int, tuple[int, bool]] = {}  # per station: time, whether it stands
-        self._ahead: dict[int, list[tuple[int, int, bool]]] = {}  # per line: time, station, whether it stands
+        self._plant = plant
+        self._numbers = numbers(plant)
+        self._preparation = Preparation(plant, Texts())
+        self._lines = np.zeros((len(plant.lines), at.N_L), np.int64)
+        self._seqs = np.zeros((len(plant.stations) + len(plant.lines), at.N_Q), np.int64)
+        self._wrapped = np.zeros((self._numbers.wrapped_rows, at.N_W), np.int64)
+        self._held = np.empty((0, at.N_E), np.int64)
+        self._words: dict[int, tuple[tuple[int, int, int], bool]] = {}  # per station: when, whether it stands
+        self._open = np.zeros(len(plant.lines), bool)
 
-    def add(self, line: int, block: EventBlock, rows: I64, before: int | None, newest: int) -> None:
-        """The line's next events, at these places of the block; its newest time before them and with them."""
-        told = (block.type[rows] == STATE) & (block.code[rows] != UNKNOWN)  # who does not know says nothing new
-        if not told.any():
-            return
-        ts = block.ts[rows]
-        reached = np.minimum(np.maximum.accumulate(ts), newest)
-        if before is not None:
-            reached = np.maximum(reached, before)
-        told &= ts >= reached - self._reach[line]
-        mine = rows[told]
-        times, stations, stands = block.ts[mine], block.station[mine], block.code[mine] == STOPPED
-        ahead = times > newest
-        if ahead.any():
-            found = zip(times[ahead].tolist(), stations[ahead].tolist(), stands[ahead].tolist(), strict=True)
-            self._ahead.setdefault(line, []).extend(found)
-        order = np.flatnonzero(~ahead)[np.argsort(times[~ahead], kind="stable")]
-        # Of a station's words the last one stays.
-        for k, station in {int(stations[k]): int(k) for k in order}.items():
-            self._say(int(times[station]), k, bool(stands[station]))
+    def add(self, block: EventBlock, closes: npt.NDArray[np.bool_]) -> None:
+        """The next events of all logs; `closes`: of each, whether its log has an end of its own."""
+        self._open[block.line[closes]] = True
+        rows = self._preparation.rows(block, 0)
+        held = len(self._held)
+        events = np.concatenate([self._held, rows]) if held else rows
+        verdict = self._admit(events, held, self._lines, self._seqs, self._wrapped)
+        self._held = events[verdict == at.HELD]
+        _note(self._words, events, verdict)
 
-    def stopped(self, line: int, first: int, stations: int, newest: int) -> list[int]:
-        """The line's stations (numbers within the line) whose last word up to `newest` is that they stand."""
-        for ts, station, stands in sorted(self._ahead.get(line, []), key=lambda word: word[0]):
-            if ts <= newest:
-                self._say(ts, station, stands)
-        return [k for k in range(stations) if self._last.get(first + k, (0, False))[1]]
+    def ends(self) -> list[tuple[int, int]]:
+        """(ts, line) of the heartbeat that ends each line: everything before it is closed, and it is never doubted."""
+        lines = np.flatnonzero(self._open).tolist()
+        tries = {line: self._candidates(line) for line in lines}
+        found = {line: self._closing(line, tries[line].pop(0), self._words) for line in lines}
+        left = lines
+        while left:
+            left = [line for line in left if not self._stands(line, found, tries[line])]
+        return sorted((ts, line) for line, ts in found.items())
 
-    def _say(self, ts: int, station: int, stands: bool) -> None:
-        if ts >= self._last.get(station, (ts, False))[0]:
-            self._last[station] = ts, stands
+    def _candidates(self, line: int) -> list[int]:
+        """What the end may lie behind, the likeliest first: what is held and at most a day (or `max_jump`) ahead, for
+        nothing has refuted it, and where the line stands; of a line that nothing has begun, what came last."""
+        row, held = self._lines[line], self._held[self._held[:, at.E_LINE] == line, at.E_TS]
+        if not row[at.L_ADMITTED]:
+            return [int(ts) for ts in held[::-1]]
+        newest = int(row[at.L_NEWEST])
+        most = newest + max(self._plant.lines[line].max_jump_ns, BEGIN_WITHIN_NS)
+        return [*sorted(held[held <= most].tolist(), reverse=True), newest]
+
+    def _stands(self, line: int, found: dict[int, int], others: list[int]) -> bool:
+        """Whether the twin takes the end of the line that was found; else there is another one to try."""
+        held = self._held[self._held[:, at.E_LINE] == line]
+        end = np.zeros((1, at.N_E), np.int64)
+        end[0, [at.E_LINE, at.E_TS, at.E_STATION, at.E_SEQ]] = line, found[line], -1, -1
+        end[0, [at.E_TYPE, at.E_CODE]] = HEARTBEAT, END
+        events = np.concatenate([held, end])
+        verdict = self._admit(events, len(held), self._lines.copy(), self._seqs.copy(), self._wrapped.copy())
+        if verdict[-1] != at.ADMITTED:
+            if not others:
+                return True
+            found[line] = self._closing(line, others.pop(0), self._words)
+            return False
+        newest, words = int(self._lines[line, at.L_NEWEST]), dict(self._words)
+        _note(words, events, verdict)
+        borne_out = events[:-1][verdict[:-1] == at.ADMITTED, at.E_TS]
+        closing = self._closing(line, max([newest, *borne_out.tolist()]), words)
+        if closing <= found[line]:
+            return True
+        # It bears out what lies further on than was thought.
+        found[line] = closing
+        return False
+
+    def _closing(self, line: int, newest: int, words: dict[int, tuple[tuple[int, int, int], bool]]) -> int:
+        first, count = self._numbers.lines[line, [at.LC_STATION, at.LC_STATIONS]].tolist()
+        stopped = [k for k in range(count) if (word := words.get(first + k)) and word[1]]
+        return closing_ns(self._plant.lines[line], newest, stopped)
+
+    def _admit(self, events: I64, held: int, lines: I64, seqs: I64, wrapped: I64) -> npt.NDArray[np.int8]:
+        verdict, told = np.zeros((2, len(events)), np.int8)
+        following, due, offset = np.zeros((3, len(events)), np.int64)
+        head = np.full(len(lines), -1, np.int64)
+        n = self._numbers
+        admit(
+            events, held, lines, n.lines, n.stations, seqs, wrapped, offset, verdict, told, head, following, due
+        )  # fmt: skip
+        return verdict
+
+
+def _note(words: dict[int, tuple[tuple[int, int, int], bool]], events: I64, verdict: npt.NDArray[np.int8]) -> None:
+    """The last words of the stations that these events speak of. Who does not know says nothing new."""
+    told = (events[:, at.E_TYPE] == STATE) & (events[:, at.E_CODE] != UNKNOWN) & np.isin(verdict, _FOLDED)
+    said = events[told]
+    if not len(said):
+        return
+    said = said[np.lexsort((said[:, at.E_SEQ], said[:, at.E_EPOCH], said[:, at.E_TS]))]
+    # Of a station's words the last one stays.
+    stations, last = np.unique(said[::-1, at.E_STATION], return_index=True)
+    for station, k in zip(stations.tolist(), (len(said) - 1 - last).tolist(), strict=True):
+        when = int(said[k, at.E_TS]), int(said[k, at.E_EPOCH]), int(said[k, at.E_SEQ])
+        if station not in words or when >= words[station][0]:
+            words[station] = when, bool(said[k, at.E_CODE] == STOPPED)
 
 
 def closing_ns(line: Line, newest: int, stopped: list[int]) -> int:

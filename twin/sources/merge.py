@@ -1,19 +1,18 @@
 """Several logs as one stream: merged by time, numbered, and ended."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from copy import copy
 
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import BEGIN_WITHIN_NS, BELIEVED_JUMP_NS, HEARTBEAT
+from kernels.codes import HEARTBEAT
 from twin.events.block import EventBlock, Rejected, pick
 from twin.events.declare import END_OF_LOG
-from twin.plant.model import Line, Plant
+from twin.plant.model import Plant
 from twin.sources.blocks import compact, empty, join
 from twin.sources.drafts import draft
-from twin.sources.ending import LastWords, closing_ns
+from twin.sources.ending import Ends
 from twin.sources.overlap import Overlap
 from twin.sources.source import BLOCK_EVENTS, Batch, Source
 from twin.sources.summary import Summary, merged
@@ -37,11 +36,9 @@ class Logs:
         self._plant = plant
         self._ends = Summary()
         self._next_seq = np.zeros(len(plant.stations) + len(plant.lines), np.int64)
-        self._newest = [Newest(line) for line in plant.lines]
         self._closes = np.array([source.closes for source in sources], bool)
         self._numbers = np.array([not source.numbered for source in sources], bool)
-        self._closing = np.zeros(len(plant.lines), bool)
-        self._words = LastWords(plant)
+        self._ending = Ends(plant) if self._closes.any() else None
 
     @property
     def summary(self) -> Summary:
@@ -61,8 +58,9 @@ class Logs:
     def __iter__(self) -> Iterator[Batch]:
         offset = 0
         for block, own, refused in self._merged():
-            self._note(block, own)
             self._number(block, own)
+            if self._ending:
+                self._ending.add(block, self._closes[own])
             block.offset = np.arange(offset, offset + len(block), dtype=np.int64)
             refused = [_at(one, offset) for one in refused]
             offset += len(block)
@@ -105,22 +103,6 @@ class Logs:
                 if track.newest == horizon:
                     track.extend()
 
-    def _note(self, block: EventBlock, own: I64) -> None:
-        """What the end of the logs needs to know; nothing where no log has one."""
-        if not self._closes.any():
-            return
-        self._closing[block.line[self._closes[own]]] = True
-        order = np.argsort(block.line, kind="stable")
-        lines = block.line[order]
-        bounds = [0, *(np.flatnonzero(np.diff(lines)) + 1).tolist(), len(lines)]
-        for start, end in itertools.pairwise(bounds):
-            if end > start:
-                line, rows = int(lines[start]), order[start:end]
-                known = self._newest[line]
-                before = known.value if known.begun else None
-                known.add(block.ts[rows])
-                self._words.add(line, block, rows, before, known.value)
-
     def _number(self, block: EventBlock, own: I64) -> None:
         if not self._numbers.any():
             return
@@ -140,91 +122,12 @@ class Logs:
 
         It has no number: who feeds the next log goes on as if there were none.
         """
-        ends, first = [], 0
-        for index, line in enumerate(self._plant.lines):
-            if self._closing[index]:
-                known, newest, end = self._newest[index], -1, self._newest[index].value
-                # Of a line that nothing has begun the end confirms all that lies before it: then it ends after those.
-                while (reached := known.up_to(end)) > newest:
-                    newest = reached
-                    stopped = self._words.stopped(index, first, len(line.stations), newest)
-                    end = closing_ns(line, newest, stopped)
-                ends.append((end, index))
-            first += len(line.stations)
+        ends = self._ending.ends() if self._ending else []
         if not ends:
             return empty()
-        ts, lines = np.array(sorted(ends), np.int64).T
+        ts, lines = np.array(ends, np.int64).T
         at = np.zeros(len(ts), np.int64)
         return draft((END_OF_LOG,), at, ts, lines, 0, type=HEARTBEAT, station=-1, seq=-1, y=0).block
-
-
-class Newest:
-    """A line's newest time as the twin sees it: a jump ahead, or a first event, counts once later events confirm it."""
-
-    def __init__(self, line: Line) -> None:
-        self._value: int | None = None
-        self._lateness = line.lateness_ns
-        self._max_jump = line.max_jump_ns
-        self._jump = min(line.max_jump_ns, BELIEVED_JUMP_NS)
-        self._held: list[int] = []
-
-    def add(self, ts: I64) -> None:
-        """The line's next events, in order of arrival."""
-        begun = 0
-        while self._value is None and begun < len(ts):
-            self._add(int(ts[begun]))
-            begun += 1
-        ts = ts[begun:]
-        if self._value is None or not len(ts):
-            return
-        before = np.maximum.accumulate(np.concatenate([[self._value], ts]))
-        if not self._held and not (ts - before[:-1] > self._jump).any():
-            self._value = int(before[-1])
-            return
-        for time in ts.tolist():
-            self._add(time)
-
-    @property
-    def begun(self) -> bool:
-        """Whether events have confirmed when the line begins."""
-        return self._value is not None
-
-    @property
-    def value(self) -> int:
-        """What the end of a log is to be behind: also a last event that nothing refuted and that is ahead by no more
-        than a day (or `max_jump`), so that the end confirms it. Of a line whose first event nothing has confirmed:
-        that event."""
-        if self._value is None:
-            return self._held[-1]
-        most = self._value + max(self._max_jump, BEGIN_WITHIN_NS)
-        return max([self._value, *(held for held in self._held if held <= most)])
-
-    def up_to(self, ts: int) -> int:
-        """The newest time if the line's log ends at `ts`, which is not before `value`."""
-        return max(held for held in self._held if held <= ts) if self._value is None else self._value
-
-    def _add(self, ts: int) -> None:
-        # As kernels.admit decides it.
-        if self._value is not None and ts < self._value - self._lateness:
-            return
-        if self._value is not None and ts - self._value <= self._jump:
-            self._held = []
-            self._value = max(self._value, ts)
-        elif any(self._confirms(ts, held) for held in self._held):
-            most = self._jump if self._value is None else self._max_jump
-            near = [held for held in self._held if held - ts <= self._jump]
-            self._value, self._held = max(near), []
-            if ts - self._value <= most:
-                self._value = max(self._value, ts)
-            else:
-                self._held.append(ts)
-        else:
-            self._held.append(ts)
-
-    def _confirms(self, ts: int, held: int) -> bool:
-        if self._value is None and ts - held > BEGIN_WITHIN_NS:
-            return False
-        return ts != held and held - ts <= self._jump
 
 
 class Track:
