@@ -72,10 +72,15 @@ from kernels.layout import (
     REVISES,
     SC_MAX_PARTS,
     STALE_EPOCH,
+    TOLD_COUNT,
     TOLD_GAPS,
     TOLD_LATE,
+    TOLD_LINE,
     TOLD_REPEATS,
     TOLD_SKEW,
+    TOLD_STATION,
+    TOLD_TS,
+    TOLD_WHAT,
     UNCONFIRMED,
     UNCORRECTED,
     W_KINDS,
@@ -231,7 +236,7 @@ def admit(
     wrapped: I64,
     offset: I64,
     verdict: I8,
-    told: I8,
+    told: I64,
     held_head: I64,
     held_next: I64,
     due: I64,
@@ -242,8 +247,8 @@ def admit(
     (one per event) are scratch: the held events of a line in order of arrival. `due` (one per event) gets, for an
     event that REVISES and for a correction, the publishing tick at which it takes effect: the first one behind the
     line's newest event, so that they take effect in the order of their arrival. `offset` (one per event) is that of
-    its record. `told` (one per event, zeros) gets a bit of TOLD_* where a tally of the event's source has become 1, 10,
-    100, ... by it. Returns the number still held.
+    its record. `told` gets a row (N_TOLD) of each tally of a source that has become 1, 10, 100, ... by an event; its
+    first cell is their number, to begin with 0. Returns the number still held.
 
     An event far ahead of its line is held. An ordinary one refutes it; what confirms it is another one far ahead: any
     that is later, or hardly earlier; it is held itself where it is ahead of that by more than `max_jump`. So a line
@@ -281,12 +286,12 @@ def admit(
             and not (ends and _holds_before(events, held_head, held_next, line, ts))
         ):
             slot = seqs[_slot(events[i], station_config)]
-            verdict[i] = _number(events[i], row, slot, line_config, station_config, wrapped, offset[i], told, i)
+            verdict[i] = _number(events[i], row, slot, line_config, station_config, wrapped, offset[i], told)
             if verdict[i] != ADMITTED:
                 continue
-            _look_at_clock(slot, max(row[L_NEWEST] - ts, 0), line_config[line, LC_LATENESS_NS], told, i)
+            _look_at_clock(slot, max(row[L_NEWEST] - ts, 0), line_config[line, LC_LATENESS_NS], told, events[i])
             if ts < row[L_NEWEST] - line_config[line, LC_LATENESS_NS]:
-                _note_late(slot, offset[i], told, i)
+                _note_late(slot, offset[i], told, events[i])
                 verdict[i] = _late(row, line_config[line], ts, due, i)
                 continue
             j = held_head[line]
@@ -317,7 +322,7 @@ def admit(
             distance = events[j, E_TS] - ts
             if distance <= ahead and not (first and distance < -within):
                 slot = seqs[_slot(events[j], station_config)]
-                verdict[j] = _number(events[j], row, slot, line_config, station_config, wrapped, offset[j], told, j)
+                verdict[j] = _number(events[j], row, slot, line_config, station_config, wrapped, offset[j], told)
                 if verdict[j] == ADMITTED:
                     verdict[j] = _take(row, events[j, E_TS], line_config[line], events[j, E_TYPE], due, j)
             else:
@@ -332,11 +337,11 @@ def admit(
             still += 1
             continue
         slot = seqs[_slot(events[i], station_config)]
-        verdict[i] = _number(events[i], row, slot, line_config, station_config, wrapped, offset[i], told, i)
+        verdict[i] = _number(events[i], row, slot, line_config, station_config, wrapped, offset[i], told)
         if verdict[i] != ADMITTED:
             continue
         if ts < row[L_NEWEST] - line_config[line, LC_LATENESS_NS]:
-            _note_late(slot, offset[i], told, i)
+            _note_late(slot, offset[i], told, events[i])
             verdict[i] = _late(row, line_config[line], ts, due, i)
         else:
             verdict[i] = _take(row, ts, line_config[line], events[i, E_TYPE], due, i)
@@ -362,7 +367,7 @@ def _slot(event: I64, station_config: I64) -> int:
 
 @hot
 def _number(
-    event: I64, line: I64, slot: I64, line_config: I64, station_config: I64, wrapped: I64, offset: int, told: I8, i: int
+    event: I64, line: I64, slot: I64, line_config: I64, station_config: I64, wrapped: I64, offset: int, told: I64
 ) -> int:  # fmt: skip
     """ADMITTED, or what the event's number says against it. A suspect event's is noted only once it is confirmed."""
     seen = ADMITTED
@@ -381,8 +386,7 @@ def _number(
         if slot[Q_GAPS] > gaps:
             if slot[Q_GAP_AT] == 0:
                 slot[Q_GAP_AT] = offset + 1
-            if decades(slot[Q_GAPS]) > decades(gaps):
-                told[i] |= TOLD_GAPS
+            _tell(told, event, TOLD_GAPS, gaps, slot[Q_GAPS])
     if seen == ADMITTED:
         slot[Q_EVENTS] += 1
     elif seen == DUPLICATE:
@@ -390,35 +394,47 @@ def _number(
         slot[Q_REPEATS] += 1
         if slot[Q_REPEAT_AT] == 0:
             slot[Q_REPEAT_AT] = offset + 1
-        if decades(slot[Q_REPEATS]) > decades(slot[Q_REPEATS] - 1):
-            told[i] |= TOLD_REPEATS
+        _tell(told, event, TOLD_REPEATS, slot[Q_REPEATS] - 1, slot[Q_REPEATS])
     else:
         line[L_LATE] += 1
-        _note_late(slot, offset, told, i)
+        _note_late(slot, offset, told, event)
     return int(seen)
 
 
+@hot
+def _tell(told: I64, event: I64, what: int, before: int, count: int) -> None:
+    """Put a tally down where it has become 1, 10, 100, ... or leapt over one of them: the highest."""
+    reached = 1
+    while reached <= before:
+        reached *= 10
+    if count < reached:
+        return
+    while count >= 10 * reached:
+        reached *= 10
+    _put(told, event, what, reached)
+
+
 @bare
-def decades(count: int) -> int:
-    """Digits of a count, 0 of none: it grows where the count becomes 1, 10, 100, ... or leaps over one of them."""
-    n = 0
-    while count > 0:
-        count //= 10
-        n += 1
-    return n
+def _put(told: I64, event: I64, what: int, count: int) -> None:
+    told[0, 0] += 1
+    row = told[told[0, 0]]
+    row[TOLD_LINE] = event[E_LINE]
+    row[TOLD_STATION] = event[E_STATION]
+    row[TOLD_TS] = event[E_TS]
+    row[TOLD_WHAT] = what
+    row[TOLD_COUNT] = count
 
 
 @hot
-def _note_late(slot: I64, offset: int, told: I8, i: int) -> None:
+def _note_late(slot: I64, offset: int, told: I64, event: I64) -> None:
     slot[Q_LATE] += 1
     if slot[Q_LATE_AT] == 0:
         slot[Q_LATE_AT] = offset + 1
-    if decades(slot[Q_LATE]) > decades(slot[Q_LATE] - 1):
-        told[i] |= TOLD_LATE
+    _tell(told, event, TOLD_LATE, slot[Q_LATE] - 1, slot[Q_LATE])
 
 
 @hot
-def _look_at_clock(slot: I64, lag_ns: int, lateness_ns: int, told: I8, i: int) -> None:
+def _look_at_clock(slot: I64, lag_ns: int, lateness_ns: int, told: I64, event: I64) -> None:
     """The least lag behind the line's newest event, of every batch: where a clock is behind, none is without.
 
     Told where it comes to lie behind by more than half the lateness (and a second), or, told before, by twice as much.
@@ -431,7 +447,7 @@ def _look_at_clock(slot: I64, lag_ns: int, lateness_ns: int, told: I8, i: int) -
         slot[Q_BATCH] = 0
         if slot[Q_SKEW_NS] > max(lateness_ns // 2, LEAST_SKEW_NS, 2 * slot[Q_SKEW_TOLD_NS]):
             slot[Q_SKEW_TOLD_NS] = slot[Q_SKEW_NS]
-            told[i] |= TOLD_SKEW
+            _put(told, event, TOLD_SKEW, slot[Q_SKEW_NS])
 
 
 @hot

@@ -46,7 +46,7 @@ class State(NamedTuple):
     tick_orders: I64  # (stations x tick slots, N_TO)
     closing_orders: I64  # (stations, closings, N_CO)
     vectors: I64  # (2, sum of places x stations) critical paths
-    pane_base: I64  # (stations, 4)
+    pane_base: I64  # (stations, PANE_COLUMNS)
     buffers: I64  # (buffers, N_B)
     counters: I64  # (counters, N_K)
 
@@ -64,10 +64,10 @@ class Out(NamedTuple):
     paths: I64
     alerts: I64
     active: I64
-    n: I64  # (5,)
+    n: I64  # (N_OUT,)
     path: I64  # scratch: a station each of the longest line
-    mix: I64  # scratch: (4, stations and further places), see kernels.path
-    pane: I64  # scratch: (4,)
+    mix: I64  # scratch: (N_MIX, stations and further places), see kernels.path
+    pane: I64  # scratch: (PANE_COLUMNS,)
     pending: I64  # scratch, empty between instants: bits of the stations whose completed part may move (kernels.bits)
     touched: I64  # the same: bits of the stations whose class may change at this instant
     begun: I64  # scratch: an event of the instant each, the product with which the cycle was begun that it ends

@@ -404,11 +404,19 @@ OVERFULL: Final = 8
 UNCORRECTED: Final = 9  # a correction of nothing that is kept
 N_VERDICTS: Final = UNCORRECTED + 1
 
-# Bits: the tally of an event's source that has become 1, 10, 100, ... by it.
-TOLD_LATE: Final = 1
-TOLD_REPEATS: Final = 2
-TOLD_GAPS: Final = 4
-TOLD_SKEW: Final = 8
+# TOLD: a tally of a source that has become 1, 10, 100, ... by an event.
+TOLD_LINE: Final = 0
+TOLD_STATION: Final = 1  # -1 the line's own events
+TOLD_TS: Final = 2  # of the event
+TOLD_WHAT: Final = 3
+TOLD_COUNT: Final = 4  # 1, 10, 100, ...; of a clock, how many ns it lags behind
+N_TOLD: Final = 5
+# One event may tell so many.
+MOST_TOLD: Final = 3
+TOLD_LATE: Final = 0
+TOLD_REPEATS: Final = 1
+TOLD_GAPS: Final = 2
+TOLD_SKEW: Final = 3
 
 # Numbers of rows written so far.
 N_KPI: Final = 0
@@ -416,3 +424,4 @@ N_INTERVAL: Final = 1
 N_PATH: Final = 2
 N_ALERT: Final = 3
 N_ACTIVE: Final = 4
+N_OUT: Final = 5

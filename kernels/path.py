@@ -60,6 +60,7 @@ FOUND = 0  # stations whose vectors are mixed
 SEEN = 1  # stations that were asked; then the weights
 ONE = 2  # the vector of one of several ends of the line
 REST = 3  # what the divisions leave, cell by cell
+N_MIX = 4
 # Weights are halved until their sum is below this: a remainder times a weight, summed over 512 stations, fits int64.
 MAX_WEIGHT = 1 << 26
 

@@ -6,8 +6,8 @@ Records of one partition are packed into whole batches (aiokafka's batch API) an
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,26 @@ class FeedSummary:
     records: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    # Where the records are, by partition: offsets from the first up to one behind the last, in pieces between which
+    # others have sent.
+    places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+
+    @property
+    def spans(self) -> dict[int, tuple[int, int]]:
+        return {partition: (pieces[0][0], pieces[-1][1]) for partition, pieces in self.places.items()}
+
+    def holds(self, partition: int, offset: int) -> bool:
+        return any(begin <= offset < end for begin, end in self.places.get(partition, ()))
+
+
+class Journal(Protocol):
+    """Who writes down what is sent: before a batch goes out, when the broker has it, and at the end."""
+
+    async def claim(self, block: EventBlock, refused: int) -> None: ...
+
+    def sent(self) -> None: ...
+
+    async def end(self, spans: dict[int, tuple[int, int]]) -> None: ...
 
 
 class Batches:
@@ -59,7 +79,8 @@ class Batches:
         self._producer = producer
         self._topic = topic
         self._open: dict[int, BatchBuilder] = {p: producer.create_batch() for p in partitions}
-        self._pending: set[asyncio.Future[Any]] = set()
+        self._pending: dict[asyncio.Future[Any], tuple[int, int]] = {}  # partition, records
+        self.places: dict[int, list[tuple[int, int]]] = {}
 
     async def append(
         self, partition: int, keys: Iterable[bytes], values: Iterable[bytes], headers: Headers | None = None
@@ -83,7 +104,8 @@ class Batches:
         builder = self._open[partition]
         if builder.record_count():
             builder.close()
-            self._pending.add(await self._producer.send_batch(builder, self._topic, partition=partition))
+            sent = await self._producer.send_batch(builder, self._topic, partition=partition)
+            self._pending[sent] = partition, builder.record_count()
             await self._settle(PENDING_BATCHES)
         self._open[partition] = self._producer.create_batch()
         return self._open[partition]
@@ -91,12 +113,21 @@ class Batches:
     async def _settle(self, most: int) -> None:
         """Wait until at most `most` batches are unacknowledged; raise what the broker refused."""
         while len(self._pending) > most:
-            done, self._pending = await asyncio.wait(self._pending, return_when=asyncio.FIRST_COMPLETED)
-            for future in done:
-                future.result()
-        for future in [f for f in self._pending if f.done()]:
-            self._pending.discard(future)
-            future.result()
+            await asyncio.wait(self._pending, return_when=asyncio.FIRST_COMPLETED)
+            self._take_done()
+        self._take_done()
+
+    def _take_done(self) -> None:
+        # In the order in which they were sent, which is that of their offsets.
+        for future in [future for future in self._pending if future.done()]:
+            partition, records = self._pending.pop(future)
+            acknowledged = future.result()
+            if acknowledged is None or acknowledged.offset < 0:
+                continue  # sent twice, and known to the broker: it does not say where
+            begin, pieces = acknowledged.offset, self.places.setdefault(partition, [])
+            if pieces and pieces[-1][1] == begin:
+                begin = pieces.pop()[0]
+            pieces.append((begin, acknowledged.offset + records))
 
 
 class Feeder:
@@ -146,6 +177,7 @@ class Feeder:
 
     async def flush(self) -> None:
         await self._batches.flush()
+        self.summary.places = self._batches.places
 
     def _count(self, records: int, size: int) -> None:
         self.summary.records += records
@@ -214,13 +246,13 @@ async def feed(
     speed: float | None = None,
     arrow: bool = False,
     on_block: Callable[[FeedSummary], None] | None = None,
-    after: Callable[[], None] | None = None,
+    journal: Journal | None = None,
 ) -> FeedSummary:
     """Send every event of `logs` (`twin.sources.open_logs`, which ends each line with a heartbeat).
 
-    `speed` is a multiple of event time; None is as fast as it goes. `after` is called after every batch, when the
-    broker has it. Raises FeedError, what the logs raise, AccessError, and KafkaError where the broker refuses a record
-    or is away; what was acknowledged until then stays sent.
+    `speed` is a multiple of event time; None is as fast as it goes. With a `journal` a batch goes out when the broker
+    has the one before. Raises FeedError, what the logs raise, AccessError, and KafkaError where the broker refuses a
+    record or is away; what was acknowledged until then stays sent.
     """
     topic = settings.topic(EVENTS)
     loop = asyncio.get_running_loop()
@@ -239,16 +271,20 @@ async def feed(
         batches = iter(logs)
         while (batch := await asyncio.to_thread(next, batches, None)) is not None:
             block, refused = batch
+            if journal is not None:
+                await journal.claim(block, len(refused))
             await feeder.send_refused(refused)
             if len(block) and pace is None:
                 await feeder.send(block)
             elif len(block) and pace is not None:
                 await send_paced(feeder, block, pace)
-            if after is not None:
+            if journal is not None:
                 await feeder.flush()
-                await asyncio.to_thread(after)
+                await asyncio.to_thread(journal.sent)
             if on_block:
                 on_block(feeder.summary)
         await feeder.flush()
+        if journal is not None:
+            await journal.end(feeder.summary.spans)
     feeder.summary.seconds = loop.time() - begun
     return feeder.summary

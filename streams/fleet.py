@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from streams import broker_guard
 from streams.settings import Settings, process_environment
+from streams.warm import COMPILED, COMPILING
 
 _STOP_MARGIN_S: Final = 4.0
 
@@ -51,6 +52,12 @@ class Fleet:
                 raise FleetError(
                     f"worker {number} ended with exit code {process.returncode}; its log ends with:\n{tail}"
                 )
+
+    @property
+    def compiling(self) -> bool:
+        """Whether a worker waits for its kernels to be compiled."""
+        logs = ["\n".join(self.log_end(number, 200)) for number in range(1, len(self._processes) + 1)]
+        return any(log.count(COMPILING) > log.count(COMPILED) for log in logs)
 
     def log_end(self, number: int, lines: int = 20) -> list[str]:
         with contextlib.suppress(OSError):

@@ -20,6 +20,7 @@ LINES: Final = "lines"
 KPIS: Final = "kpis"
 ALERTS: Final = "alerts"
 REJECTED: Final = "events.rejected"
+FED: Final = "fed"
 
 _RECORD_BYTES: Final = "max.message.bytes"  # Kafka's name: of a batch, so of each record in it
 _FRAME_BYTES: Final = 64 << 10
@@ -87,6 +88,7 @@ def desired(settings: Settings) -> list[Topic]:
         KPIS: (settings.partitions, keep, 7, "readers may be away; the audit keeps them for good"),
         ALERTS: (1, keep, 30, "few, and people look back"),
         REJECTED: (1, keep, 30, "time to mend the source and send them again"),
+        FED: (1, compact, None, ""),
     }
     return [
         Topic(settings.topic(name), n, settings.replication, config, days, why)

@@ -17,6 +17,10 @@ from streams import clock
 
 log = logging.getLogger(__name__)
 
+# What a worker's log says.
+COMPILING: Final = "waiting for the kernels to be compiled"
+COMPILED: Final = "the kernels are compiled"
+
 _PLANT: Final = """
 site = "warm"
 [[area]]
@@ -104,7 +108,7 @@ class _First(event.Listener):
         if not self.said and event.data["dispatcher"].py_func.__module__.startswith("kernels."):
             self.said = True
             why = CACHE.problem or f"{CACHE.folder} holds none of this version for this processor"
-            log.warning("waiting for the kernels to be compiled, a minute or two: %s", why)
+            log.warning("%s, a minute or two: %s", COMPILING, why)
 
     def on_end(self, event: Any) -> None:
         pass
@@ -117,4 +121,4 @@ def told() -> Iterator[None]:
     with event.install_listener("numba:compile", first):
         yield
     if first.said:
-        log.warning("the kernels are compiled (%.0f s)", clock.monotonic_s() - begun_s)
+        log.warning("%s (%.0f s)", COMPILED, clock.monotonic_s() - begun_s)

@@ -22,6 +22,9 @@ from streams.settings import Settings
 OFFSETS_EVERY_S: Final = 1.0
 WIDE: Final = 120  # terminal columns from which the wide table fits
 
+MOST_DOUBTS: Final = 6
+DATA_QUALITY: Final = "data_quality"
+
 _GOOD: Final = "green"
 _STATE_STYLES: Final = {
     "running": _GOOD,
@@ -45,6 +48,39 @@ class Lines:
     records: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     offsets: dict[int, tuple[int, int]] = field(default_factory=dict)  # committed, end
     partitioner: str = DEFAULT
+    # What casts doubt on the figures, by line, station and sentence: how often by the newest alert, and since when.
+    doubts: dict[tuple[str, str, str], tuple[float, str]] = field(default_factory=dict)
+    refused: int = 0  # records of the topic of refusals
+
+    def alert(self, value: bytes | None) -> None:
+        """Take one record of the alerts topic; all but those of data quality are left out."""
+        try:
+            record = msgspec.json.decode(value or b"null")
+        except msgspec.DecodeError:
+            return
+        if not isinstance(record, dict) or record.get("kind") != DATA_QUALITY:
+            return
+        about = str(record.get("line")), str(record.get("station") or ""), str(record.get("detail") or "")
+        if record.get("retracted"):
+            self.doubts.pop(about, None)
+            return
+        count, first = float(record.get("value") or 1), str(record.get("since") or record.get("ts"))
+        known = self.doubts.get(about, (count, first))
+        self.doubts[about] = max(count, known[0]), min(first, known[1])
+
+    def told(self, most: int = MOST_DOUBTS) -> list[str]:
+        """What casts doubt on the figures, a sentence each; the rest is in `twin doctor --audit`."""
+        sentences = [
+            f"{line}{'/' if station else ''}{station}: {detail} "
+            f"({'' if count == 1 else f'{count:,.0f} or more, '}first at {first[:19]}Z)"
+            for (line, station, detail), (count, first) in sorted(self.doubts.items())
+        ]
+        found = sentences[:most]
+        if len(sentences) > most:
+            found.append(f"and {len(sentences) - most:,} more; `twin doctor --audit` names all")
+        if self.refused:
+            found.append(f"{self.refused:,} records were refused: `twin doctor --audit` says why and where")
+        return found
 
     def update(self, key: bytes | None, value: bytes | None) -> None:
         """Take one record of the compacted topic; an empty value deletes, an unreadable one is left out."""
@@ -70,7 +106,15 @@ class Lines:
 
     def rows(self) -> list[dict[str, Any]]:
         """One row per line, by name, for a program to read."""
-        return [{**self.records[line], "line": line, "lag": self.lag_of(line)} for line in sorted(self.records)]
+        doubts: dict[str, list[dict[str, Any]]] = {}
+        for (line, station, detail), (count, first) in sorted(self.doubts.items()):
+            doubts.setdefault(line, []).append(
+                {"station": station or None, "detail": detail, "count": count, "first": first}
+            )
+        return [
+            {**self.records[line], "line": line, "lag": self.lag_of(line), "doubts": doubts.get(line, [])}
+            for line in sorted(self.records)
+        ]
 
     def table(self, title: str = "lines", *, wide: bool = True) -> Table:
         """The lines for people: 80 columns hold it, `wide` adds event time, counts and order (about 120)."""
@@ -139,7 +183,8 @@ class Watcher:
         self.lines = Lines(partitioner=settings.partitioner)
         self._consumer = consumer
         self._admin = admin
-        self._events = settings.topic("events")
+        self._events, self._alerts = settings.topic("events"), settings.topic("alerts")
+        self._rejected = settings.topic("events.rejected")
         self._group = settings.group_id
         self._committed: dict[TopicPartition, int] = {}
         self._asked_at = float("-inf")
@@ -148,14 +193,18 @@ class Watcher:
         """Take what has come within `timeout_s`; returns how many records that was."""
         runs = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000))
         count = 0
-        for records in runs.values():
+        for place, records in runs.items():
             for record in records:
-                self.lines.update(record.key, record.value)
+                if place.topic == self._alerts:
+                    self.lines.alert(record.value)
+                else:
+                    self.lines.update(record.key, record.value)
             count += len(records)
         now = asyncio.get_running_loop().time()
         if now - self._asked_at >= OFFSETS_EVERY_S:
             self._asked_at = now
             self.lines.offsets = await self.offsets()
+            self.lines.refused = await self._refused()
         return count
 
     async def read_all(self) -> None:
@@ -165,6 +214,15 @@ class Watcher:
         while any([await self._consumer.position(p) < ends[p] for p in views]):
             await self.read(0.2)
         self.lines.offsets = await self.offsets()
+        self.lines.refused = await self._refused()
+
+    async def _refused(self) -> int:
+        """Records that the topic of refusals still has."""
+        places = await partitions(self._admin, self._rejected)
+        if not places:
+            return 0
+        ends, begins = await self._consumer.end_offsets(places), await self._consumer.beginning_offsets(places)
+        return sum(ends[place] - begins[place] for place in places)
 
     async def offsets(self) -> dict[int, tuple[int, int]]:
         """(committed, end) of the events topic by partition; a group that never committed is at the beginning."""
@@ -199,7 +257,7 @@ async def watching(settings: Settings) -> AsyncIterator[Watcher]:
         admin = AIOKafkaAdminClient(**connection(settings))
         stack.push_async_callback(admin.close)
         await admin.start()
-        views = await partitions(admin, topic)
+        views = await partitions(admin, topic, settings.topic("alerts"))
         consumer.assign(views)
         if views:
             await consumer.seek_to_beginning(*views)

@@ -173,6 +173,7 @@ ALERTS: Final = pa.schema(
         pa.field("value", pa.float64()),
         pa.field("limit", pa.float64()),
         pa.field("detail", TEXT),
+        pa.field("subject", NAME),  # of data_quality, what is counted of the source: late, repeats, gaps, skew
         *_REVISION,
         pa.field("model", NAME, nullable=False),
         pa.field("line_model", NAME),
@@ -199,7 +200,7 @@ IDENTITY: Final = {
     "states": ("line", "station", "start", "model"),
     "kpis": ("line", "station", "window", "start", "end", "policy", "model"),
     "bottlenecks": ("line", "station", "window", "start", "end", "policy", "model"),
-    "alerts": ("line", "station", "kind", "action", "ts", "model"),
+    "alerts": ("line", "station", "kind", "action", "ts", "subject", "model"),
 }
 
 SETS: Final[dict[str, pa.Schema]] = {
@@ -225,7 +226,7 @@ SINCE: Final[dict[str, dict[str, int]]] = {
     "kpis": {"production_date": 3, "line_model": 3, "quantity": 3, "unit": 3},
     "events": {"by": 3, "entered": 3, "note": 3, "cause": 3, "due": 3, "verb": 3},
     "bottlenecks": {"production_date": 3, "line_model": 3},
-    "alerts": {"line_model": 3},
+    "alerts": {"subject": 3, "line_model": 3},
 }
 
 

@@ -146,6 +146,22 @@ HISTORY: Final = (
         ("alerts",),
         "cycle events that contradict the buffers, stations unheard of for a day and units that do not fit are alerts",
     ),
+    Rule(
+        "end_confirms",
+        ("events", "states", "kpis", "bottlenecks", "alerts", "rejected"),
+        "the end of a log confirms what is held and lies before it, however long the windows are; it was refused "
+        "within the reach of the end",
+    ),
+    Rule(
+        "schedule_in_silence",
+        ("states", "kpis", "bottlenecks"),
+        "after 92 days without an event the time is not planned until the next event; shifts and stops went on",
+    ),
+    Rule(
+        "facts_of_admission",
+        ("alerts",),
+        "late events, repeats, gaps and clocks that are behind raise data_quality; they were counted only",
+    ),
 )
 RULES: Final = len(HISTORY)
 

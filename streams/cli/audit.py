@@ -229,10 +229,13 @@ def prune(args: argparse.Namespace) -> int:
 
 
 def query(args: argparse.Namespace) -> int:
-    from streams.cli.output import as_json, columns
+    from streams.cli.output import as_json, columns, note
     from twin.audit.query import query as run_query
 
-    table = _readable_times(run_query(args.root, args.sql, as_of_ns=args.as_of))
+    notes: list[str] = []
+    table = _readable_times(run_query(args.root, args.sql, as_of_ns=args.as_of, notes=notes))
+    for sentence in notes:
+        note(f"twin: {sentence}")
     if args.json:
         as_json([{key: _plain(value) for key, value in row.items()} for row in table.to_pylist()])
         return 0

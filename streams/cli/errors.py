@@ -39,6 +39,7 @@ _KNOWN: Final = (
     ("streams.demo", "DemoError", PROBLEM),
     ("streams.feed", "FeedError", PROBLEM),
     ("streams.fleet", "FleetError", PROBLEM),
+    ("streams.ledger", "LedgerError", PROBLEM),
     ("streams.notify", "NotifyError", PROBLEM),
     ("streams.topics", "TopicsError", PROBLEM),
 )

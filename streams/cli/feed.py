@@ -1,15 +1,22 @@
 """`twin feed`: logs to Kafka."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streams.cli.logs import add_logs
 from streams.cli.parser import add_bootstrap, add_json, command
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from streams.cli.parser import Commands
+    from streams.feed import FeedSummary
+    from streams.ledger import FileFed, Ledger
     from streams.settings import Settings
-    from twin.sources import Mapping
+    from streams.taken import Taken
+    from twin.plant.model import Plant
+    from twin.sources import Batch, Mapping, Summary
 
 
 def speed(text: str) -> float | None:
@@ -25,6 +32,16 @@ def speed(text: str) -> float | None:
     return value
 
 
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
+
+
 def add(commands: "Commands") -> None:
     parser = command(
         commands,
@@ -32,7 +49,9 @@ def add(commands: "Commands") -> None:
         run,
         help="send logs to Kafka as events",
         example="twin feed --plant plant.toml --speed 60 press.csv",
-        more="Each line is ended with a heartbeat, which closes what the log's end closes in a replay.",
+        more="Each line is ended with a heartbeat, which closes what the log's end closes in a replay. Files that were "
+        "sent are known again (topic twin.fed), and the next ones go on where they ended. Exit code 1 where most "
+        "events were late, repeated or refused.",
     )
     add_logs(parser)
     parser.add_argument("--plant", metavar="FILE", help="plant file (default: TAKTWIN_PLANT, else plant.toml)")
@@ -58,6 +77,24 @@ def add(commands: "Commands") -> None:
         metavar="FILE",
         help="with --follow: where it remembers what was sent (default: .twin-feed.json in the folder)",
     )
+    parser.add_argument(
+        "--open",
+        action="store_true",
+        help="do not end the lines: the log's next piece follows at once",
+    )
+    parser.add_argument(
+        "--late",
+        action="store_true",
+        help="send also what lies before the end of a log of the same line that was sent before",
+    )
+    parser.add_argument("--again", action="store_true", help="send also files that were sent before: they count again")
+    parser.add_argument(
+        "--wait",
+        type=seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long to wait for a worker, if there is one, to say what it took; 0: not at all (default: 10)",
+    )
     add_json(parser)
 
 
@@ -66,8 +103,8 @@ def run(args: argparse.Namespace) -> int:
 
     from streams import interrupt
     from streams.cli import output
-    from streams.cli.logs import open_all, progress, too_many
-    from streams.feed import feed, records_there
+    from streams.cli.logs import too_many
+    from streams.feed import records_there
     from streams.settings import Settings
 
     settings = Settings.from_env(bootstrap=args.bootstrap, plant=args.plant)
@@ -77,21 +114,13 @@ def run(args: argparse.Namespace) -> int:
     if args.once and (known := interrupt.run(records_there(settings))):
         output.note(f"{settings.topic('events')} has {known:,} records already: nothing is sent (--once)")
         return 0
-    plant, logs = open_all(args)
-    with progress(logs) as update:
-        sent = interrupt.run(
-            feed(
-                logs,
-                plant,
-                settings=settings,
-                speed=args.speed,
-                arrow=args.arrow,
-                on_block=lambda summary: update(summary.events),
-            )
-        )
-    read = logs.summary
+    done = interrupt.run(send(args, settings))
+    if done is None:
+        return 0
+    sent, read, taken = done
     if args.json:
-        output.as_json({"sent": asdict(sent), "read": read.as_dict()})
+        told = None if taken is None else asdict(taken) | {"refused": dict(taken.refused)}
+        output.as_json({"sent": asdict(sent), "read": read.as_dict(), "taken": told})
     else:
         output.line(read.report())
         rate = sent.events / sent.seconds if sent.seconds else 0.0
@@ -99,19 +128,150 @@ def run(args: argparse.Namespace) -> int:
             f"{sent.events:,} events sent in {sent.records:,} records ({sent.bytes:,} bytes) to "
             f"{settings.topic('events')} at {settings.bootstrap}: {sent.seconds:.1f} s, {rate:,.0f} events/s"
         )
+        for sentence in taken.report(sent.events) if taken is not None else []:
+            output.line(sentence)
+    if taken is not None and 2 * (taken.refused.total() + taken.repeats) > max(sent.events, 1):
+        output.note("twin: most of the events were late, repeated or refused")
+        return 1
     return too_many(args, read)
+
+
+async def send(args: argparse.Namespace, settings: "Settings") -> "tuple[FeedSummary, Summary, Taken | None] | None":
+    """Send the logs behind what was sent before; None: there is nothing to send. Then ask what became of it."""
+    import asyncio
+
+    from streams.cli import output
+    from streams.cli.errors import CommandError
+    from streams.cli.logs import open_all, progress
+    from streams.feed import feed
+    from streams.ledger import Ledger, Run
+    from streams.security import check_access
+    from streams.taken import Outcome
+    from twin import plant as plants
+
+    plant = plants.load(args.plant)
+    await check_access(settings)
+    async with Ledger(settings, plant) as ledger:
+        files, run_id = await asyncio.to_thread(choose, args, ledger, plant)
+        if not files:
+            return None
+        plant, logs = open_all(args, ends=not args.open)
+        run = Run(logs, ledger, files, run_id)
+        if run.resumed:
+            output.note(f"{run.fed.names}: goes on behind the {run.fed.events:,} events that were sent")
+        early = [] if run.resumed else await asyncio.to_thread(before_the_end, args, ledger, plant)
+        told = ", ".join(early)
+        if early and not args.late:
+            raise CommandError(
+                f"{told}. Nothing was sent: send it with --late (a line with `revise` takes what is not older than "
+                "that, the rest is refused as late), and with --open what is followed by more at once"
+            )
+        if early:
+            output.note(f"{told}: sent as it is (--late)")
+        outcome = Outcome(settings) if args.wait > 0 else None
+        if outcome is not None:
+            await outcome.before()
+        lines: set[int] = set()
+        with progress(logs) as update:
+            sent = await feed(
+                noting(run, lines),
+                plant,
+                settings=settings,
+                speed=args.speed,
+                arrow=args.arrow,
+                on_block=lambda summary: update(summary.events),
+                journal=run,
+            )
+        taken = None
+        if outcome is not None and sent.records:
+            taken = await outcome.after(sent, {plant.lines[k].id for k in lines}, args.wait)
+        return sent, logs.summary, taken
+
+
+def noting(batches: "Iterable[Batch]", lines: set[int]) -> "Iterator[Batch]":
+    """The batches as they come; the lines they are of are noted."""
+    for block, refused in batches:
+        lines.update(set(block.line.tolist()))
+        yield block, refused
+
+
+def choose(args: argparse.Namespace, ledger: "Ledger", plant: "Plant") -> "tuple[list[FileFed], str]":
+    """The files to send, those that were not sent before, and the run they make. What was interrupted goes on as it
+    began, or not at all."""
+    from streams.cli import output
+    from streams.cli.errors import CommandError
+    from streams.follow import key_of
+    from streams.ledger import fingerprint, run_key
+    from twin.sources import log_paths
+
+    mapping = Path(args.mapping).read_text(errors="replace") if args.mapping else ""
+    key = key_of(plant, [mapping, str(args.open)])
+    paths = list(dict.fromkeys(log.path for log in log_paths(args.logs)))
+    files = [fingerprint(path) for path in paths]
+    if args.again:
+        return files, run_key(files, key)
+    known = ledger.known(files)
+    left = [not (file.sha256 in known and known[file.sha256].done) for file in files]
+    for file, wanted in zip(files, left, strict=True):
+        if not wanted:
+            was = known[file.sha256]
+            output.note(
+                f"{file.name}: was sent before ({was.names}, {was.at}, {was.events:,} events); it is not sent again "
+                "(--again: send it, and count it, once more)"
+            )
+    args.logs = [str(path) for path, wanted in zip(paths, left, strict=True) if wanted]
+    files = [file for file, wanted in zip(files, left, strict=True) if wanted]
+    begun = [known[file.sha256] for file in files if file.sha256 in known]
+    if begun and run_key(files, key) not in ledger.runs:
+        raise CommandError(
+            f"{begun[0].names}: {begun[0].events:,} events were sent before the feed was interrupted, of these files "
+            "together, under another plant or mapping; send them as then, and it goes on, or with --again: all of it "
+            "counts once more"
+        )
+    return files, run_key(files, key)
+
+
+def before_the_end(args: argparse.Namespace, ledger: "Ledger", plant: "Plant") -> list[str]:
+    """What of the logs lies before the end of a log that was sent: told before anything is sent."""
+    import numpy as np
+
+    from streams.cli.logs import open_all
+    from twin.wire.time import rfc3339
+
+    closed = ledger.closed_ns()
+    early, all_of = np.zeros_like(closed), np.zeros_like(closed)
+    if not closed.any():
+        return []
+    first = True
+    for block, _ in open_all(args, ends=False)[1]:
+        # A log in order that begins behind all ends need not be read twice.
+        if first and len(block) and int(block.ts.min()) >= int(closed.max()):
+            return []
+        first = first and not len(block)
+        np.add.at(all_of, block.line, 1)
+        np.add.at(early, block.line, block.ts < closed[block.line])
+    told = []
+    for k in np.flatnonzero(early).tolist():
+        line = plant.lines[k]
+        fed = ledger.lines[line.id]
+        told.append(
+            f"{line.id}: {early[k]:,} of {all_of[k]:,} events lie before {rfc3339(int(closed[k]))}, and are late: "
+            f"{fed.by} has ended the line at {fed.closed}"
+        )
+    return told
 
 
 def follow(args: argparse.Namespace, settings: "Settings") -> int:
     """Until Ctrl-C, which ends as any interrupted command; then start it again, and it goes on."""
     import logging
-    from pathlib import Path
 
     from streams import interrupt
     from streams.cli import output
     from streams.cli.errors import USAGE, CommandError
     from streams.feed import feed
     from streams.follow import Follower, key_of
+    from streams.ledger import Following, Ledger
+    from streams.security import check_access
     from twin import plant as plants
     from twin.sources import load_mapping
 
@@ -132,12 +292,17 @@ def follow(args: argparse.Namespace, settings: "Settings") -> int:
     texts = [mapping.document.text for mapping in ([named] if named else [one for _, one in by_rule])]
     state = Path(args.state) if args.state else None
     logging.basicConfig(format="twin: %(message)s", level=logging.WARNING)
-    follower = Follower(folder, plant, choose, key=key_of(plant, texts), state=state, pattern=pattern)
+    ledger = Ledger(settings, plant)
+    known = Following(ledger, folder)
+    follower = Follower(folder, plant, choose, key=key_of(plant, texts), state=state, pattern=pattern, fed=known)
     output.note(f"following {folder / pattern} to {settings.topic('events')} at {settings.bootstrap}; Ctrl-C ends it")
 
     async def until_interrupted() -> None:
         try:
-            await feed(follower, plant, settings=settings, arrow=args.arrow, after=follower.sent)
+            await check_access(settings)
+            async with ledger:
+                known.follow(follower)
+                await feed(follower, plant, settings=settings, arrow=args.arrow, journal=known)
         finally:
             follower.stop()  # the thread that looks at the folder ends with it
 

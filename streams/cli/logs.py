@@ -55,13 +55,13 @@ def too_many(args: argparse.Namespace, summary: "Summary", refused: int = 0, eve
     return int(bool(wrong))
 
 
-def open_all(args: argparse.Namespace) -> "tuple[Plant, Logs]":
+def open_all(args: argparse.Namespace, ends: bool = True) -> "tuple[Plant, Logs]":
     """The plant of `--plant` and the logs named, by `--mapping` or the plant file's own rules."""
     from twin import plant as plants
     from twin.sources import load_mapping, open_logs
 
     plant = plants.load(args.plant)
-    return plant, open_logs(args.logs, plant, load_mapping(args.mapping, plant) if args.mapping else None)
+    return plant, open_logs(args.logs, plant, load_mapping(args.mapping, plant) if args.mapping else None, ends=ends)
 
 
 @contextmanager

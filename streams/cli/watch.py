@@ -17,7 +17,8 @@ def add(commands: "Commands") -> None:
         run,
         help="show every line live: state, OEE, bottleneck, lag",
         example="twin watch --once",
-        more="Reads the topic of lines; changes nothing. Ctrl-C ends it.",
+        more="Reads the topics of lines and alerts; changes nothing. Below the table stands what casts doubt on the\n"
+        "figures. Ctrl-C ends it.",
     )
     add_bootstrap(parser)
     parser.add_argument("--once", action="store_true", help="print the table once and end")
@@ -52,6 +53,8 @@ async def _once(settings: "Settings", as_json: bool) -> int:
         else:
             console = Console()
             console.print(watcher.lines.table(wide=console.width >= WIDE))
+            for sentence in watcher.lines.told():
+                output.line(sentence)
             if not watcher.lines.records:
                 output.note(
                     f"no line has been published to {settings.topic('lines')} yet: is a worker running, and was "
@@ -61,8 +64,9 @@ async def _once(settings: "Settings", as_json: bool) -> int:
 
 
 async def _live(settings: "Settings") -> None:
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.live import Live
+    from rich.text import Text
 
     from streams.watch import WIDE, watching
 
@@ -72,6 +76,6 @@ async def _live(settings: "Settings") -> None:
         with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
             while True:
                 await watcher.read(0.25)
-                live.update(
-                    watcher.lines.table(f"lines of {settings.bootstrap}", wide=console.width >= WIDE), refresh=True
-                )
+                table = watcher.lines.table(f"lines of {settings.bootstrap}", wide=console.width >= WIDE)
+                told = [Text(sentence, style="yellow") for sentence in watcher.lines.told()]
+                live.update(Group(table, *told), refresh=True)

@@ -132,6 +132,7 @@ class Alert(Row, frozen=True, kw_only=True):
     value: float | None
     limit: float | None
     detail: str | None
+    subject: str | None = None
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,6 +196,7 @@ class Head(msgspec.Struct, frozen=True):
     kind: str | None = None
     action: str | None = None
     ts: str | None = None
+    subject: str | None = None
 
 
 def _time_or_error(kind: type, value: Any) -> Any:

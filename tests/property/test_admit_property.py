@@ -87,6 +87,17 @@ def test_every_verdict(events: list[Ev], lateness: int, max_jump: int, modulus: 
     assert sum(fact.repeats for fact in facts) == expected.duplicates
     told = Counter(reason for reason, _ in expected.rejected)
     assert sum(fact.late for fact in facts) == told["late"] + told["stale_epoch"]
+    # Each tally is told at 1, 10, 100, ..., and where it leapt over one of them.
+    raised = Counter((r["station"], r["subject"]) for r in dicts(results, "alerts") if r["subject"] in ("late", "repeats"))
+    wanted: Counter[tuple[str | None, str]] = Counter()
+    for fact in facts:
+        station = None if fact.station is None else STATIONS[fact.station].id
+        counted = {"late": fact.late, "repeats": fact.repeats}
+        wanted.update({(station, subject): len(str(n)) for subject, n in counted.items() if n})
+        most = [r["value"] for r in dicts(results, "alerts") if (r["station"], r["subject"]) == (station, "gaps")]
+        assert bool(most) == bool(fact.gaps)
+        assert not most or max(most) == 10 ** (len(str(fact.gaps)) - 1)
+    assert raised == wanted
 
 
 @settings(max_examples=200)

@@ -95,3 +95,10 @@ def test_a_set_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "events").write_text("?")
     with pytest.raises(AuditError, match="events: cannot be listed"):
         ls(tmp_path)
+
+
+def test_a_folder_of_other_things_is_no_root(tmp_path: Path) -> None:
+    assert ls(tmp_path)["kpis"].files == 0
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(AuditError, match=r"is no audit root \(notes\.txt is none of its sets\)"):
+        ls(tmp_path)

@@ -189,3 +189,16 @@ def test_plain_views_need_no_quotes(root: Path) -> None:
         assert found.num_rows == 50
         assert not words & set(found.schema.names)
     assert query(root, "SELECT window_id, order_id, max(end_ts) FROM kpis_plain GROUP BY window_id, order_id").num_rows
+
+
+def test_times_that_are_cut_down_are_told(tmp_path: Path) -> None:
+    """Only where there is something to cut."""
+    asked = 'SELECT max("end" - start) FROM states'
+    for root, odd in ((tmp_path / "whole", False), (tmp_path / "odd", True)):
+        made = [row | {"start": k * 10**9 + odd, "end": (k + 1) * 10**9} for k, row in enumerate(rows("states", 5))]
+        write(root, {"states": table("states", made)})
+        notes: list[str] = []
+        query(root, asked, notes=notes)
+        assert [("states are cut down to microseconds" in note) for note in notes] == [True] * odd
+        query(root, "SELECT start FROM states", notes=notes)
+        assert len(notes) == odd

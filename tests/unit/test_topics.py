@@ -10,7 +10,7 @@ KEEP = {"cleanup.policy": "delete"}
 
 def test_desired_topics_follow_prefix_partitions_and_replication() -> None:
     topics = {t.name: t for t in desired(Settings(prefix="x", partitions=6, replication=3))}
-    assert set(topics) == {"x.events", "x.lines", "x.kpis", "x.alerts", "x.events.rejected"}
+    assert set(topics) == {"x.events", "x.lines", "x.kpis", "x.alerts", "x.events.rejected", "x.fed"}
     assert topics["x.events"].partitions == 6
     assert topics["x.lines"].config["cleanup.policy"] == "compact"
     assert {t.config["min.insync.replicas"] for t in topics.values()} == {"2"}
@@ -19,7 +19,7 @@ def test_desired_topics_follow_prefix_partitions_and_replication() -> None:
 
 def test_missing_topics_are_created_and_present_ones_left_alone() -> None:
     wanted = desired(Settings())
-    assert [c.kind for c in compare(wanted, {})] == ["create"] * 5
+    assert [c.kind for c in compare(wanted, {})] == ["create"] * len(wanted)
     existing = {t.name: Existing(t.partitions, t.config) for t in wanted}
     assert compare(wanted, existing) == []
 

@@ -80,3 +80,27 @@ def test_the_narrow_table_fits_eighty_columns() -> None:
 def test_a_verdict_that_names_the_station_is_not_said_twice() -> None:
     assert bottleneck(VIEW | {"verdict": "S3"}) == "S3 51.0 %"
     assert bottleneck({}) == "-"
+
+
+def test_what_casts_doubt_stands_below_and_in_json() -> None:
+    lines = Lines()
+    lines.update(b"press", json.dumps(VIEW).encode())
+    alert = {"line": "press", "station": "m", "kind": "data_quality", "detail": "late", "retracted": False}
+    for count, ts in ((1.0, "2026-03-02T06:00:00Z"), (10.0, "2026-03-02T07:00:00Z")):
+        lines.alert(json.dumps(alert | {"value": count, "ts": ts}).encode())
+    lines.alert(json.dumps(alert | {"kind": "down", "ts": "2026-03-02T07:00:00Z"}).encode())
+    for value in (None, b"{", b"[]"):
+        lines.alert(value)
+    assert lines.told() == ["press/m: late (10 or more, first at 2026-03-02T06:00:00Z)"]
+    assert lines.rows()[0]["doubts"] == [
+        {"station": "m", "detail": "late", "count": 10.0, "first": "2026-03-02T06:00:00Z"}
+    ]
+    for k in range(9):
+        lines.alert(json.dumps(alert | {"detail": f"d{k}", "ts": "2026-03-02T07:00:00Z"}).encode())
+    lines.refused = 1_200
+    assert lines.told()[-2:] == [
+        "and 4 more; `twin doctor --audit` names all",
+        "1,200 records were refused: `twin doctor --audit` says why and where",
+    ]
+    lines.alert(json.dumps(alert | {"retracted": True, "ts": "2026-03-02T08:00:00Z"}).encode())
+    assert len(lines.doubts) == 9

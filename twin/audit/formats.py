@@ -142,6 +142,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "value": "the value that passed the limit",
         "limit": "the limit",
         "detail": "what the value is, or what changed",
+        "subject": "data_quality of admission: late, repeats, gaps or skew; null: anything else",
         **_REVISION,
         "model": "hash of the plant model",
         "line_model": "hash of the line's part of it: a change of another line leaves it",

@@ -106,10 +106,16 @@ def is_staged(name: str) -> bool:
 
 
 def existing_root(root: Path | str) -> Path:
-    """`root`, if it is a folder. Raises AuditError."""
+    """`root`, if it is a folder that is empty or holds something of an audit. Raises AuditError."""
     path = root_path(root)
     if not path.is_dir():
         raise AuditError(f"{path}: no such audit root; name the folder that holds events/, kpis/ and the other sets")
+    names = [entry.name for entry in os.scandir(path)]
+    if names and not any(name in SETS or name.startswith(("_", ".")) for name in names):
+        raise AuditError(
+            f"{path}: is no audit root ({min(names)} is none of its sets); name the folder that holds events/, kpis/ "
+            "and the other sets"
+        )
     return path
 
 

@@ -1,10 +1,13 @@
 """What an audit root says against its own figures: what was refused, and the alerts of data quality."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from twin.audit import models
 from twin.audit.read import open_set
 
 KIND: Final = "data_quality"
@@ -12,24 +15,46 @@ KIND: Final = "data_quality"
 
 def findings(root: Path | str) -> list[str]:
     """A sentence each, with count, first place and what to do. Raises AuditError."""
-    return [*_alerts(root), *_refused(root)]
+    return [*_alerts(root), *_never_heard(root), *_refused(root)]
 
 
 def _alerts(root: Path | str) -> list[str]:
     """Of every subject the newest alert, which has the highest count."""
-    columns = ["line", "station", "ts", "since", "value", "detail", "retracted"]
+    columns = ["line", "station", "ts", "since", "value", "detail", "subject", "retracted"]
     table = open_set(root, "alerts").to_table(columns=columns, filter=pc.field("kind") == KIND)
-    newest: dict[tuple[str, str | None, str], str] = {}
+    newest: dict[tuple[str, str | None, str], tuple[float, datetime, str | None]] = {}
     for row in table.sort_by("ts").to_pylist():
-        line, station, detail = row["line"], row["station"], row["detail"] or ""
+        subject = row["line"], row["station"], row["detail"] or ""
         if row["retracted"]:
-            newest.pop((line, station, detail), None)
+            newest.pop(subject, None)
             continue
-        count, first = int(row["value"] or 1), (row["since"] or row["ts"]).strftime("%Y-%m-%dT%H:%M:%SZ")
-        times = "first" if count == 1 else f"{count:,} times or more, first"
-        place = line if station is None else f"{line}/{station}"
-        newest[line, station, detail] = f"{place}: {detail} ({times} at {first})"
-    return list(newest.values())
+        count, first = row["value"] or 1.0, row["since"] or row["ts"]
+        known = newest.get(subject, (count, first, None))
+        newest[subject] = max(count, known[0]), min(first, known[1]), row["subject"]
+    return [_sentence(*of, *counted) for of, counted in newest.items()]
+
+
+def _sentence(line: str, station: str | None, detail: str, count: float, first: datetime, subject: str | None) -> str:
+    place = line if station is None else f"{line}/{station}"
+    times = f"{count:g} s" if subject == "skew" else "" if count == 1 else f"{int(count):,} times or more"
+    return f"{place}: {detail} ({', '.join(filter(None, (times, 'first')))} at {first.strftime('%Y-%m-%dT%H:%M:%SZ')})"
+
+
+def _never_heard(root: Path | str) -> list[str]:
+    """Stations of the plant models here of which no event tells, on lines that were heard."""
+    heard: set[tuple[str, str | None]] = set()
+    for batch in open_set(root, "events").to_batches(columns=["line", "station"]):
+        pairs = pa.Table.from_batches([batch]).group_by(["line", "station"]).aggregate([]).to_pylist()
+        heard |= {(pair["line"], pair["station"]) for pair in pairs}
+    lines = {line for line, _ in heard}
+    plants = [models.load(root, digest) for digest in models.stored(Path(root))]
+    stations = {(line.id, station.id): None for plant in plants for line in plant.lines for station in line.stations}
+    return [
+        f"{line}/{station}: never heard of, so it is unknown all the time; check how its source names it, or take it "
+        "out of the plant file"
+        for line, station in stations
+        if line in lines and (line, station) not in heard
+    ]
 
 
 def _refused(root: Path | str) -> list[str]:

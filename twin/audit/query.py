@@ -25,7 +25,7 @@ UNQUOTED: Final = {
 }
 
 
-def query(root: Path | str, sql: str, *, as_of_ns: int | None = None) -> pa.Table:
+def query(root: Path | str, sql: str, *, as_of_ns: int | None = None, notes: list[str] | None = None) -> pa.Table:
     """Run one SELECT over the views events, states, kpis, bottlenecks, alerts and rejected.
 
     Of a row of results that was revised, the views show the newest revision, and nothing where it was retracted; all
@@ -35,8 +35,9 @@ def query(root: Path | str, sql: str, *, as_of_ns: int | None = None) -> pa.Tabl
 
     Times can be asked for as DuckDB users do (`"end" - start`, `date_trunc`, `start > now() - INTERVAL 1 DAY`). They
     are of nanoseconds where the statement allows it; DuckDB has most operations for microseconds only, and then all
-    times of the statement are cut down to those. The views states_plain, kpis_plain and so on have no SQL words as
-    names (UNQUOTED). Of what people ask for there are views, too: stops, pareto, oee_by_shift, orders and changeovers.
+    times of the statement are cut down to those, which `notes` gets to say where a time has more. The views
+    states_plain, kpis_plain and so on have no SQL words as names (UNQUOTED). Of what people ask for there are views,
+    too: stops, pareto, oee_by_shift, orders and changeovers.
 
     Every view has `date` from the folder, by which DuckDB skips files. The statement can neither write nor reach files
     outside `root`, the network or extensions. Raises AuditError.
@@ -62,9 +63,28 @@ def query(root: Path | str, sql: str, *, as_of_ns: int | None = None) -> pa.Tabl
     except duckdb.Error as error:
         raise AuditError(f"query over {base}: {error}") from error
     try:
-        return _run(base, sql, as_of_ns, exact=False)
+        found = _run(base, sql, as_of_ns, exact=False)
     except duckdb.Error as error:
         raise AuditError(f"query over {base}: {error}") from error
+    if notes is not None and (finer := _finer(base, sql)):
+        notes.append(
+            f"times of {', '.join(finer)} are cut down to microseconds for this statement, because DuckDB has its "
+            "operations on times for those only; sums of lengths and comparisons may differ by less than one each"
+        )
+    return found
+
+
+def _finer(base: Path, sql: str) -> list[str]:
+    """The sets a statement speaks of in which a time has nanoseconds that microseconds do not hold."""
+    said = sql.lower()
+    found = []
+    for name in SETS:
+        times = [field.name for field in SETS[name] if pa.types.is_timestamp(field.type)]
+        odd = " OR ".join(f'epoch_ns("{time}") % 1000 <> 0' for time in times)
+        view = name if name not in IDENTITY else f"{name}_revisions"
+        if name in said and _run(base, f"SELECT 1 FROM {view} WHERE {odd} LIMIT 1", None, exact=True).num_rows:  # noqa: S608 -- our own names
+            found.append(name)
+    return found
 
 
 def _run(base: Path, sql: str, as_of_ns: int | None, *, exact: bool) -> pa.Table:

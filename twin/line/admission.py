@@ -59,6 +59,7 @@ class Admitted:
     revising: list[Late] = field(default_factory=list)
     corrections: list[Late] = field(default_factory=list)  # late or not, in order of arrival
     rejected: list[pa.Table] = field(default_factory=list)
+    told: I64 = field(default_factory=lambda: np.empty((0, at.N_TOLD), np.int64))  # tallies of sources
     ended: int = 0  # ends of logs, corrections of whole lines: there is nothing of them to fold
     duplicates: int = 0
     late: int = 0
@@ -97,6 +98,13 @@ def _ends(events: I64) -> npt.NDArray[np.bool_]:
     return ends
 
 
+def room(events: int) -> I64:
+    """For what a call of kernels.admit may tell of so many events."""
+    told = np.empty((1 + at.MOST_TOLD * events, at.N_TOLD), np.int64)
+    told[0, 0] = 0
+    return told
+
+
 class Admission:
     """Decides event by event, in order of arrival, from the line's own earlier events."""
 
@@ -116,7 +124,7 @@ class Admission:
         events = np.concatenate([self.held, new]) if held else new
         verdict = np.zeros(len(events), np.int8)
         due = np.zeros(len(events), np.int64)
-        tallies = np.zeros(len(events), np.int8)
+        told_of = room(len(events))
         offsets = np.concatenate([self.held_offsets, block.offset])
         admit(
             events,
@@ -128,7 +136,7 @@ class Admission:
             self.wrapped,
             offsets,
             verdict,
-            tallies,
+            told_of,
             np.full(len(self._plant.lines), -1, np.int64),
             np.empty(len(events), np.int64),
             due,
@@ -147,6 +155,7 @@ class Admission:
             ended=ended,
             duplicates=int(given[at.DUPLICATE]),
             late=int(given[at.LATE]),
+            told=told_of[1 : 1 + told_of[0, 0]],
         )
         plain = int(given[at.ADMITTED] + given[at.DUPLICATE]) == len(events)
         if held or not plain or corrects:

@@ -3,18 +3,22 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from kernels import layout as at
 from twin.line.bottlenecks import UNDECIDED, PathRows
-from twin.line.doubts import KIND, Doubts
+from twin.line.doubts import FACTS, KIND, Doubts
 from twin.line.memory import LineMemory
 from twin.line.rows import own
 from twin.plant.canonical import line_hashes
 from twin.plant.model import Plant
 from twin.plant.shared import once_a_plant
 from twin.results import ALERTS
+
+I64 = npt.NDArray[np.int64]
 
 _KIND: Final = {at.ALERT_DOWN: "down", at.ALERT_STALE: "stale"}
 _ACTION: Final = {at.RAISED: "raised", at.CLEARED: "cleared"}
@@ -86,6 +90,23 @@ class Alerts:
                 limit=None if limit_ns is None else limit_ns / _S,
                 detail="seconds",
             )
+
+    def of_admission(self, told: I64) -> pa.Table:
+        """Of rows (n, N_TOLD): facts of admission, which are never folded again. At the instant of the event."""
+        before, self._rows = self._rows, []
+        for line, station, ts, what, count in told.tolist():
+            self._add(
+                self._plant.lines[line].id,
+                KIND,
+                "raised",
+                ts,
+                station=self._plant.stations[station].id if station >= 0 else None,
+                value=count / _S if what == at.TOLD_SKEW else float(count),
+                detail=FACTS[what][1],
+                subject=FACTS[what][0],
+            )
+        table, self._rows = self.table(), before
+        return table
 
     def _from_doubts(self, rows: Any, memory: dict[int, LineMemory]) -> None:
         """One alert of a station and instant, whatever was met there."""

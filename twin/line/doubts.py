@@ -51,6 +51,28 @@ _WHAT: Final = {
     "check` says which: give the line a unit and each station its unit and factor",
     at.NOTE_ORDER_STARTED: "order {} began again after it had ended: it has a row for each time",
 }
+# What admission counts of a source, by kernels.layout TOLD_*: the subject, and the sentence.
+FACTS: Final = {
+    at.TOLD_LATE: (
+        "late",
+        "events came later than `lateness` allows, or under an old epoch: they are refused, or revise where the line "
+        "has a `revise` time; raise `lateness`, or look for what holds them up",
+    ),
+    at.TOLD_REPEATS: (
+        "repeats",
+        "sequence numbers came again, and their events are not counted: sent again after a break, which is well, or by "
+        "two senders, which is not",
+    ),
+    at.TOLD_GAPS: (
+        "gaps",
+        "sequence numbers are missing: events were lost between the source and the twin; look at its gateway",
+    ),
+    at.TOLD_SKEW: (
+        "skew",
+        "events always lie behind the line's newest one: its clock is late by so many seconds, or another one of the "
+        "line is early; set the clocks, or raise `lateness`",
+    ),
+}
 # Whose AO_SINCE is the number of a counter; that of the others is the number of a text, -1 none.
 _OF_COUNTER: Final = frozenset({at.DOUBT_READING, at.DOUBT_STEP, at.DOUBT_BASELINE})
 

@@ -11,6 +11,7 @@ from kernels import bits
 from kernels import layout as at
 from kernels.arrays import Model, Out
 from kernels.fold import fold, pass_time
+from kernels.path import N_MIX
 from twin.line import snapshot as snap
 from twin.line.alerts import Alerts
 from twin.line.bottlenecks import Bottlenecks
@@ -69,7 +70,7 @@ class Engine:
         self.model: Model | None = None
         self._covered = (0, 0)
         self._out = _out(_OUT_ROWS, len(plant.stations), len(self.numbers.places))
-        self._given: list[list[I64]] = [[] for _ in range(5)]  # rows put aside
+        self._given: list[list[I64]] = [[] for _ in range(at.N_OUT)]  # rows put aside
 
     @property
     def watermarks(self) -> I64:
@@ -109,6 +110,9 @@ class Engine:
         while done < len(events):
             before, done = done, int(fold(m, self.state, self._out, events, done))
             self._put_aside(done > before)
+
+    def alerts_of_admission(self, told: I64) -> pa.Table:
+        return self._alerts.of_admission(told)
 
     def run(self, events: I64, lines: I64, until: I64) -> Tables:
         """Fold sorted events, then let time of `lines` pass up to `until`, timers at that instant included.
@@ -215,10 +219,10 @@ def _out(rows: int, stations: int, places: int) -> Out:
         arrays[2],
         arrays[3],
         arrays[4],
-        np.zeros(5, np.int64),
+        np.zeros(at.N_OUT, np.int64),
         np.zeros(stations, np.int64),
-        np.zeros((4, stations + places), np.int64),
-        np.zeros(4, np.int64),
+        np.zeros((N_MIX, stations + places), np.int64),
+        np.zeros(len(at.PANE_COLUMNS), np.int64),
         np.zeros(bits.words(stations), np.int64),
         np.zeros(bits.words(stations), np.int64),
         np.zeros(rows, np.int64),

@@ -16,7 +16,7 @@ from twin.plant.model import Plant
 from twin.plant.shared import once_a_plant
 
 # Phase within an instant by (type, is END).
-PHASES: Final = np.full((7, 2), at.PHASE_OTHER, np.int64)
+PHASES: Final = np.full((len(codes.EVENT_NAMES), 2), at.PHASE_OTHER, np.int64)
 PHASES[codes.CYCLE] = at.PHASE_CYCLE_START, at.PHASE_COMPLETION
 PHASES[codes.ORDER] = at.PHASE_ORDER_START, at.PHASE_ORDER_END
 PHASES[codes.STATE] = at.PHASE_STATE

@@ -19,7 +19,7 @@ from twin.line.doubts import instant
 from twin.line.engine import Engine
 from twin.line.events import Named, Preparation, Waiting
 from twin.line.memory import LineMemory
-from twin.line.quality import against
+from twin.line.quality import against, of_admission
 from twin.line.revision import Revisions, translated
 from twin.line.shape import NAMES, Translation
 from twin.line.still_open import StillOpen, still_open
@@ -81,6 +81,8 @@ class PartitionTwin:
             events, admitted = self._take(named, begin, end, results)
             if admitted.rejected:
                 pieces.setdefault("rejected", []).extend(admitted.rejected)
+            if len(admitted.told):
+                pieces.setdefault("alerts", []).append(self.engine.alerts_of_admission(admitted.told))
             watermarks = self.engine.watermarks
             if end < len(block):
                 self.engine.fold(events, watermarks)
@@ -149,8 +151,8 @@ class PartitionTwin:
         return views
 
     def doubts(self) -> list[str]:
-        """What casts doubt on the figures so far, a sentence each: also readings of counters that still wait, stations
-        never heard of, cycles that contradict the buffers."""
+        """What casts doubt on the figures so far, a sentence each: also what was late, repeated or is missing,
+        readings of counters that still wait, stations never heard of, cycles that contradict the buffers."""
         found = [str(one) for one in self.engine.doubts.all(self.engine.memory)]
         counters = [(s, c.id) for s, station in enumerate(self.plant.stations) for c in station.counters]
         numbers = self.engine.numbers.stations
@@ -163,6 +165,7 @@ class PartitionTwin:
                 f"{instant(int(row[at.K_HELD_TS]))}, is not counted: it does not follow from {row[at.K_VALUE]}, and "
                 "nothing has confirmed it yet"
             )
+        found += of_admission(self.plant, self.facts())
         return found + against(self.plant, self.engine.numbers, self.engine.state, self.engine.memory)
 
     @property

@@ -1,9 +1,12 @@
 """What a line's state says against its own figures, in a sentence each: read at the end of a log, never folded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kernels import layout as at
+from kernels.admit import LEAST_SKEW_NS
 from kernels.arrays import State
+from twin.line.admission import Fact
+from twin.line.doubts import FACTS
 from twin.line.memory import LineMemory
 from twin.line.numbers import Numbers
 from twin.plant.model import Line, Plant, Station
@@ -17,6 +20,24 @@ def against(plant: Plant, n: Numbers, x: State, memory: dict[int, LineMemory]) -
     found = [sentence for k in seen for sentence in _line(plant.lines[k], k, n, x, memory.get(k, LineMemory()))]
     ids = {plant.lines[k].id for k in seen}
     return found + [note for note in notes(plant) if note.removeprefix("line ").split(":", 1)[0] in ids]
+
+
+def of_admission(plant: Plant, facts: Iterable[Fact]) -> Iterator[str]:
+    """What admission counted of each source, with the offset of the first record and what to do."""
+    for fact in facts:
+        line = plant.lines[fact.line].id
+        place = line if fact.station is None else f"{line}/{plant.stations[fact.station].id}"
+        most = " (most of its events)" if 2 * fact.late > fact.events + fact.late else ""
+        counted = (
+            (at.TOLD_LATE, f"{fact.late:,} late{most}", fact.late, fact.late_at),
+            (at.TOLD_REPEATS, f"{fact.repeats:,} repeats", fact.repeats, fact.repeat_at),
+            (at.TOLD_GAPS, f"{fact.gaps:,} gaps", fact.gaps, fact.gap_at),
+        )
+        for what, times, count, first in counted:
+            if count:
+                yield f"{place}: {times}, first at offset {first}: {FACTS[what][1]}"
+        if fact.lag_ns > max(plant.lines[fact.line].lateness_ns // 2, LEAST_SKEW_NS):
+            yield f"{place}: {fact.lag_ns / 1e9:g} s behind: {FACTS[at.TOLD_SKEW][1]}"
 
 
 def _line(line: Line, number: int, n: Numbers, x: State, mine: LineMemory) -> Iterator[str]:

@@ -149,7 +149,7 @@ LIMITS: Final = Table(
     "When the line raises an alert",
     (
         Key("down", kinds.DURATION_OR_NEVER, "A station is down for longer than this.", default="30min"),
-        Key("oee_below", kinds.SHARE, "The OEE of a station falls below this."),
+        Key("oee_below", kinds.SHARE, "The OEE of the line falls below this."),
         Key("oee_window", duration(), "Length of the window whose OEE is looked at; the longest where absent."),
     ),
 )

@@ -67,14 +67,16 @@ def open_logs(
     plant: Plant,
     mapping: Mapping | None = None,
     rules: Sequence[SourceRule] | None = None,
+    ends: bool = True,
 ) -> Logs:
-    """Logs merged to one stream. Raises MappingError, SourceError or PlantError.
+    """Logs merged to one stream, each of their lines ended unless `ends` is False. Raises MappingError, SourceError or
+    PlantError.
 
     `mapping` holds for all of them; without it the first of `rules` that matches a file's name decides (by default the
     `[[source]]` rules of the file the plant was read from). A folder of files, a pattern, a zip archive and a workbook
     stand for what is in them (`log_paths`).
     """
-    return Logs(open_sources(paths, plant, mapping, rules), plant)
+    return Logs(open_sources(paths, plant, mapping, rules), plant, ends)
 
 
 def open_sources(

@@ -9,6 +9,7 @@ from kernels import layout as at
 from kernels.admit import admit
 from kernels.codes import BEGIN_WITHIN_NS, END, HEARTBEAT, STATE, STOPPED, UNKNOWN
 from twin.events.block import EventBlock
+from twin.line.admission import room
 from twin.line.events import Preparation
 from twin.line.numbers import numbers
 from twin.line.texts import Texts
@@ -97,7 +98,7 @@ class Ends:
         return closing_ns(self._plant.lines[line], newest, stopped)
 
     def _admit(self, events: I64, held: int, lines: I64, seqs: I64, wrapped: I64) -> npt.NDArray[np.int8]:
-        verdict, told = np.zeros((2, len(events)), np.int8)
+        verdict, told = np.zeros(len(events), np.int8), room(len(events))
         following, due, offset = np.zeros((3, len(events)), np.int64)
         head = np.full(len(lines), -1, np.int64)
         n = self._numbers

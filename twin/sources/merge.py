@@ -28,17 +28,18 @@ class Logs:
     stood before it there. At equal times the log named first goes first. `offset` numbers the events from 0; a refused
     input has the number of the event it stands before. Logs whose events carry no numbers get `seq` per station. Where
     a log has an end of its own (all but `events` Parquet), each of its lines ends with a heartbeat that says so, and
-    whatever can be closed is closed (`twin.sources.ending`).
+    whatever can be closed is closed (`twin.sources.ending`); not with `ends` False, for a piece that another follows at
+    once. `numbers` may be set before each block: those it gets.
     """
 
-    def __init__(self, sources: Sequence[Source], plant: Plant) -> None:
+    def __init__(self, sources: Sequence[Source], plant: Plant, ends: bool = True) -> None:
         self._sources = list(sources)
         self._plant = plant
         self._ends = Summary()
-        self._next_seq = np.zeros(len(plant.stations) + len(plant.lines), np.int64)
+        self.numbers = Numbers(len(plant.stations) + len(plant.lines))
         self._closes = np.array([source.closes for source in sources], bool)
-        self._numbers = np.array([not source.numbered for source in sources], bool)
-        self._ending = Ends(plant) if self._closes.any() else None
+        self._numbers_of = np.array([not source.numbered for source in sources], bool)
+        self._ending = Ends(plant) if ends and self._closes.any() else None
 
     @property
     def summary(self) -> Summary:
@@ -58,14 +59,15 @@ class Logs:
     def __iter__(self) -> Iterator[Batch]:
         offset = 0
         for block, own, refused in self._merged():
-            self._number(block, own)
-            if self._ending:
-                self._ending.add(block, self._closes[own])
             block.offset = np.arange(offset, offset + len(block), dtype=np.int64)
             refused = [_at(one, offset) for one in refused]
             offset += len(block)
             for i in range(0, max(len(block), 1), BLOCK_EVENTS):
                 part = block if len(block) <= BLOCK_EVENTS else compact(pick(block, slice(i, i + BLOCK_EVENTS)))
+                logs = own[i : i + BLOCK_EVENTS]
+                if self._ending:
+                    self._ending.add(part, self._closes[logs])
+                self._number(part, logs)
                 yield part, refused
                 refused = []
         block = self._end()
@@ -81,7 +83,7 @@ class Logs:
                 yield copy(block), np.zeros(len(block), np.int64), refused
             return
         tracks = [Track(source) for source in self._sources]
-        overlap = Overlap([source.name for source in self._sources], (~self._numbers).tolist(), self._ends)
+        overlap = Overlap([source.name for source in self._sources], (~self._numbers_of).tolist(), self._ends)
         while True:
             for track in tracks:
                 track.fill()
@@ -104,18 +106,9 @@ class Logs:
                     track.extend()
 
     def _number(self, block: EventBlock, own: I64) -> None:
-        if not self._numbers.any():
-            return
-        rows = np.flatnonzero(self._numbers[own])
-        if not len(rows):
-            return
-        slots = np.where(block.station[rows] >= 0, block.station[rows], len(self._plant.stations) + block.line[rows])
-        order = np.argsort(slots, kind="stable")
-        used, first, count = np.unique(slots[order], return_index=True, return_counts=True)
-        within = np.arange(len(rows)) - np.repeat(first, count)
-        block.seq, block.rows = block.seq.copy(), None
-        block.seq[rows[order]] = np.repeat(self._next_seq[used], count) + within
-        self._next_seq[used] += count
+        rows = np.flatnonzero(self._numbers_of[own])
+        if len(rows):
+            self.numbers.give(block, rows, len(self._plant.stations))
 
     def _end(self) -> EventBlock:
         """Where a line ends here: a heartbeat that says so, late enough to close what waits for later events.
@@ -128,6 +121,35 @@ class Logs:
         ts, lines = np.array(ends, np.int64).T
         at = np.zeros(len(ts), np.int64)
         return draft((END_OF_LOG,), at, ts, lines, 0, type=HEARTBEAT, station=-1, seq=-1, y=0).block
+
+
+class Numbers:
+    """Epoch and next number of each station, and behind the stations of each line's own events."""
+
+    def __init__(self, slots: int) -> None:
+        self.epoch = np.zeros(slots, np.int64)
+        self.next = np.zeros(slots, np.int64)
+
+    def copy(self) -> "Numbers":
+        found = Numbers(0)
+        found.epoch, found.next = self.epoch.copy(), self.next.copy()
+        return found
+
+    @staticmethod
+    def slots(block: EventBlock, stations: int) -> I64:
+        """Of each event, whose number it has; `stations` of the plant."""
+        return np.where(block.station >= 0, block.station, stations + block.line).astype(np.int64)
+
+    def give(self, block: EventBlock, rows: I64, stations: int) -> None:
+        """The next numbers to these events of a block, per station in their order."""
+        slots = self.slots(block, stations)[rows]
+        order = np.argsort(slots, kind="stable")
+        used, first, count = np.unique(slots[order], return_index=True, return_counts=True)
+        within = np.arange(len(rows)) - np.repeat(first, count)
+        block.seq, block.epoch, block.rows = block.seq.copy(), block.epoch.copy(), None
+        block.seq[rows[order]] = np.repeat(self.next[used], count) + within
+        block.epoch[rows] = self.epoch[slots]
+        self.next[used] += count
 
 
 class Track:
