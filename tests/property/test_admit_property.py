@@ -88,7 +88,8 @@ def test_every_verdict(events: list[Ev], lateness: int, max_jump: int, modulus: 
     told = Counter(reason for reason, _ in expected.rejected)
     assert sum(fact.late for fact in facts) == told["late"] + told["stale_epoch"]
     # Each tally is told at 1, 10, 100, ..., and where it leapt over one of them.
-    raised = Counter((r["station"], r["subject"]) for r in dicts(results, "alerts") if r["subject"] in ("late", "repeats"))
+    counts = [r for r in dicts(results, "alerts") if r["subject"] in ("late", "repeats")]
+    raised = Counter((r["station"], r["subject"]) for r in counts)
     wanted: Counter[tuple[str | None, str]] = Counter()
     for fact in facts:
         station = None if fact.station is None else STATIONS[fact.station].id

@@ -108,7 +108,9 @@ def _key(set_name: str, table: pa.Table, row: int) -> tuple[object, ...]:
 
 
 def cell(table: pa.Table, name: str, row: int) -> Any:
-    """A value as it is compared: times as ns, floats with their sign and all."""
+    """A value as it is compared: times as ns, floats with their sign and all. Null where the rows are older."""
+    if name not in table.column_names:
+        return None
     column = table.column(name)
     if pa.types.is_timestamp(column.type):
         column = column.slice(row, 1).cast(pa.int64())

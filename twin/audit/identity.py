@@ -15,7 +15,7 @@ from twin.audit.layout import PublishedFile
 from twin.audit.read import footer_of, open_file
 from twin.audit.report import Report
 from twin.audit.rows import integers
-from twin.results import IDENTITY
+from twin.results import IDENTITY, SETS, SINCE
 
 _PATH: Final = ("critical_path_ns", "elapsed_ns")
 # Of a row's hash: enough that no two of a day's rows share it by chance.
@@ -67,8 +67,14 @@ def _check(
         salt = str(epochs[file.partition, file.first_offset]).encode()
         with open_file(file) as parquet:
             # Hashing takes some 500 bytes per row: for a batch, not for a file.
-            for batch in parquet.iter_batches(_BATCH_ROWS, columns=[*names, *(_PATH if sums else ())]):
+            # A column that came later is null in older files.
+            later = [one for one in SINCE.get(set_name, {}) if one in names and one not in parquet.schema_arrow.names]
+            there = [one for one in names if one not in later]
+            for batch in parquet.iter_batches(_BATCH_ROWS, columns=[*there, *(_PATH if sums else ())]):
                 counts[number] += batch.num_rows
+                for one in later:
+                    field = SETS[set_name].field(one)
+                    batch = batch.append_column(field, pa.nulls(batch.num_rows, field.type))
                 parts.append(_keys(set_name, batch, names, salt))
                 if sums:
                     sums.add(batch, salt)
