@@ -124,7 +124,7 @@ def test_blocks_have_a_limit(tmp_path: Path) -> None:
     assert max(map(len, blocks)) <= BLOCK_EVENTS
     assert sum(map(len, blocks)) == len(rows) + 10 + 1
     for one in blocks[:3]:
-        assert sorted(set(one.x.tolist()) - {-1}) == list(range(len(block.words)))
+        assert sorted(set(one.x.tolist()) - {-1}) == list(range(len(one.words)))
 
 
 def test_refusals_come_through_a_merge(tmp_path: Path) -> None:

@@ -68,12 +68,14 @@ def _check(
         with open_file(file) as parquet:
             # Hashing takes some 500 bytes per row: for a batch, not for a file.
             # A column that came later is null in older files.
-            later = [one for one in SINCE.get(set_name, {}) if one in names and one not in parquet.schema_arrow.names]
-            there = [one for one in names if one not in later]
+            later = [
+                name for name in SINCE.get(set_name, {}) if name in names and name not in parquet.schema_arrow.names
+            ]
+            there = [name for name in names if name not in later]
             for batch in parquet.iter_batches(_BATCH_ROWS, columns=[*there, *(_PATH if sums else ())]):
                 counts[number] += batch.num_rows
-                for one in later:
-                    field = SETS[set_name].field(one)
+                for name in later:
+                    field = SETS[set_name].field(name)
                     batch = batch.append_column(field, pa.nulls(batch.num_rows, field.type))
                 parts.append(_keys(set_name, batch, names, salt))
                 if sums:
