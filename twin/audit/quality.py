@@ -15,7 +15,10 @@ KIND: Final = "data_quality"
 
 def findings(root: Path | str) -> list[str]:
     """A sentence each, with count, first place and what to do. Raises AuditError."""
-    return [*_alerts(root), *_never_heard(root), *_refused(root)]
+    told = _alerts(root)
+    # After a day an alert says so as well.
+    unheard = [one for one in _never_heard(root) if not any(a.startswith(one[: one.index(",")]) for a in told)]
+    return [*told, *unheard, *_refused(root)]
 
 
 def _alerts(root: Path | str) -> list[str]:
