@@ -175,6 +175,18 @@ class TwinWorker:
             self._port_left.unlink(missing_ok=True)
         await self.checkpoints.tidied(_LAST_VIEWS_LIMIT_S)
         await self._publisher.stop()
+        log.log(*self._taken())
+
+    def _taken(self) -> tuple[int, str]:
+        """What became of all that was read, and how loud to say it: for who ends a worker after feeding it."""
+        counts = self.counts
+        gone = counts["rejected"] + counts["duplicates"]
+        told = (
+            f"read {counts['records']:,} records, {counts['events']:,} events: {counts['rejected']:,} refused "
+            f"({counts['late']:,} of them late), {counts['duplicates']:,} taken as repeats"
+        )
+        level = logging.WARNING if gone else logging.INFO
+        return level, told + ("; `twin doctor --audit` says why and where" if gone else "")
 
     async def on_seek(self, assigned: Mapping[TP, Assigned], token: Token) -> Mapping[TP, int] | None:
         # Staying alive without a state would keep the partitions from everybody else.

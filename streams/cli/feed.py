@@ -104,8 +104,9 @@ def run(args: argparse.Namespace) -> int:
     from streams import interrupt
     from streams.cli import output
     from streams.cli.logs import too_many
-    from streams.feed import records_there
+    from streams.feed import FeedSummary, records_there
     from streams.settings import Settings
+    from twin.sources import Summary
 
     settings = Settings.from_env(bootstrap=args.bootstrap, plant=args.plant)
     args.plant = settings.plant
@@ -116,7 +117,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     done = interrupt.run(send(args, settings))
     if done is None:
-        return 0
+        done = FeedSummary(), Summary(), None
+        if not args.json:
+            return 0
     sent, read, taken = done
     if args.json:
         told = None if taken is None else asdict(taken) | {"refused": dict(taken.refused)}
