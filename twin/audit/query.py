@@ -9,7 +9,7 @@ import pyarrow as pa
 from twin.audit import AuditError, views
 from twin.audit.intervals import contents
 from twin.audit.layout import PublishedFile, existing_root
-from twin.audit.read import UNREADABLE, damaged, open_file, waiting_table
+from twin.audit.read import UNREADABLE, damaged, open_file, open_set, waiting_table
 from twin.audit.rows import integers
 from twin.columns import value_range
 from twin.results import IDENTITY, SETS, SINCE, TIME_COLUMN
@@ -77,14 +77,18 @@ def query(root: Path | str, sql: str, *, as_of_ns: int | None = None, notes: lis
 def _finer(base: Path, sql: str) -> list[str]:
     """The sets a statement speaks of in which a time has nanoseconds that microseconds do not hold."""
     said = sql.lower()
-    found = []
-    for name in SETS:
-        times = [field.name for field in SETS[name] if pa.types.is_timestamp(field.type)]
-        odd = " OR ".join(f'epoch_ns("{time}") % 1000 <> 0' for time in times)
-        view = name if name not in IDENTITY else f"{name}_revisions"
-        if name in said and _run(base, f"SELECT 1 FROM {view} WHERE {odd} LIMIT 1", None, exact=True).num_rows:  # noqa: S608 -- our own names
-            found.append(name)
-    return found
+    times = {name: [field.name for field in SETS[name] if pa.types.is_timestamp(field.type)] for name in SETS}
+    return [
+        name for name in SETS if name in said and any(_has_finer(batch) for batch in _batches(base, name, times[name]))
+    ]
+
+
+def _batches(base: Path, set_name: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    yield from open_set(base, set_name).to_batches(columns=columns)
+
+
+def _has_finer(batch: pa.RecordBatch) -> bool:
+    return any((integers(pa.chunked_array([column])) % 1_000).any() for column in batch.columns)
 
 
 def _run(base: Path, sql: str, as_of_ns: int | None, *, exact: bool) -> pa.Table:
@@ -215,7 +219,7 @@ def _text(value: str) -> str:
 
 def _sql_type(kind: pa.DataType) -> str:
     if pa.types.is_timestamp(kind):
-        return "TIMESTAMPTZ"
+        return "TIMESTAMPTZ_NS"
     if pa.types.is_date32(kind):
         return "DATE"
     if pa.types.is_boolean(kind):
