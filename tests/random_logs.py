@@ -133,6 +133,7 @@ _TOPICS: Final = (
     ("count", "cycle", "state", "order", "own", "own"),
     ("own", "own", "order", "beat"),
     ("state", "state", "order", "own"),
+    ("together", "order", "own", "cycle"),
 )
 _SEQS: Final = ("next", "next", "next", "none", "same", "gap", "old", "restart", "back", "leap", "broken")
 
@@ -160,7 +161,11 @@ def logs(draw: st.DrawFn, links: bool, cycles: bool, lines: int = 1, size: int =
     events: list[Ev] = []
     for gap, back, line, local, kind, value, numbered in draw(st.lists(step, min_size=least, max_size=size)):
         times[line] += gap
-        if kind == "cycle" and not cycles:
+        if kind == "together" and cycles:
+            events += _together(value, times[line], line)
+            times[line] += S
+            continue
+        if kind in ("cycle", "together") and not cycles:
             kind = "count"
         if kind == "buffer" and not links:
             kind = "beat"
@@ -183,6 +188,17 @@ def logs(draw: st.DrawFn, links: bool, cycles: bool, lines: int = 1, size: int =
             event = event._replace(z=f"o{value % 3 % 2}")
         events.append(event if numbered == "none" else event._replace(epoch=epoch, seq=seq))
     return events
+
+
+def _together(value: int, ts: int, line: int) -> list[Ev]:
+    """Cycles of one station that begin together, of different products, and end together where an order begins."""
+    station = 3 * line + 1
+    units = (("u", "p"), ("v", None), ("w", "other"))[: 2 + value % 2]
+    units = units[::-1] if value % 3 else units
+    begin = [Ev(ts, codes.CYCLE, station, codes.START, x=unit, y=product, line=line) for unit, product in units]
+    end = [Ev(ts + S, codes.CYCLE, station, codes.END, x=unit, line=line) for unit, _ in units]
+    order = _event("order", value, ts + S, -1 if value % 4 else station, line)
+    return [*begin, *end, order]
 
 
 def _event(kind: str, value: int, ts: int, station: int, line: int) -> Ev:
