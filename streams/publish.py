@@ -143,12 +143,13 @@ class Publisher:
             compression_type=None if settings.results_compression == "none" else settings.results_compression,
         )
         await self._producer.start()
-        for name in (topics.EVENTS, topics.LINES, topics.KPIS, topics.ALERTS, topics.REJECTED):
-            topic = settings.topic(name)
-            found = await self._producer.partitions_for(topic)
-            if not found:
-                raise PublishError(f"topic {topic} does not exist; make it with `twin topics apply`")
-            self._partitions[topic] = sorted(found)
+        # Not `partitions_for`, which tries for 40 s to find a topic that is not there, and logs each time.
+        there = await self._producer.client.fetch_all_metadata()
+        names = (topics.EVENTS, topics.LINES, topics.KPIS, topics.ALERTS, topics.REJECTED)
+        found = {topic: there.partitions_for_topic(topic) for topic in map(settings.topic, names)}
+        if missing := [topic for topic, partitions in found.items() if not partitions]:
+            raise PublishError(f"there is no topic {', '.join(missing)}; make them with `twin topics apply`")
+        self._partitions = {topic: sorted(partitions or ()) for topic, partitions in found.items()}
         self._tasks = [asyncio.create_task(self._send_ready()), asyncio.create_task(self._pack_now_and_then())]
 
     async def stop(self) -> None:
