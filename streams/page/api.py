@@ -278,7 +278,7 @@ def openapi(routes: list[Route], version: str) -> dict[str, Any]:
     paths["/api/v1/stream"] = {
         "get": {
             "operationId": "stream",
-            "summary": "Server-sent events: `lines` (tiles that changed; all of them first) and `beat` every 5 s.",
+            "summary": "Server-sent events: `lines` (all first, then what of them changed) and `beat` every 5 s.",
             "responses": {"200": {"description": "The stream.", "content": {"text/event-stream": {}}}},
         }
     }

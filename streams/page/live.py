@@ -143,6 +143,7 @@ class Live:
             me.changed.update(self.lines)
             me.changed.add("")
             me.news.set()
+            sent: dict[str, dict[str, Any]] = {}
             while True:
                 try:
                     async with asyncio.timeout(BEAT_S):
@@ -154,10 +155,31 @@ class Live:
                 changed, me.changed = me.changed, set()
                 if "" in changed:
                     yield message("beat", self.status())
-                told = [one for name in sorted(changed - {""}) if (one := describe(name)) is not None]
+                told = []
+                for name in sorted(changed - {""}):
+                    one = describe(name)
+                    if one is not None and (news := difference(sent.get(name), one)):
+                        told.append(news)
+                        sent[name] = one
                 if told:
                     yield message("lines", told)
                 await asyncio.sleep(TICK_S)
+
+
+def difference(before: dict[str, Any] | None, now: dict[str, Any]) -> dict[str, Any] | None:
+    """What of a line's tile has changed; all of it the first time, None: nothing.
+
+    Of stations only those that changed, as `changed`: [number, state, since_ms] each.
+    """
+    if before is None:
+        return now
+    news = {key: value for key, value in now.items() if before.get(key) != value}
+    was, is_now = before["stations"], now["stations"]
+    if "stations" in news and [one["station"] for one in was] == [one["station"] for one in is_now]:
+        del news["stations"]
+        pairs = zip(was, is_now, strict=True)
+        news["changed"] = [[k, b["state"], b["since_ms"]] for k, (a, b) in enumerate(pairs) if a != b]
+    return {"line": now["line"], **news} if news else None
 
 
 def message(kind: str, data: Any) -> bytes:

@@ -60,7 +60,7 @@ def until(tab: Any, code: str, arg: Any = None, limit_s: float = 120.0) -> None:
     """Asked from here: Playwright's own waiting evaluates texts, which the page's policy forbids."""
     end = time.monotonic() + limit_s
     while not tab.evaluate(f"(arg) => {code}", arg):
-        assert time.monotonic() < end, code
+        assert time.monotonic() < end, (code, arg, tab.locator("#main").inner_text())
         time.sleep(0.02)
 
 

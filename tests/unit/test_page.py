@@ -254,6 +254,9 @@ async def test_the_stream_tells_all_lines_then_what_changes(root: Path) -> None:
         live.take(view(10**18 + number, "blocked" if number == 49 else "running"))
     newest = json.loads((await anext(told)).partition(b"data: ")[2])
     assert [one["state"] for one in newest] == ["blocked"]
+    # Only what has changed: the oven's state, not the shift, the order or the other stations.
+    assert [station[:2] for station in newest[0]["changed"]] == [[1, "blocked"]]
+    assert not {"shift", "order", "stations", "area"} & newest[0].keys()
     await told.aclose()
     assert not live._subscribers
 

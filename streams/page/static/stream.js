@@ -1,4 +1,6 @@
 // What is live: the lines as the server describes them, its clock, and how old what we have is.
+import { merge } from "./merge.js";
+
 export const lines = new Map();
 const listeners = new Set();
 let offset = 0;
@@ -20,14 +22,15 @@ function take(kind, data) {
     offset = data.now_ms - Date.now();
     kafka = data.kafka;
   }
-  if (kind === "lines") for (const one of data) lines.set(one.line, one);
+  // Of the worker whole lines come, which are merged with themselves.
+  if (kind === "lines") for (const one of data) merge(lines, one);
   for (const run of listeners) run(kind);
 }
 
 export function start() {
   const url = new URL("api/v1/stream", document.baseURI).href;
   if (typeof SharedWorker !== "undefined") {
-    const worker = new SharedWorker(new URL("worker.js", import.meta.url), { name: "taktwin" });
+    const worker = new SharedWorker(new URL("worker.js", import.meta.url), { name: "taktwin", type: "module" });
     worker.port.onmessage = (event) => take(event.data.kind, event.data.data);
     worker.port.start();
     worker.port.postMessage({ url });

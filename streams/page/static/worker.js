@@ -1,4 +1,6 @@
 // One stream for all tabs of a browser: more than six would hang without an error.
+import { merge } from "./merge.js";
+
 const ports = new Set();
 const lines = new Map();
 let beat = null;
@@ -20,8 +22,7 @@ function open(url) {
   });
   source.addEventListener("lines", (event) => {
     const told = JSON.parse(event.data);
-    for (const one of told) lines.set(one.line, one);
-    tell("lines", told);
+    tell("lines", told.map((one) => merge(lines, one)));
   });
   source.addEventListener("error", () => {
     tell("lost", null);
