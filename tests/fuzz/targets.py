@@ -115,8 +115,9 @@ class Records:
         _must(sorted(refusals) == sorted(together), "refused alone and together differ")
 
     def _refused_unseen(self, refused: Any) -> int:
-        """Rows of what was refused before it was folded. A correction on a line that revises is counted when it is
-        taken and may be refused afterwards, when it finds no event: that row counts nothing a second time."""
+        """Rows of what was refused before it was folded. What corrects on a line that revises (also a count or order)
+        is counted when it is taken and may be refused afterwards, when it finds no event: that row counts nothing a
+        second time."""
         if refused is None:
             return 0
         rows = zip(*(refused.column(name).to_pylist() for name in ("reason", "line", "value")), strict=True)
@@ -133,7 +134,7 @@ class Records:
 
 
 def _found_wanting(reason: str, value: bytes) -> bool:
-    return reason in ("nothing_to_correct", "impossible_value") and json.loads(value)["type"] == "correction"
+    return reason in ("nothing_to_correct", "impossible_value") and "corrects" in json.loads(value)
 
 
 def says_nothing(value: bytes) -> bool:

@@ -170,7 +170,13 @@ def test_weibull_by_scipy(failures: list[float], censored: list[float]) -> None:
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(1, 900)), min_size=3, max_size=12))
 def test_learning_fit_by_scipy(points: list[tuple[int, int]]) -> None:
     units, hours = [u for u, _ in points], [h for _, h in points]
-    found = fit_learning(units, hours)
+    try:
+        found = fit_learning(units, hours)
+    except ValueError as error:
+        slope, intercept, *_ = stats.linregress(np.log(units), np.log(hours))
+        assert "too close together" in str(error)
+        assert max(intercept, slope * np.log(2)) > 709
+        return
     if len(set(units)) < 2:
         assert found is None
         return
@@ -180,7 +186,8 @@ def test_learning_fit_by_scipy(points: list[tuple[int, int]]) -> None:
     known = stats.linregress(np.log(units), np.log(hours))
     assert found is not None
     assert found.b == pytest.approx(known.slope, rel=1e-7, abs=1e-9)
-    assert found.se_b == pytest.approx(known.stderr, rel=1e-6, abs=1e-9)
+    # Of points on a line nothing but rounding is left.
+    assert found.se_b == pytest.approx(known.stderr, rel=1e-6, abs=1e-7)
 
 
 numbers = st.lists(st.integers(-200, 200).map(lambda n: n / 10), min_size=2, max_size=12)

@@ -53,7 +53,7 @@ GOOD = [
     (event("buffer", buffer="B2", level=10**9), {"a": 10**9}),
     (event("heartbeat", station=None), {"type": 5, "station": -1, "a": 0, "x": None}),
     (event("correction", corrects="e1", reason="tool"), {"type": 6, "x": "e1", "y": "tool", "a": -1, "c": -1}),
-    (event("correction", corrects="e1", state="RUN", good=0), {"z": "RUN", "a": 0, "b": -1, "code": 0}),
+    (event("correction", corrects="e1", state="RUN", good=0), {"z": "RUN", "a": 0, "b": -1, "code": -1}),
     (event("state", state="RUN", colour="green", deep={"a": [1.5, None]}), {"x": "RUN"}),
     (event("heartbeat", ts="2023-11-14T22:13:20Z"), {"ts": TS}),
     (event("heartbeat", ts="2023-11-14T23:13:20.000000001+01:00"), {"ts": TS + 1}),

@@ -115,7 +115,10 @@ class LearningFit:
 
 
 def fit_learning(unit: Sequence[Number], hours: Sequence[Number]) -> LearningFit | None:
-    """Crawford's model by least squares of logarithms. Units are numbered since the product's start. None below two."""
+    """Crawford's model by least squares of logarithms. Units are numbered since the product's start. None below two.
+
+    ValueError also where the fitted curve leaves the range of floats.
+    """
     if len(unit) != len(hours):
         raise ValueError(f"{len(unit)} unit numbers and {len(hours)} values of hours")
     x = [math.log(positive(one, "a unit number")) for one in unit]
@@ -130,10 +133,17 @@ def fit_learning(unit: Sequence[Number], hours: Sequence[Number]) -> LearningFit
     b = sxy / sxx
     intercept = y_mean - b * x_mean
     rest = math.fsum((c - intercept - b * a) ** 2 for a, c in zip(x, y, strict=True))
+    try:
+        first_unit, rate = math.exp(intercept), 2**b
+    except OverflowError:
+        raise ValueError(
+            f"the units {min(unit)} to {max(unit)} lie too close together for so different hours: the first unit would "
+            "take more than 1e308 of them; give units further apart"
+        ) from None
     return LearningFit(
         b,
-        math.exp(intercept),
-        2**b,
+        first_unit,
+        rate,
         math.sqrt(rest / (n - 2) / sxx) if n > 2 else None,
         1 - rest / syy if syy else None,
     )
