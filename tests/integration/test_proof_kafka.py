@@ -16,7 +16,7 @@ from streams.feed import feed
 from streams.settings import Settings
 from streams.topics import ensure
 from tests.support_generated import plant_text, values
-from tests.support_streams import Worker, own_settings, settled, workers
+from tests.support_streams import Worker, own_settings, settled, wait_for, workers
 from twin.plant import loads
 from twin.sources import open_logs
 
@@ -40,6 +40,10 @@ def _proven(root: str, capsys: pytest.CaptureFixture[str], *words: str) -> dict[
     return found
 
 
+def _committed(worker: Worker) -> int:
+    return sum(one["committed"] for one in worker.report().get("partitions", {}).values())
+
+
 async def test_workers_killed_at_work(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "log.jsonl"
     log.write_bytes(b"".join(value + b"\n" for _, value in values(4, 3, 600)))
@@ -49,8 +53,9 @@ async def test_workers_killed_at_work(settings: Settings, tmp_path: Path, capsys
         started.append(Worker(slow, tmp_path / "0.log", real=True))
         await asyncio.to_thread(started[0].wait_ready, 2, 180.0)
         feeding = asyncio.create_task(feed(open_logs([log], plant, rules=()), plant, settings=settings, arrow=False))
-        await asyncio.sleep(0.8)
-        await asyncio.to_thread(started[0].end, signal.SIGKILL)
+        first = started[0]
+        await asyncio.to_thread(wait_for, lambda: _committed(first) > 0, 60.0, first.log)  # at work, and not done yet
+        await asyncio.to_thread(first.end, signal.SIGKILL)
         # As it lies there after a kill -9: what is published is provable, what is staged is told apart.
         _proven(settings.audit, capsys, "verify")
         _proven(settings.audit, capsys, "recompute")
