@@ -390,7 +390,7 @@ class Follower:
 
     def _number(self, block: EventBlock, epoch: int) -> EventBlock:
         block = pick(block, slice(None))
-        slots = np.where(block.station >= 0, block.station, len(self._plant.stations) + block.line)
+        slots = Numbers.slots(block, len(self._plant.stations))
         block.seq, block.epoch = block.seq.copy(), np.full(len(block), epoch, np.int64)
         for slot in np.unique(slots).tolist():
             rows = np.flatnonzero(slots == slot)

@@ -224,7 +224,7 @@ class Ledger:
             self.take(key.encode(), value)
 
     def _next_of(self, block: EventBlock) -> Iterator[StationFed]:
-        slots = np.where(block.station >= 0, block.station, len(self._plant.stations) + block.line)
+        slots = Numbers.slots(block, len(self._plant.stations))
         for slot in np.unique(slots[block.seq >= 0]).tolist():
             rows = (slots == slot) & (block.seq >= 0)
             epoch = int(block.epoch[rows].max())

@@ -139,6 +139,10 @@ class SnapshotStore:
                 found[int(match[1])].temporary.append(path)
         return found
 
+    def _of(self, partition: int) -> _Listing:
+        """What is known to lie there; who has not looked looks each time."""
+        return (self._look() if self._listed is None else self._listed)[partition]
+
     def save(self, snapshot: Snapshot) -> str:
         """Write, fsync, rename, fsync the folder. Returns the id. The same content again is the same file."""
         data = encode(snapshot)
@@ -199,7 +203,7 @@ class SnapshotStore:
         holds for the half-written files of killed writers.
         """
         with self._noting:
-            listed = (self._listed if self._listed is not None else self._look())[partition]
+            listed = self._of(partition)
             older = sorted(i for i in listed.ids if offset_of(i) < offset_of(committed))
             deleted = older[: max(0, len(older) - keep)]
             listed.ids.difference_update(deleted)
@@ -215,7 +219,7 @@ class SnapshotStore:
         note is no more than a help.
         """
         with self._noting:
-            listed = (self._listed if self._listed is not None else self._look())[partition]
+            listed = self._of(partition)
             # Not our own notes: the event loop writes them while this runs in a thread.
             gone = [path for path in listed.temporary if _left(path.name, next_offset)]
             listed.temporary = [path for path in listed.temporary if path not in gone]

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from twin import plant as plants
+from twin.replay import replay
+from twin.sources import open_logs
+
 START_S = 1_773_615_600  # Mon 2026-03-16 00:00 in Berlin
 DAY_S = 86_400
 HOSTILE = '=cmd|"<img src=x onerror=alert(1)>'
@@ -154,3 +158,11 @@ def write(folder: Path, days: int = 2) -> tuple[Path, Path]:
     lines.insert(len(lines) // 2, '{"ts": 1, "line": "oven-1", "type": "nonsense"}')
     log.write_text("\n".join(lines) + "\n")
     return plant, log
+
+
+def audited(folder: Path, days: int = 2) -> Path:
+    """The same as an audit root, by replay."""
+    plant_file, log = write(folder, days)
+    plant = plants.load(plant_file)
+    replay(plant, open_logs([log], plant), folder / "audit")
+    return folder / "audit"

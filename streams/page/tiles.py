@@ -177,8 +177,13 @@ def _ends(root: Path, start_ns: int, lines: Collection[str] | None = None) -> di
     if lines is not None:
         wanted &= pc.field("line").isin(sorted(lines))
     rows = select(root, "kpis", max(start_ns, 0), where=wanted).select(["line", "end"])
+    return _newest_ends(rows, "line")
+
+
+def _newest_ends(rows: pa.Table, column: str) -> dict[str, int]:
+    """Of each text in a column the newest end of its rows."""
     found: dict[str, int] = {}
-    for name, end in zip(map(str, rows.column("line").to_pylist()), integers(rows.column("end")).tolist(), strict=True):
+    for name, end in zip(map(str, rows.column(column).to_pylist()), integers(rows.column("end")).tolist(), strict=True):
         found[name] = max(found.get(name, 0), end)
     return found
 
@@ -210,11 +215,6 @@ def _so_far(line: Line, rows: pa.Table, states: pa.Table, newest_ns: int) -> SoF
     now = Figures.of(last, last.slice(0, 0), line.policy, ideal)
     lost, hour = now.lost_parts, now.parts_in(_HOUR_NS)
     ends = states.filter(pc.equal(states.column("line").cast(pa.string()), pa.scalar(line.id)))
-    since: dict[str, int] = {}
-    for name, end in zip(
-        map(str, ends.column("station").to_pylist()), integers(ends.column("end")).tolist(), strict=True
-    ):
-        since[name] = max(since.get(name, 0), end)
     return SoFar(
         line,
         span,
@@ -224,7 +224,7 @@ def _so_far(line: Line, rows: pa.Table, states: pa.Table, newest_ns: int) -> SoF
         None if lost is None or not now.ns else lost * Fraction(_HOUR_NS, now.ns),
         hour,
         said["constraint"],
-        since,
+        _newest_ends(ends, "station"),
     )
 
 

@@ -13,23 +13,16 @@ import numpy as np
 import pytest
 
 from streams.cli import main
-from tests.support_biscuit import write
-from twin import plant as plants
+from tests.support_biscuit import audited
 from twin.audit.query import query
 from twin.figures.of_audit import chart
-from twin.replay import replay
-from twin.sources import open_logs
 
 pytest.importorskip("duckdb")
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("biscuit")
-    plant_file, log = write(folder, days=2)
-    plant = plants.load(plant_file)
-    replay(plant, open_logs([log], plant), folder / "audit")
-    return folder / "audit"
+    return audited(tmp_path_factory.mktemp("biscuit"), days=2)
 
 
 def rows(root: Path, where: str) -> list[dict[str, Any]]:

@@ -19,13 +19,10 @@ from streams.page import rows
 from streams.page.app import STATIC, Options, make_app
 from streams.page.live import Live
 from streams.page.tiles import Tiles
-from tests.support_biscuit import HOSTILE, write
-from twin import plant as plants
+from tests.support_biscuit import HOSTILE, audited
 from twin.audit.query import query
-from twin.replay import replay
 from twin.report.build import report
 from twin.report.words import WORDS
-from twin.sources import open_logs
 
 pytest.importorskip("duckdb")
 SHIFT = "2026-03-16 early"
@@ -33,11 +30,7 @@ SHIFT = "2026-03-16 early"
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("page")
-    plant_file, log = write(folder, days=1)
-    plant = plants.load(plant_file)
-    replay(plant, open_logs([log], plant), folder / "audit")
-    return folder / "audit"
+    return audited(tmp_path_factory.mktemp("page"), days=1)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support_biscuit import HOSTILE, write
+from tests.support_biscuit import HOSTILE, audited
 from twin import plant as plants
 from twin.audit.query import query
 from twin.replay import replay
@@ -30,11 +30,7 @@ SHIFT = "2026-03-16 early"
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("biscuit")
-    plant_file, log = write(folder, days=2)
-    plant = plants.load(plant_file)
-    replay(plant, open_logs([log], plant), folder / "audit")
-    return folder / "audit"
+    return audited(tmp_path_factory.mktemp("biscuit"), days=2)
 
 
 def sql(root: Path, text: str) -> list[dict[str, Any]]:

@@ -79,12 +79,10 @@ def _finer(base: Path, sql: str) -> list[str]:
     said = sql.lower()
     times = {name: [field.name for field in SETS[name] if pa.types.is_timestamp(field.type)] for name in SETS}
     return [
-        name for name in SETS if name in said and any(_has_finer(batch) for batch in _batches(base, name, times[name]))
+        name
+        for name in SETS
+        if name in said and any(_has_finer(batch) for batch in open_set(base, name).to_batches(columns=times[name]))
     ]
-
-
-def _batches(base: Path, set_name: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    yield from open_set(base, set_name).to_batches(columns=columns)
 
 
 def _has_finer(batch: pa.RecordBatch) -> bool:

@@ -95,28 +95,23 @@ class Alerts:
         """Of rows (n, N_TOLD): facts of admission, which are never folded again. At the instant of the event."""
         before, self._rows = self._rows, []
         for line, station, ts, what, count in told.tolist():
-            self._add(
-                self._plant.lines[line].id,
-                KIND,
-                "raised",
-                ts,
-                station=self._plant.stations[station].id if station >= 0 else None,
-                value=count / _S if what == at.TOLD_SKEW else float(count),
-                detail=FACTS[what][1],
-                subject=FACTS[what][0],
-            )
+            value = count / _S if what == at.TOLD_SKEW else float(count)
+            self._doubt(line, station, ts, value=value, detail=FACTS[what][1], subject=FACTS[what][0])
         table, self._rows = self.table(), before
         return table
+
+    def _doubt(self, line: int, station: int, ts: int, **more: Any) -> None:
+        """By the plant's numbers; station -1: the line itself."""
+        place = self._plant.stations[station].id if station >= 0 else None
+        self._add(self._plant.lines[line].id, KIND, "raised", ts, station=place, **more)
 
     def _from_doubts(self, rows: Any, memory: dict[int, LineMemory]) -> None:
         """One alert of a station and instant, whatever was met there."""
         for line, station, ts, doubts in self._doubts.met(rows, memory):
-            self._add(
-                self._plant.lines[line].id,
-                KIND,
-                "raised",
+            self._doubt(
+                line,
+                station,
                 ts,
-                station=self._plant.stations[station].id if station >= 0 else None,
                 since=min(one.first_ns for one in doubts),
                 value=float(max(one.count for one in doubts)),
                 detail="; ".join(one.what for one in doubts),

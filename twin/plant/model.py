@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from twin.plant.shared import once_a_plant
+
 LineType = Literal["assembly", "flow", "batch", "cell"]
 Quality = Literal["good", "scrap", "rework", "total"]
 ABSENT: Final = "absent"  # in a field's metadata: see `later`
@@ -135,10 +137,6 @@ class Line:
     seq_modulus: int | None = None  # sequence numbers of its sources wrap to 0 here; None: they do not
 
 
-# The lines of the last plant that was asked for its stations, and these: asked for in loops.
-_known: tuple[tuple[Line, ...], tuple[Station, ...]] = ((), ())
-
-
 @dataclass(frozen=True, slots=True)
 class Plant:
     site: str
@@ -148,11 +146,7 @@ class Plant:
     earliest_ns: int | None = None  # no event is older; None: the year 2000
 
     @property
+    @once_a_plant
     def stations(self) -> tuple[Station, ...]:
         """All stations, line by line: the plant-wide station index counts along this."""
-        global _known
-        lines, stations = _known
-        if lines is not self.lines:
-            stations = tuple(s for line in self.lines for s in line.stations)
-            _known = self.lines, stations
-        return stations
+        return tuple(s for line in self.lines for s in line.stations)

@@ -6,9 +6,10 @@ Of 1,000 lines the tables of names and numbers were 46 ms and 11 MB for each par
 import threading
 from collections.abc import Callable
 from functools import wraps
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from twin.plant.model import Plant
+if TYPE_CHECKING:
+    from twin.plant.model import Plant
 
 Made = TypeVar("Made")
 
@@ -16,21 +17,25 @@ Made = TypeVar("Made")
 _PLANTS: Final = 2
 
 
-def once_a_plant(make: Callable[[Plant], Made]) -> Callable[[Plant], Made]:
+def once_a_plant(make: "Callable[[Plant], Made]") -> "Callable[[Plant], Made]":
     """`make`, called once for each plant (the object, which never changes). What it returns must not be changed."""
-    known: list[tuple[Plant, Made]] = []
+    # Replaced, never changed: it is read without the lock, for it is asked in loops.
+    known: tuple[tuple[Plant, Made], ...] = ()
     # Partitions load in threads: each of them would make its own at a start, all at once.
     making = threading.Lock()
 
     @wraps(make)
-    def of(plant: Plant) -> Made:
+    def of(plant: "Plant") -> Made:
+        nonlocal known
+        for one, made in known:
+            if one is plant:
+                return made
         with making:
-            for one, made in known:
+            for one, made in known:  # another thread may have made it meanwhile
                 if one is plant:
                     return made
             made = make(plant)
-            known.append((plant, made))
-            del known[:-_PLANTS]
+            known = (*known, (plant, made))[-_PLANTS:]
             return made
 
     return of
