@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import twin.replay
+from streams.snapshots import decode
 from tests.support_generated import START_NS, plant_text, values
 from tests.support_proof import by_partition, chain, check, example, forge, live, name, rewrite, with_cell, without
 from twin.audit import models
@@ -212,6 +213,26 @@ def test_a_killed_worker_leaves_rows_that_follow(tmp_path: Path) -> None:
     for path in staged:
         path.unlink()
     assert "is missing: the published files end at offset 350" in str(check(root).differences[0])
+
+
+def test_a_worker_killed_while_it_publishes_leaves_a_sound_root(tmp_path: Path) -> None:
+    """Renames are one by one: whatever part of an interval is there, the rest is staged, and the snapshot names it."""
+    plant = loads(plant_text(2, 3), "plant.toml")
+    log = by_partition(values(2, 3, 300), ["line-0", "line-1"])[0]
+    root = tmp_path / "audit"
+    live(root, plant, {0: log[:700]}, each=350, stop=False)
+    head = decode(next((root / "_state").glob("*/*700-*.snapshot")).read_bytes(), "").head
+    files = [file for manifest in head.manifests for file in manifest.files]
+    assert len(files) >= 4
+    for file in files:
+        (root / file.path).parent.mkdir(parents=True, exist_ok=True)
+        (root / file.staged).rename(root / file.path)
+        report = check(root)
+        assert report.sound, (file, report.differences)
+        assert report.heads[0].proven_by
+        assert recompute(root).sound
+    (root / files[-1].path).rename(tmp_path / "away")
+    assert "was changed, or another of that interval was taken away" in str(check(root).differences[0])
 
 
 def test_a_changed_plant_begins_anew(tmp_path: Path) -> None:

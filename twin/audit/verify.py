@@ -303,12 +303,24 @@ class _Verification:
                 self._beyond(head, anchor)
             elif anchor.chain == ends.get(anchor.next_offset) and anchor.next_offset == head.next_offset:
                 head.proven_by = anchor.where
-        if at_end and not head.proven_by:
+        if at_end and not head.proven_by and not any(self._half_published(head, anchor) for anchor in at_end):
             self._report.differs(
                 f"partition {head.partition}",
                 f"{at_end[-1].where} names {at_end[-1].chain} as the last file at offset {head.next_offset}, but the "
                 f"last file has SHA-256 {head.sha256}: it was changed, or another of that interval was taken away",
             )
+
+    def _half_published(self, head: Head, anchor: Anchor) -> bool:
+        """Whether a worker was killed between two of the renames that publish an interval: the rest is staged."""
+        staged = self._staged(anchor)
+        if not staged or not all(self._is_there(file) for file in anchor.files) or not self._follows(head, staged[0]):
+            return False
+        head.proven_by = anchor.where
+        self._report.notes.append(
+            f"partition {head.partition}: {len(staged)} files that {anchor.where} names are staged, those before them "
+            "are published: the partition's next owner publishes the rest"
+        )
+        return True
 
     def _beyond(self, head: Head, anchor: Anchor) -> None:
         missing = [file for file in anchor.files if not self._is_there(file)]
@@ -324,9 +336,18 @@ class _Verification:
             f"partition {head.partition}: {anchor.where} stands at {anchor.next_offset}, and its files are staged: "
             "a worker publishes them when their offset is committed"
         )
-        staged = self._root / anchor.files[0].staged
-        if staged.is_file() and footer(pq.ParquetFile(staged)).get("previous_sha256") == head.sha256:
+        staged = self._staged(anchor)
+        if staged and self._follows(head, staged[0]):
             head.proven_by = anchor.where
+
+    def _staged(self, anchor: Anchor) -> list[StagedFile]:
+        """Those of its files that are not published, in the order of the chain."""
+        return [file for file in anchor.files if not (self._root / file.path).is_file()]
+
+    def _follows(self, head: Head, file: StagedFile) -> bool:
+        """Whether a staged file was written straight after the last one that is published."""
+        path = self._root / file.staged
+        return path.is_file() and footer(pq.ParquetFile(path)).get("previous_sha256") == head.sha256
 
     def _is_there(self, file: StagedFile) -> bool:
         if not layout.is_final(file.path) or not layout.is_staged(file.staged):
