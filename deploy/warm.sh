@@ -5,7 +5,8 @@ twin=/opt/taktwin/bin/twin
 mkdir -p -m 755 "$TAKTWIN_CACHE"
 TAKTWIN_CACHE=$1 $twin warm
 # Only those of these sources: the folder may hold others.
-kept=$(TAKTWIN_CACHE=$1 $twin warm --json --expect-hits | sed -n 's/^ *"folder": "\(.*\)",*$/\1/p')
-cp -r "$kept" "$TAKTWIN_CACHE/"
+TAKTWIN_CACHE=$1 $twin warm --json --expect-hits | sed -n 's/^ *"\(\/.*\)",*$/\1/p' | while read -r kept; do
+    cp -r "$kept" "$TAKTWIN_CACHE/"
+done
 chmod -R a+rX,go-w "$TAKTWIN_CACHE"
 $twin warm --expect-hits

@@ -1,12 +1,15 @@
-"""Where compiled kernels are kept: a folder per state of the sources.
+"""Where compiled kernels are kept: a folder per wing and state of its sources.
 
 numba looks only at the file a kernel stands in, so after an edit of `counters.py` it would go on using the old code
-that was compiled into the fold. Hence one folder per hash of all sources here.
+that was compiled into the fold. Hence one folder per hash of all sources of a wing and of those that all wings share,
+the modules beside this one. No wing imports another (`make lint`), so an edit of a statistic does not compile the fold,
+which takes 80 s.
 
 The one place in `kernels/` that looks at the environment, the processor and files: numba settles the folder when a
 kernel is declared, which is before any caller could pass one. No number depends on it.
 """
 
+import functools
 import hashlib
 import os
 import stat
@@ -21,6 +24,10 @@ import numba.core.config
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
 
 config: Any = numba.core.config  # makes its settings at run time
+_NAMED: Final[str] = config.CACHE_DIR  # by the user, for all wings; read before it is set for each kernel
+
+WINGS: Final = ("fold", "read", "figures")
+ELSEWHERE: Final = "elsewhere"
 
 # What code for a level of x86-64 may use beyond the level before it (the psABI's list, in LLVM's words).
 _V2: Final = frozenset({"cx16", "sahf", "popcnt", "sse3", "ssse3", "sse4.1", "sse4.2"})
@@ -31,7 +38,7 @@ _LEVELS: Final = {"x86-64-v2": _V2, "x86-64-v3": _V3, "x86-64-v4": _V4}
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """What was settled. folder: numba's; problem: why kernels are compiled anew at each start, for people."""
+    """What was settled of a wing. problem: why its kernels are compiled anew at each start, for people."""
 
     folder: Path | None
     used: bool
@@ -39,17 +46,19 @@ class Cache:
     problem: str = ""
 
 
-def sources_hash(folder: Path) -> str:
-    """Of the names and bytes of all Python files of a folder."""
+def sources_hash(*folders: Path) -> str:
+    """Of the names and bytes of all Python files of some folders, without those of folders in them."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
-        data = path.read_bytes()
-        digest.update(f"{path.name}\0{len(data)}\0".encode() + data)
+    for folder in folders:
+        for path in sorted(folder.glob("*.py")):
+            data = path.read_bytes()
+            digest.update(f"{path.name}\0{len(data)}\0".encode() + data)
     return digest.hexdigest()[:16]
 
 
-def settle() -> Cache:
-    """Point numba to our folder, unless the user named one.
+@functools.cache
+def of_wing(wing: str) -> Cache:
+    """A wing's folder, unless the user named one for all. Settled when the first kernel of the wing is declared.
 
     The cache is pickled code, and whoever can write it can run his own here. So a folder is used where nobody but this
     account or root can put a file; one that is root's, or on a read-only disk, is read and never written (kernels that
@@ -58,16 +67,20 @@ def settle() -> Cache:
     if problem := _wrong_processor():
         return Cache(None, False, problem=problem)
     try:
-        if not config.CACHE_DIR:
+        if _NAMED:
+            folder = Path(_NAMED)
+        else:
             # Code with bounds checks (NUMBA_BOUNDSCHECK) is other code.
             kind = "-checked" if config.BOUNDSCHECK else ""
-            config.CACHE_DIR = str(_user_cache() / f"numba-{sources_hash(Path(__file__).parent)}{kind}")
-        folder = Path(config.CACHE_DIR)
+            here = Path(__file__).parent
+            # What is compiled elsewhere, in a test, may use any wing.
+            wings = WINGS if wing == ELSEWHERE else (wing,)
+            folder = _user_cache() / f"{wing}-{sources_hash(here, *(here / one for one in wings))}{kind}"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = folder.stat()
         except OSError as error:
-            return Cache(Path(config.CACHE_DIR), False, problem=f"{folder}: {error.strerror}")
+            return Cache(folder, False, problem=f"{folder}: {error.strerror}")
     except RuntimeError as error:  # no home folder
         return Cache(None, False, problem=str(error))
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -81,9 +94,22 @@ def settle() -> Cache:
         return Cache(folder, True)
 
 
-def keeping(function: Callable[..., Any], dispatcher: Any, cache: Cache) -> Any:
-    """The dispatcher of a function, reading compiled code from a folder that cannot be written."""
-    if cache.used and not cache.writable and hasattr(dispatcher, "enable_caching"):
+def settled() -> tuple[Cache, ...]:
+    """Of every wing."""
+    return tuple(of_wing(wing) for wing in WINGS)
+
+
+def keeping(function: Callable[..., Any], dispatcher: Any) -> Any:
+    """The dispatcher of a function, with its wing's folder for compiled code: only to read, where that is all."""
+    module = function.__module__.split(".")
+    cache = of_wing(module[1] if module[0] == "kernels" else ELSEWHERE)
+    if not cache.used or not hasattr(dispatcher, "enable_caching"):
+        return dispatcher
+    # Looked at by numba's own locator, when it makes the cache of a kernel; ours is one folder a wing.
+    config.CACHE_DIR = str(cache.folder)
+    if cache.writable:
+        dispatcher.enable_caching()
+    else:
         dispatcher._cache = _ReadOnly(function)  # type: ignore[no-untyped-call]  # numba has no types
     return dispatcher
 
@@ -107,6 +133,7 @@ class _ReadOnly(FunctionCache):
         """What is not there was compiled for this process alone."""
 
 
+@functools.cache
 def _wrong_processor() -> str:
     """Why code for the named processor (NUMBA_CPU_NAME) cannot run here; then numba is set back to this one.
 
@@ -129,6 +156,3 @@ def _user_cache() -> Path:
         return Path(own).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "taktwin"
-
-
-CACHE: Final = settle()

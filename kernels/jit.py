@@ -5,7 +5,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 
-from kernels.cache import CACHE, keeping
+from kernels.cache import keeping
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,5 +39,5 @@ def kernel(function: F) -> F:
 
 
 def _compiled(function: F, **options: Any) -> F:
-    dispatcher = numba.njit(cache=CACHE.writable, nogil=True, fastmath=False, **options)(function)
-    return cast(F, keeping(function, dispatcher, CACHE))
+    dispatcher = numba.njit(nogil=True, fastmath=False, **options)(function)
+    return cast(F, keeping(function, dispatcher))

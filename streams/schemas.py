@@ -11,9 +11,9 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
-from streams import topics
-from streams.publish import TOPIC_OF
+from streams.kafka import topics
 from streams.settings import Settings
+from streams.worker.publish import TOPIC_OF
 from twin.line.view import LineView
 from twin.results import IDENTITY, OLDEST_SCHEMA, SETS, SINCE
 from twin.wire.schema import json_schema

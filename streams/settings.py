@@ -11,7 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Final, Self
 
-from streams import partitioner as partitioners
+from streams.kafka import partitioner as partitioners
 
 ENV_PREFIX: Final = "TAKTWIN_"
 MAX_STORAGE_LIMIT_S: Final = 900.0

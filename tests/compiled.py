@@ -1,7 +1,7 @@
 """Compile what most tests need: before they run side by side, or each process would compile all of it for itself."""
 
 from streams.bench import inputs
-from streams.process import Processor
+from streams.worker.processor import Processor
 from twin.line import PartitionTwin
 from twin.plant.model import Plant
 

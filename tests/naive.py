@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from kernels import codes
-from kernels.oee import POLICIES
+from kernels.figures.oee import POLICIES
 
 
 # Counters

@@ -1,6 +1,6 @@
 """The order of folding, slow and obvious."""
 
-from kernels import layout
+from kernels.fold import layout
 
 
 def naive_order(rows: list[list[int]]) -> list[list[int]]:

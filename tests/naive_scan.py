@@ -1,10 +1,10 @@
-"""Slow, obvious twin of `kernels.scan`: what a plain record is, as regular expressions, and what it says."""
+"""Slow, obvious twin of `kernels.read.plain_json`: what a plain record is, as regular expressions, and what it says."""
 
 import re
 from typing import Any
 
 from twin.events.declare import FIELDS, INT64_MAX, TYPE_CODE, WIRE, YEAR_2200_NS
-from twin.wire.time import parse_rfc3339
+from twin.time.rfc3339 import parse_rfc3339
 
 _S = r"[ \t\r\n]*"
 _TEXT = r'"[^"\\\[{\x00-\x1f]*"'

@@ -8,10 +8,10 @@ from fractions import Fraction
 from typing import Any
 
 from kernels import codes
-from kernels import layout as at
+from kernels.fold import layout as at
 from tests.naive import Buffer, LineFlow, Topology, increment
 from tests.naive import Station as Place
-from tests.support_fold import Ev
+from tests.support.fold import Ev
 from twin.events.declare import END_OF_LOG
 from twin.plant.model import Counter, Line
 

@@ -6,7 +6,7 @@ from typing import Final
 from hypothesis import strategies as st
 
 from kernels import codes
-from tests.support_fold import Ev, S, heartbeat, one_line
+from tests.support.fold import Ev, S, heartbeat, one_line
 from twin.events.declare import STOP, UNDO
 from twin.plant.model import (
     Buffer,

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from kernels.cells import least_step
+from kernels.read.parquet_cells import least_step
 
 
 def value_range(parquet: pq.ParquetFile, column: str) -> tuple[int, int] | None:

@@ -1,7 +1,7 @@
 """KPIs of ISO 22400-2 as exact fractions, and the subsystems of a line for its throughput effectiveness.
 
-`kernels.oee` serves the stream: four ratios, float64, millions of rows. This serves reports and checks: every KPI of
-the standard that its elements allow, and no rounding.
+`kernels.figures.oee` serves the stream: four ratios, float64, millions of rows. This serves reports and checks: every
+KPI of the standard that its elements allow, and no rounding.
 """
 
 from dataclasses import dataclass
@@ -111,7 +111,7 @@ def product(*factors: Fraction | None) -> Fraction | None:
 
 @dataclass(frozen=True, slots=True)
 class Subsystems:
-    """A line as `kernels.throughput.ote_network` takes it: `stage` (stations,), `inputs` (stages, most inputs),
+    """A line as `kernels.figures.throughput.ote_network` takes it: `stage` (stations,), `inputs` (stages, most inputs),
     `output` (stages,), -1 where there is none."""
 
     stage: I64

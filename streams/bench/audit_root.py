@@ -13,9 +13,10 @@ from streams import clock
 from streams.bench import inputs
 from streams.bench.declare import Benchmark, Count, Repeat, Room
 from streams.bench.in_process import Given
-from streams.snapshots import SnapshotStore
-from streams.store import PartitionState, PartitionStore
-from streams.transport import Assigned
+from streams.kafka.transport import Assigned
+from streams.state.partition import PartitionState
+from streams.state.snapshot_files import SnapshotStore
+from streams.state.store import PartitionStore
 from twin.audit import filelist, layout
 from twin.audit.query import query
 from twin.audit.recompute import recompute

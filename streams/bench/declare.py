@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from streams.broker import LocalBroker
+from streams.local.broker import LocalBroker
 
 # Given back by a benchmark's set-up: does the work once, and returns one value per declared count.
 Repeat = Callable[[], Sequence[float]]

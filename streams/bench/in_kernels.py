@@ -7,17 +7,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from kernels import bits
-from kernels import layout as at
-from kernels.arrays import Model, Out, State
-from kernels.bottleneck import causal, hindsight
 from kernels.codes import END, N_COLUMNS
-from kernels.flow import begin_cycles, complete, start
-from kernels.fold import fold, pass_time
+from kernels.figures.bottleneck import causal, hindsight
+from kernels.figures.oee import policy_matrix, ratios
+from kernels.figures.stats import batch_means
+from kernels.fold import bits
+from kernels.fold import layout as at
+from kernels.fold.arrays import Model, Out, State
+from kernels.fold.flow import begin_cycles, complete, start
+from kernels.fold.fold import fold, pass_time
+from kernels.fold.moves import unblock
 from kernels.jit import bare
-from kernels.moves import unblock
-from kernels.oee import policy_matrix, ratios
-from kernels.stats import batch_means
 from streams import clock
 from streams.bench import inputs
 from streams.bench.declare import EVENTS_PER_S, Benchmark, Count, Repeat, Room, given
@@ -121,7 +121,7 @@ def fold_cycles(_room: Room, size: int) -> AbstractContextManager[Repeat]:
 
 @bare
 def flow_of(m: Model, x: State, o: Out, rows: I64) -> None:
-    """Cycle events of line 0 through the material flow and the critical path, in the order `kernels.fold` has."""
+    """Cycle events of line 0 through the material flow and the critical path, in the order `kernels.fold.fold` has."""
     end = rows.shape[0]
     for i in range(end):
         t = rows[i, at.E_TS]
@@ -151,7 +151,7 @@ class CriticalPath:
     def once(self) -> float:
         """Events a second of the kernel call."""
         x = self.state = empty_state(self._plant, self._numbers)
-        # What `kernels.timers.begin_line` sets of the flow.
+        # What `kernels.fold.timers.begin_line` sets of the flow.
         x.lines[0, [at.L_PANE_START, at.L_TOTAL_START]] = self._begin
         x.stations[:, at.S_CYCLE_TS] = self._begin
         out = _out(len(x.stations))
@@ -314,7 +314,11 @@ BENCHMARKS: Final = (
         "kernels",
         "material flow and the vectors of the critical path",
         _CYCLES,
-        (Count("only kernels/flow, without classes, timers and rows: what the method itself costs", EVENTS_PER_S),),
+        (
+            Count(
+                "only kernels/fold/flow, without classes, timers and rows: what the method itself costs", EVENTS_PER_S
+            ),
+        ),
         critical_path,
         (400_000, 2_000_000),
     ),

@@ -12,7 +12,7 @@ import pyarrow as pa
 from streams import clock
 from streams.bench import inputs
 from streams.bench.declare import EVENTS_PER_S, Benchmark, Count, Repeat, Room, given
-from streams.feed import by_line
+from streams.tools.feed import by_line
 from twin.events.block import EventBlock
 from twin.line import PartitionTwin
 from twin.plant.model import Plant

@@ -23,9 +23,9 @@ from streams.bench import inputs
 from streams.bench.declare import BenchError, Benchmark, Count, Repeat, Room
 from streams.bench.on_kafka import anew, settings_for
 from streams.bench.process import Worker, is_ready
-from streams.security import connection
+from streams.kafka.access import connection
+from streams.kafka.topics import EVENTS, KPIS, LINES
 from streams.settings import Settings
-from streams.topics import EVENTS, KPIS, LINES
 from twin.events.block import EventBlock
 from twin.plant.model import Plant
 from twin.wire.encode import json_records

@@ -5,7 +5,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from streams.broker_tools import KAFKA
+from streams.local.java import KAFKA
 
 _PACKAGES = ("taktwin", "numpy", "numba", "pyarrow", "msgspec", "aiokafka", "faust-streaming")
 

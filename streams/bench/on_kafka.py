@@ -10,14 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from streams import clock, topics
+from streams import clock
 from streams.bench import inputs
 from streams.bench.declare import EVENTS_PER_S, BenchError, Benchmark, Count, Repeat, Room, given
 from streams.bench.in_process import PLANT, STATION_HZ, Given
 from streams.bench.process import LIMIT_S, Worker, is_ready
-from streams.broker import free_port
-from streams.feed import feed
+from streams.kafka import topics
+from streams.local.broker import free_port
 from streams.settings import Settings
+from streams.tools.feed import feed
 from twin.events.block import EventBlock
 from twin.plant import loads
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from streams import broker_guard, clock
+from streams import clock
 from streams.bench.declare import BenchError
+from streams.local import guard
 from streams.settings import Settings, process_environment
 
 _TICKS_HZ: Final = os.sysconf("SC_CLK_TCK")
@@ -26,16 +27,16 @@ LIMIT_S: Final = 300.0
 class Worker:
     """`twin worker` under a guard, so that it never outlives the benchmark; a context manager.
 
-    Not `streams.fleet`, which hides the processes: here they are killed, and their time and memory are read.
+    Not `streams.tools.fleet`, which hides the processes: here they are killed, and their time and memory are read.
     """
 
     def __init__(self, settings: Settings, log_file: Path) -> None:
         self.settings = settings
         self.log_file = log_file
-        guard = [sys.executable, "-I", "-S", broker_guard.__file__, str(os.getpid()), str(settings.stop_limit_s + 2)]
+        guarded = [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(settings.stop_limit_s + 2)]
         with log_file.open("ab") as log:
             self._guard = subprocess.Popen(  # noqa: S603  our own command
-                [*guard, sys.executable, "-P", "-m", "streams.cli", "worker"],
+                [*guarded, sys.executable, "-P", "-m", "streams.cli", "worker"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -24,11 +24,11 @@ from streams.bench.declare import BenchError, Benchmark, Count, Repeat, Room
 from streams.bench.in_process import Given
 from streams.bench.on_kafka import settings_for
 from streams.bench.process import Worker, is_ready
-from streams.broker import free_port
-from streams.feed import feed
-from streams.security import connection
+from streams.kafka.access import connection
+from streams.kafka.topics import KPIS
+from streams.local.broker import free_port
 from streams.settings import Settings
-from streams.topics import KPIS
+from streams.tools.feed import feed
 from twin.plant import load
 
 _WARM_S: Final = 10.0

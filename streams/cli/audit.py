@@ -115,7 +115,7 @@ def ls(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from streams.cli.output import as_json, columns
-    from streams.watch import moment
+    from streams.tools.watch import moment
     from twin.audit.read import ls as listings
 
     found = listings(args.root)
@@ -157,7 +157,7 @@ def files(args: argparse.Namespace) -> int:
 
 
 def _days(text: str) -> int:
-    from twin.plant.duration import UNITS_NS, duration_ns
+    from twin.time.duration import UNITS_NS, duration_ns
 
     try:
         days, rest = divmod(duration_ns(text), UNITS_NS["d"])
@@ -183,8 +183,8 @@ def compact(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from streams import clock
-    from streams.anchors import needed_from
     from streams.cli.output import as_json, line
+    from streams.state.anchors import needed_from
     from twin.audit.compact import compact as run
 
     now = datetime.datetime.fromtimestamp(clock.now_ns() // 10**9, datetime.UTC)

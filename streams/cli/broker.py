@@ -27,10 +27,10 @@ def run(args: argparse.Namespace) -> int:
     import time
     from pathlib import Path
 
-    from streams.broker import LocalBroker
     from streams.cli.errors import CommandError
     from streams.cli.output import note
     from streams.interrupt import interrupts
+    from streams.local.broker import LocalBroker
     from streams.settings import cache_folder
 
     data = Path(args.data) if args.data else cache_folder() / f"broker-{args.port}"

@@ -56,10 +56,10 @@ def run(args: argparse.Namespace) -> int:
 
     from streams import interrupt
     from streams.cli import output
-    from streams.correct import correct
     from streams.settings import Settings
+    from streams.tools.correct import correct
     from twin import plant as plants
-    from twin.wire.time import rfc3339
+    from twin.time.rfc3339 import rfc3339
 
     settings = Settings.from_env(bootstrap=args.bootstrap, plant=args.plant)
     plant = plants.load(settings.plant)
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _ns(text: str | None) -> int | None:
     from streams.cli.errors import USAGE, CommandError
-    from twin.wire.time import parse_rfc3339
+    from twin.time.rfc3339 import parse_rfc3339
 
     if text is None:
         return None

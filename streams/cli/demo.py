@@ -33,9 +33,9 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from streams.cli.errors import PROBLEM
-    from streams.demo import Options
-    from streams.demo import run as run_demo
     from streams.interrupt import interrupts
+    from streams.tools.demo import Options
+    from streams.tools.demo import run as run_demo
 
     console = Console(record=bool(args.record), highlight=False)
     options = Options(bootstrap=args.bootstrap, audit=Path(args.audit) if args.audit else None, stay=args.stay)

@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.text import Text
 
     from streams.cli.output import as_json
-    from streams.doctor import examine
     from streams.settings import Settings
+    from streams.tools.doctor import examine
 
     settings = Settings.from_env(bootstrap=args.bootstrap, audit=args.audit, plant=args.plant)
     # The default name counts only where such a file is there; one that was named must be.

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from streams.cli.parser import Commands
-    from streams.feed import FeedSummary
-    from streams.ledger import FileFed, Ledger
     from streams.settings import Settings
-    from streams.taken import Taken
+    from streams.tools.feed import FeedSummary
+    from streams.tools.ledger import FileFed, Ledger
+    from streams.tools.taken import Taken
     from twin.plant.model import Plant
     from twin.sources import Batch, Mapping, Summary
 
@@ -104,8 +104,8 @@ def run(args: argparse.Namespace) -> int:
     from streams import interrupt
     from streams.cli import output
     from streams.cli.logs import too_many
-    from streams.feed import FeedSummary, records_there
     from streams.settings import Settings
+    from streams.tools.feed import FeedSummary, records_there
     from twin.sources import Summary
 
     settings = Settings.from_env(bootstrap=args.bootstrap, plant=args.plant)
@@ -146,10 +146,10 @@ async def send(args: argparse.Namespace, settings: "Settings") -> "tuple[FeedSum
     from streams.cli import output
     from streams.cli.errors import CommandError
     from streams.cli.logs import open_all, progress
-    from streams.feed import feed
-    from streams.ledger import Ledger, Run
-    from streams.security import check_access
-    from streams.taken import Outcome
+    from streams.kafka.access import check_access
+    from streams.tools.feed import feed
+    from streams.tools.ledger import Ledger, Run
+    from streams.tools.taken import Outcome
     from twin import plant as plants
 
     plant = plants.load(args.plant)
@@ -203,8 +203,8 @@ def choose(args: argparse.Namespace, ledger: "Ledger", plant: "Plant") -> "tuple
     began, or not at all."""
     from streams.cli import output
     from streams.cli.errors import CommandError
-    from streams.follow import key_of
-    from streams.ledger import fingerprint, run_key
+    from streams.tools.follow import key_of
+    from streams.tools.ledger import fingerprint, run_key
     from twin.sources import log_paths
 
     mapping = Path(args.mapping).read_text(errors="replace") if args.mapping else ""
@@ -239,7 +239,7 @@ def before_the_end(args: argparse.Namespace, ledger: "Ledger", plant: "Plant") -
     import numpy as np
 
     from streams.cli.logs import open_all
-    from twin.wire.time import rfc3339
+    from twin.time.rfc3339 import rfc3339
 
     closed = ledger.closed_ns()
     early, all_of = np.zeros_like(closed), np.zeros_like(closed)
@@ -271,10 +271,10 @@ def follow(args: argparse.Namespace, settings: "Settings") -> int:
     from streams import interrupt
     from streams.cli import output
     from streams.cli.errors import USAGE, CommandError
-    from streams.feed import feed
-    from streams.follow import Follower, key_of
-    from streams.ledger import Following, Ledger
-    from streams.security import check_access
+    from streams.kafka.access import check_access
+    from streams.tools.feed import feed
+    from streams.tools.follow import Follower, key_of
+    from streams.tools.ledger import Following, Ledger
     from twin import plant as plants
     from twin.sources import load_mapping
 

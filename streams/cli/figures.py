@@ -87,7 +87,7 @@ def chart(args: argparse.Namespace) -> int:
 
 def _as_json(made: "AuditChart") -> None:
     from streams.cli import output
-    from twin.wire.time import rfc3339
+    from twin.time.rfc3339 import rfc3339
 
     output.as_json(
         {
@@ -117,7 +117,7 @@ def _as_json(made: "AuditChart") -> None:
 
 def _as_table(made: "AuditChart") -> None:
     from streams.cli import output
-    from twin.wire.time import rfc3339
+    from twin.time.rfc3339 import rfc3339
 
     def short(value: Fraction | float | None) -> str:
         return "" if value is None else f"{float(value):.6g}"

@@ -27,8 +27,8 @@ def add(commands: "Commands") -> None:
 def run(args: argparse.Namespace) -> int:
     from streams.cli import output
     from streams.cli.errors import OK, PROBLEM
-    from streams.runtime import ask
     from streams.settings import Settings
+    from streams.worker.runtime import ask
 
     settings = Settings.from_env(health_port=args.port)
     answer = ask(settings, "/alive" if args.alive else "/ready")

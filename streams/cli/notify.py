@@ -7,7 +7,7 @@ from streams.cli.parser import add_bootstrap, command
 
 if TYPE_CHECKING:
     from streams.cli.parser import Commands
-    from streams.notify import Way
+    from streams.tools.notify import Way
 
 
 def add(commands: "Commands") -> None:
@@ -36,9 +36,10 @@ def add(commands: "Commands") -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from streams import interrupt, logs
-    from streams.notify import Notifier
+    from streams import interrupt
     from streams.settings import Settings
+    from streams.tools.notify import Notifier
+    from streams.worker import logs
 
     settings = Settings.from_env(bootstrap=args.bootstrap)
     logs.configure(settings.log_level, settings.log_format)
@@ -51,7 +52,7 @@ def _ways(args: argparse.Namespace) -> "list[Way]":
     from pathlib import Path
 
     from streams.cli.errors import USAGE, CommandError
-    from streams.notify import Mail, Webhook
+    from streams.tools.notify import Mail, Webhook
 
     ways: list[Way] = []
     url = args.webhook or (Path(args.webhook_file).read_text().strip() if args.webhook_file else "")

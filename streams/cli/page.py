@@ -39,8 +39,9 @@ def add(commands: "Commands") -> None:
 def run(args: argparse.Namespace) -> int:
     import contextlib
 
-    from streams import interrupt, logs
+    from streams import interrupt
     from streams.settings import Settings
+    from streams.worker import logs
 
     settings = Settings.from_env(bootstrap=args.bootstrap, audit=args.audit)
     logs.configure(settings.log_level, settings.log_format)

@@ -100,7 +100,7 @@ def _add_all(parser: argparse.ArgumentParser) -> None:
 
 def instant(text: str) -> int:
     """An instant as ns since 1970, for argparse."""
-    from twin.wire.time import parse_rfc3339
+    from twin.time.rfc3339 import parse_rfc3339
 
     try:
         return parse_rfc3339(text)
@@ -118,7 +118,7 @@ def _tail(text: str) -> tuple[int, str]:
 def verify(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from streams.anchors import anchors
+    from streams.state.anchors import anchors
     from twin.audit.bundle import opened
     from twin.audit.verify import verify as run
 

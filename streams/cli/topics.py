@@ -7,8 +7,8 @@ from streams.cli.parser import add_bootstrap, add_json, command, group
 
 if TYPE_CHECKING:
     from streams.cli.parser import Commands
+    from streams.kafka.topics import Change
     from streams.settings import Settings
-    from streams.topics import Change
 
 
 def add(commands: "Commands") -> None:
@@ -51,8 +51,8 @@ def _settings(args: argparse.Namespace) -> "Settings":
 def plan(args: argparse.Namespace) -> int:
     import asyncio
 
-    from streams.topics import admin_client
-    from streams.topics import plan as make_plan
+    from streams.kafka.topics import admin_client
+    from streams.kafka.topics import plan as make_plan
 
     settings = _settings(args)
 
@@ -68,7 +68,7 @@ def plan(args: argparse.Namespace) -> int:
 def apply(args: argparse.Namespace) -> int:
     import asyncio
 
-    from streams.topics import ensure
+    from streams.kafka.topics import ensure
 
     _show(asyncio.run(ensure(_settings(args))), args.json, "nothing to change: every topic is as it should be")
     return 0

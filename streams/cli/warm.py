@@ -26,13 +26,13 @@ def add(commands: "Commands") -> None:
 def run(args: argparse.Namespace) -> int:
     from streams.cli import output
     from streams.cli.errors import OK, PROBLEM
-    from streams.warm import warm
+    from streams.worker.warm import warm
 
     found = warm()
     if args.json:
-        output.as_json({name: getattr(found, name) for name in ("hits", "misses", "seconds", "folder", "problem")})
+        output.as_json({name: getattr(found, name) for name in ("hits", "misses", "seconds", "folders", "problem")})
     else:
-        where = found.problem or f"kept in {found.folder}"
+        where = found.problem or f"kept in {', '.join(found.folders)}"
         output.line(f"kernels: {found.hits} loaded, {found.misses} compiled in {found.seconds:.1f} s; {where}")
     if args.expect_hits and (found.misses or not found.hits):
         output.note(

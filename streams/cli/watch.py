@@ -44,7 +44,7 @@ async def _once(settings: "Settings", as_json: bool) -> int:
     from rich.console import Console
 
     from streams.cli import output
-    from streams.watch import WIDE, watching
+    from streams.tools.watch import WIDE, watching
 
     async with watching(settings) as watcher:
         await watcher.read_all()
@@ -68,7 +68,7 @@ async def _live(settings: "Settings") -> None:
     from rich.live import Live
     from rich.text import Text
 
-    from streams.watch import WIDE, watching
+    from streams.tools.watch import WIDE, watching
 
     console = Console()
     async with watching(settings) as watcher:

@@ -35,11 +35,11 @@ def given(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def run(args: argparse.Namespace) -> int:
-    from streams import allocators
+    from streams.worker import allocators
 
     allocators.spare()
     from streams.settings import Settings
-    from streams.worker import run as run_worker
+    from streams.worker.worker import run as run_worker
 
     settings = Settings.from_env(**given(args))
     return int(run_worker(settings) or 0)

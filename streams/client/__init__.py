@@ -15,7 +15,6 @@ from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
-from streams import topics
 from streams.client.reader import ClientError, Reader, Records
 from streams.client.recent import Recent
 from streams.client.records import (
@@ -31,9 +30,10 @@ from streams.client.records import (
     number_of,
     refused,
 )
-from streams.publish import record_id
-from streams.security import AccessError, check_access
+from streams.kafka import topics
+from streams.kafka.access import AccessError, check_access
 from streams.settings import Secret, Settings
+from streams.worker.publish import record_id
 from twin.results import IDENTITY
 
 __all__ = [

@@ -8,9 +8,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ConsumerStoppedError
 from aiokafka.structs import ConsumerRecord
 
-from streams.security import connection
+from streams.kafka.access import connection
+from streams.kafka.topics import admin_client, partition_counts
 from streams.settings import Settings
-from streams.topics import admin_client, partition_counts
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import msgspec
 from aiokafka.structs import ConsumerRecord
 
 from twin.line.view import Progress
-from twin.wire.time import parse_rfc3339
+from twin.time.rfc3339 import parse_rfc3339
 
 # Of the forms of RFC 3339 the one that the twin writes.
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)

@@ -19,7 +19,7 @@ from twin.report.svg import CHARTS
 from twin.report.tables import DIALECTS, EVIDENCE, NAMES, for_people, shaped, table
 from twin.report.why import why
 from twin.report.words import LANGUAGES, WORDS
-from twin.wire.time import parse_rfc3339, rfc3339
+from twin.time.rfc3339 import parse_rfc3339, rfc3339
 
 JSON: Final = "application/json"
 KINDS: Final = ("shift", "day", "week", "order", "span")

@@ -16,7 +16,7 @@ from twin.report import ReportError
 from twin.report.rows import select
 from twin.report.tables import defused
 from twin.results import SETS, TIME_COLUMN
-from twin.wire.time import parse_rfc3339, rfc3339
+from twin.time.rfc3339 import parse_rfc3339, rfc3339
 
 JSON: Final = "application/json"
 CSV: Final = "text/csv"

@@ -19,7 +19,7 @@ from twin.report.figures import Figures
 from twin.report.rows import select
 from twin.report.spans import Site, Span, shift_at, site_of
 from twin.report.words import number
-from twin.wire.time import rfc3339
+from twin.time.rfc3339 import rfc3339
 
 _HOUR_NS: Final = 3_600 * 10**9
 _BEHIND_NS: Final = 600 * 10**9

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from streams import interrupt
-from streams.broker import LocalBroker, free_port
-from streams.feed import feed
-from streams.fleet import Fleet
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings, process_environment
-from streams.topics import ensure
-from tests import support_floor
-from tests.support_streams import own_settings
+from streams.tools.feed import feed
+from streams.tools.fleet import Fleet
+from tests.support import floor as floors
+from tests.support.streams import own_settings
 from twin import plant as plants
 from twin.sources import open_logs
 
@@ -79,7 +79,7 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
     with LocalBroker(folder / "kafka") as broker:
         settings = own_settings(broker, f"page{os.getpid()}", folder)
         # `feed` closes the log with a heartbeat at the next tick, which must not lie ahead of what the tests send.
-        plant_file, log = support_floor.write(folder, int(time.time()) // 60 * 60 - 120)
+        plant_file, log = floors.write(folder, int(time.time()) // 60 * 60 - 120)
         interrupt.run(ensure(settings))
         plant = plants.load(plant_file)
         interrupt.run(feed(open_logs([log], plant), plant, settings=settings))

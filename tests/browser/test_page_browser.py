@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from streams.broker import free_port
+from streams.local.broker import free_port
 from tests.browser.conftest import Floor
-from tests.support_biscuit import HOSTILE
+from tests.support.biscuit import HOSTILE
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 pytest.importorskip("playwright")

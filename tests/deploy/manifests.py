@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import yaml
 
-from streams.broker import free_port
+from streams.local.broker import free_port
 
 ROOT: Final = Path(__file__).parents[2]
 TOOLS: Final = ROOT / ".cache" / "tools"

@@ -26,10 +26,10 @@ from typing import Any, Final
 import duckdb
 from aiokafka import AIOKafkaProducer
 
-from streams.broker import LocalBroker, free_port
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings
-from streams.topics import ensure
-from tests.support_streams import Worker, committed, read_all, settled, workers
+from tests.support.streams import Worker, committed, read_all, settled, workers
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "deploy" / "observe"

@@ -22,11 +22,11 @@ from typing import Any, Final
 
 import pyarrow.compute as pc
 
-from streams.broker import LocalBroker, free_port
-from streams.publish import TOPIC_OF, json_rows
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings, process_environment
-from streams.topics import ensure
-from tests.support_streams import Worker, settled, workers
+from streams.worker.publish import TOPIC_OF, json_rows
+from tests.support.streams import Worker, settled, workers
 from twin.audit.read import open_set
 
 ROOT: Final = Path(__file__).parents[2]

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from streams.anchors import anchors
+from streams.kafka.topics import ensure
 from streams.settings import Settings
-from streams.snapshots import SnapshotStore
-from streams.topics import ensure
+from streams.state.anchors import anchors
+from streams.state.snapshot_files import SnapshotStore
 from tests.faults import versions
 from tests.faults.inputs import Input
 from tests.faults.judge import unexplained

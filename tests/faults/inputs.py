@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests import support_generated
 from tests.faults.plan import EVENTS
-from tests.support_proof import live
+from tests.support import generated
+from tests.support.proof import live
 from twin.audit.digest import SetDigest, digest
 from twin.plant import load
 from twin.plant.model import Plant
@@ -75,14 +75,14 @@ class Inputs:
         folder.mkdir(parents=True)
         chance = random.Random(number)  # noqa: S311  repeatable
         revises, packs = number % 2 == 1, number >= 2
-        text = support_generated.plant_text(LINES, STATIONS)
+        text = generated.plant_text(LINES, STATIONS)
         plant_file = folder / "plant.toml"
         if revises:
             text = text.replace("lateness =", 'revise = "10min"\nlateness =', len(REVISING))
         plant_file.write_text(text)
         plant = load(plant_file)
         each = self._events // (LINES * STATIONS)
-        events = support_generated.values(LINES, STATIONS, each, seed=100 + number)
+        events = generated.values(LINES, STATIONS, each, seed=100 + number)
         events = list(ended(spiced(events, chance, revises)))
         sound = [Record(line.encode(), value, 1) for line, value in events]
         records = list(with_refused(packed(sound, plant, chance) if packs else sound, chance))

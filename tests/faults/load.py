@@ -8,10 +8,10 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.bench import inputs
-from streams.broker import LocalBroker, free_port
-from streams.feed import feed
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings
-from streams.topics import ensure
+from streams.tools.feed import feed
 from tests.faults.site import committed
 from twin.plant import load
 from twin.plant.model import Plant

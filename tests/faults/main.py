@@ -17,12 +17,12 @@ from pathlib import Path
 
 import msgspec
 
-from streams.broker import LocalBroker
-from streams.cluster import LocalCluster
+from streams.local.broker import LocalBroker
 from tests.faults.harness import Outcome, run
 from tests.faults.inputs import Inputs
 from tests.faults.plan import OUTSIDE, Plan, draw
 from tests.faults.site import Brokers
+from tests.support.cluster import LocalCluster
 
 
 def main() -> int:

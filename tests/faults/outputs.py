@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from streams import topics
-from streams.publish import json_rows
+from streams.kafka import topics
 from streams.settings import Settings
-from tests.support_streams import read_all
+from streams.worker.publish import json_rows
+from tests.support.streams import read_all
 from twin.audit.read import open_set
 from twin.results import ORIGIN, SETS
 

@@ -26,10 +26,10 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer
 
-from streams.broker import LocalBroker, free_port
+from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings
 from tests.faults import load as steady
-from tests.support_streams import Worker
+from tests.support.streams import Worker
 
 _WARM_S = 20.0
 _LIMIT_S = 60.0

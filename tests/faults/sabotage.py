@@ -203,8 +203,8 @@ class _Watched:
 
 def patch_worker(saboteur: Saboteur) -> None:
     """The commit, and the records a worker takes."""
-    from streams.transport import Consumer
-    from streams.worker import TwinWorker
+    from streams.kafka.transport import Consumer
+    from streams.worker.worker import TwinWorker
 
     real_commit, real_run = Consumer.commit_fenced, TwinWorker.on_run
 

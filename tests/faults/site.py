@@ -18,14 +18,14 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from streams.broker import LocalBroker, free_port
-from streams.broker_guard import die_with_parent
-from streams.cluster import LocalCluster
+from streams.local.broker import LocalBroker, free_port
+from streams.local.guard import die_with_parent
 from streams.settings import Settings, process_environment
 from tests.faults import versions
 from tests.faults.inputs import Record
 from tests.faults.judge import Ended
 from tests.faults.plan import Fault
+from tests.support.cluster import LocalCluster
 
 ROOT = Path(__file__).parents[2]
 _RESTART_AFTER_S = 0.3

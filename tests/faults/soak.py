@@ -21,10 +21,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from streams.broker import LocalBroker, free_port
+from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings
 from tests.faults import load as steady
-from tests.support_streams import Worker
+from tests.support.streams import Worker
 from twin.audit import layout
 from twin.audit.digest import digest
 from twin.plant import load

@@ -20,16 +20,17 @@ from typing import Any
 
 from faust.types import TP
 
-from streams.poison import Notes
-from streams.process import Processor
-from streams.records import Record, Records
-from streams.snapshots import SnapshotStore
-from streams.store import PartitionState, PartitionStore
-from streams.transport import Assigned
-from tests import support_generated
+from streams.kafka.records import Record, Records
+from streams.kafka.transport import Assigned
+from streams.state.partition import PartitionState
+from streams.state.snapshot_files import SnapshotStore
+from streams.state.store import PartitionStore
+from streams.worker.poison import Notes
+from streams.worker.processor import Processor
 from tests.faults.plan import Fault
 from tests.faults.sabotage import Saboteur, patch
 from tests.faults.versions import SHORT_DAY_NS
+from tests.support import generated
 from twin.audit import bases
 from twin.audit.digest import SetDigest, digest
 from twin.audit.layout import BASES, published
@@ -104,7 +105,7 @@ class Life:
             state.staged(self._store.stage_rows(state.cut_rows()))
 
     def _checkpoint(self, state: PartitionState, saboteur: Saboteur | None, *, publish: bool) -> None:
-        """The steps of `streams.checkpoint.Checkpointer`, one after the other."""
+        """The steps of `streams.state.checkpoint.Checkpointer`, one after the other."""
         cut = state.cut(publish=publish)
         if cut is not None:
             made, identity = self._store.stage(cut, cut.frozen.encode())
@@ -229,9 +230,9 @@ def _operations(trace: list[str], what: str, brief: bool) -> list[int]:
 def _given(folder: Path) -> tuple[Plant, Records]:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "plant.toml"
-    file.write_text(support_generated.plant_text(2, 2))
+    file.write_text(generated.plant_text(2, 2))
     plant = load(file)
-    values = support_generated.values(2, 2, 120, seed=5)
+    values = generated.values(2, 2, 120, seed=5)
     values.insert(40, ("line-0", b"{"))  # a row in every set
     return plant, Records.of(Record(offset, line.encode(), value, []) for offset, (line, value) in enumerate(values))
 

@@ -16,12 +16,13 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
-from streams import poison, snapshots
-from streams.batches import Fetched, Unpacking
+from streams.kafka.unpacking import Fetched, Unpacking
+from streams.state import snapshot_files
+from streams.worker import poison
 from tests.fuzz.mutate import arrow_mutated, json_mutated, mutated
 from tests.fuzz.shapes import shapes
 from tests.fuzz.worlds import EXAMPLES, World, events, worlds
-from tests.support_sources import PLANT
+from tests.support.sources import PLANT
 from twin.audit import AuditError
 from twin.audit.writer import AuditWriter, Manifest, StagedFile
 from twin.events.declare import WIRE
@@ -279,8 +280,8 @@ def _line_snapshots(chance: random.Random) -> Refusing:
 def _state_snapshots(chance: random.Random) -> Refusing:
     """Damaged files, and files whose checksum is right although their head is not."""
     file = StagedFile("events", "events/date=2026-01-01/x.parquet", ".staging/x", 3, 100, "a" * 64)
-    head = snapshots.Head("t", 1, 7, "h", "c", (Manifest(1, 0, 7, "c", (file,)),))
-    seeds = [snapshots.encode(snapshots.Snapshot(head, b"state"))]
+    head = snapshot_files.Head("t", 1, 7, "h", "c", (Manifest(1, 0, 7, "c", (file,)),))
+    seeds = [snapshot_files.encode(snapshot_files.Snapshot(head, b"state"))]
 
     def change(value: bytes) -> bytes:
         if chance.random() < 0.4:
@@ -288,9 +289,9 @@ def _state_snapshots(chance: random.Random) -> Refusing:
         return _resummed(mutated(value[:-32], seeds, chance))
 
     def read(value: bytes) -> None:
-        snapshots.decode(value, "fuzz")
+        snapshot_files.decode(value, "fuzz")
 
-    return Refusing("state snapshot", seeds, read, (snapshots.SnapshotError,), chance, change)
+    return Refusing("state snapshot", seeds, read, (snapshot_files.SnapshotError,), chance, change)
 
 
 def _batches(chance: random.Random) -> Refusing:

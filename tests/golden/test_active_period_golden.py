@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kernels.bottleneck import causal, hindsight
+from kernels.figures.bottleneck import causal, hindsight
 
 CASES = {
     case["id"]: case

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kernels.bottleneck import arrow_rule, turning_point
-from kernels.stats import batch_means, verdict
+from kernels.figures.bottleneck import arrow_rule, turning_point
+from kernels.figures.stats import batch_means, verdict
 from tests import naive
 from tests.generators import END, deterministic_line_log, serial_line_log
 

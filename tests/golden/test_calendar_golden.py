@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from twin.calendar import table
 from twin.plant import loads
-from twin.zone import to_utc_ns
+from twin.plant.calendar import table
+from twin.time.zone import to_utc_ns
 
 GOLDEN = Path(__file__).parents[1] / "data/golden/oee.json"
 CASES: list[dict[str, Any]] = json.loads(GOLDEN.read_text(encoding="utf-8"))["calendar"]

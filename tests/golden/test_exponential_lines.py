@@ -9,8 +9,8 @@ import pytest
 
 from kernels import codes
 from tests.generators import recursion, serial_line_log
-from tests.support_fold import FOREVER, Ev, dicts, heartbeat, one_line
-from tests.support_fold import block as block_of
+from tests.support.fold import FOREVER, Ev, dicts, heartbeat, one_line
+from tests.support.fold import block as block_of
 from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock
 from twin.line import PartitionTwin
 from twin.plant.model import Buffer, Plant, Station

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kernels import layout as at
+from kernels.fold import layout as at
 from twin.audit.read import open_set
 from twin.events.block import INTEGER_COLUMNS, EventBlock
 from twin.line import PartitionTwin

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from kernels.codes import DOWN, GOOD, IDEAL_NS, N_COLUMNS, RUNNING, SCRAP
-from kernels.counters import RESET, ROLLOVER, increment
-from kernels.oee import POLICIES, policy_matrix, ratios
-from kernels.throughput import ote, ote_network
+from kernels.figures.oee import POLICIES, policy_matrix, ratios
+from kernels.figures.throughput import ote, ote_network
+from kernels.fold.counters import RESET, ROLLOVER, increment
 from tests import naive
 from twin.oee import Elements
 

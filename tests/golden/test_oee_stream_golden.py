@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from kernels.oee import POLICIES
+from kernels.figures.oee import POLICIES
 from tests import naive
 from tests.generators import END, deterministic_line_log
 from twin.line import PartitionTwin

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.support_sources import plain, run
+from tests.support.sources import plain, run
 from twin.events.block import INTEGER_COLUMNS
 from twin.plant import load
 from twin.sources import Logs, open_logs

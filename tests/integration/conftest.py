@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.broker import LocalBroker
+from streams.local.broker import LocalBroker
 
 _numbers = itertools.count(1)
 

@@ -11,20 +11,20 @@ from pathlib import Path
 import psutil
 import pytest
 
-from streams.broker import BrokerError, LocalBroker, answers_metadata, free_port
-from streams.broker_tools import resolve_jars, tools
+from streams.local.broker import BrokerError, LocalBroker, answers_metadata, free_port
+from streams.local.java import resolve_jars, tools
 
 pytestmark = pytest.mark.kafka
 
 _OWNER = """
 import sys, time
-from streams.broker import LocalBroker
+from streams.local.broker import LocalBroker
 with LocalBroker() as broker:
     print(broker.pid, broker.log_file.parent, flush=True)
     time.sleep(600)
 """
 _SLOW_OWNER = """
-import streams.broker as b
+import streams.local.broker as b
 b.answers_metadata = lambda *a: False
 print("starting", flush=True)
 b.LocalBroker().start()

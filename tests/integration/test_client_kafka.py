@@ -20,12 +20,12 @@ from aiokafka.admin import NewPartitions
 
 import streams.client.reader
 from streams import clock
-from streams.broker import LocalBroker
 from streams.client import Client, ClientError, Line
+from streams.kafka.topics import admin_client, ensure
+from streams.local.broker import LocalBroker
 from streams.settings import Settings, process_environment
-from streams.topics import admin_client, ensure
-from tests.support_client import publish, rows
-from tests.support_streams import LINES, Worker, check, own_settings, produce, read_all, workers
+from tests.support.client import publish, rows
+from tests.support.streams import LINES, Worker, check, own_settings, produce, read_all, workers
 
 pytestmark = pytest.mark.kafka
 
@@ -128,7 +128,7 @@ async def test_lines_are_given_as_they_are_and_at_every_change(settings: Setting
 
 
 async def test_refused_input_comes_with_its_reason_once(settings: Settings) -> None:
-    from streams.publish import Publisher
+    from streams.worker.publish import Publisher
     from twin.events.block import Rejected
 
     publisher = Publisher(settings)

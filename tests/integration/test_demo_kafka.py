@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from streams.demo import LOGS, PLANT
-from streams.demo_report import batches, bottleneck
+from streams.tools.demo import LOGS, PLANT
+from streams.tools.demo_report import batches, bottleneck
 from twin import plant as plants
 from twin.audit.digest import digest
 from twin.audit.read import ls

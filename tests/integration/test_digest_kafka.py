@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from streams import exits
-from streams.broker import LocalBroker, free_port
-from streams.feed import feed
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings
-from streams.topics import ensure
-from tests import support_generated
-from tests.support_streams import Worker, own_settings, settled, wait_for, workers
+from streams.tools.feed import feed
+from tests.support import generated
+from tests.support.streams import Worker, own_settings, settled, wait_for, workers
 from twin.audit.digest import SetDigest, digest
 from twin.events.block import pick
 from twin.plant import load
@@ -49,7 +49,7 @@ def case_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
     def make(name: str) -> Case:
         folder = tmp_path_factory.mktemp(name)
         if name == "generated":
-            plant, log = support_generated.write(folder, lines=50, stations=20, each=100)
+            plant, log = generated.write(folder, lines=50, stations=20, each=100)
             logs: Sequence[Path] = [log]
         else:
             plant = EXAMPLES / name / "plant.toml"

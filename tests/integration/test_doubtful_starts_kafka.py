@@ -13,10 +13,10 @@ from aiokafka.admin import NewPartitions
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from streams import exits
-from streams.broker import LocalBroker, java_command, tools
+from streams.kafka.topics import admin_client, ensure
+from streams.local.broker import LocalBroker, java_command, tools
 from streams.settings import Settings
-from streams.topics import admin_client, ensure
-from tests.support_streams import (
+from tests.support.streams import (
     PLANT,
     Worker,
     check,

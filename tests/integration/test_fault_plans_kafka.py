@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from streams.broker import LocalBroker
-from streams.cluster import LocalCluster
+from streams.local.broker import LocalBroker
 from tests.faults.harness import run
 from tests.faults.inputs import Inputs
 from tests.faults.plan import Fault, Plan, draw
 from tests.faults.site import ROOT, Brokers
+from tests.support.cluster import LocalCluster
 
 pytestmark = pytest.mark.kafka
 

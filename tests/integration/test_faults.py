@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from streams import exits
-from streams.broker import LocalBroker, free_port
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings
-from streams.topics import ensure
-from tests.support_streams import Worker, check, own_settings, produce, workers
+from tests.support.streams import Worker, check, own_settings, produce, workers
 from twin.audit import marker
 
 pytestmark = pytest.mark.kafka

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from streams import exits
-from streams.broker import LocalBroker
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker
 from streams.settings import Settings
-from streams.topics import ensure
-from tests.support_streams import Worker, own_settings, process_environment, workers
+from tests.support.streams import Worker, own_settings, process_environment, workers
 from twin.audit.query import query
 
 pytestmark = pytest.mark.kafka

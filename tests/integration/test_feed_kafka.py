@@ -8,11 +8,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from kernels.codes import COUNT, NONE
-from streams.broker import LocalBroker
-from streams.feed import FeedError, feed
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker
 from streams.settings import Settings
-from streams.topics import ensure
-from streams.watch import watching
+from streams.tools.feed import FeedError, feed
+from streams.tools.watch import watching
 from twin.events.block import DTYPES, EventBlock, Rejected
 from twin.plant.model import Line, Plant, Station
 from twin.wire.decode import Decoder

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from streams.broker import LocalBroker
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker
 from streams.settings import Settings
-from streams.topics import ensure
 from tests.integration.test_feed_kafka import read_all
-from tests.support_sources import PLANT
-from tests.support_streams import die_with_parent, process_environment, wait_for
+from tests.support.sources import PLANT
+from tests.support.streams import die_with_parent, process_environment, wait_for
 from twin.plant import loads
 from twin.wire.decode import Decoder
 

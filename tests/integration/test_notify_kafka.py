@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from streams.broker import LocalBroker
-from streams.notify import Notice, Notifier
-from streams.topics import ensure
-from tests.support_streams import own_settings
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker
+from streams.tools.notify import Notice, Notifier
+from tests.support.streams import own_settings
 
 pytestmark = pytest.mark.kafka
 

@@ -11,12 +11,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from streams import exits
-from streams.broker import LocalBroker, free_port
+from streams.kafka.topics import EVENTS, ensure
+from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings
-from streams.snapshots import SnapshotStore
-from streams.topics import EVENTS, ensure
-from tests.support_proof import check as verified
-from tests.support_streams import Worker, settled, workers
+from streams.state.snapshot_files import SnapshotStore
+from tests.support.proof import check as verified
+from tests.support.streams import Worker, settled, workers
 from twin.audit import marker
 from twin.audit.layout import BASES, published
 from twin.audit.query import query

@@ -13,12 +13,12 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from streams import exits
-from streams.broker import LocalBroker, free_port
-from streams.correct import correct
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings
-from streams.topics import ensure
-from tests.support_streams import Worker, committed, own_settings, settled, workers
-from tests.unit.test_orders_of_a_week import MONDAY, PLANT, Row, S, delayed, expected, repeated, sent
+from streams.tools.correct import correct
+from tests.support.streams import Worker, committed, own_settings, settled, workers
+from tests.unit.twin.line.test_orders_of_a_week import MONDAY, PLANT, Row, S, delayed, expected, repeated, sent
 from twin.audit.query import query
 from twin.audit.recompute import recompute
 from twin.audit.verify import verify

@@ -10,10 +10,10 @@ import pyarrow.dataset as ds
 import pytest
 
 from streams import exits
-from streams.broker import LocalBroker, free_port
-from streams.snapshots import SnapshotStore
-from streams.topics import ensure
-from tests.support_streams import (
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker, free_port
+from streams.state.snapshot_files import SnapshotStore
+from tests.support.streams import (
     PLANT,
     FakeTwin,
     Worker,

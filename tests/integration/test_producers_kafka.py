@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.broker import LocalBroker
-from streams.partitioner import choose
+from streams.kafka.partitioner import choose
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker
 from streams.settings import Settings
-from streams.topics import ensure
 from twin.plant import loads
 from twin.wire.decode import Decoder
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from streams import exits
-from streams.broker import LocalBroker, free_port
 from streams.cli import main
-from streams.feed import feed
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings
-from streams.topics import ensure
-from tests.support_generated import plant_text, values
-from tests.support_streams import Worker, own_settings, settled, wait_for, workers
+from streams.tools.feed import feed
+from tests.support.generated import plant_text, values
+from tests.support.streams import Worker, own_settings, settled, wait_for, workers
 from twin.plant import loads
 from twin.sources import open_logs
 

@@ -15,11 +15,11 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from streams import exits
-from streams.broker import LocalBroker
-from streams.feed import ARROW_HEADERS, BATCH_BYTES, Batches
-from streams.topics import ensure
-from tests.support_generated import START_NS
-from tests.support_streams import Worker, own_settings, read_all, settled, workers
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker
+from streams.tools.feed import ARROW_HEADERS, BATCH_BYTES, Batches
+from tests.support.generated import START_NS
+from tests.support.streams import Worker, own_settings, read_all, settled, workers
 from twin.audit.digest import digest
 from twin.plant import load
 

@@ -14,15 +14,15 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from streams import exits
-from streams.broker import LocalBroker, free_port
-from streams.broker_security import BrokerSecurity
 from streams.cli import main
-from streams.security import AccessError, check_access
+from streams.kafka.access import AccessError, check_access
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker, free_port
 from streams.settings import Secret, Settings, process_environment
-from streams.topics import ensure
-from streams.watch import watching
-from tests.support_streams import LINES, Worker, check, event, own_settings, produce, workers
-from tests.support_tls import PASSWORD, USER, Authority, secured
+from streams.tools.watch import watching
+from tests.support.secure_listener import BrokerSecurity
+from tests.support.streams import LINES, Worker, check, event, own_settings, produce, workers
+from tests.support.tls import PASSWORD, USER, Authority, secured
 
 pytestmark = pytest.mark.kafka
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from streams import exits
-from streams.broker import LocalBroker
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker
 from streams.settings import Settings
-from streams.topics import ensure
 from tests.faults.load import resident_mb
-from tests.support_streams import Worker, check, free_port, own_settings, produce, wait_for, workers
+from tests.support.streams import Worker, check, free_port, own_settings, produce, wait_for, workers
 
 pytestmark = pytest.mark.kafka
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from streams.broker import LocalBroker
+from streams.kafka.topics import TopicsError, admin_client, apply, desired, ensure, plan
+from streams.local.broker import LocalBroker
 from streams.settings import Settings
-from streams.topics import TopicsError, admin_client, apply, desired, ensure, plan
 
 pytestmark = pytest.mark.kafka
 

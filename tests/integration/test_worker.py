@@ -13,11 +13,12 @@ import pyarrow.dataset as ds
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from streams import exits, runtime
-from streams.broker import LocalBroker, free_port
+from streams import exits
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings
-from streams.topics import ensure
-from tests.support_streams import Worker, check, event, own_settings, produce, read_all, settled, wait_for, workers
+from streams.worker import runtime
+from tests.support.streams import Worker, check, event, own_settings, produce, read_all, settled, wait_for, workers
 
 pytestmark = pytest.mark.kafka
 

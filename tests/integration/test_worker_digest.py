@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from streams import exits
-from streams.broker import LocalBroker, free_port
-from streams.feed import feed
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings
-from streams.topics import ensure
-from tests.support_streams import Worker, own_settings, settled, workers
+from streams.tools.feed import feed
+from tests.support.streams import Worker, own_settings, settled, workers
 from twin.audit.digest import digest
 from twin.plant import load
 from twin.sources import open_logs

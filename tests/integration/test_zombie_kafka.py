@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from streams.broker import LocalBroker
+from streams.kafka.topics import ensure
+from streams.local.broker import LocalBroker
 from streams.settings import Settings
-from streams.topics import ensure
 from tests.faults.harness import overlapping
 from tests.faults.inputs import Inputs
 from tests.faults.plan import Fault
 from tests.faults.site import Crew, Slot, committed, feed
-from tests.support_streams import own_settings, wait_for
+from tests.support.streams import own_settings, wait_for
 from twin.audit import layout
 from twin.audit.digest import digest
 from twin.results import SETS

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kernels import codes
 from tests.naive_twin import Admission
-from tests.support_fold import Ev, S, block, dicts, heartbeat, one_line, rows
+from tests.support.fold import Ev, S, block, dicts, heartbeat, one_line, rows
 from twin.events.declare import END_OF_LOG
 from twin.line import PartitionTwin
 from twin.plant.model import Plant, Station

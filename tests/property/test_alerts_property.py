@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support_sources import plant
+from tests.support.sources import plant
 from twin.line.alerts import Alerts
 from twin.line.doubts import Doubts
-from twin.line.memory import LineMemory
+from twin.line.remembered import LineMemory
 from twin.line.texts import Texts
 from twin.results import KPIS
 

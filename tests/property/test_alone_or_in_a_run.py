@@ -13,7 +13,7 @@ import pytest
 
 from tests.fuzz.mutate import arrow_mutated, json_mutated, mutated
 from tests.fuzz.worlds import World, worlds
-from tests.support_wire import PLANT, events_of
+from tests.support.wire import PLANT, events_of
 from twin.events.block import EventBlock, Rejected, pick
 from twin.events.declare import WIRE
 from twin.plant.model import Plant

@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support_audit import rows, table
+from tests.support.audit import rows, table
 from twin.audit.digest import columns_of, digest_tables
 from twin.results import SETS
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.codes import OFF_SHIFT, PLANNED_STOP
-from twin.calendar import NO_SHIFT, SCHEDULED, table
+from twin.plant.calendar import NO_SHIFT, SCHEDULED, table
 from twin.plant.model import Calendar, PlannedStop, Shift
-from twin.zone import zone
+from twin.time.zone import zone
 
 MINUTE = timedelta(minutes=1)
 DAY_S, WEEK_S = 86_400, 604_800

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.random_logs import ended, late, logs, small_plant
-from tests.support_fold import Ev, S, block, multisets
+from tests.support.fold import Ev, S, block, multisets
 from twin.line import PartitionTwin, Results, partition
 from twin.plant.model import Plant
 

@@ -8,10 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kernels import codes
-from kernels.layout import L_CONTRADICTIONS, V_TOTAL
-from kernels.path import closers, mix
+from kernels.fold.layout import L_CONTRADICTIONS, V_TOTAL
+from kernels.fold.path import closers, mix
 from tests import naive
-from tests.support_fold import FOREVER, Ev, dicts, fold_once, heartbeat, one_line
+from tests.support.fold import FOREVER, Ev, dicts, fold_once, heartbeat, one_line
 from twin.plant.model import Buffer, Plant, Station
 
 START = 1_700_000_000_000_000_000

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from kernels import codes
 from tests.naive_twin import NaiveTwin
 from tests.random_logs import ALL_DAYS, SIX, START, ended, logs, small_plant
-from tests.support_fold import S, dicts, fold_once, rows
-from twin.calendar import SCHEDULED
+from tests.support.fold import S, dicts, fold_once, rows
+from twin.plant.calendar import SCHEDULED
 
 DAY = 86_400
 assert tuple(range(7)) == ALL_DAYS

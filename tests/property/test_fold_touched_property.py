@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import codes
-from kernels import layout as at
-from kernels.arrays import State
-from kernels.classes import settle_line
 from kernels.fold import fold
+from kernels.fold import layout as at
+from kernels.fold.arrays import State
+from kernels.fold.classes import settle_line
 from tests.property.test_fold_flow_property import Log, nonsense, plant_of
 from tests.random_logs import ended, logs, small_plant
-from tests.support_fold import Ev, block, heartbeat
+from tests.support.fold import Ev, block, heartbeat
 from twin.line import PartitionTwin, engine
 from twin.line.events import Preparation, Waiting
 from twin.line.texts import Texts

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels import bits
+from kernels.fold import bits
 
 SIZE = 200
 PLACES = st.integers(0, SIZE - 1)

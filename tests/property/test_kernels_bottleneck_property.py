@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kernels import bottleneck
+from kernels.figures import bottleneck
 from tests import naive
 
 UNTIMED = settings(deadline=None)  # the first call compiles

@@ -3,7 +3,7 @@ import itertools
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kernels import counters
+from kernels.fold import counters
 from tests import naive
 
 UNTIMED = settings(deadline=None)  # the first call compiles

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import codes, oee, throughput
+from kernels import codes
+from kernels.figures import oee, throughput
 from tests import naive
 from twin.oee import Subsystems, subsystems
 from twin.plant.model import Buffer, Line, Station

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import layout as at
+from kernels.fold import layout as at
 from tests.naive_order import naive_order
 from twin.line.events import Waiting, in_order
 

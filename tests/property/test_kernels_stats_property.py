@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kernels import stats
+from kernels.figures import stats
 from tests import naive
 
 UNTIMED = settings(deadline=None)  # the first call compiles

@@ -7,11 +7,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import layout as at
 from kernels.codes import STOPPED
+from kernels.fold import layout as at
 from tests.property.test_revision_property import changed
 from tests.random_logs import START, late, logs, small_plant
-from tests.support_fold import Ev, S, block, multisets
+from tests.support.fold import Ev, S, block, multisets
 from twin.line import PartitionTwin, Results
 from twin.plant.model import Plant
 from twin.sources.merge import Logs

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.messages import walk
+from kernels.read.arrow_frames import walk
 from tests.fuzz.mutate import mutated
 from tests.property.test_wire_property import block_of, events
-from tests.support_wire import PLANT
+from tests.support.wire import PLANT
 from twin.events.declare import MAX_ARROW_DECODED_BYTES, MAX_ARROW_MESSAGES
 from twin.wire.encode import arrow_record
 from twin.wire.framing import Frame, UnreadableError, check, read_slowly

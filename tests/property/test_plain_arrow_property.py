@@ -1,4 +1,4 @@
-"""Arrow records of known forms: `kernels.arrow` and `kernels.payload` against their naive twin, the general path.
+"""Arrow records of known forms: `kernels.read` against its naive twin, the general path.
 
 The one decoder learns the forms of what it reads and takes the kernels' way from then on; the other never does.
 """
@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import arrow, payload
+from kernels.read import arrow_stream, payload
 from tests.fuzz.mutate import arrow_mutated, mutated
 from tests.property.test_wire_property import block_of, events
-from tests.support_wire import PLANT, TS, events_of
+from tests.support.wire import PLANT, TS, events_of
 from twin.events.block import DTYPES, EventBlock, Rejected
 from twin.events.declare import ENTRY_FIELDS, MAX_DECODED_BYTES, MAX_EVENTS_PER_RECORD, WIRE, YEAR_2200_NS
 from twin.wire.decode import ARROW, Decoder
@@ -264,7 +264,7 @@ def test_bytes_that_only_the_header_calls_arrow() -> None:
 def test_kernels_are_compiled_once() -> None:
     """Arrays of another layout would compile them again, in the middle of a run."""
     agree([stream(repeated(2, ["r"]))] * 2)
-    kernels: list[Any] = [arrow.read, payload.lay_out]
+    kernels: list[Any] = [arrow_stream.read, payload.lay_out]
     assert [len(kernel.signatures) for kernel in kernels] == [1, 1]
 
 

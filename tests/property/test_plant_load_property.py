@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin.plant import PlantError, load, loads
-from twin.plant.duration import MAX_DURATION_NS, cycle_ns, duration_ns, duration_text
 from twin.plant.tree import tree
+from twin.time.duration import MAX_DURATION_NS, cycle_ns, duration_ns, duration_text
 
 DOCS = (Path(__file__).parents[2] / "docs/plant.md").read_text(encoding="utf-8")
 EXAMPLE = re.findall(r"```toml\n(.*?)```", DOCS, re.DOTALL)[0]

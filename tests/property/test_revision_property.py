@@ -12,7 +12,7 @@ from kernels import codes
 from kernels.codes import BELIEVED_JUMP_NS
 from tests.naive_twin import phase
 from tests.random_logs import LATENESS, START, ended, late, logs, small_plant
-from tests.support_fold import Ev, S, block, dicts, heartbeat
+from tests.support.fold import Ev, S, block, dicts, heartbeat
 from twin.events.declare import STOP, UNDO
 from twin.line import PartitionTwin, Results
 from twin.line.doubts import FACTS

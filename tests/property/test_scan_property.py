@@ -7,17 +7,17 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import scan
+from kernels.read import plain_json
 from tests.fuzz.mutate import json_mutated, mutated
 from tests.naive_scan import naive_scan
 from tests.property.test_wire_property import events
-from tests.support_wire import PLANT, events_of
+from tests.support.wire import PLANT, events_of
 from twin.events.declare import PAYLOAD, WIRE
+from twin.time.rfc3339 import parse_rfc3339
 from twin.wire.decode import Decoder
 from twin.wire.lookup import Lookup, Words
 from twin.wire.plain import PlainReader
-from twin.wire.rows import Rows
-from twin.wire.time import parse_rfc3339
+from twin.wire.sound import Rows
 from twin.wire.values import Values
 
 LOOKUP = Lookup(PLANT)
@@ -150,15 +150,15 @@ def test_instant(text: str) -> None:
         expected = parse_rfc3339(text)
     except ValueError:
         expected = -1
-    found = scan.instant(data, 1, len(text) + 1)
+    found = plain_json.instant(data, 1, len(text) + 1)
     assert found == (expected if "1970" <= text[:4] < "2200" and expected >= 0 else -1)
 
 
 def test_words_that_meet_on_purpose_are_left() -> None:
     """The hash of a text has no key. Whoever finds words that share one does not make the worker search for ever."""
-    words = np.zeros((scan.N_WORD, 200), np.int64)
+    words = np.zeros((plain_json.N_WORD, 200), np.int64)
     table = np.full(512, -1, np.int32)
     data = np.frombuffer(b"".join(f"{k:03}".encode() for k in range(200)) + b"\0", np.uint8)
-    numbers = [scan.numbered(data, 3 * k, 3 * k + 3, 7, words, table, min(k, 64)) for k in range(200)]
+    numbers = [plain_json.numbered(data, 3 * k, 3 * k + 3, 7, words, table, min(k, 64)) for k in range(200)]
     assert numbers[:64] == list(range(64))
     assert set(numbers[64:]) == {-1}

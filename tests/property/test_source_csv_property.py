@@ -7,7 +7,7 @@ from unittest.mock import patch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.support_sources import mapping, plain, plant, run, write
+from tests.support.sources import mapping, plain, plant, run, write
 from twin.sources import open_logs
 
 HOLD, LIMIT, EVERY = 10, 15, 20

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernels.codes import CYCLE
-from tests.support_sources import EPOCH, plant
+from tests.support.sources import EPOCH, plant
 from twin.events.block import EventBlock
 from twin.sources.drafts import draft
 from twin.sources.merge import Logs

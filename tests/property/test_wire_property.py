@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support_wire import PLANT, events_of
+from tests.support.wire import PLANT, events_of
 from twin.events.block import DTYPES, EventBlock, Rejected
 from twin.events.declare import INT64_MAX, YEAR_2200_NS
 from twin.wire import explain

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from twin import rules, zone
+from twin import rules
 from twin.audit import AuditError, bases, layout, models
 from twin.audit.compare import Stored, cell, hashes_of, mismatches, names_of, unmatched
 from twin.audit.intervals import Interval, contents
@@ -28,21 +28,21 @@ from twin.audit.period import beginning, says
 from twin.audit.read import UNREADABLE, completed, footer_of, keys_of, open_file, schema_version
 from twin.audit.report import EnoughError, Report
 from twin.audit.rows import integers
+from twin.events.reasons import NOT_FROM_RECORD
 from twin.line import PartitionTwin
 from twin.line.admission import FOLD_REASONS
 from twin.line.shape import SnapshotError
 from twin.plant.model import Plant
 from twin.replay import TOPIC as REPLAY
 from twin.results import INDEX, ORIGIN, SCHEMA_VERSION, SETS
+from twin.time import zone
 from twin.version import code_version
 from twin.wire.decode import ARROW, Decoder
 
 _OFFSET: Final = ORIGIN[2]
 # Folded at a time; the rows do not depend on it.
 FOLD_EVENTS: Final = 65_536
-# Refusals that cannot be decided from the record alone: its key, the failure of a fold, or the lack of it decided them.
 _BY_ZONE: Final = frozenset({"states", "kpis", "bottlenecks", "alerts"})  # where local times decide
-NOT_FROM_RECORD: Final = frozenset({"wrong_line_key", "internal_error", "deleted_by_retention"})
 
 
 def recompute(

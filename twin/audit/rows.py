@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kernels.cells import least_step
+from kernels.read.parquet_cells import least_step
 from twin.audit import AuditError
 from twin.columns import in_order
 from twin.events.block import Rejected

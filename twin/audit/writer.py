@@ -13,12 +13,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twin import zone
 from twin.audit import AlreadyPublishedError, AuditError, filelist, layout
 from twin.audit.filelist import Entry, ListedFile
 from twin.audit.rows import BY_ARRIVAL, NO_DATE, absent, by_date, check_rows
 from twin.results import INDEX, NAME, REJECTED, SCHEMA_VERSION, SETS
 from twin.rules import RULES
+from twin.time import zone
 
 ROW_GROUP_ROWS: Final = 131_072
 _BUFFER_BYTES: Final = 1 << 20

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kernels import layout as at
-from kernels.admit import MAX_WAITING, admit, missing
-from kernels.cells import tally
 from kernels.codes import CORRECTION, END, HEARTBEAT
+from kernels.fold import layout as at
+from kernels.fold.admit import MAX_WAITING, admit, missing
+from kernels.read.parquet_cells import tally
 from twin.events.block import EventBlock, pick
 from twin.line.correction import MAX_STANDING
 from twin.line.engine import Engine
@@ -99,7 +99,7 @@ def _ends(events: I64) -> npt.NDArray[np.bool_]:
 
 
 def room(events: int) -> I64:
-    """For what a call of kernels.admit may tell of so many events."""
+    """For what a call of kernels.fold.admit may tell of so many events."""
     told = np.empty((1 + at.MOST_TOLD * events, at.N_TOLD), np.int64)
     told[0, 0] = 0
     return told

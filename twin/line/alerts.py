@@ -8,11 +8,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kernels import layout as at
+from kernels.fold import layout as at
 from twin.line.bottlenecks import UNDECIDED, PathRows
 from twin.line.doubts import FACTS, KIND, Doubts
-from twin.line.memory import LineMemory
-from twin.line.rows import own
+from twin.line.remembered import LineMemory
+from twin.line.result_rows import own
 from twin.plant.canonical import line_hashes
 from twin.plant.model import Plant
 from twin.plant.shared import once_a_plant

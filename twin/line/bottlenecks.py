@@ -7,10 +7,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from kernels import layout as at
-from kernels.bottleneck import arrow_rule, hindsight, turning_point
-from kernels.stats import batch_means, verdict
-from twin.line.memory import LineMemory, Pane
+from kernels.figures.bottleneck import arrow_rule, hindsight, turning_point
+from kernels.figures.stats import batch_means, verdict
+from kernels.fold import layout as at
+from twin.line.remembered import LineMemory, Pane
 from twin.plant.model import Line
 from twin.plant.topology import links, peers
 

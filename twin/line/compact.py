@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from kernels import layout as at
-from kernels.arrays import State
 from kernels.codes import COUNT, CYCLE, ORDER, STATE
-from twin.line.memory import LineMemory
+from kernels.fold import layout as at
+from kernels.fold.arrays import State
 from twin.line.numbers import Numbers
+from twin.line.remembered import LineMemory
 
 I64 = npt.NDArray[np.int64]
 Cells = tuple[I64, I64]  # an array seen flat, and the places in it that hold numbers of texts

@@ -17,13 +17,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from kernels import layout as at
 from kernels.codes import CORRECTION, COUNT, COUNTER, DOWN, HEARTBEAT, MINOR_STOP, NONE, ORDER, PARTS, STATE, STOPPED
+from kernels.fold import layout as at
 from twin.events.declare import START_END, Count, Order
 from twin.events.declare import Correction as Declared
 from twin.line.engine import Engine
 from twin.line.events import PHASES, in_order
-from twin.wire.time import parse_rfc3339
+from twin.time.rfc3339 import parse_rfc3339
 
 I64 = npt.NDArray[np.int64]
 

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from twin.calendar import CalendarTable, shift_days, table
+from twin.plant.calendar import CalendarTable, shift_days, table
 from twin.plant.model import Calendar
 
 I64 = npt.NDArray[np.int64]

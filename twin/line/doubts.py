@@ -1,7 +1,7 @@
 """What casts doubt on the figures: counted by line, station and subject, and told as alerts of kind `data_quality`.
 
-The fold says each time that it met one (kernels.layout DOUBT_*). Raised is the first, the tenth, the hundredth of a
-subject: a source that is always wrong must not drown what else is wrong.
+The fold says each time that it met one (kernels.fold.layout DOUBT_*). Raised is the first, the tenth, the hundredth of
+a subject: a source that is always wrong must not drown what else is wrong.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from kernels import layout as at
-from twin.line.memory import LineMemory
+from kernels.fold import layout as at
+from twin.line.remembered import LineMemory
 from twin.line.texts import Texts
 from twin.plant.model import Plant
 from twin.plant.shared import once_a_plant
@@ -51,7 +51,7 @@ _WHAT: Final = {
     "check` says which: give the line a unit and each station its unit and factor",
     at.NOTE_ORDER_STARTED: "order {} began again after it had ended: it has a row for each time",
 }
-# What admission counts of a source, by kernels.layout TOLD_*: the subject, and the sentence.
+# What admission counts of a source, by kernels.fold.layout TOLD_*: the subject, and the sentence.
 FACTS: Final = {
     at.TOLD_LATE: (
         "late",

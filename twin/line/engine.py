@@ -7,19 +7,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kernels import bits
-from kernels import layout as at
-from kernels.arrays import Model, Out
-from kernels.fold import fold, pass_time
-from kernels.path import N_MIX
+from kernels.fold import bits
+from kernels.fold import layout as at
+from kernels.fold.arrays import Model, Out
+from kernels.fold.fold import fold, pass_time
+from kernels.fold.path import N_MIX
 from twin.line import snapshot as snap
 from twin.line.alerts import Alerts
 from twin.line.bottlenecks import Bottlenecks
 from twin.line.compact import compacted, renumber
 from twin.line.doubts import Doubts
-from twin.line.memory import LineMemory
 from twin.line.numbers import model, numbers
-from twin.line.rows import RowMaker, first_stations
+from twin.line.remembered import LineMemory
+from twin.line.result_rows import RowMaker, first_stations
 from twin.line.shape import Translation, empty_state
 from twin.line.stops import decided
 from twin.line.texts import Texts

@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 
 from kernels import codes
-from kernels import layout as at
-from kernels.cells import tally
-from kernels.order import count_due, fill_rows, note, sort_line, sort_lines, take_due
+from kernels.fold import layout as at
+from kernels.fold.order import count_due, fill_rows, note, sort_line, sort_lines, take_due
+from kernels.read.parquet_cells import tally
 from twin.events.block import I8, I32, I64, EventBlock, pick
 from twin.events.declare import END_OF_LOG
 from twin.line.texts import Texts, by_owner, unit_hashes

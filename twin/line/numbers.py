@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from kernels import layout as at
-from kernels.arrays import Model
 from kernels.codes import GOOD, REWORK, SCRAP
-from twin.calendar import table
+from kernels.fold import layout as at
+from kernels.fold.arrays import Model
+from twin.plant.calendar import table
 from twin.plant.memory import ring_slots, tick_slots
 from twin.plant.model import Calendar, Line, Plant, Product, Station
 from twin.plant.notes import units

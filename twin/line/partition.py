@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kernels import layout as at
 from kernels.codes import HEARTBEAT
+from kernels.fold import layout as at
 from twin import rules
 from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock, pick
 from twin.events.declare import END_OF_LOG
@@ -18,8 +18,8 @@ from twin.line.compact import compacted
 from twin.line.doubts import instant
 from twin.line.engine import Engine
 from twin.line.events import Named, Preparation, Waiting
-from twin.line.memory import LineMemory
 from twin.line.quality import against, of_admission
+from twin.line.remembered import LineMemory
 from twin.line.revision import Revisions, translated
 from twin.line.shape import NAMES, Translation
 from twin.line.still_open import StillOpen, still_open

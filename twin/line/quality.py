@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 
-from kernels import layout as at
-from kernels.admit import LEAST_SKEW_NS
-from kernels.arrays import State
+from kernels.fold import layout as at
+from kernels.fold.admit import LEAST_SKEW_NS
+from kernels.fold.arrays import State
 from twin.line.admission import Fact
 from twin.line.doubts import FACTS
-from twin.line.memory import LineMemory
 from twin.line.numbers import Numbers
+from twin.line.remembered import LineMemory
 from twin.plant.model import Line, Plant, Station
 from twin.plant.notes import notes
 

@@ -19,13 +19,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from kernels import layout as at
 from kernels.codes import CORRECTION
+from kernels.fold import layout as at
 from twin.line.admission import Admission, Admitted, Late
 from twin.line.correction import Amended, Correction, apply_all, parse
 from twin.line.engine import Engine, Tables
 from twin.line.events import in_order
-from twin.line.memory import SavedHistory
+from twin.line.remembered import SavedHistory
 from twin.line.revised import changes, stamped
 from twin.line.shape import Translation
 from twin.plant.model import Plant

@@ -1,6 +1,6 @@
 """What the numbers of a state are called: the names by which a snapshot outlives the version that wrote it.
 
-A column is called by its constant in `kernels.layout` in small letters, a component of a vector or a time class by
+A column is called by its constant in `kernels.fold.layout` in small letters, a component of a vector or a time class by
 its name in `kernels.codes`. A snapshot holds the names of all axes of its writer. Where they differ from today's, the
 arrays are read by name: a column that was not there yet is neutral (0, or what NEUTRAL says), one that is no more
 is refused unless DROPPED says that nothing needs it. So columns may be appended and time classes put in between
@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels import codes
-from kernels import layout as at
-from kernels.arrays import State
-from kernels.work_order import order_of, product_text_of, stretch_start
+from kernels.fold import layout as at
+from kernels.fold.arrays import State
+from kernels.fold.work_order import order_of, product_text_of, stretch_start
 from twin.line.events import PHASES, in_order
 from twin.line.numbers import Numbers
 from twin.line.untouched import untouched
@@ -39,14 +39,14 @@ class SnapshotError(Exception):
 
 
 class Array(NamedTuple):
-    """One array of `kernels.arrays.State`."""
+    """One array of `kernels.fold.arrays.State`."""
 
     of: str  # what a row belongs to: a key of `twin.line.snapshot.spans`
     axes: tuple[str, ...]  # outermost first; keys of NAMES, ROWS or ROOM
 
 
 def _numbered(prefix: str, without: Sequence[str] = ()) -> tuple[str, ...]:
-    """The names of the constants of `kernels.layout` that begin so, by their numbers."""
+    """The names of the constants of `kernels.fold.layout` that begin so, by their numbers."""
     found = {
         number: name.removeprefix(prefix).lower()
         for name, number in vars(at).items()

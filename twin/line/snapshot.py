@@ -13,12 +13,12 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from kernels import layout as at
-from kernels.arrays import State
+from kernels.fold import layout as at
+from kernels.fold.arrays import State
 from twin import rules
 from twin.line.former import NAMES_3
-from twin.line.memory import LineMemory, SavedHistory
 from twin.line.numbers import Numbers
+from twin.line.remembered import LineMemory, SavedHistory
 from twin.line.shape import ARRAYS, CLOSINGS, NAMES, NEUTRAL, ROOM, ROWS, Translation
 from twin.line.shape import SnapshotError as SnapshotError
 from twin.version import code_version
@@ -245,7 +245,7 @@ def squeeze(value: Any) -> bytes:
     return len(raw).to_bytes(8, "big") + bytes(packed)
 
 
-# As in `streams.snapshots`: a type that threads decode at once must be known to msgspec before.
+# As in `streams.state.snapshot_files`: a type that threads decode at once must be known to msgspec before.
 _MADE_DECODER: Final = msgspec.msgpack.Decoder(_Made)
 _DECODER: Final = msgspec.msgpack.Decoder(Snapshot)
 

@@ -7,11 +7,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from kernels import layout as at
 from kernels.codes import CLASS_NAMES, GOOD, REWORK, SCRAP
-from kernels.oee import policy_matrix, ratios
-from twin.calendar import shift_id
+from kernels.figures.oee import policy_matrix, ratios
+from kernels.fold import layout as at
 from twin.line.engine import Engine
+from twin.plant.calendar import shift_id
 from twin.plant.model import Line
 
 I64 = npt.NDArray[np.int64]

@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-from kernels import layout as at
 from kernels.codes import STOPPED
-from twin.line.memory import LineMemory
+from kernels.fold import layout as at
+from twin.line.remembered import LineMemory
 
 I64 = npt.NDArray[np.int64]
 
@@ -13,7 +13,7 @@ I64 = npt.NDArray[np.int64]
 def decided(intervals: I64, memory: dict[int, LineMemory]) -> I64:
     """The intervals (rows, N_IO) whose class is known; parts of an undecided stop wait in `memory`.
 
-    An interval without length tells what the stop of its station is (kernels.stops): its parts take that class.
+    An interval without length tells what the stop of its station is (kernels.fold.stops): its parts take that class.
     """
     undecided = intervals[:, at.IO_CLASS] == STOPPED
     waiting = {row[at.IO_STATION] for mine in memory.values() for row in mine.stops}

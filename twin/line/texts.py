@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kernels.units import unit_numbers
+from kernels.fold.units import unit_numbers
 from twin.events.block import I32, I64
 
 

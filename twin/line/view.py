@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kernels import layout as at
-from kernels.arrays import State
 from kernels.codes import CLASS_NAMES, GOOD, N_COLUMNS, SCRAP
-from kernels.oee import policy_matrix, ratios
+from kernels.figures.oee import policy_matrix, ratios
+from kernels.fold import layout as at
+from kernels.fold.arrays import State
 from twin.line.numbers import Numbers
 from twin.line.texts import Texts
 from twin.plant.model import Line
-from twin.wire.time import rfc3339
+from twin.time.rfc3339 import rfc3339
 
 I64 = npt.NDArray[np.int64]
 

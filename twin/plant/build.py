@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from kernels.codes import CLASS_NAMES
 from twin.plant.canonical import model_hash
-from twin.plant.duration import duration_text
 from twin.plant.kinds import DAY_S, NEVER, WEEK_S
 from twin.plant.model import (
     Buffer,
@@ -21,6 +20,7 @@ from twin.plant.model import (
     Window,
 )
 from twin.plant.read import Node
+from twin.time.duration import duration_text
 
 _OWN_NAMES: Final = {name: code for code, name in enumerate(CLASS_NAMES)}
 

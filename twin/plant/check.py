@@ -1,12 +1,12 @@
 """What one value of a plant file alone cannot tell: references, contradictions, loops, overlaps."""
 
 from twin.plant import topology
-from twin.plant.duration import duration_text
 from twin.plant.kinds import DAY_S, WEEK_S, WEEKDAYS
 from twin.plant.locate import Path
 from twin.plant.problem import Report, hint
 from twin.plant.read import Node
 from twin.plant.shape import MAX_WINDOW_STEPS
+from twin.time.duration import duration_text
 
 
 def check(plant: Node, report: Report) -> None:

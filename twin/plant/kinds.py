@@ -12,9 +12,9 @@ from fractions import Fraction
 from typing import Any, Final
 
 from kernels.codes import CLASS_NAMES
-from twin import zone as zones
-from twin.plant.duration import DURATION_PATTERN, RATE_PATTERN, cycle_ns, duration_ns
 from twin.plant.problem import hint
+from twin.time import zone as zones
+from twin.time.duration import DURATION_PATTERN, RATE_PATTERN, cycle_ns, duration_ns
 
 MAX_ID_LENGTH: Final = 128
 MAX_TEXT_LENGTH: Final = 1_024

@@ -28,8 +28,8 @@ MAX_PLANNED_STOPS: Final = 4_096
 MAX_SOURCES: Final = 1_000
 MAX_SEQ_MODULUS: Final = 65_536
 
-# The names in kernels.oee.POLICIES (a test compares them). Importing that module would load numba, half a second for a
-# command that only looks at a plant file.
+# The names in kernels.figures.oee.POLICIES (a test compares them). To import that module would load numba, half a
+# second for a command that only looks at a plant file.
 POLICIES: Final = ("iso22400", "nakajima", "semi_e10", "changeover_performance")
 
 

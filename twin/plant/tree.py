@@ -3,10 +3,10 @@
 from typing import Final
 
 from kernels.codes import N_COLUMNS
-from twin.plant.duration import duration_text
 from twin.plant.memory import ring_slots, window_bytes
 from twin.plant.model import Calendar, Line, Plant, Product, Station
 from twin.plant.topology import Link, flow_order, links
+from twin.time.duration import duration_text
 
 # Areas of a summary; the others together in one row.
 MOST_AREAS: Final = 50

@@ -20,7 +20,7 @@ from twin.report.figures import Figures
 from twin.report.losses import bottleneck, changeovers, clipped, loss_classes, pareto
 from twin.report.rows import Row, any_row, dicts, select
 from twin.report.spans import Span, hours, local, site_of, span_of
-from twin.wire.time import parse_rfc3339, rfc3339
+from twin.time.rfc3339 import parse_rfc3339, rfc3339
 
 # Of one answer, whatever was asked: beyond it `left_out` says how many.
 MOST_STATES: Final = 20_000

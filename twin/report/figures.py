@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kernels.codes import CLASS_NAMES, COLUMN_NAMES, GOOD, IDEAL_NS, N_CLASSES, N_COLUMNS, REWORK, SCRAP
-from kernels.oee import (
+from kernels.figures.oee import (
     AVAILABILITY_LOSS,
     NO_DATA,
     NOT_SCHEDULED,
@@ -153,7 +153,7 @@ class Figures:
 
 
 def ratios_of(vector: Sequence[int], policy: str) -> dict[str, float | bool | None]:
-    """Of one vector; see `kernels.oee.ratios`."""
+    """Of one vector; see `kernels.figures.oee.ratios`."""
     found, suspect = ratios(np.array([vector], np.int64), policy_matrix((policy,))[0])
     named: dict[str, float | bool | None] = {
         name: None if np.isnan(value) else float(value) for name, value in zip(_RATIOS, found[0], strict=True)

@@ -7,7 +7,7 @@ from twin.report.spans import local
 from twin.report.svg import COLOURS, pareto, timeline, waterfall
 from twin.report.tables import NAMES, Table, shown, table
 from twin.report.words import hours_of, number, percent, word
-from twin.wire.time import parse_rfc3339
+from twin.time.rfc3339 import parse_rfc3339
 
 _STYLE: Final = (
     COLOURS

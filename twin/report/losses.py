@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kernels.codes import CLASS_NAMES
-from kernels.oee import AVAILABILITY_LOSS, PERFORMANCE_LOSS, POLICIES
+from kernels.figures.oee import AVAILABILITY_LOSS, PERFORMANCE_LOSS, POLICIES
 from twin.report.rows import Row
 
 _RUNNING: Final = "running"

@@ -15,12 +15,12 @@ from twin.audit.intervals import contents
 from twin.audit.layout import existing_root
 from twin.audit.read import keys_of
 from twin.audit.rows import integers
-from twin.calendar import NO_SHIFT, shift_number, table
+from twin.plant.calendar import NO_SHIFT, shift_number, table
 from twin.plant.model import Line, Plant
 from twin.report import ReportError
 from twin.report.rows import select
-from twin.wire.time import parse_rfc3339, rfc3339
-from twin.zone import to_utc_s, zone
+from twin.time.rfc3339 import parse_rfc3339, rfc3339
+from twin.time.zone import to_utc_s, zone
 
 NS: Final = 1_000_000_000
 _DAY_NS: Final = 86_400 * NS

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from twin.report.spans import local
 from twin.report.words import hours_of, minutes_of, number, word
-from twin.wire.time import parse_rfc3339
+from twin.time.rfc3339 import parse_rfc3339
 
 # Group of a class (twin.codes) or step: its colour, and how high its bar is in a timeline.
 GROUP: Final = {

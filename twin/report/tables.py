@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from twin.report.spans import local
 from twin.report.words import minutes_of, number, percent, word
-from twin.wire.time import parse_rfc3339
+from twin.time.rfc3339 import parse_rfc3339
 
 DIALECTS: Final = ("csv", "csv-de")
 # What a spreadsheet takes for a formula, wherever a text of the plant or of a source begins so; also in full width.

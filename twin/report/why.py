@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kernels.codes import CLASS_NAMES, N_CLASSES
-from kernels.oee import AVAILABILITY_LOSS, POLICIES, ROLE_NAMES
+from kernels.figures.oee import AVAILABILITY_LOSS, POLICIES, ROLE_NAMES
 from twin.audit.intervals import contents
 from twin.audit.layout import existing_root
 from twin.report import ReportError
@@ -15,7 +15,7 @@ from twin.report.build import quoted, texts
 from twin.report.figures import ratios_of, vectors
 from twin.report.rows import dicts, newest, select
 from twin.report.spans import site_of
-from twin.wire.time import rfc3339
+from twin.time.rfc3339 import rfc3339
 
 MOST_EVENTS: Final = 500
 MOST_STATES: Final = 200

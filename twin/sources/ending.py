@@ -5,9 +5,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from kernels import layout as at
-from kernels.admit import admit
 from kernels.codes import BEGIN_WITHIN_NS, END, HEARTBEAT, STATE, STOPPED, UNKNOWN
+from kernels.fold import layout as at
+from kernels.fold.admit import admit
 from twin.events.block import EventBlock
 from twin.line.admission import room
 from twin.line.events import Preparation

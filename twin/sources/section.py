@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from twin.plant.duration import duration_ns
 from twin.plant.problem import Report, hint
 from twin.sources.mapping_model import TimeRule
 from twin.sources.template import Condition, Template
 from twin.sources.time_format import DAY_NUMBERS, FILETIME, UNITS, TimeFormat, pattern
 from twin.sources.times import instant
 from twin.sources.values import Numbers, to_number
-from twin.zone import names as zone_names
+from twin.time.duration import duration_ns
+from twin.time.zone import names as zone_names
 
 Path = tuple[str | int, ...]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kernels import cells
 from kernels.codes import EVENT_NAMES
+from kernels.read import parquet_cells
 from twin.events.block import EventBlock
 
 NS = 1_000_000_000
@@ -75,7 +75,7 @@ class Summary:
 
     def count_events(self, block: EventBlock) -> None:
         counts = np.zeros(len(EVENT_NAMES), np.int64)
-        cells.tally(block.type, counts)
+        parquet_cells.tally(block.type, counts)
         for code, count in enumerate(counts):
             if count:
                 name = EVENT_NAMES[code]

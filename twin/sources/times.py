@@ -11,7 +11,7 @@ import pyarrow.compute
 
 from twin.events.declare import YEAR_2000_NS
 from twin.sources.time_format import DAY_NS, DAY_NUMBERS, FILETIME, FILETIME_1970, NS, UNITS, TimeFormat, to_month
-from twin.zone import zone
+from twin.time.zone import zone
 
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

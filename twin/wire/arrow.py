@@ -27,7 +27,7 @@ from twin.wire.forms import UNIT_NS, Forms
 from twin.wire.framing import Frame, UnreadableError, check
 from twin.wire.lookup import I32, I64, Lookup, Words, by_pair
 from twin.wire.part import EVENT_BYTES, Offsets, Part, Refusal
-from twin.wire.rows import Rows, finish
+from twin.wire.sound import Rows, finish
 
 Layout = dict[str, int]  # field -> column
 Texts = list[str | None]

@@ -17,7 +17,7 @@ from twin.results import ORIGIN
 from twin.wire.canonical import canonical_json
 from twin.wire.entries import unpack
 from twin.wire.lookup import I64
-from twin.wire.rows import Bools
+from twin.wire.sound import Bools
 
 __all__ = ["ROWS", "EventRows", "arrow_record", "canonical_json", "events_table", "is_encoded", "json_records"]
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from twin.events.block import Rejected
 from twin.events.declare import FIELDS, MAX_TEXT, TYPE_CODE, YEAR_2200_NS, Field
+from twin.time.rfc3339 import out_of_range, parse_rfc3339
 from twin.wire.entries import is_note
 from twin.wire.lookup import Lookup
-from twin.wire.time import out_of_range, parse_rfc3339
 
 Fault = tuple[str, str]
 _HUGE_DIGITS: Final = 30

@@ -1,4 +1,4 @@
-"""The forms of Arrow streams that were read: tables by which `kernels.arrow` reads others of the same form.
+"""The forms of Arrow streams that were read: tables by which `kernels.read.arrow_stream` reads others of the same form.
 
 What a stream says is taken from the stream that Arrow itself has read and found sound. Another one whose messages are
 the same, but for the numbers that say how many rows there are and where buffers stand, is then as sound as its numbers.
@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kernels import arrow as at
 from kernels.codes import NONE
+from kernels.read import arrow_stream as at
 from twin.events.declare import ENTRY_FIELDS, INT64_MAX, WIRE, YEAR_2200_NS
 from twin.wire.lookup import I64
 

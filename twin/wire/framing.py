@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from kernels.messages import walk
+from kernels.read.arrow_frames import walk
 from twin.events.declare import MAX_ARROW_BYTES, MAX_ARROW_DECODED_BYTES, MAX_ARROW_MESSAGES
 
 # A stream with more of them goes the slow way.

@@ -20,11 +20,11 @@ from twin.events.declare import (
     Event,
     Field,
 )
+from twin.time.rfc3339 import parse_rfc3339
 from twin.wire import explain
 from twin.wire.lookup import I64, Lookup, Words
 from twin.wire.part import EVENT_BYTES, Offsets, Part, Refusal
-from twin.wire.rows import Rows, finish
-from twin.wire.time import parse_rfc3339
+from twin.wire.sound import Rows, finish
 
 _RECORD: Final = msgspec.json.Decoder(AnyEvent | list[AnyEvent])
 _EVENT: Final = msgspec.json.Decoder(AnyEvent)

@@ -8,7 +8,7 @@ import numpy as np
 
 from twin.events.block import DTYPES, EventBlock, Rejected
 from twin.wire.lookup import I64, Words
-from twin.wire.rows import Bools, Columns
+from twin.wire.sound import Bools, Columns
 
 # Of records, one by one.
 Offsets = Sequence[int] | I64

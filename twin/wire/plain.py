@@ -1,4 +1,4 @@
-"""Plain JSON events, most of all there are, straight to columns: `kernels.scan` with the tables of the declarations.
+"""Plain JSON events, most of all there are, to columns: `kernels.read.plain_json` with the tables of the declarations.
 
 What it takes it reads as the decoder of `twin.wire.json` does; whatever is out of the ordinary it leaves to that one.
 """
@@ -10,13 +10,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from kernels import scan as at
 from kernels.codes import NONE
+from kernels.read import plain_json as at
 from twin.events.declare import EVENTS, FIELDS, MAX_RECORD_BYTES, PAYLOAD, WIRE, Field
 from twin.wire import explain
 from twin.wire.lookup import I64, Lookup, Words
 from twin.wire.part import EVENT_BYTES, Offsets, Part
-from twin.wire.rows import Rows, finish
+from twin.wire.sound import Rows, finish
 from twin.wire.values import Values
 
 _FIELDS: Final = tuple(WIRE)
@@ -91,7 +91,7 @@ def _places(lookup: Lookup) -> at.Places:
 
 @dataclass(slots=True)
 class Plain:
-    """The plain events among some records: rows of `kernels.scan`, its words, and the records it left."""
+    """The plain events among some records: rows of `kernels.read.plain_json`, its words, and the records it left."""
 
     rows: I64
     words: list[str]

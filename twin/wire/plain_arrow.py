@@ -1,4 +1,4 @@
-"""Arrow records of known forms straight to columns: `kernels.arrow` with the forms that were learned.
+"""Arrow records of known forms straight to columns: `kernels.read.arrow_stream` with the forms that were learned.
 
 What it takes it reads as `twin.wire.arrow` does; whatever is out of the ordinary it leaves to that one.
 """
@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from kernels import arrow as at
-from kernels import payload as to
 from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, INVALID, NONE, ORDER, STATE
-from kernels.scan import WORD_HASH
+from kernels.read import arrow_stream as at
+from kernels.read import payload as to
+from kernels.read.plain_json import WORD_HASH
 from twin.events.declare import (
     EVENTS,
     MAX_ARROW_BYTES,
@@ -29,7 +29,7 @@ from twin.wire.forms import FIELDS, Forms
 from twin.wire.lookup import I32, I64, Lookup, Words
 from twin.wire.part import EVENT_BYTES, Part
 from twin.wire.plain import hash_table
-from twin.wire.rows import DEFAULTS, Bools, Columns, Rows, heads, named
+from twin.wire.sound import DEFAULTS, Bools, Columns, Rows, heads, named
 
 # Words of all the dictionaries of a run. A record for whose words there is no room is left.
 _MOST_WORDS: Final = 4_096
@@ -40,7 +40,7 @@ _NEEDS_STATION: Final = np.array(NEEDS_STATION)
 
 
 def _types(rows: Mapping[tuple[int, str], tuple[int, int]]) -> to.Types:
-    """The declarations as `kernels.payload` wants them: without optional fields that no event has."""
+    """The declarations as `kernels.read.payload` wants them: without optional fields that no event has."""
     fields = np.full((len(EVENTS), max(map(len, PAYLOAD)), to.N_FIELD), NONE, np.int64)
     absent = np.array([[DEFAULTS[name] for name in to.COLUMNS]] * len(EVENTS), np.int64)
     for code, payload in enumerate(PAYLOAD):
@@ -62,7 +62,7 @@ def _types(rows: Mapping[tuple[int, str], tuple[int, int]]) -> to.Types:
 
 @dataclass(slots=True)
 class PlainArrow:
-    """The events of the records that have a known form, as `kernels.arrow` wrote them: until it writes the next."""
+    """The events of the records that have a known form, as the kernel wrote them: until it writes the next."""
 
     rows: I64  # as long as all events or longer
     row_of: list[int]  # of each field, -1: no record has it
@@ -94,7 +94,7 @@ class PlainArrow:
         return part.keep(~np.isin(self.record, left)), left.tolist()
 
     def _columns(self, lookup: Lookup, words: Words) -> tuple[Columns, Bools]:
-        """What `twin.wire.rows.finish` makes of the same events."""
+        """What `twin.wire.sound.finish` makes of the same events."""
         texts: Texts = [*self.texts, None]
         line_names, station_names = (map(texts.__getitem__, column.tolist()) for column in self.places)
         places = map(lookup.places.get, zip(line_names, station_names, strict=True), repeat(NONE))

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kernels import cells
 from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, INVALID, NONE, ORDER, STATE
+from kernels.read import parquet_cells
 from twin.events.block import DTYPES, EventBlock
 from twin.events.declare import ENTRY_FIELDS, EVENTS, NEEDS_STATION, PAYLOAD, TYPE_CODE, YEAR_2200_NS, Field
 from twin.wire.lookup import I32, I64, Lookup, Words
-from twin.wire.rows import DEFAULTS
+from twin.wire.sound import DEFAULTS
 
 I8 = npt.NDArray[np.int8]
 U8 = npt.NDArray[np.uint8]
@@ -50,7 +50,7 @@ def _declared() -> dict[str, _Place]:
             # Encoding gives a count of parts all its numbers, and a counter both of its fields.
             always = f.required or f.absent != NONE or f.form == COUNTER
             kind = _SHOWS if code == COUNT and f.form == COUNTER else code
-            place.wanted[kind] = cells.ALWAYS if always else cells.MAYBE
+            place.wanted[kind] = parquet_cells.ALWAYS if always else parquet_cells.MAYBE
     return places
 
 
@@ -127,19 +127,19 @@ class StoredReader:
         if table.column("counter").null_count < n:
             counter = _Column.of(table.column("counter"), np.int32)
             kinds = kinds.copy()
-            cells.mark(kinds, counter.there, counter.shift, COUNT, _SHOWS)
+            parquet_cells.mark(kinds, counter.there, counter.shift, COUNT, _SHOWS)
         numbers = np.zeros(_SHOWS + 1, np.int64)
-        cells.tally(kinds, numbers)
+        parquet_cells.tally(kinds, numbers)
         if numbers[CORRECTION] or any(table.column(name).null_count < n for name in ("corrects", *ENTRY_FIELDS)):
             raise _UnusualError
         words = Words()
         for name, where in _PLACES.items():
             if table.column(name).null_count < n:
                 _place(table.column(name), where, kinds, columns[str(where.field.column)], words)
-            elif numbers[where.wanted == cells.ALWAYS].any():
+            elif numbers[where.wanted == parquet_cells.ALWAYS].any():
                 raise _UnusualError
             elif where.field.kind in ("integer", "time") and where.field.absent:
-                for kind in np.flatnonzero((where.wanted == cells.MAYBE) & (numbers > 0)):
+                for kind in np.flatnonzero((where.wanted == parquet_cells.MAYBE) & (numbers > 0)):
                     columns[str(where.field.column)][kinds == kind] = where.field.absent
         self._check(kinds, numbers, columns, words)
         block = EventBlock(**columns, words=tuple(words.texts))
@@ -157,7 +157,7 @@ class StoredReader:
             self._names = line.texts, station.texts
         types = np.array([TYPE_CODE.get(text, INVALID) for text in kind.texts], np.int8)
         place, kinds = np.empty(table.num_rows, np.int32), np.empty(table.num_rows, np.int8)
-        if not cells.heads(
+        if not parquet_cells.heads(
             line.values,
             station.values,
             station.there,
@@ -212,13 +212,15 @@ def _place(column: "pa.ChunkedArray[Any]", where: _Place, kinds: I8, to: npt.NDA
     f = where.field
     if f.kind in ("integer", "time"):
         cell = _Column.of(column, np.int64)
-        sound = cells.counted(kinds, where.wanted, cell.there, cell.shift, cell.values, f.absent, to)
+        sound = parquet_cells.counted(kinds, where.wanted, cell.there, cell.shift, cell.values, f.absent, to)
     else:
         cell = _Column.of(column, np.int32)
         if f.kind == "choice":
             numbers = [f.choices.index(text) if text in f.choices else INVALID for text in cell.texts]
         else:
             numbers = [words[text] if f.minimum <= len(text) <= f.maximum else INVALID for text in cell.texts]
-        sound = cells.named(kinds, where.wanted, cell.there, cell.shift, cell.values, np.array(numbers, np.int32), to)
+        sound = parquet_cells.named(
+            kinds, where.wanted, cell.there, cell.shift, cell.values, np.array(numbers, np.int32), to
+        )
     if not sound:
         raise _UnusualError

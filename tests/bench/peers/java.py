@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from streams.broker import BrokerError
-from streams.broker_tools import find_java
+from streams.local.broker import BrokerError
+from streams.local.java import find_java
 from tests.bench.peers.peer import ROOT, PeerError, answer
 
 PROJECT: Final = Path(__file__).with_name("kafka_streams")

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from streams.bench.figures import Figure, Report, encode
 from streams.bench.machine import machine, versions
-from streams.broker_tools import KAFKA, find_java
+from streams.local.java import KAFKA, find_java
 from tests.bench.peers import on_kafka, on_parquet, on_states
 from tests.bench.peers.peer import PYTHON, DisagreementError, Group, Peer, PeerError, note
 

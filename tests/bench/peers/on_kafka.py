@@ -19,12 +19,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from kernels.codes import COUNT
-from streams import topics
 from streams.bench import inputs
-from streams.broker import LocalBroker, free_port
-from streams.feed import feed
-from streams.fleet import Fleet
+from streams.kafka import topics
+from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings
+from streams.tools.feed import feed
+from streams.tools.fleet import Fleet
 from tests.bench.peers.java import kafka_streams
 from tests.bench.peers.peer import Group, Peer, check, python
 from tests.bench.peers.programs.answer import digest

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from kernels.bottleneck import hindsight
+from kernels.figures.bottleneck import hindsight
 from tests.bench.peers.peer import ROOT, Group, Peer, check, python
 from twin.plant import load
 from twin.replay import replay
@@ -22,7 +22,7 @@ from twin.sources import open_logs
 
 I64 = npt.NDArray[np.int64]
 LOG: Final = ROOT / "examples" / "five-stations"
-# As `kernels.classes.is_active`: at work, or down for a reason of its own.
+# As `kernels.fold.classes.is_active`: at work, or down for a reason of its own.
 ACTIVE: Final = ("running", "setup", "minor_stop", "down", "maintenance")
 CALLS: Final = 100  # the kernel alone would be over too soon to be timed
 

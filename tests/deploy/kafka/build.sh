@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 jars=$("$here/../../../.venv/bin/python" -c '
-from streams.broker_tools import tools
+from streams.local.java import tools
 print(tools().jars)')
 jlink --add-modules java.base,java.desktop,java.logging,java.management,java.naming,java.security.jgss,java.security.sasl,java.sql,java.xml,jdk.unsupported,jdk.management,jdk.crypto.ec,jdk.net,jdk.security.jgss \
     --strip-debug --no-header-files --no-man-pages --compress 0 --output "$work/jre"

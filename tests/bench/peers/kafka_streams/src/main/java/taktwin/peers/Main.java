@@ -40,7 +40,7 @@ public final class Main {
                 progress.done.countDown();
                 return StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
             });
-            streams.start();
+            streams.worker.start();
             if (!progress.done.await(LIMIT_S, TimeUnit.SECONDS) || progress.endedNs == 0) {
                 System.err.printf("%d of %d events after %d s%n", progress.seen.get(), progress.wanted, LIMIT_S);
                 System.exit(1);

@@ -1,0 +1,1 @@
+"""What folds: admission, order, the line's state, and the rows that became certain."""

@@ -1,0 +1,1 @@
+"""What reads bytes: records, messages and columns to numbers."""

@@ -1,0 +1,1 @@
+"""Kafka: connections, topics, partitions, and records from its batches. Faust's transport stays in here."""

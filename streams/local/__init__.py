@@ -1,0 +1,1 @@
+"""A Kafka of this machine's own, and worker processes beside it."""

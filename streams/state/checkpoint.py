@@ -1,0 +1,294 @@
+"""Checkpoints: the commit of an offset is the only pointer to the truth, and everything it points to is there first.
+
+Per partition: stage the interval's Parquet files, some of them ahead where memory demands it, or, where they would be
+small ones, its rows as a piece that waits; write one immutable snapshot that names them; commit the next offset with
+the snapshot's id as metadata; publish what is staged. On assignment: read offset and metadata, load that snapshot,
+publish what it names, seek to its next offset. A worker that lost its partition cannot commit, so what it staged is
+never seen by anybody.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Protocol
+
+from faust.types import TP
+
+from streams.kafka.transport import Assigned, Committed, Token
+from streams.state import catch_up
+from streams.state.partition import PartitionState
+from streams.state.store import PartitionStore, StateError, check_partitions
+from twin.audit import AlreadyPublishedError
+from twin.audit.waiting import Piece
+from twin.audit.writer import Manifest
+
+log = logging.getLogger(__name__)
+
+MOST_FENCED: Final = 6
+# One computes while another waits for its disk. More take the processor from the fold, and memory each.
+_STAGED_AT_ONCE: Final = 2
+
+
+class FencedError(RuntimeError):
+    """Commits were refused again and again: most likely two workers use one instance id."""
+
+
+class Committer(Protocol):
+    """What a checkpoint needs of `streams.kafka.transport.Consumer`."""
+
+    def token(self) -> Token: ...
+
+    async def commit_fenced(
+        self, offsets: Mapping[TP, tuple[int, str]], token: Token, limit_s: float = ...
+    ) -> Committed: ...
+
+    async def partitions(self, topic: str, limit_s: float = ...) -> int:
+        """How many the topic has now, as a broker says; 0: none answers."""
+
+
+class Outputs(Protocol):
+    """What a checkpoint needs of `streams.worker.publish.Publisher`."""
+
+    async def flush(self, limit_s: float) -> bool:
+        """True when the broker has acknowledged everything sent before the call."""
+
+
+class Checkpointer:
+    """The asynchronous half: who owns what, and when it is safe to say so."""
+
+    def __init__(self, store: PartitionStore, outputs: Outputs, *, commit_limit_s: float = 5.0) -> None:
+        self.states: dict[TP, PartitionState] = {}
+        self.token: Token | None = None
+        self.loading = (0, 0)  # states loaded, of how many, for the newest membership
+        self.commits = dict.fromkeys(Committed, 0)
+        self.handed_over = asyncio.Event()  # set when rows that waited are on their way to the disk
+        self._store = store
+        self._outputs = outputs
+        self._commit_limit_s = commit_limit_s
+        self._lock = asyncio.Lock()
+        self._packing = asyncio.Lock()
+        self._staging = asyncio.Semaphore(_STAGED_AT_ONCE)
+        self._fenced_in_a_row = 0
+        self._turn = 0
+        self._removing: set[asyncio.Future[None]] = set()
+
+    async def install(
+        self, assigned: Mapping[TP, Assigned], token: Token, committer: Committer
+    ) -> dict[TP, int] | None:
+        """The transport's seek hook: states for this token, and where to seek. None: outdated while loading."""
+        if self.token == token and set(self.states) == set(assigned):
+            return {tp: state.next for tp, state in self.states.items()}  # called again for the same membership
+        await asyncio.to_thread(self._store.snapshots.look)
+        self.loading = (0, len(assigned))
+
+        async def load(tp: TP, info: Assigned) -> PartitionState:
+            state = await asyncio.to_thread(self._store.load, tp, info)
+            self.loading = (self.loading[0] + 1, len(assigned))
+            return state
+
+        loaded = await asyncio.gather(*(load(tp, info) for tp, info in assigned.items()))
+        if committer.token() != token:
+            return None
+        lost, self.states = self.states, {state.tp: state for state in loaded}
+        self.token = token
+        self._unstage_ahead(lost.values())
+        for state in loaded:
+            log.info("%s/%d: from offset %d", state.tp.topic, state.tp.partition, state.next)
+        return {state.tp: state.next for state in loaded}
+
+    async def compare(self, state: PartitionState) -> None:
+        """After each part of a run: at the end of a published interval, hold the replayed rows against it.
+
+        Raises StateError when they differ: neither can be trusted more than the other.
+        """
+        while (replay := state.catching_up) is not None and state.next >= replay.boundary:
+            state.first, rows = replay.boundary, state.rows
+            state.rows, state.bytes = [], 0
+            try:
+                done = await asyncio.to_thread(replay.compare, rows)
+            except catch_up.DisagreementError as error:
+                raise StateError(
+                    f"{error}. The files were changed, or another version or plant wrote them; keep both, and replay "
+                    "the events with a new group into a new audit root"
+                ) from error
+            if done:
+                await asyncio.to_thread(self._store.caught_up, state)
+                log.warning("%s/%d: up to %d the replay agrees", state.tp.topic, state.tp.partition, state.first)
+
+    @property
+    def ready_bytes(self) -> int:
+        """Of the rows of all partitions that could be staged now."""
+        return sum(state.ready_bytes for state in self.states.values())
+
+    def release(self) -> None:
+        """The partitions are gone: records that are still on their way find no state."""
+        lost, self.states = self.states, {}
+        self.token = None
+        self._unstage_ahead(lost.values())
+
+    async def stage_ahead(self, committer: Committer) -> None:
+        """Write the rows of the partitions that have most of them. They wait for a checkpoint like those it stages.
+
+        Without the states, which memory does not grow by: copying, packing and committing these for each 24 MiB of rows
+        was a fourth of what a worker did.
+        """
+        async with self._lock:
+            token = self.token
+            left = total = self.ready_bytes
+            some = []
+            for state in sorted(self.states.values(), key=lambda state: state.ready_bytes, reverse=True):
+                if 2 * left <= total:  # the others' files would be small ones
+                    break
+                some.append(state)
+                left -= state.ready_bytes
+            if token is None or not some:
+                return
+            results = await asyncio.gather(*map(self._stage_rows, some), return_exceptions=True)
+            errors = [one for one in results if isinstance(one, BaseException)]
+            if await self._overtaken(errors, committer, token):
+                if self.token == token:
+                    self.release()
+                self._count(Committed.FENCED)
+
+    async def _stage_rows(self, state: PartitionState) -> None:
+        async with self._staging:
+            if self.states.get(state.tp) is not state or not state.ready_bytes:
+                return
+            rows = state.cut_rows()
+            self.handed_over.set()
+            made = await asyncio.to_thread(self._store.stage_rows, rows)
+        if self.states.get(state.tp) is state:
+            state.staged(made)
+        else:
+            await asyncio.to_thread(self._store.staging.unstage, made.manifests)
+
+    def _unstage_ahead(self, states: Iterable[PartitionState]) -> None:
+        """Remove what no snapshot names: the group goes on from before it, and at the end of a log nobody else would.
+
+        Once, by a thread: a disk that does not answer must not hold up a revocation.
+        """
+        foreign = [manifest for state in states for manifest in state.ahead]
+        for state in states:
+            state.ahead = ()
+        if foreign:
+            removing = asyncio.ensure_future(asyncio.to_thread(self._store.staging.unstage, foreign))
+            self._removing.add(removing)
+            removing.add_done_callback(self._removing.discard)
+
+    async def tidied(self, limit_s: float) -> None:
+        """Wait until what was staged ahead of lost partitions is removed."""
+        if self._removing:
+            await asyncio.wait(self._removing, timeout=limit_s)
+
+    async def checkpoint(self, committer: Committer, parts: int = 1, *, publish: bool = False) -> Committed | None:
+        """One checkpoint of every partition that has moved, or of a part of them: those whose turn was longest ago.
+
+        `publish`: afterwards no committed row waits for a file. None: nothing to do. Raises FencedError.
+        """
+        async with self._lock:  # of the timer, of a revocation, of the stop: one after the other
+            token = self.token
+            turn = sorted(self.states.values(), key=lambda state: state.turn)[: -(-len(self.states) // parts)]
+            self._turn += 1
+            for state in turn:
+                state.turn = self._turn
+            due = {state.tp for state in turn if state.due(0.0 if publish else self._store.staging.publish_after_s)}
+            cut = [state for state in turn if state.moved or state.tp in due]
+            todo = [state for state in turn if state.moved or state.tp in due or state.saved != state.committed]
+            if not todo or token is None:
+                return None
+            cut.sort(key=lambda state: state.bytes, reverse=True)  # who waits for room waits for the most of it
+            staging = [self._stage(state, publish=publish or state.tp in due) for state in cut]
+            results = await asyncio.gather(*staging, return_exceptions=True)
+            staged = [made for one in results if isinstance(one, tuple) for made in one]
+            overtaken = await self._overtaken(
+                [one for one in results if isinstance(one, BaseException)], committer, token
+            )
+            # Outputs first: what was concluded from an offset must be out before the offset counts as done.
+            flushed = overtaken or await self._outputs.flush(self._commit_limit_s)
+            if not flushed:
+                outcome = Committed.RETRY
+            elif overtaken or self.token != token:
+                outcome = Committed.FENCED
+            else:
+                outcome = await self._commit(committer, [s for s in todo if self.states.get(s.tp) is s], token)
+            if outcome is Committed.FENCED:
+                if self.token == token:
+                    self.release()  # perform_seek follows with the new membership and loads what the broker has
+                # Nobody will commit these files. Where the group has nothing more to publish, nobody else removes them.
+                await asyncio.to_thread(self._store.staging.unstage, staged)
+            return self._count(outcome)
+
+    async def _stage(self, state: PartitionState, *, publish: bool) -> tuple[Manifest | Piece, ...]:
+        """All that the new snapshot is the first to name; nothing when the partition was lost before its turn came.
+
+        States are copied and packed one at a time: those of 10,000 stations are 240 MB, twice that while packed.
+        """
+        async with self._packing:
+            cut = state.cut(publish=publish) if self.states.get(state.tp) is state else None
+            if cut is None:
+                return ()
+            self.handed_over.set()
+            encoded = await asyncio.to_thread(cut.frozen.encode)
+        async with self._staging:
+            made, identity = await asyncio.to_thread(self._store.stage, cut, encoded)
+        state.saved = (cut.rows.next, identity)
+        state.snapshot_bytes = len(encoded)
+        return state.staged(made, identity)
+
+    async def _overtaken(self, errors: Sequence[BaseException], committer: Committer, token: Token) -> bool:
+        """False without errors; True when another owner has published what this one was about to, and raises otherwise.
+
+        A worker hears from the group seconds later that it is no member any more. It is asked by committing once more
+        what is committed: that changes nothing, and is refused to anybody else.
+        """
+        for error in errors:
+            if not isinstance(error, AlreadyPublishedError):
+                raise error
+        if not errors:
+            return False
+        if self.token == token == committer.token():
+            again = {tp: state.committed for tp, state in self.states.items() if state.committed[1]}
+            if not again or await committer.commit_fenced(again, token, self._commit_limit_s) is not Committed.FENCED:
+                raise errors[0]
+        return True
+
+    async def _commit(self, committer: Committer, states: list[PartitionState], token: Token) -> Committed:
+        saved = {state.tp: state.saved for state in states}
+        if not await self._same_partitions(committer, states):
+            return Committed.RETRY
+        outcome = await committer.commit_fenced(saved, token, self._commit_limit_s)
+        if outcome is Committed.OK:
+            publishing = []
+            for state in states:
+                state.committed = saved[state.tp]
+                manifests, state.manifests = state.manifests, ()
+                publishing.append(asyncio.to_thread(self._store.publish, state, manifests, state.committed))
+            await asyncio.gather(*publishing)
+        return outcome
+
+    async def _same_partitions(self, committer: Committer, states: list[PartitionState]) -> bool:
+        """Whether the topic is still divided as it was; False: nobody says. Raises StateError when it is not.
+
+        Asked between the cut and the commit: what was folded of lines that now belong elsewhere is never committed. The
+        client itself hears of new partitions seconds later.
+        """
+        for topic in {state.tp.topic for state in states}:
+            now = await committer.partitions(topic, self._commit_limit_s)
+            if not now:
+                return False
+            for state in states:
+                check_partitions(f"{topic}/{state.tp.partition}", state.partitions, now)
+        return True
+
+    def _count(self, outcome: Committed) -> Committed:
+        self.commits[outcome] += 1
+        if outcome is Committed.OK:
+            self._fenced_in_a_row = 0
+        elif outcome is Committed.FENCED:
+            self._fenced_in_a_row += 1
+            log.warning("commit fenced (%d in a row): the group has moved on", self._fenced_in_a_row)
+            if self._fenced_in_a_row >= MOST_FENCED:
+                raise FencedError(f"{MOST_FENCED} commits fenced in a row: does another worker use this instance id?")
+        else:
+            log.warning("commit put off: the broker does not answer; the state is kept")
+        return outcome

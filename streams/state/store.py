@@ -1,0 +1,401 @@
+"""One partition's state and the files behind it: the half of the checkpoints that blocks on the disk."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from faust.types import TP
+
+from streams import clock
+from streams.kafka.transport import Assigned
+from streams.state import catch_up
+from streams.state.partition import Cut, PartitionState, Rows, Twin
+from streams.state.patience import Patience
+from streams.state.snapshot_files import Head, NewerSnapshotError, Snapshot, SnapshotError, SnapshotStore, is_id
+from streams.state.staging import Base, Staged, Staging, waits_of
+from twin.audit import AuditError, bases, filelist, models, waiting
+from twin.audit.intervals import Interval
+from twin.audit.rows import rejected_table
+from twin.audit.waiting import Piece
+from twin.audit.writer import GENESIS, AuditWriter, Manifest
+from twin.events.block import Rejected
+from twin.events.reasons import DELETED_BY_RETENTION
+from twin.line import snapshot as line_snapshot
+from twin.plant.model import Plant
+from twin.replay import policies
+
+log = logging.getLogger(__name__)
+
+# Rows in memory that make a file worth having: of events some 200,000.
+PUBLISH_BYTES: Final = 32 << 20
+_NO_PATIENCE: Final = Patience(0.0)
+
+
+class StateError(RuntimeError):
+    """Group, snapshots and audit root do not fit together. Going on would mix two histories, so the worker ends."""
+
+
+class PartitionStore:
+    """The synchronous half: files of state and audit. Every method blocks on the disk and runs in a thread."""
+
+    def __init__(
+        self,
+        *,
+        plant: Plant,
+        twin: type[Twin],
+        snapshots: SnapshotStore,
+        audit: Path,
+        keep: int,
+        code_version: str,
+        partitioner: str = "",
+        patience: Patience = _NO_PATIENCE,
+        publish_bytes: int = PUBLISH_BYTES,
+        publish_after_s: float = 0.0,
+    ) -> None:
+        self.plant = plant
+        self.snapshots = snapshots
+        self._twin = twin
+        self._audit = audit
+        self._keep = keep
+        self._code_version = code_version
+        self._partitioner = partitioner
+        self._patience = patience
+        self.staging = Staging(audit, patience, publish_bytes, publish_after_s)
+        self._kind = bases.kind_of(plant.hash, line_snapshot.VERSION)
+
+    def warm(self) -> None:
+        """Compile what a fold needs, before the worker joins: compiling later would stall its partitions."""
+        self._twin(self.plant, 0).warm()
+
+    def load(self, tp: TP, assigned: Assigned) -> PartitionState:
+        """The state the committed offset names, its files published. Raises StateError, SnapshotError, AuditError."""
+        where = f"{tp.topic}/{tp.partition}"
+        self._patience(lambda: None)  # the root may have gone
+        models.store(self._audit, self.plant)  # before any file names it
+        try:
+            named = self._named(where, tp, assigned)
+            state = self._of_commit(where, tp, named) if named is not None else None
+            if state is None:
+                state = self._fall_back(where, tp, assigned)
+        except NewerSnapshotError as error:
+            raise StateError(f"{where}: {error}") from error
+        if state.next > assigned.log_end:
+            raise StateError(
+                f"{where}: the state stands at offset {state.next} but the topic ends at {assigned.log_end}: it was "
+                "deleted and made anew. Use a new group, state folder and audit root for a new topic"
+            )
+        if state.next < assigned.log_start:
+            step_over(state, assigned.log_start)
+        state.partitions = assigned.partitions
+        if state.waits.pieces:
+            state.waits_since_s = clock.monotonic_s() - self._age_s(state.waits.pieces[0])
+        if not state.manifests and not state.pieces:
+            self.staging.tidy(tp.partition, _published(state), state.first)
+        if self._partitioner and not state.partitioner:
+            log.warning(
+                "%s: the state was made before records were checked for their key and partition: they go on unchecked. "
+                "A line in two partitions has two twins; to check, begin with a new prefix and replay",
+                where,
+            )
+        # Here too, not only behind a checkpoint: at the end of a log none follows.
+        self.snapshots.remove_temporary(tp.partition, state.first)
+        return state
+
+    def _named(self, where: str, tp: TP, assigned: Assigned) -> Snapshot | None:
+        """The snapshot the commit names; None, said loudly, when there is none to be used."""
+        committed = assigned.committed
+        if committed is None:
+            return None
+        try:
+            named = self.snapshots.load(assigned.metadata)
+        except NewerSnapshotError:
+            raise
+        except SnapshotError as error:
+            log.warning("%s: committed at %d, but: %s", where, committed, error)
+            return None
+        if named.head.next_offset != committed or named.head.topic != tp.topic:
+            log.warning("%s: committed at %d with a snapshot of %s", where, committed, named.head)
+            return None
+        check_partitions(where, named.head.partitions, assigned.partitions)
+        return named
+
+    def _of_commit(self, where: str, tp: TP, named: Snapshot) -> PartitionState | None:
+        """The state of the commit, its files published; None when one of them is lost or damaged."""
+        state = self._restore(where, tp, named)
+        try:
+            state.waits = self.staging.waits(named.head.waiting, state.writer)
+            # Finishes what was cut off between commit and publishing.
+            self.staging.publish(state.writer, state.manifests, state.waits.pieces)
+        except AuditError as error:
+            if isinstance(error.__cause__, OSError):
+                raise  # the disk, not the files
+            log.warning("%s: committed at %d, but: %s", where, named.head.next_offset, error)
+            return None
+        state.manifests = ()
+        if not filelist.ends_with(self._audit, tp.partition, _published(state), state.writer.chain):
+            raise StateError(
+                f"{where}: the state at offset {named.head.next_offset} follows a file with SHA-256 "
+                f"{state.writer.chain}, which is not the last up to offset {_published(state)} in the list of "
+                f"{self._audit}: the folder is another one, or was put back to an earlier state. Mount or restore the "
+                "right one, or begin anew with a new group and a new audit root"
+            )
+        return state
+
+    def _age_s(self, piece: Piece) -> float:
+        """How long its rows have waited: its owners come and go, and none is to begin the time anew."""
+        written_ns = waiting.place_of(self._audit, piece).stat().st_mtime_ns
+        return min(max((clock.now_ns() - written_ns) / 1e9, 0.0), self.staging.publish_after_s)
+
+    def _check_neighbours(self, where: str, tp: TP, assigned: Assigned) -> None:
+        """Snapshots of this topic made with another number of partitions, or of another topic."""
+        own = next((found for _, found in self.snapshots.newest_first(tp.partition, assigned.log_end)), None)
+        found = own or self.snapshots.of_another(tp.partition)
+        if found is None:
+            return
+        if found.head.topic != tp.topic:
+            raise StateError(f"{where}: {self.snapshots.folder} holds the state of {found.head.topic}; name another")
+        check_partitions(where, found.head.partitions, assigned.partitions)
+
+    def _fall_back(self, where: str, tp: TP, assigned: Assigned) -> PartitionState:
+        """Without the snapshot of the commit: the newest other one from which the published rows follow.
+
+        A commit of ours, or snapshots beside no commit at all (the group's offsets have expired), show that what is
+        published is ours. Any other commit, or none, does not: then nothing may be published beyond the state.
+        """
+        committed = assigned.committed
+        published = catch_up.intervals(self._audit, tp.partition)
+        end = published[-1].next_offset if published else 0
+        known = self.snapshots.ids(tp.partition)
+        nothing = committed and is_id(assigned.metadata) and not published and not known
+        # Unless others are at home here (a backup of before this partition's first event) and the log is whole: then it
+        # can be made again from its beginning.
+        if nothing and (assigned.log_start or self.snapshots.of_another(tp.partition) is None):
+            raise StateError(
+                f"{where}: the group stands at {committed}, but neither {self._audit} nor {self.snapshots.folder} "
+                "holds anything of this partition: is this the right audit root, and is it mounted? To begin anew, "
+                "take a new group"
+            )
+        ours = bool(known) if committed is None else is_id(assigned.metadata) and end <= committed
+        self._check_neighbours(where, tp, assigned)
+        if ours and published and catch_up.finish(self._audit, tp.partition, published[-1]):
+            published = catch_up.intervals(self._audit, tp.partition)
+        published, visible = catch_up.with_waiting(self._audit, tp.partition, published)
+        end = published[-1].next_offset if published else 0
+        highest = committed
+        if highest is None:
+            # A snapshot ahead of what is published may never have been committed: what follows from its offsets may not
+            # have reached the topics. It is good enough only where the log does not reach back any more.
+            highest = end if end >= assigned.log_start else assigned.log_end
+        for identity, snapshot in (*self.snapshots.newest_first(tp.partition, highest), ("", None)):
+            at = snapshot.head.next_offset if snapshot else 0
+            if at >= end:
+                state = self._behind(where, tp, identity, snapshot, end, visible)
+            else:
+                state = self._replaying(where, tp, snapshot, published, visible, assigned) if ours else None
+            if state is None:
+                continue
+            if committed or known:
+                told = "the group has no offset: expired?" if committed is None else f"the group stands at {committed}"
+                log.warning("%s: %s; going on from offset %d instead", where, told, at)
+            if state.catching_up is not None:
+                log.warning("%s: what is published up to %d is replayed and compared", where, end)
+            elif ours:
+                self.caught_up(state)
+            return state
+        raise StateError(
+            f"{where}: the group stands at {committed}, and no snapshot leads to offset {end}, up to which rows are "
+            "already published. Restore the state folder or the group's offset, or start over with a new group and a "
+            "new audit root"
+        )
+
+    def _behind(
+        self, where: str, tp: TP, identity: str, snapshot: Snapshot | None, end: int, visible: list[waiting.Rows]
+    ) -> PartitionState | None:
+        """The state of a snapshot (None: the empty state) at or behind the end of what is visible.
+
+        None unless the files it names close the gap. They are published after the next commit, never before: a worker
+        that only believes it owns the partition may come this far.
+        """
+        if snapshot is None:
+            return self._fresh(tp)
+        state = self._restore(where, tp, snapshot)
+        files_end = visible[0].piece.first_offset if visible else end
+        try:
+            state.manifests = tuple(manifest for manifest in state.manifests if state.writer.check(manifest))
+            last = snapshot.head.waiting
+            if last is not None and last.next_offset <= files_end:  # what waited then is in the files by now
+                state.writer = self._writer(tp, catch_up.last_sha256(catch_up.intervals(self._audit, tp.partition)))
+            else:
+                state.waits = self.staging.waits(last, state.writer)
+        except AuditError as error:
+            if isinstance(error.__cause__, OSError):
+                raise
+            return None
+        known = {rows.piece for rows in visible}
+        state.pieces = tuple(piece for piece in state.waits.pieces if piece not in known)
+        if not state.manifests and not known <= {*state.waits.pieces}:
+            return None  # nothing would make a file of what is seen to wait
+        unseen: tuple[Manifest | Piece, ...] = (*state.manifests, *state.pieces)
+        begin = files_end if state.manifests else end  # files take up what is seen to wait
+        bounds = [begin, *(bound for one in unseen for bound in (one.first_offset, one.next_offset)), state.next]
+        if any(left != right for left, right in zip(bounds[::2], bounds[1::2], strict=True)):
+            return None
+        if unseen:
+            state.saved = (state.next, identity)
+        return state
+
+    def _replaying(
+        self,
+        where: str,
+        tp: TP,
+        snapshot: Snapshot | None,
+        published: list[Interval],
+        visible: list[waiting.Rows],
+        assigned: Assigned,
+    ) -> PartitionState | None:
+        """A state before the end of what is visible; None when what follows cannot be replayed and compared."""
+        at = snapshot.head.next_offset if snapshot else 0
+        due = catch_up.from_offset(published, at)
+        if due is None or at < assigned.log_start or (snapshot and snapshot.head.model != self.plant.hash):
+            return None
+        state = self._restore(where, tp, snapshot) if snapshot else self._fresh(tp)
+        state.manifests = ()  # published, as others follow them
+        state.writer = self._writer(tp, catch_up.last_sha256(published))
+        state.waits = waits_of(visible, state.writer)
+        state.catching_up = catch_up.CatchUp(where, due)
+        state.opening = None  # not here, where files follow: where the replay has come to their end
+        state.based = published[-1].base is not None
+        state.base_day = max((base.date for one in published if (base := one.base)), default=state.base_day)
+        return state
+
+    def _fresh(self, tp: TP) -> PartitionState:
+        twin = self._twin(self.plant, tp.partition)
+        state = PartitionState(tp, twin, self._writer(tp, GENESIS), 0, 0, (0, ""), (0, ""))
+        state.partitioner = self._partitioner
+        return state
+
+    def _restore(self, where: str, tp: TP, snapshot: Snapshot) -> PartitionState:
+        head = snapshot.head
+        check_partitioner(where, head.partitioner, self._partitioner)
+        if head.model == self.plant.hash:
+            try:
+                twin = self._twin.restore(self.plant, tp.partition, snapshot.state)
+            except line_snapshot.SnapshotError as error:
+                # Never an older snapshot instead: what was published since would be audited a second time.
+                raise StateError(
+                    f"{where}: the state at offset {head.next_offset} {error}. Start the version that wrote it (or a "
+                    "later one), or begin anew with a new group and a new audit root"
+                ) from error
+        else:
+            # A state belongs to one model. The offset goes on; windows that were open under the old model stay open.
+            log.warning("%s: plant model %s replaces %s: a new epoch begins", where, self.plant.hash, head.model)
+            twin = self._twin(self.plant, tp.partition)
+        at = head.next_offset
+        saved = (at, "")  # the next checkpoint writes its own
+        state = PartitionState(tp, twin, self._writer(tp, head.chain), at, at, saved, saved, head.manifests)
+        state.snapshot_bytes = len(snapshot.state)
+        state.base_day = head.base_day
+        if head.base != self._kind and not any(manifest.is_base for manifest in head.manifests[-1:]):
+            state.open_with_base()
+        state.partitioner = head.partitioner
+        return state
+
+    def _writer(self, tp: TP, chain: str) -> AuditWriter:
+        return AuditWriter(
+            self._audit,
+            tp.partition,
+            topic=tp.topic,
+            plant_hash=self.plant.hash,
+            policies=policies(self.plant),
+            code_version=self._code_version,
+            chain=chain,
+        )
+
+    def caught_up(self, state: PartitionState) -> None:
+        """All that is published is known to be what this state goes on from."""
+        self._patience(lambda: catch_up.list_behind(self._audit, state.tp.partition))
+        if state.catching_up is None:
+            return
+        state.catching_up = None
+        if not state.based:
+            state.open_with_base()
+
+    def stage_rows(self, rows: Rows) -> Staged:
+        """Step 1 alone: audit files that nothing names yet, of all rows that wait."""
+        return self.staging.stage(rows, publish=True)
+
+    def stage(self, cut: Cut, encoded: bytes) -> tuple[Staged, str]:
+        """Steps 1 and 2: audit files or rows that wait, then the snapshot that names them and all that were staged
+        ahead of it, of the state as `cut.frozen` encodes it.
+
+        Returns what was made and the snapshot's id.
+        """
+        state, behind = cut.rows.state, cut.rows.next
+        base = Base(cut.base_day, encoded) if cut.base_day else None
+        made = self.staging.stage(cut.rows, publish=cut.publish, base=base)
+        named = tuple(m for m in (*state.manifests, *made.manifests) if m.files)
+        waits = state.waits.behind(made).pieces
+        head = Head(
+            state.tp.topic,
+            state.tp.partition,
+            behind,
+            self.plant.hash,
+            state.writer.chain,
+            named,
+            state.partitions,
+            waits[-1] if waits else None,
+            self._kind,
+            state.base_day,
+            state.partitioner,
+        )
+        snapshot = Snapshot(head, encoded)
+        return made, self._patience(lambda: self.snapshots.save(snapshot))
+
+    def publish(self, state: PartitionState, manifests: Sequence[Manifest], committed: tuple[int, str]) -> None:
+        """Step 4, and cleaning up below the committed offset."""
+        pieces, state.pieces = state.pieces, ()
+        self._patience(lambda: self._publish(state, manifests, pieces, committed))
+
+    def _publish(
+        self, state: PartitionState, manifests: Sequence[Manifest], pieces: Sequence[Piece], committed: tuple[int, str]
+    ) -> None:
+        self.staging.publish(state.writer, manifests, pieces)
+        next_offset, identity = committed
+        self.snapshots.collect(state.tp.partition, identity, self._keep)
+        self.staging.tidy(state.tp.partition, min(_published(state), next_offset), next_offset)
+
+
+def _published(state: PartitionState) -> int:
+    """Up to where its rows are files, once what is staged is published."""
+    return state.waits.pieces[0].first_offset if state.waits.pieces else state.first
+
+
+def check_partitions(where: str, before: int, now: int) -> None:
+    """Raises StateError when the topic has another number of partitions than its state was made with (0: unknown)."""
+    if before and now and before != now:
+        raise StateError(
+            f"{where}: the topic has {now} partitions, but had {before}: lines now go to other partitions than the "
+            "ones that hold their state. Copy the events to topics with a new prefix, with a new audit root"
+        )
+
+
+def check_partitioner(where: str, before: str, now: str) -> None:
+    """Raises StateError when records were checked by another partitioner ("": not at all, nothing is said)."""
+    if before and now and before != now:
+        raise StateError(
+            f"{where}: its records were checked with TAKTWIN_PARTITIONER={before}, now it is {now}: other records "
+            "would be refused. Set it back, or begin anew with a new prefix and a new audit root"
+        )
+
+
+def step_over(state: PartitionState, log_start: int) -> None:
+    """Offsets that retention has taken: said in the log, counted for /ready, and in the audit for good."""
+    topic, partition = state.tp
+    detail = f"offsets {state.next} to {log_start - 1} were deleted by retention before they were read"
+    log.error("%s/%d: %s; keep the topic longer than a worker may be away", topic, partition, detail)
+    state.take(
+        "rejected", rejected_table([Rejected(DELETED_BY_RETENTION, detail, log_start - 1, b"", None)], topic, partition)
+    )
+    state.deleted += log_start - state.next
+    state.next = log_start

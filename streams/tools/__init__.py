@@ -1,0 +1,1 @@
+"""What people start beside the workers: feed, watch, doctor, demo, correct, notify."""

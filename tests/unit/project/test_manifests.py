@@ -1,0 +1,95 @@
+"""deploy/kubernetes against the schemas of Kubernetes; `make manifests` asks a real API server."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from streams.settings import Settings, variable
+from twin import plant as plants
+
+FOLDER = Path(__file__).parents[3] / "deploy" / "kubernetes"
+# The oldest that is still supported somewhere, and the newest.
+VERSIONS = ("1.31", "1.36")
+
+
+def objects(name: str) -> list[Any]:
+    return list(yaml.safe_load_all((FOLDER / name).read_text()))
+
+
+def merged(base: Any, patch: Any) -> Any:
+    """Strategic merge, as far as our patches need it: lists of named things by their name, others replaced."""
+    if isinstance(base, dict) and isinstance(patch, dict):
+        return {**base, **{key: merged(base.get(key), value) for key, value in patch.items()}}
+    if isinstance(base, list) and isinstance(patch, list) and all("name" in one for one in base + patch):
+        named = {one["name"]: one for one in base}
+        return list((named | {one["name"]: merged(named.get(one["name"]), one) for one in patch}).values())
+    return patch
+
+
+def workers() -> dict[str, Any]:
+    """The StatefulSet of each overlay."""
+    (base,) = (one for one in objects("base/worker.yaml") if one["kind"] == "StatefulSet")
+    (patch,) = (yaml.safe_load(one["patch"]) for one in objects("static/kustomization.yaml")[0]["patches"])
+    return {"keda": base, "static": merged(base, patch)}
+
+
+def everything() -> list[Any]:
+    files = objects("base/kustomization.yaml")[0]["resources"]
+    assert {"worker.yaml", "topics.yaml", "storage.yaml", "network.yaml"} == set(files)
+    return [one for name in files for one in objects(f"base/{name}")] + [workers()["static"]]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_object_is_one_of_kubernetes(version: str) -> None:
+    for one in everything():
+        kubernetes_validate.validate(one, version, strict=True)
+
+
+def test_a_broken_one_is_found() -> None:
+    broken = copy.deepcopy(workers()["static"])
+    broken["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, VERSIONS[-1], strict=True)
+
+
+def test_membership_goes_with_the_way_of_scaling() -> None:
+    """Static names for fixed replicas; with KEDA a worker that is scaled away must not keep its partitions waiting."""
+
+    def names(worker: Any) -> set[str]:
+        return {one["name"] for one in worker["spec"]["template"]["spec"]["containers"][0]["env"]}
+
+    static, keda = workers()["static"], workers()["keda"]
+    assert "TAKTWIN_INSTANCE" in names(static)
+    assert static["spec"]["replicas"] == 2
+    assert "TAKTWIN_INSTANCE" not in names(keda)
+    assert "replicas" not in keda["spec"], "else each `apply` would undo the scaler's work"
+    (scaled,) = objects("keda/scaled.yaml")
+    literals = dict(text.split("=", 1) for text in _settings())
+    assert scaled["spec"]["maxReplicaCount"] == int(literals["TAKTWIN_PARTITIONS"])
+    (trigger,) = scaled["spec"]["triggers"]
+    assert trigger["metadata"]["topic"] == f"{literals['TAKTWIN_PREFIX']}.events"
+    assert trigger["metadata"]["consumerGroup"] == literals["TAKTWIN_PREFIX"]
+    assert trigger["metadata"]["bootstrapServers"] == literals["TAKTWIN_BOOTSTRAP"]
+
+
+def _settings() -> list[str]:
+    (generator,) = (
+        one for one in objects("base/kustomization.yaml")[0]["configMapGenerator"] if one["name"] == "twin-settings"
+    )
+    return list(generator["literals"])
+
+
+def test_settings_plant_and_times_are_right() -> None:
+    Settings.from_env(dict(text.split("=", 1) for text in _settings()))
+    assert plants.load(FOLDER / "base" / "plant.toml").lines
+    pod = workers()["static"]["spec"]["template"]["spec"]
+    given = {one["name"]: one.get("value", "x") for one in pod["containers"][0]["env"]}
+    settings = Settings.from_env(given)
+    assert pod["terminationGracePeriodSeconds"] > settings.stop_limit_s
+    assert pod["containers"][0]["ports"][0]["containerPort"] == settings.health_port
+    assert all(name.startswith("TAKTWIN_") and hasattr(settings, name[8:].lower()) for name in given)
+    assert variable("bootstrap") == "TAKTWIN_BOOTSTRAP"

@@ -1,0 +1,198 @@
+"""Records of results: deterministic ids, times as text; and a producer's trouble is never lost."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pytest
+from aiokafka.errors import KafkaTimeoutError
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from streams.settings import Settings
+from streams.worker.publish import (
+    MOST_BATCH_BYTES,
+    MOST_PENDING_BYTES,
+    MOST_REJECTED_BYTES,
+    Publisher,
+    PublishError,
+    json_rows,
+    record_id,
+)
+from twin.events.block import Rejected
+from twin.results import ALERTS
+
+NS = 1_700_000_000_123_456_789
+ROW = {"line": "l1", "kind": "down", "action": "raised", "ts": NS, "model": "m", "source_topic": "t"}
+ORIGIN = {"source_partition": 1, "source_offset": 7}
+
+
+def alerts(*rows: dict[str, Any]) -> pa.Table:
+    return pa.Table.from_pylist([{**ROW, **ORIGIN, **row} for row in rows], schema=ALERTS)
+
+
+def test_rows_as_json() -> None:
+    ((line, value),) = json_rows("alerts", alerts({"station": "s", "value": 0.5}))
+    found = msgspec.json.decode(value)
+    assert line == "l1"
+    assert found["ts"] == "2023-11-14T22:13:20.123456789Z"
+    assert found["since"] is None
+    assert (found["set"], found["station"], found["value"], found["source_offset"]) == ("alerts", "s", 0.5, 7)
+    assert list(found)[:2] == ["id", "set"]
+
+
+def test_an_id_is_the_rows_and_not_the_deliverys() -> None:
+    def ids(**changes: Any) -> str:
+        ((_, value),) = json_rows("alerts", alerts(changes))
+        return str(msgspec.json.decode(value)["id"])
+
+    assert ids() == ids(source_offset=99, source_partition=3)
+    assert len({ids(), ids(kind="stale"), ids(action="cleared"), ids(ts=NS + 1), ids(station="s"), ids(line="l2")}) == 6
+
+
+def test_a_row_that_is_taken_back_and_stands_again_in_one_revision_has_two_ids() -> None:
+    taken_back, stands = ({"revision": 3, "retracted": retracted} for retracted in (True, False))
+    ids = [msgspec.json.decode(value)["id"] for _, value in json_rows("alerts", alerts(taken_back, stands, stands))]
+    assert ids[0] != ids[1] == ids[2]
+
+
+def test_parts_of_an_id_do_not_run_into_each_other() -> None:
+    assert record_id("ab", "c") != record_id("a", "bc")
+    assert record_id(None) == record_id("")
+    assert len(record_id("x")) == 16
+    record_id("\ud800")  # half a surrogate pair from refused input
+
+
+class Producer:
+    """Batches sent, and futures to answer them with."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, int, int]] = []
+        self.answers: list[asyncio.Future[Any]] = []
+        self.automatic = True
+
+    def create_batch(self) -> BatchBuilder:
+        return BatchBuilder(2000, 0)
+
+    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> "asyncio.Future[Any]":
+        self.sent.append((topic, partition, batch.record_count()))
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.answers.append(answer)
+        if self.automatic:
+            answer.set_result(None)
+        return answer
+
+    async def stop(self) -> None:
+        pass
+
+
+@pytest.fixture
+async def made() -> Any:
+    publisher, producer = Publisher(Settings()), Producer()
+    publisher._producer = producer  # type: ignore[assignment]  # stands in for aiokafka's
+    publisher._partitions = {f"twin.{name}": [0] for name in ("alerts", "kpis", "lines", "events.rejected")}
+    sender = asyncio.create_task(publisher._send_ready())
+    yield publisher, producer
+    sender.cancel()
+
+
+async def test_flush_sends_what_is_packed_and_waits_for_it(made: tuple[Publisher, Producer]) -> None:
+    publisher, producer = made
+    publisher.results([("alerts", alerts({}, {"station": "s"})), ("states", alerts({}))])
+    assert producer.sent == []
+    assert await publisher.flush(1)
+    assert producer.sent == [("twin.alerts", 0, 2)]
+    producer.automatic = False
+    publisher.view("l1", b"{}")
+    assert not await publisher.flush(0.01)
+    producer.answers[-1].set_result(None)
+    assert await publisher.flush(1)
+
+
+async def test_full_batches_leave_in_order(made: tuple[Publisher, Producer]) -> None:
+    publisher, producer = made
+    for _ in range(5):
+        publisher.view("l1", b"x" * 900)
+    assert await publisher.flush(1)
+    assert [count for _, _, count in producer.sent] == [2, 2, 1]
+
+
+async def test_a_batch_that_is_lost_is_raised_before_a_commit(made: tuple[Publisher, Producer]) -> None:
+    publisher, producer = made
+    producer.automatic = False
+    publisher.view("l1", b"{}")
+    waiting = asyncio.create_task(publisher.flush(5))
+    await asyncio.sleep(0.01)
+    producer.answers[-1].set_exception(KafkaTimeoutError())
+    with pytest.raises(PublishError, match="not taken"):
+        await waiting
+
+
+async def test_a_batch_that_is_given_up_is_not_acknowledged(made: tuple[Publisher, Producer]) -> None:
+    publisher, producer = made
+    producer.automatic = False
+    publisher.view("l1", b"{}")
+    waiting = asyncio.create_task(publisher.flush(5))
+    await asyncio.sleep(0.01)
+    producer.answers[-1].cancel()
+    with pytest.raises(PublishError, match="gave the batch up"):
+        await waiting
+
+
+async def test_a_producer_that_has_ended_is_said_and_not_taken_for_a_broker_that_is_away(
+    made: tuple[Publisher, Producer],
+) -> None:
+    publisher, producer = made
+
+    async def ended(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("the sender of the producer has ended")
+
+    producer.send_batch = ended  # type: ignore[method-assign]  # as aiokafka's after a fault of its own
+    publisher.view("l1", b"{}")
+    with pytest.raises(PublishError, match="has ended"):
+        await publisher.flush(5)
+
+
+async def test_too_much_on_its_way_holds_back(made: tuple[Publisher, Producer]) -> None:
+    publisher, producer = made
+    producer.automatic = False
+    for _ in range(1 + MOST_PENDING_BYTES // (MOST_BATCH_BYTES // 2)):
+        publisher.view("l1", b"x" * (MOST_BATCH_BYTES // 2))
+    assert publisher.behind
+    waiting = asyncio.create_task(publisher.room())
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    for answer in producer.answers:
+        answer.set_result(None)
+    await asyncio.wait_for(waiting, 1)
+
+
+async def test_refused_records_say_why_and_from_where(made: tuple[Publisher, Producer]) -> None:
+    publisher, _ = made
+    batches: list[Any] = []
+    publisher._append = lambda *arguments: batches.append(arguments)  # type: ignore[method-assign]  # looks at it
+    long = b"x" * (MOST_REJECTED_BYTES + 5)
+    refused = [Rejected("not_json", "d", 4, b"{", None), Rejected("late", "d\ud800", 5, long, "l\ud800", NS)]
+    publisher.rejected(refused, "t", 3)
+    ((topic, _), key, value, headers), (_, second_key, second_value, second_headers) = batches
+    found = dict(headers)
+    assert (topic, key, value) == ("twin.events.rejected", None, b"{")
+    assert (found["reason"], found["source_topic"]) == (b"not_json", b"t")
+    assert (found["source_partition"], found["source_offset"]) == (b"3", b"4")
+    assert len(second_value) == MOST_REJECTED_BYTES
+    assert second_key == b"l?"
+    assert dict(second_headers)["truncated_from_bytes"] == str(len(long)).encode()
+    assert dict(second_headers)["id"] != found["id"]
+
+
+async def test_a_refusal_has_its_own_id_and_keeps_it_however_runs_are_cut(made: tuple[Publisher, Producer]) -> None:
+    publisher, _ = made
+    ids: list[str] = []
+    publisher._append = lambda *arguments: ids.append(dict(arguments[3])["id"])  # type: ignore[method-assign]  # as above
+    late = [Rejected("late", "d", offset, value, "l1", NS) for offset, value in ((4, b"a"), (4, b"b"), (6, b"a"))]
+    publisher.rejected(late, "t", 3)
+    publisher.rejected(late[:2], "t", 3)
+    publisher.rejected(late[2:], "t", 3)
+    assert ids[:3] == ids[3:]
+    publisher.rejected([late[0], late[0]], "t", 3)  # an array record may hold one event twice
+    assert len({*ids}) == 4

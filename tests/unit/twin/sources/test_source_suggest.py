@@ -1,0 +1,127 @@
+"""Drafts of mappings and plants: what `twin source check --suggest` writes reads its log without a problem."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.sources import write
+from twin import plant as plants
+from twin.sources import SourceError, load_mapping, open_sources
+from twin.sources.examine import Findings, examine
+from twin.sources.suggest import suggest
+from twin.sources.suggest import write as write_draft
+
+EXAMPLES = Path(__file__).parents[4] / "examples"
+
+
+def drafted(path: Path, folder: Path, zone: str | None = None, **edits: str) -> tuple[Findings, str, str]:
+    """What the drafts make of their own log, and their texts."""
+    plant, mapping = write_draft(suggest([path], zone), folder)
+    model = plants.load(plant)
+    found = examine(open_sources([path], model, load_mapping(mapping, model)), model, rows=2)
+    return found, mapping.read_text(), plant.read_text()
+
+
+def rows(form: str, *values: tuple[object, ...]) -> str:
+    return "".join(form % one + "\n" for one in values)
+
+
+WINCC = '"VarName";"TimeString";"VarValue";"Validity";"Time_ms"\r\n' + "".join(
+    f'"P1.{name}";"02.03.2026 06:{i:02}:00";{value};1;46083{i:03}000,0000\r\n'
+    for i in range(30)
+    for name, value in (("State", 1 if i % 7 else 2), ("GoodCount", 12_000 + 3 * i), ("ScrapCount", 40 + i // 9))
+)
+WIDE = "Date,Time,Press1 State,Press1 Good,Press2 State,Press2 Good\n" + "".join(
+    f"03/{2 + i // 24:02}/2026,{i % 24:02}:00:00,{'RUN' if i % 5 else 'STOP'},{5000 + 7 * i},RUN,{90 + 100 * i}\n"
+    for i in range(40)
+)
+SAP = "Auftrag;Arbeitsplatz;Startdatum;Startzeit;Enddatum;Endzeit;Gutmenge;Ausschuss\r\n" + "".join(
+    f"1000{i};P{i % 2};02.03.2026;{i:02}:10:00;02.03.2026;{i:02}:55:00;1.{i:03};{i}\r\n" for i in range(12)
+)
+STOPS = "Stillstände Linie 7\n\nMaschine\tBeginn\tEnde\tGrund\n" + "".join(
+    f"P1\t02.03.2026 {i:02}:10\t02.03.2026 {i:02}:25\tStörung {i % 3}\n" for i in range(12)
+)
+GATEWAY = "timestamp,machine,status,parts\n" + "".join(
+    f"{1772431200000 + 10_000 * i},M{i % 2},{'run' if i % 11 else 'stop'},{i % 4}\n" for i in range(60)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "parts"),
+    [
+        ("wincc.csv", WINCC.encode(), {"good": 87, "scrap": 3}),
+        ("wide.csv", WIDE.encode(), {"good": 273 + 3900}),
+        ("sap.csv", SAP.encode("cp1252"), {"good": 12_066, "scrap": 66}),
+        ("gateway.csv", GATEWAY.encode(), {"good": 90}),
+        ("stops.txt", STOPS.encode("utf-16"), {}),
+    ],
+)
+def test_a_draft_reads_its_log(tmp_path: Path, name: str, text: bytes, parts: dict[str, int]) -> None:
+    found, mapping, plant = drafted(write(tmp_path, name, text), tmp_path / "draft", "Europe/Berlin")
+    assert found.summary.problems == {}
+    assert found.unknown_products == {}
+    made: dict[str, int] = {}
+    for one in found.stations.values():
+        for quality, count in one.parts.items():
+            made[quality] = made.get(quality, 0) + count
+        for counter, facts in one.counters.items():
+            quality = "scrap" if "scrap" in counter.lower() else "good"
+            made[quality] = made.get(quality, 0) + facts.rises
+    assert made == parts
+    words = {word for one in found.stations.values() for word in one.words}
+    assert words
+    assert "ideal_cycle" in plant or name in ("wincc.csv", "stops.txt", "sap.csv")
+    assert ("Europe/Berlin" in mapping) == (name != "gateway.csv")
+
+
+def test_dates_go_with_their_own_times(tmp_path: Path) -> None:
+    _, mapping, _ = drafted(write(tmp_path, "sap.csv", SAP), tmp_path / "draft")
+    assert 'until = { columns = ["Enddatum", "Endzeit"]' in mapping
+    assert 'time = { columns = ["Startdatum", "Startzeit"]' in mapping
+
+
+@pytest.mark.parametrize(
+    ("log", "events", "edits"),
+    [
+        ("tablet-press/3.csv.gz", {"count": 20_184, "order": 32, "state": 424}, 1),
+        ("five-stations/events.csv.gz", {"cycle": 21_335}, 1),
+        ("mazak/Mazak01-20190522.txt.gz", {"state": 226}, 1),
+    ],
+)
+def test_the_examples(tmp_path: Path, log: str, events: dict[str, int], edits: int) -> None:
+    draft = suggest([EXAMPLES / log])
+    assert len(draft.edit) == edits
+    found, _, _ = drafted(EXAMPLES / log, tmp_path / "draft")
+    assert found.summary.problems == {}
+    assert {name: count for name, count in found.summary.events.items() if name != "heartbeat"} == events
+
+
+def test_what_cannot_be_drafted_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="is empty"):
+        suggest([write(tmp_path, "a.csv", "\n\n")])
+    with pytest.raises(SourceError, match="no item looks like a state"):
+        suggest([write(tmp_path, "a.txt", "2026-01-01T00:00:00Z|x|1\n2026-01-01T00:00:00Z|y|1\n")])
+    draft = suggest([write(tmp_path, "b.csv", "a,b\n1,2\n3,4\n")])
+    write_draft(draft, tmp_path / "draft")
+    assert any("rows have no time" in text for text in draft.edit)
+    with pytest.raises(SourceError, match="is there already"):
+        write_draft(draft, tmp_path / "draft")
+
+
+def test_an_examination_shows_what_stands_against_a_mapping(tmp_path: Path) -> None:
+    folder = tmp_path / "draft"
+    _, mapping, plant = drafted(write(tmp_path, "g.csv", GATEWAY), folder)
+    (folder / "plant.toml").write_text(plant.replace('"stop" = "stopped"', ""))
+    text = GATEWAY + "1772431200000,M1,run,1\n1772432000000,M9,run,1\n1772432000000,M1,run,x\n"
+    model = plants.load(folder / "plant.toml")
+    path = write(tmp_path, "h.csv", text)
+    found = examine(open_sources([path], model, load_mapping(folder / "mapping.toml", model)), model, rows=3)
+    assert [row.line for row in found.rows] == [2, 3, 4]
+    assert found.rows[0].cells["status"] == "stop"
+    assert any("count 1 good" in event for event in found.rows[1].events)
+    assert found.summary.words == {"unknown_state": {"stop": 6}, "unknown_station": {"M9": 1}}
+    facts = found.stations["line-1", "M1"]
+    assert facts.words["run"][0] == "running"
+    assert facts.late > 0
+    assert found.as_dict()["stations"][1]["late"] == facts.late
+    assert mapping

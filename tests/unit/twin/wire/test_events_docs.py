@@ -1,0 +1,83 @@
+"""What docs/events.md shows is what the decoder takes."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from kernels.codes import EVENT_NAMES, RUNNING, STOPPED
+from twin.events.declare import (
+    MAX_ARROW_BYTES,
+    MAX_ARROW_DECODED_BYTES,
+    MAX_EVENTS_PER_RECORD,
+    MAX_NESTING,
+    MAX_RECORD_BYTES,
+    MAX_TEXT,
+)
+from twin.plant.model import Buffer, Counter, Line, Plant, Station
+from twin.wire.decode import Decoder
+
+PAGE = (Path(__file__).parents[4] / "docs" / "events.md").read_text("utf-8")
+STATES = {"RUNNING": RUNNING, "STOPPED": STOPPED}
+PLANT = Plant(
+    "s",
+    (
+        Line(
+            "filling-1",
+            "a",
+            "flow",
+            (
+                Station("filler", states=STATES, counters=(Counter("bottles", "good", modulus=65536),)),
+                Station("capper"),
+            ),
+            buffers=(Buffer("table", 20),),
+        ),
+    ),
+    "0" * 16,
+)
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("example", blocks("json"))
+def test_json_examples_are_taken(example: str) -> None:
+    block, refused = Decoder(PLANT).decode([example.encode()], [0])
+    assert refused == []
+    expected = json.loads(example)
+    assert len(block) == (len(expected) if isinstance(expected, list) else 1)
+
+
+def test_every_type_has_an_example() -> None:
+    found = {json.loads(e)["type"] for e in blocks("json") if e.startswith("{")}
+    assert found == set(EVENT_NAMES)
+
+
+def test_the_arrow_producer_works() -> None:
+    (code,) = blocks("python")
+    names: dict[str, object] = {}
+    exec(code, names)  # noqa: S102  # the page's own example is what is tested
+    value = names["value"]
+    assert isinstance(value, bytes)
+    block, refused = Decoder(PLANT).decode([value], [0])
+    assert refused == []
+    assert (block.code[0], block.a.tolist()) == (RUNNING, [0, 4, 5])
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    assert (MAX_TEXT, MAX_NESTING, MAX_EVENTS_PER_RECORD) == (256, 128, 65_536)
+    assert (MAX_RECORD_BYTES, MAX_ARROW_BYTES, MAX_ARROW_DECODED_BYTES) == (1 << 20, 16 << 20, 64 << 20)
+    for shown in ("256 characters", "128 deep", "65,536", "1 MiB", "16 MiB", "64 MiB"):
+        assert shown in PAGE
+
+
+def test_every_reason_is_explained() -> None:
+    table = PAGE.partition("## What is refused")[2]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {
+        "not_json", "not_arrow", "bad_utf8", "too_large", "wrong_type", "missing_field", "unknown_field_value",
+        "unknown_line", "unknown_station", "unknown_type", "unknown_state", "unknown_counter", "unknown_buffer",
+        "impossible_value", "bad_time", "late", "jump_unconfirmed", "stale_epoch", "wrong_line_key",
+        "nothing_to_correct", "line_overfull", "internal_error",
+    }  # fmt: skip

@@ -1,0 +1,335 @@
+"""What leaves the kernels as numbers becomes rows of the audited sets."""
+
+import copy
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kernels import codes
+from kernels.figures.oee import policy_matrix, ratios
+from kernels.figures.throughput import ote_intervals
+from kernels.fold import layout as at
+from twin.line.bottlenecks import PATH, PathRows
+from twin.line.dates import Dates
+from twin.line.numbers import ideal_ns, worth
+from twin.line.texts import Texts
+from twin.oee import subsystems
+from twin.plant.calendar import NO_SHIFT, shift_id
+from twin.plant.canonical import line_hashes
+from twin.plant.model import Line, Plant
+from twin.results import BOTTLENECKS, CLASS_COLUMNS, DATE, KPIS, ORIGIN, STATES, TS
+
+I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
+SCOPES: Final = ("shift", "day", "order")
+_DAY: Final = -1 - SCOPES.index("day")  # as KO_WINDOW
+
+
+def own(schema: pa.Schema) -> pa.Schema:
+    """A set's schema without the columns that say where a row came from."""
+    return pa.schema([field for field in schema if field.name not in ORIGIN])
+
+
+_STATES: Final = own(STATES)
+_KPIS: Final = own(KPIS)
+_BOTTLENECKS: Final = own(BOTTLENECKS)
+
+
+class Labels:
+    """Texts that rows name by index, some of them alike; laid out once, not with every table."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        distinct = list(dict.fromkeys(texts))
+        place = {text: k for k, text in enumerate(distinct)}
+        self._texts = pa.array(distinct, pa.string())
+        self._to = np.array([place[text] for text in texts] + [0], np.int32)
+
+    def array(self, indices: npt.NDArray[Any]) -> "pa.Array[Any]":
+        """Dictionary array of texts[indices]; null where the index is negative."""
+        codes = pa.array(self._to[indices], pa.int32(), mask=np.asarray(indices) < 0)
+        return pa.DictionaryArray.from_arrays(codes, self._texts)
+
+
+def names(indices: npt.NDArray[Any], texts: Sequence[str]) -> "pa.Array[Any]":
+    """As `Labels.array`, for texts that differ from table to table."""
+    return Labels(texts).array(indices)
+
+
+def constant(text: str, rows: int) -> "pa.Array[Any]":
+    return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([text], pa.string()))
+
+
+def times(values: I64) -> "pa.Array[Any]":
+    return pa.array(values, pa.int64()).cast(TS)
+
+
+def first_revision(rows: int) -> "list[pa.Array[Any]]":
+    """Columns revision, revised and retracted of rows that replace nothing."""
+    return [pa.array(np.zeros(rows, np.int32)), pa.nulls(rows, TS), pa.array(np.zeros(rows, np.bool_))]
+
+
+def told(values: I64) -> "pa.Array[Any]":
+    """int64 with null for -1."""
+    return pa.array(values, pa.int64(), mask=values < 0)
+
+
+def ratio_array(values: F64) -> "pa.Array[Any]":
+    """float64 with null for NaN."""
+    return pa.array(values, pa.float64(), mask=np.isnan(values))
+
+
+_CLASSES: Final = Labels(codes.CLASS_NAMES)
+
+
+class RowMaker:
+    """Knows the plant's names; makes tables of numbers."""
+
+    def __init__(self, plant: Plant, first: Sequence[int]) -> None:
+        self._plant = plant
+        self._texts = Texts()
+        self._dates = Dates([line.calendar for line in plant.lines])
+        self._first = np.array(first, np.int64)
+        policies = sorted({line.policy for line in plant.lines})
+        windows = [w.id for line in plant.lines for w in line.windows]
+        self._lines = Labels([line.id for line in plant.lines])
+        self._stations = Labels([s.id for s in plant.stations])
+        self._line_models = Labels(line_hashes(plant))
+        units = [station.unit or line.unit for line in plant.lines for station in line.stations]
+        distinct = sorted({unit for unit in units if unit is not None})
+        self._units = Labels(distinct)
+        self._unit = np.array([-1 if unit is None else distinct.index(unit) for unit in units], np.int64)
+        self._windows = len(windows)
+        self._scopes = Labels([*windows, *SCOPES])
+        self._policies = Labels(policies)
+        self._policy = np.array([policies.index(line.policy) for line in plant.lines], np.int64)
+        self._roles = policy_matrix(tuple(policies))
+        # Per line (stations, 1 + products).
+        self._ideal = [np.array([ideal_ns(line, s) for s in line.stations], np.int64) for line in plant.lines]
+        self._paces: dict[tuple[int, int, int], Fraction] = {}
+        self._constraint = [
+            None if line.constraint is None else [s.id for s in line.stations].index(line.constraint)
+            for line in plant.lines
+        ]
+        self._products = [{p.id: k for k, p in enumerate(line.products)} for line in plant.lines]
+        self._network = [subsystems(line) for line in plant.lines]
+
+    def of(self, texts: Texts) -> "RowMaker":
+        """The same for the texts of a partition; tables of the plant are shared."""
+        made = copy.copy(self)
+        made._texts = texts
+        return made
+
+    def states(self, rows: I64) -> pa.Table:
+        line = rows[:, at.IO_LINE]
+        shift, day = self._dates.at(line, rows[:, at.IO_START])
+        return pa.Table.from_arrays(
+            [
+                self._lines.array(rows[:, at.IO_LINE]),
+                self._stations.array(rows[:, at.IO_STATION]),
+                times(rows[:, at.IO_START]),
+                times(rows[:, at.IO_END]),
+                _CLASSES.array(rows[:, at.IO_CLASS]),
+                names(rows[:, at.IO_WORD], self._texts.all),
+                names(rows[:, at.IO_REASON], self._texts.all),
+                names(rows[:, at.IO_ORDER], self._texts.all),
+                names(rows[:, at.IO_PRODUCT], self._texts.all),
+                self._production_dates(line, shift, day),
+                self._shifts(line, shift),
+                *first_revision(len(rows)),
+                constant(self._plant.hash, len(rows)),
+                self._line_models.array(line),
+            ],
+            schema=_STATES,
+        )
+
+    def kpis(self, rows: I64) -> pa.Table:
+        """Rows of stations, then one row per line and interval: that of its constraint, with OTE."""
+        vectors = np.ascontiguousarray(rows[:, at.KO_COLUMNS :])
+        factors = np.full((len(rows), 4), np.nan)
+        suspect = np.zeros(len(rows), np.bool_)
+        policy = self._policy[rows[:, at.KO_LINE]]
+        for k in range(len(self._roles)):
+            mine = policy == k
+            if mine.any():
+                factors[mine], suspect[mine] = ratios(vectors[mine], self._roles[k])
+        constraint, ote, representative = self._lines_of(rows, factors)
+        own = np.flatnonzero(rows[:, at.KO_ROW] != at.ROW_UNSEEN)
+        station = np.concatenate([rows[own, at.KO_STATION], np.full(len(representative), -1)])
+        take = np.concatenate([own, representative])
+        made = rows[take]
+        made[len(own) :, at.KO_ORDER] = made[len(own) :, at.KO_LINE_ORDER]
+        made[len(own) :, at.KO_PRODUCT] = made[len(own) :, at.KO_LINE_PRODUCT]
+        made[len(own) :, at.KO_QUANTITY] = made[len(own) :, at.KO_LINE_QUANTITY]
+        all_constraints = np.concatenate([np.full(len(own), -1), constraint])
+        all_ote = np.concatenate([np.full(len(own), np.nan), ote])
+        return self._kpi_table(made, factors[take], suspect[take], station, all_constraints, all_ote)
+
+    def _kpi_table(
+        self, rows: I64, factors: F64, suspect: npt.NDArray[np.bool_], station: I64, constraint: I64, ote: F64
+    ) -> pa.Table:
+        window = rows[:, at.KO_WINDOW]
+        number = np.where(window >= 0, window, self._windows - 1 - window)
+        column = rows[:, at.KO_COLUMNS :].T
+        counted = (
+            codes.GOOD, codes.SCRAP, codes.REWORK, codes.IDEAL_NS,
+            codes.CYCLES, codes.CYCLE_NS, codes.MINOR_STOPS, codes.DOWNS,
+        )  # fmt: skip
+        return pa.Table.from_arrays(
+            [
+                self._lines.array(rows[:, at.KO_LINE]),
+                self._stations.array(station),
+                self._scopes.array(number),
+                times(rows[:, at.KO_START]),
+                times(rows[:, at.KO_END]),
+                self._ended(rows[:, at.KO_LINE], rows[:, at.KO_END], rows[:, at.KO_SHIFT], window == _DAY),
+                self._shifts(rows[:, at.KO_LINE], rows[:, at.KO_SHIFT]),
+                names(rows[:, at.KO_ORDER], self._texts.all),
+                names(rows[:, at.KO_PRODUCT], self._texts.all),
+                *first_revision(len(rows)),
+                self._policies.array(self._policy[rows[:, at.KO_LINE]]),
+                constant(self._plant.hash, len(rows)),
+                self._line_models.array(rows[:, at.KO_LINE]),
+                told(rows[:, at.KO_QUANTITY]),
+                self._units.array(self._unit[rows[:, at.KO_STATION]]),
+                *[pa.array(column[k]) for k in range(len(CLASS_COLUMNS))],
+                *[pa.array(column[k]) for k in counted],
+                *[ratio_array(np.ascontiguousarray(factors[:, k])) for k in range(4)],
+                pa.array(suspect),
+                self._stations.array(constraint),
+                ratio_array(ote),
+            ],
+            schema=_KPIS,
+        )
+
+    def _lines_of(self, rows: I64, factors: F64) -> tuple[I64, F64, I64]:
+        """Per interval of a line: constraint (plant-wide number), OTE, and the row of the constraint."""
+        whole = rows[:, at.KO_ROW] != at.ROW_OWN
+        firsts = np.flatnonzero(whole & (rows[:, at.KO_STATION] == self._first[rows[:, at.KO_LINE]]))
+        constraint = np.empty(len(firsts), np.int64)
+        ote = np.full(len(firsts), np.nan)
+        lines = rows[firsts, at.KO_LINE]
+        for line in np.unique(lines).tolist():
+            of_line = np.flatnonzero(lines == line)
+            stations = firsts[of_line, None] + np.arange(len(self._ideal[line]))
+            # A line makes many rows of the same products: they are taken together.
+            texts, which = np.unique(rows[stations, at.KO_PRODUCT], axis=0, return_inverse=True)
+            for k, some in enumerate(texts.tolist()):
+                mine = np.flatnonzero(which.reshape(-1) == k)
+                products = [self._product(line, text) for text in some]
+                constraint[of_line[mine]] = self.constraint(line, products)
+                ote[of_line[mine]] = self._ote(line, products, factors[stations[mine]])
+        representative = firsts + constraint
+        return rows[representative, at.KO_STATION], ote, representative
+
+    def _product(self, line: int, text: int) -> int:
+        return self._products[line].get(self._texts.all[text], -1) if text >= 0 else -1
+
+    def constraint(self, line: int, products: Sequence[int]) -> int:
+        """Local number of the station that limits the line: the one named, else the longest ideal cycle, per unit of
+        the line. `products`: of each station."""
+        named = self._constraint[line]
+        if named is not None:
+            return named
+        paces = self._pace(line, products)
+        return paces.index(max(paces))
+
+    def _pace(self, line: int, products: Sequence[int]) -> list[Fraction]:
+        """Per station the ideal ns for a unit of the line, in which stations can be compared; 0 without an ideal."""
+        return [self._pace_of(line, k, product) for k, product in enumerate(products)]
+
+    def _pace_of(self, line: int, k: int, product: int) -> Fraction:
+        found = self._paces.get((line, k, product))
+        if found is None:
+            one = self._plant.lines[line]
+            found = Fraction(int(self._ideal[line][k, product + 1])) / worth(one, one.stations[k], product)
+            self._paces[line, k, product] = found
+        return found
+
+    def _ote(self, line: int, products: Sequence[int], factors: F64) -> F64:
+        """Per interval; `factors` (intervals, stations, 4)."""
+        paces = self._pace(line, products)
+        network = self._network[line]
+        if network is None or not all(paces):
+            return np.full(len(factors), np.nan)
+        rates = np.array([float(10**9 / pace) for pace in paces])
+        oee, quality = np.ascontiguousarray(factors[:, :, 3]), np.ascontiguousarray(factors[:, :, 2])
+        return ote_intervals(rates, oee, quality, network.stage, network.inputs, network.output, network.n_buffers)
+
+    def _ended(self, line: I64, end: I64, shift: I64, days: npt.NDArray[np.bool_] | None = None) -> "pa.Array[Any]":
+        """Production dates of rows that end there: of their shift's start, or of their last instant. `days`: rows of a
+        whole production day, which is theirs whatever the shift."""
+        _, day = self._dates.at(line, end - 1)
+        return self._production_dates(line, shift if days is None else np.where(days, NO_SHIFT, shift), day)
+
+    def _production_dates(self, line: I64, shift: I64, day: I64) -> "pa.Array[Any]":
+        return pa.array(self._dates.of_shifts(line, shift, day).astype(np.int32)).cast(DATE)
+
+    def _shifts(self, line: I64, shift: I64) -> "pa.Array[Any]":
+        keys = np.stack([line, shift])
+        distinct, inverse = np.unique(keys, axis=1, return_inverse=True)
+        labels: list[str] = []
+        index = np.full(distinct.shape[1], -1)
+        for k, (number, instance) in enumerate(distinct.T.tolist()):
+            if instance != NO_SHIFT:
+                name, day = shift_id(self._plant.lines[number].calendar, instance)
+                index[k] = len(labels)
+                labels.append(f"{day.isoformat()} {name}")
+        return names(index[inverse.reshape(-1)], labels)
+
+    def bottlenecks(self, intervals: Sequence[PathRows]) -> pa.Table:
+        counts = [len(one.cells) for one in intervals]
+
+        def each(values: list[Any]) -> Any:
+            return np.repeat(np.array(values), counts)
+
+        cells = np.concatenate([one.cells for one in intervals])
+        elapsed = each([one.elapsed for one in intervals])
+        line = each([one.line for one in intervals])
+        stations = np.concatenate(
+            [np.arange(n) + self._first[one.line] for n, one in zip(counts, intervals, strict=True)]
+        )
+        shift = each([one.shift for one in intervals])
+        windows = [one.window for one in intervals]
+        verdicts = [one.verdict for one in intervals]
+        index = np.repeat(np.arange(len(intervals)), counts)
+        busy = cells[:, 3] / elapsed
+        return pa.Table.from_arrays(
+            [
+                self._lines.array(line),
+                self._stations.array(stations),
+                names(index, windows),
+                times(each([one.start for one in intervals])),
+                times(each([one.end for one in intervals])),
+                self._ended(line, each([one.end for one in intervals]), shift),
+                self._shifts(line, shift),
+                names(each([one.order for one in intervals]), self._texts.all),
+                names(each([one.product for one in intervals]), self._texts.all),
+                *first_revision(len(cells)),
+                self._policies.array(self._policy[line]),
+                constant(self._plant.hash, len(cells)),
+                self._line_models.array(line),
+                pa.array(np.ascontiguousarray(cells[:, PATH])),
+                pa.array(elapsed),
+                ratio_array(cells[:, PATH] / elapsed),
+                ratio_array(np.concatenate([one.low for one in intervals])),
+                ratio_array(np.concatenate([one.high for one in intervals])),
+                pa.array(each([one.panes for one in intervals]).astype(np.int32)),
+                names(index, verdicts),
+                *[pa.array(np.ascontiguousarray(cells[:, k])) for k in (1, 2, 3)],
+                ratio_array(busy),
+                pa.array(np.concatenate([one.turning for one in intervals])),
+                pa.array(np.concatenate([one.arrow for one in intervals])),
+                *[pa.array(np.ascontiguousarray(cells[:, k])) for k in (5, 6, 4)],
+            ],
+            schema=_BOTTLENECKS,
+        )
+
+
+def first_stations(lines: Sequence[Line]) -> list[int]:
+    """Plant-wide number of each line's first station."""
+    counts = [len(line.stations) for line in lines]
+    return [0, *np.cumsum(counts).tolist()][: len(counts)]

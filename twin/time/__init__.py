@@ -1,0 +1,1 @@
+"""Time as people write it: zones, durations, instants."""
