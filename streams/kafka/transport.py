@@ -20,19 +20,20 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as kafka_errors
-from aiokafka.cluster import ClusterMetadata
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streams import exits
+from streams.kafka import identity
+from streams.kafka.identity import TopicNow
 from streams.kafka.unpacking import Run
 
 # Else Faust's talk of starting and stopping would be logged as ours.
 _FAUST_LOG: Final = logging.getLogger("faust.transport")
 log = logging.getLogger(__name__)
-_COUNT_LIMIT_S: Final = 10.0
+_TOPIC_LIMIT_S: Final = 10.0
 
 # An answer to a fetch is in memory three times until it is taken apart: it holds no more partitions than these, full.
 PARTITIONS_AT_ONCE: Final = 2
@@ -67,6 +68,7 @@ class Assigned:
     log_start: int
     log_end: int
     partitions: int = 0  # of the topic; 0: unknown
+    topic_id: str = ""  # Kafka's own; "": this broker gives none
 
 
 # Installs the state of every assigned partition for this token and returns the offsets to seek to; None: the token was
@@ -174,31 +176,26 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         committed = await consumer._coordinator.fetch_committed_offsets(partitions)
         starts = await consumer.beginning_offsets(partitions)
         ends = await consumer.end_offsets(partitions)
-        numbers = {tp.topic: len(consumer.partitions_for_topic(tp.topic) or ()) for tp in partitions}
-        # What is refused depends on it: until it is known nothing is folded.
-        for topic in numbers:
-            while not numbers[topic]:
+        # What is refused depends on it, and whose records these are: until it is known nothing is folded.
+        topics = {}
+        for topic in sorted({tp.topic for tp in partitions}):
+            while not (now := await self._topic(topic, _TOPIC_LIMIT_S)).partitions:
                 log.warning("%s: nobody says yet how many partitions it has; asking", topic)
-                numbers[topic] = await self._partitions(topic, _COUNT_LIMIT_S)
-                await asyncio.sleep(0 if numbers[topic] else 1.0)
+                await asyncio.sleep(1.0)
+            topics[topic] = now
         found = {}
         for tp in partitions:
             entry = committed.get(tp)
             offset, metadata = (entry.offset, entry.metadata or "") if entry is not None else (None, "")
-            found[ensure_TP(tp)] = Assigned(offset, metadata, starts[tp], ends[tp], numbers[tp.topic])
+            found[ensure_TP(tp)] = Assigned(offset, metadata, starts[tp], ends[tp], *topics[tp.topic])
         return found
 
-    async def partitions(self, topic: str, limit_s: float) -> int:
-        return await self.call_thread(self._partitions, topic, limit_s)  # type: ignore[no-any-return]  # as above
+    async def topic(self, topic: str, limit_s: float) -> TopicNow:
+        return await self.call_thread(self._topic, topic, limit_s)  # type: ignore[no-any-return]  # as above
 
-    async def _partitions(self, topic: str, limit_s: float) -> int:
-        fresh = ClusterMetadata()  # the consumer's own may be seconds old
-        asking = self._ensure_consumer()._client._metadata_update(fresh, [topic])
-        try:
-            told = await asyncio.wait_for(asking, limit_s)
-        except TimeoutError:
-            return 0
-        return len(fresh.partitions_for_topic(topic) or ()) if told else 0
+    async def _topic(self, topic: str, limit_s: float) -> TopicNow:
+        # Not the consumer's own metadata, which may be seconds old.
+        return await identity.ask(self._ensure_consumer()._client, topic, limit_s)
 
     async def log_start(self, tp: TP) -> int:
         return await self.call_thread(self._log_start, tp)  # type: ignore[no-any-return]  # as above
@@ -274,9 +271,9 @@ class Consumer(driver.Consumer):
         """Commit {partition: (offset, metadata)} once, or not at all."""
         return await self._thread.commit_fenced(offsets, token, limit_s)
 
-    async def partitions(self, topic: str, limit_s: float = 5.0) -> int:
-        """How many partitions a topic has, asked of a broker now; 0: none answers."""
-        return await self._thread.partitions(topic, limit_s)
+    async def topic(self, topic: str, limit_s: float = 5.0) -> TopicNow:
+        """What a topic is, asked of a broker now."""
+        return await self._thread.topic(topic, limit_s)
 
     async def log_start(self, tp: TP) -> int:
         """The first offset that the broker still has. Raises KafkaError."""

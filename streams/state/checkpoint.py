@@ -14,10 +14,12 @@ from typing import Final, Protocol
 
 from faust.types import TP
 
+from streams.kafka.identity import TopicNow
 from streams.kafka.transport import Assigned, Committed, Token
 from streams.state import catch_up
+from streams.state.fits import StateError, check_partitions, check_topic
 from streams.state.partition import PartitionState
-from streams.state.store import PartitionStore, StateError, check_partitions
+from streams.state.store import PartitionStore
 from twin.audit import AlreadyPublishedError
 from twin.audit.waiting import Piece
 from twin.audit.writer import Manifest
@@ -42,8 +44,8 @@ class Committer(Protocol):
         self, offsets: Mapping[TP, tuple[int, str]], token: Token, limit_s: float = ...
     ) -> Committed: ...
 
-    async def partitions(self, topic: str, limit_s: float = ...) -> int:
-        """How many the topic has now, as a broker says; 0: none answers."""
+    async def topic(self, topic: str, limit_s: float = ...) -> TopicNow:
+        """What the topic is now, as a broker says."""
 
 
 class Outputs(Protocol):
@@ -78,6 +80,7 @@ class Checkpointer:
         """The transport's seek hook: states for this token, and where to seek. None: outdated while loading."""
         if self.token == token and set(self.states) == set(assigned):
             return {tp: state.next for tp, state in self.states.items()}  # called again for the same membership
+        await asyncio.to_thread(self._store.bind, assigned)
         await asyncio.to_thread(self._store.snapshots.look)
         self.loading = (0, len(assigned))
 
@@ -254,7 +257,7 @@ class Checkpointer:
 
     async def _commit(self, committer: Committer, states: list[PartitionState], token: Token) -> Committed:
         saved = {state.tp: state.saved for state in states}
-        if not await self._same_partitions(committer, states):
+        if not await self._same_topic(committer, states):
             return Committed.RETRY
         outcome = await committer.commit_fenced(saved, token, self._commit_limit_s)
         if outcome is Committed.OK:
@@ -266,18 +269,20 @@ class Checkpointer:
             await asyncio.gather(*publishing)
         return outcome
 
-    async def _same_partitions(self, committer: Committer, states: list[PartitionState]) -> bool:
-        """Whether the topic is still divided as it was; False: nobody says. Raises StateError when it is not.
+    async def _same_topic(self, committer: Committer, states: list[PartitionState]) -> bool:
+        """Whether the topic is still the one it was, and divided so; False: nobody says. Raises StateError when not.
 
-        Asked between the cut and the commit: what was folded of lines that now belong elsewhere is never committed. The
-        client itself hears of new partitions seconds later.
+        Asked between the cut and the commit: what was folded of lines that now belong elsewhere, or of another topic's
+        records, is never committed. The client hears of new partitions seconds later, and of a new topic not at all.
         """
         for topic in {state.tp.topic for state in states}:
-            now = await committer.partitions(topic, self._commit_limit_s)
-            if not now:
+            now = await committer.topic(topic, self._commit_limit_s)
+            if not now.partitions:
                 return False
             for state in states:
-                check_partitions(f"{topic}/{state.tp.partition}", state.partitions, now)
+                where = f"{topic}/{state.tp.partition}"
+                check_topic(where, topic, state.topic_id, now.id)
+                check_partitions(where, state.partitions, now.partitions)
         return True
 
     def _count(self, outcome: Committed) -> Committed:

@@ -74,6 +74,7 @@ class PartitionState:
     turn: int = 0  # of its last checkpoint, counted by the worker
     writing: threading.Lock = field(default_factory=threading.Lock)  # the writer is one thread's at a time
     partitions: int = 0  # of the topic
+    topic_id: str = ""  # as Kafka gave it; "": it gave none
     partitioner: str = ""  # by which records are checked; "": not at all, the state is older than the check
     deleted: int = 0  # offsets that retention took before they were read
     snapshot_bytes: int = 0  # of the newest snapshot's state

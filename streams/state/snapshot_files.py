@@ -61,6 +61,7 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     partitioner: str = (
         ""  # by which its records were checked (streams/kafka/partitioner.py); "": not at all, it is older
     )
+    topic_id: str = ""  # Kafka's own; "": the broker gave none
 
 
 # Made here, not at the first use: msgspec learns a type when it first decodes it, and threads that do so at the same

@@ -1,7 +1,9 @@
 """One partition's state and the files behind it: the half of the checkpoints that blocks on the disk."""
 
+import functools
 import logging
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,11 +12,12 @@ from faust.types import TP
 from streams import clock
 from streams.kafka.transport import Assigned
 from streams.state import catch_up
+from streams.state.fits import StateError, check_partitioner, check_partitions, check_topic
 from streams.state.partition import Cut, PartitionState, Rows, Twin
 from streams.state.patience import Patience
 from streams.state.snapshot_files import Head, NewerSnapshotError, Snapshot, SnapshotError, SnapshotStore, is_id
 from streams.state.staging import Base, Staged, Staging, waits_of
-from twin.audit import AuditError, bases, filelist, models, waiting
+from twin.audit import AuditError, bases, filelist, marker, models, waiting
 from twin.audit.intervals import Interval
 from twin.audit.rows import rejected_table
 from twin.audit.waiting import Piece
@@ -30,10 +33,6 @@ log = logging.getLogger(__name__)
 # Rows in memory that make a file worth having: of events some 200,000.
 PUBLISH_BYTES: Final = 32 << 20
 _NO_PATIENCE: Final = Patience(0.0)
-
-
-class StateError(RuntimeError):
-    """Group, snapshots and audit root do not fit together. Going on would mix two histories, so the worker ends."""
 
 
 class PartitionStore:
@@ -68,6 +67,14 @@ class PartitionStore:
         """Compile what a fold needs, before the worker joins: compiling later would stall its partitions."""
         self._twin(self.plant, 0).warm()
 
+    def bind(self, assigned: Mapping[TP, Assigned]) -> None:
+        """The audit root is of one topic for good. Raises AuditError when that was made anew."""
+        for topic, topic_id in sorted({(tp.topic, one.topic_id) for tp, one in assigned.items()}):
+            if topic_id:
+                self._patience(functools.partial(marker.bind, self._audit, topic, topic_id, uuid.uuid4().hex))
+            else:
+                log.info("%s: this Kafka gives no ids of topics: whether it was made anew is not known", topic)
+
     def load(self, tp: TP, assigned: Assigned) -> PartitionState:
         """The state the committed offset names, its files published. Raises StateError, SnapshotError, AuditError."""
         where = f"{tp.topic}/{tp.partition}"
@@ -87,7 +94,7 @@ class PartitionStore:
             )
         if state.next < assigned.log_start:
             step_over(state, assigned.log_start)
-        state.partitions = assigned.partitions
+        state.partitions, state.topic_id = assigned.partitions, assigned.topic_id
         if state.waits.pieces:
             state.waits_since_s = clock.monotonic_s() - self._age_s(state.waits.pieces[0])
         if not state.manifests and not state.pieces:
@@ -117,6 +124,7 @@ class PartitionStore:
         if named.head.next_offset != committed or named.head.topic != tp.topic:
             log.warning("%s: committed at %d with a snapshot of %s", where, committed, named.head)
             return None
+        check_topic(where, tp.topic, named.head.topic_id, assigned.topic_id)
         check_partitions(where, named.head.partitions, assigned.partitions)
         return named
 
@@ -155,6 +163,7 @@ class PartitionStore:
             return
         if found.head.topic != tp.topic:
             raise StateError(f"{where}: {self.snapshots.folder} holds the state of {found.head.topic}; name another")
+        check_topic(where, tp.topic, found.head.topic_id, assigned.topic_id)
         check_partitions(where, found.head.partitions, assigned.partitions)
 
     def _fall_back(self, where: str, tp: TP, assigned: Assigned) -> PartitionState:
@@ -348,6 +357,7 @@ class PartitionStore:
             self._kind,
             state.base_day,
             state.partitioner,
+            state.topic_id,
         )
         snapshot = Snapshot(head, encoded)
         return made, self._patience(lambda: self.snapshots.save(snapshot))
@@ -369,24 +379,6 @@ class PartitionStore:
 def _published(state: PartitionState) -> int:
     """Up to where its rows are files, once what is staged is published."""
     return state.waits.pieces[0].first_offset if state.waits.pieces else state.first
-
-
-def check_partitions(where: str, before: int, now: int) -> None:
-    """Raises StateError when the topic has another number of partitions than its state was made with (0: unknown)."""
-    if before and now and before != now:
-        raise StateError(
-            f"{where}: the topic has {now} partitions, but had {before}: lines now go to other partitions than the "
-            "ones that hold their state. Copy the events to topics with a new prefix, with a new audit root"
-        )
-
-
-def check_partitioner(where: str, before: str, now: str) -> None:
-    """Raises StateError when records were checked by another partitioner ("": not at all, nothing is said)."""
-    if before and now and before != now:
-        raise StateError(
-            f"{where}: its records were checked with TAKTWIN_PARTITIONER={before}, now it is {now}: other records "
-            "would be refused. Set it back, or begin anew with a new prefix and a new audit root"
-        )
 
 
 def step_over(state: PartitionState, log_start: int) -> None:

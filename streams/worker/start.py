@@ -11,7 +11,7 @@ from typing import IO
 from streams import exits
 from streams.kafka.topics import EVENTS
 from streams.settings import Settings, SettingsError
-from streams.state.store import StateError
+from streams.state.fits import StateError
 from twin.audit import AuditError, layout, marker
 
 

@@ -25,10 +25,11 @@ from streams.kafka.transport import Assigned, Token
 from streams.kafka.unpacking import Run
 from streams.settings import Settings, unknown_variables
 from streams.state.checkpoint import Checkpointer, FencedError
+from streams.state.fits import StateError
 from streams.state.partition import PartitionState, Twin
 from streams.state.patience import GivenUpError, Patience, StorageError
 from streams.state.snapshot_files import SnapshotError, SnapshotStore
-from streams.state.store import PartitionStore, StateError, step_over
+from streams.state.store import PartitionStore, step_over
 from streams.worker import logs, runtime, warm
 from streams.worker.app import TwinApp
 from streams.worker.app import run as run_app

@@ -17,6 +17,7 @@ from streams.kafka.topics import admin_client, ensure
 from streams.local.broker import LocalBroker, java_command, tools
 from streams.settings import Settings
 from tests.support.streams import (
+    LINES,
     PLANT,
     Worker,
     check,
@@ -28,6 +29,8 @@ from tests.support.streams import (
     wait_for,
     workers,
 )
+from twin.audit import marker
+from twin.audit.digest import digest
 
 pytestmark = pytest.mark.kafka
 slow = pytest.mark.slow
@@ -183,6 +186,51 @@ async def test_retention_that_is_quicker_than_a_running_worker(settings: Setting
     audited = sorted(zip(events["source_partition"].to_pylist(), events["source_offset"].to_pylist(), strict=True))
     lost = {(p, o) for p, number in deleted.items() for o in range(cut[p] - number, cut[p])}
     assert audited == sorted({(p, o) for p in ends for o in range(ends[p])} - lost)
+
+
+async def _made_anew(settings: Settings) -> None:
+    """The events topic, deleted and made again under its name."""
+    topic = settings.topic("events")
+    async with admin_client(settings) as admin:
+        await admin.delete_topics([topic])
+        for _ in range(300):  # the brokers take their time
+            if topic not in await admin.list_topics():
+                break
+            await asyncio.sleep(0.1)
+    await ensure(settings)
+
+
+async def test_topic_made_anew_between_two_workers(settings: Settings, tmp_path: Path) -> None:
+    """The new one is longer by now, so no offset shows it: its first records were skipped, and the audit was sound."""
+    root = Path(settings.audit)
+    bound = marker.read(root).topic_id
+    assert len(bound) == 32
+    await _made_anew(settings)
+    await produce(settings, 10_000, 800)
+    for _ in range(2):
+        assert f"was deleted and made anew, or is that of another Kafka: its id was {bound}" in await _refused(
+            settings, tmp_path
+        )
+    assert marker.read(root).topic_id == bound
+    # What it says to do: the old root stays as it is.
+    fresh = replace(settings, group=f"{settings.prefix}-2", audit=str(tmp_path / "audit-2"))
+    await _work(fresh, tmp_path)
+    assert ds.dataset(Path(fresh.audit) / "events", partitioning="hive").count_rows() == 800 * len(LINES)
+    assert marker.read(Path(fresh.audit)).topic_id not in ("", bound)
+
+
+@slow
+async def test_topic_made_anew_under_a_worker(settings: Settings, tmp_path: Path) -> None:
+    before = await asyncio.to_thread(digest, Path(settings.audit))
+    with workers() as started:
+        worker = Worker(settings, tmp_path / "w.log")
+        started.append(worker)
+        await asyncio.to_thread(worker.wait_ready, 4)
+        await _made_anew(settings)
+        await produce(settings, 10_000, 800)
+        assert await asyncio.to_thread(worker.process.wait, 60) == exits.STATE, worker.log()
+        assert "was deleted and made anew" in worker.log()
+    assert await asyncio.to_thread(digest, Path(settings.audit)) == before
 
 
 async def test_topic_with_more_partitions(settings: Settings, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.dataset as ds
 from faust.types import TP
 
+from streams.kafka.identity import TopicNow
 from streams.kafka.records import Record, Records
 from streams.kafka.transport import Assigned, Committed, Token
 from streams.state.checkpoint import Checkpointer
@@ -30,6 +31,7 @@ class Group:
         self.answers: list[Committed] = []
         self.end = 10_000
         self.divided = 4  # partitions of the topic; 0: no broker answers
+        self.topic_id = ""
 
     def token(self) -> Token:
         return self.now
@@ -44,12 +46,12 @@ class Group:
             self.offsets.update(offsets)
         return answer
 
-    async def partitions(self, topic: str, limit_s: float = 5.0) -> int:
-        return self.divided
+    async def topic(self, topic: str, limit_s: float = 5.0) -> TopicNow:
+        return TopicNow(self.divided, self.topic_id)
 
     def assigned(self, tp: TP = TP0, start: int = 0, partitions: int = 0) -> dict[TP, Assigned]:
         offset, metadata = self.offsets.get(tp, (None, ""))
-        return {tp: Assigned(offset, metadata, start, self.end, partitions)}
+        return {tp: Assigned(offset, metadata, start, self.end, partitions, self.topic_id)}
 
 
 class Outputs:

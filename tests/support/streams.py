@@ -204,13 +204,13 @@ class Worker:
     """A worker process. `real`: with the real twin through the command line, else with FakeTwin."""
 
     def __init__(self, settings: Settings, log_file: Path, *, real: bool = False) -> None:
-        command = ["-m", "streams.cli", "worker"] if real else [__file__]
+        command = ["-m", "streams.cli", "worker"] if real else ["-m", "tests.support.streams"]
         self.settings = settings
         self.log_file = log_file
         with log_file.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603  own command
                 [sys.executable, *command],
-                env=process_environment(settings) | {"PYTHONPATH": str(Path(__file__).parents[1].parent)},
+                env=process_environment(settings) | {"PYTHONPATH": str(Path(__file__).parents[2])},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

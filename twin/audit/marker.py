@@ -1,9 +1,10 @@
 """The marker of a worker's root: whose it is, and that it is there at all.
 
-    ROOT/_root.json      JSON: format, id, prefix and group of its workers
+    ROOT/_root.json      JSON: format, id, prefix and group of its workers, Kafka's id of their events topic
 
 A folder that is there may be the empty place where a disk was to be mounted; the marker tells the one from the other.
-It is written once, when the first worker starts, and never changed. A replay has none: its root is nobody's.
+It is written when the first worker starts; the topic's id is added when one has asked Kafka for it. Nothing of it is
+ever changed. A replay has none: its root is nobody's.
 """
 
 import os
@@ -27,6 +28,7 @@ class Marker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     prefix: str
     group: str
+    topic_id: str = ""  # 32 hex digits; "": not known yet, or the broker gives none
 
 
 # Made here, not at the first use: two threads that make msgspec learn a type at the same time end the process.
@@ -87,10 +89,46 @@ def check(root: Path, identity: str) -> None:
         )
 
 
+def bind(root: Path, topic: str, topic_id: str, attempt: str) -> None:
+    """Keep with the root which topic its rows come from: the first one that is given. `attempt`: like no other.
+
+    Raises NotOursError where it is another one by now; AuditError, OSError. Does nothing where there is no marker.
+    """
+    try:
+        found = read(root)
+    except FileNotFoundError:
+        return
+    if not found.topic_id:
+        _put(root, msgspec.structs.replace(found, topic_id=topic_id), attempt)
+        found = read(root)  # of two workers that do so at once, the later one's
+    if found.topic_id != topic_id:
+        raise NotOursError(anew(topic, found.topic_id, topic_id, f"when {root / NAME} was bound to it"))
+
+
+def anew(topic: str, before: str, now: str, when: str) -> str:
+    """What to say of a topic that is another one than before."""
+    return (
+        f"topic {topic} was deleted and made anew, or is that of another Kafka: its id was {before} {when}, it is "
+        f"{now} now, so its offsets are those of other records. To read it from its beginning take a new group "
+        "(TAKTWIN_GROUP), a new audit root and an empty state folder; the old root stays as it is, and provable"
+    )
+
+
+def _put(root: Path, marker: Marker, attempt: str) -> None:
+    staged = root / f".{attempt}.tmp"
+    layout.write_durably(staged, _encoded(marker))
+    staged.replace(root / NAME)
+    layout.sync_folder(root)
+
+
+def _encoded(marker: Marker) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(marker), indent=1)
+
+
 def _begin(root: Path, mine: Marker) -> Marker:
     layout.make_folder(root)
     staged = root / f".{mine.id}.tmp"
-    layout.write_durably(staged, msgspec.json.format(msgspec.json.encode(mine), indent=1))
+    layout.write_durably(staged, _encoded(mine))
     try:
         os.link(staged, root / NAME)  # whole, or not there; never over another
     except FileExistsError:

@@ -12,7 +12,8 @@ from faust.types import TP
 
 from streams.kafka.transport import Assigned, Committed
 from streams.state.checkpoint import MOST_FENCED, Checkpointer, FencedError
-from streams.state.store import PartitionStore, StateError
+from streams.state.fits import StateError
+from streams.state.store import PartitionStore
 from tests.support.checkpoint import TP0, World
 from tests.support.streams import PLANT, DailyTwin, FakeFrozen, FakeTwin
 from twin.audit import AlreadyPublishedError, layout

@@ -13,8 +13,9 @@ from faust.types import TP
 from streams.kafka.records import Records
 from streams.kafka.transport import Committed
 from streams.state.checkpoint import Checkpointer
+from streams.state.fits import StateError
 from streams.state.snapshot_files import SnapshotStore, offset_of
-from streams.state.store import PartitionStore, StateError
+from streams.state.store import PartitionStore
 from streams.worker.poison import Notes
 from streams.worker.processor import Processor
 from tests.support.checkpoint import TOPIC, TP0, World
@@ -124,7 +125,7 @@ async def test_a_replay_sets_aside_what_was_set_aside_and_lets_sentences_be_rewo
     await worker.checkpoint(world.group)
     whole = state.twin.lines  # type: ignore[attr-defined]  # FakeTwin
     (world.snapshots.folder / f"{world.group.offsets[TP0][1]}.snapshot").unlink()
-    monkeypatch.setattr(processor, "rejected_table", reworded)
+    monkeypatch.setattr("streams.worker.processor.rejected_table", reworded)
     second = await world.worker()
     state = second.states[TP0]
     assert state.catching_up is not None

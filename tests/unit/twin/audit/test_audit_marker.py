@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from streams.state.fits import StateError
 from streams.state.patience import Patience, StorageError
 from streams.state.staging import Staging
-from streams.state.store import PartitionStore, StateError
+from streams.state.store import PartitionStore
 from tests.support.audit import rows, table, writer
 from tests.support.checkpoint import TP0, World
 from twin.audit import AuditError, filelist, layout, marker
@@ -167,3 +168,17 @@ def test_what_is_said_of_roots_without_a_list(tmp_path: Path) -> None:
     audit.publish(staged)
     filelist.remove(tmp_path)
     assert filelist.ends_with(tmp_path, 3, 5, staged.chain)  # its files are there: more cannot be said
+
+
+def test_a_root_is_bound_to_one_topic_for_good(tmp_path: Path) -> None:
+    marker.bind(tmp_path, "twin.events", "a", "x")  # a root without a marker is nobody's
+    assert list(tmp_path.iterdir()) == []
+    claim(tmp_path, *OURS, "1")
+    (tmp_path / ".x.tmp").touch()  # a worker was killed in the midst of it
+    for attempt in ("y", "z"):
+        marker.bind(tmp_path, "twin.events", "a", attempt)
+    assert claim(tmp_path, *OURS, "2") == marker.Marker(marker.FORMAT, "1", "twin", "twin", "a")
+    with pytest.raises(NotOursError, match=r"twin\.events was deleted and made anew.*take a new group"):
+        marker.bind(tmp_path, "twin.events", "b", "w")
+    assert marker.read(tmp_path).topic_id == "a"
+    check(tmp_path, "1")
