@@ -1,13 +1,15 @@
 """`twin audit`: what lies in an audit root."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from streams.cli import proof
 from streams.cli.parser import add_json, command, group
 
 if TYPE_CHECKING:
     from streams.cli.parser import Commands
+
+_MANY_FILES: Final = 100
 
 
 def add(commands: "Commands") -> None:
@@ -230,10 +232,16 @@ def prune(args: argparse.Namespace) -> int:
 
 def query(args: argparse.Namespace) -> int:
     from streams.cli.output import as_json, columns, note
+    from twin.audit.query import Reading
     from twin.audit.query import query as run_query
 
-    notes: list[str] = []
-    table = _readable_times(run_query(args.root, args.sql, as_of_ns=args.as_of, notes=notes))
+    notes, reading = list[str](), Reading()
+    table = _readable_times(run_query(args.root, args.sql, as_of_ns=args.as_of, notes=notes, reading=reading))
+    if reading.published > reading.opened or reading.published > _MANY_FILES:
+        notes.append(
+            f"{reading.opened:,} of {reading.published:,} files were opened"
+            + ("; a condition on `date` leaves files out" if reading.opened > _MANY_FILES else "")
+        )
     for sentence in notes:
         note(f"twin: {sentence}")
     if args.json:

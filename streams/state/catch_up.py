@@ -23,10 +23,10 @@ import pyarrow.parquet as pq
 from twin import rules
 from twin.audit import AuditError, filelist, layout, waiting
 from twin.audit.compare import hashes_of, unmatched
-from twin.audit.filelist import Entry, ListedFile
+from twin.audit.filelist import Entry
 from twin.audit.intervals import Interval, unlisted, waiting_intervals, with_unlisted
 from twin.audit.layout import PublishedFile
-from twin.audit.read import UNREADABLE, chain_end, completed, footer, keys_of, open_file, schema_version
+from twin.audit.read import UNREADABLE, chain_end, completed, footer, keys_of, listed_as, open_file, schema_version
 from twin.audit.rows import integers
 from twin.audit.writer import GENESIS
 from twin.events.reasons import INTERNAL_ERROR
@@ -78,13 +78,8 @@ def with_waiting(audit: Path, partition: int, published: list[Interval]) -> tupl
 def list_behind(audit: Path, partition: int) -> None:
     """List what was published but for its entry, and is known to be whole by now. Raises AuditError, OSError."""
     for one in unlisted(audit, partition):
-        files = []
-        for file in one.files:
-            with open_file(file) as parquet:
-                rows = parquet.metadata.num_rows
-            name = file.path.relative_to(audit).as_posix()
-            files.append(ListedFile(name, rows, file.path.stat().st_size, layout.sha256_of(file.path)))
-        filelist.put(audit, Entry(filelist.FORMAT, partition, one.first_offset, one.next_offset, tuple(files)))
+        files = tuple(listed_as(audit, file) for file in one.files)
+        filelist.put(audit, Entry(filelist.FORMAT, partition, one.first_offset, one.next_offset, files))
 
 
 def from_offset(published: list[Interval], offset: int) -> list[Interval] | None:

@@ -18,10 +18,10 @@ from streams.state.store import PartitionStore
 from streams.worker.processor import Processor
 from tests.support.generated import plant_text, values
 from twin.audit import filelist, layout
-from twin.audit.filelist import Entry, ListedFile
+from twin.audit.filelist import Entry
 from twin.audit.intervals import intervals
 from twin.audit.layout import PublishedFile
-from twin.audit.read import footer
+from twin.audit.read import footer, listed_as
 from twin.audit.report import Report
 from twin.audit.rows import absent
 from twin.audit.verify import verify
@@ -124,9 +124,7 @@ def forge(root: Path, partition: int) -> str:
         previous = layout.sha256_of(file.path)
     for entry in filelist.entries(root, partition).get(partition, []):
         files = [
-            ListedFile(one.path, pq.read_metadata(path).num_rows, path.stat().st_size, layout.sha256_of(path))
-            for one in entry.files
-            if (path := root / one.path).exists()
+            listed_as(root, layout.published_file(root, one.path)) for one in entry.files if (root / one.path).exists()
         ]
         (root / entry.name).unlink()
         filelist.put(root, Entry(entry.format, partition, entry.first_offset, entry.next_offset, tuple(files)))

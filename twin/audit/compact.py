@@ -30,10 +30,10 @@ import pyarrow as pa
 
 from twin.audit import AuditError, filelist, layout
 from twin.audit.digest import HASH_BYTES, row_hashes
-from twin.audit.filelist import Entry, ListedFile, hashes_in_order
+from twin.audit.filelist import Entry, ListedFile, agrees, hashes_in_order
 from twin.audit.intervals import Interval, contents, intervals
 from twin.audit.layout import PublishedFile
-from twin.audit.read import UNREADABLE, completed, damaged, keys_of, open_file, schema_version
+from twin.audit.read import UNREADABLE, completed, damaged, keys_of, listed_as, open_file, schema_version
 from twin.audit.writer import AuditWriter, Manifest, entry_of, unstage
 from twin.results import SETS, schema_of
 
@@ -118,11 +118,7 @@ def _as_it_is(root: Path, one: Interval) -> Entry:
 
 
 def _named(root: Path, files: Sequence[PublishedFile]) -> Iterator[ListedFile]:
-    for file in files:
-        with open_file(file) as parquet:
-            rows = parquet.metadata.num_rows
-        name = file.path.relative_to(root).as_posix()
-        yield ListedFile(name, rows, file.path.stat().st_size, layout.sha256_of(file.path))
+    return (listed_as(root, file) for file in files)
 
 
 def _groups(mine: Sequence[Interval], before: str) -> Iterator[list[Interval]]:
@@ -200,7 +196,8 @@ def _check_listed(root: Path, partition: int, found: Sequence[ListedFile]) -> No
     """Nothing is merged that is no longer what was published. Raises AuditError."""
     listed = {file.path: file for entry in filelist.entries(root, partition)[partition] for file in entry.files}
     for file in found:
-        if listed.get(file.path) != file:
+        known = listed.get(file.path)
+        if known is None or not agrees(known, file):
             raise AuditError(f"{root / file.path}: is not what was published; see what twin audit verify says")
 
 

@@ -13,7 +13,7 @@ from twin.audit import AuditError, bases
 from twin.audit.layout import BASES, PublishedFile
 from twin.audit.read import footer, open_file, schema_version
 from twin.audit.report import Report
-from twin.audit.rows import ORDER, absent, class_sums, days_of, integers, sort_key
+from twin.audit.rows import ORDER, absent, class_sums, days_of, has_revisions, integers, sort_key
 from twin.results import INDEX, ORIGIN, schema_of
 
 _TOPIC, _PARTITION, _OFFSET = ORIGIN[:3]
@@ -36,6 +36,7 @@ class FileCheck:
         self._report = report
         self.unreadable: set[Path] = set()
         self.sha256: dict[str, str] = {}  # file -> what was found
+        self.said: dict[str, tuple[int, bool]] = {}  # file -> version of its columns, and whether a row is a revision
         self.lines: dict[str, dict[int, str]] = {}  # line -> partitions that have rows of it, each with a file
 
     def check(self, file: PublishedFile, sha256: str) -> Checked:
@@ -59,6 +60,7 @@ class FileCheck:
                 table = self._pages(name, parquet)
                 if table is not None:
                     self.unreadable.remove(file.path)
+                    self.said[name] = schema_version(keys), has_revisions(table)
                     if file.set == BASES:
                         report.checked["bases"] += 1
                     else:

@@ -36,13 +36,15 @@ _INTENT: Final = re.compile(r"(\d{20})-compacting\.json", re.ASCII)
 _ATTEMPTS: Final = 20
 
 
-class ListedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One published file; path relative to the root."""
+class ListedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One published file; path relative to the root. What a reader needs to know of files that it need not open."""
 
     path: str
     rows: int
     bytes: int
     sha256: str
+    schema: int = 0  # version of its columns; 0: listed by a version that did not say so
+    revised: bool | None = None  # a row of it has a revision above 0; None: likewise
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -329,8 +331,16 @@ def ends_with(root: Path, partition: int, offset: int, chain: str) -> bool:
     return not is_whole(root) and (not firsts or min(firsts) >= offset)
 
 
+def agrees(listed: ListedFile, found: ListedFile) -> bool:
+    """Whether a file is as it is listed; what an older list does not say cannot be wrong."""
+    unsaid: dict[str, object] = {} if listed.schema else {"schema": 0}
+    if listed.revised is None:
+        unsaid["revised"] = None
+    return msgspec.structs.replace(found, **unsaid) == listed
+
+
 def published_files(listed: Iterable[Entry], root: Path) -> Iterator[PublishedFile]:
     """The files that entries name."""
     for entry in listed:
         for file in entry.files:
-            yield layout.published_file(root, file.path)
+            yield layout.published_file(root, file.path, file.schema, file.revised)

@@ -14,7 +14,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
@@ -53,6 +53,9 @@ class PublishedFile:
     first_offset: int
     next_offset: int
     path: Path
+    # As the list says, so that nobody has to open the file for it.
+    schema: int = field(default=0, compare=False)  # version of its columns; 0: not said
+    revised: bool | None = field(default=None, compare=False)  # a row of it is a revision; None: not said
 
 
 def root_path(root: Path | str) -> Path:
@@ -91,13 +94,14 @@ def is_final(name: str) -> bool:
     )
 
 
-def published_file(root: Path, name: str) -> PublishedFile:
+def published_file(root: Path, name: str, schema: int = 0, revised: bool | None = None) -> PublishedFile:
     """The file of a path relative to the root of which `is_final` is true."""
     set_name, folder, file = name.split("/")
     match = _FILE.fullmatch(file)
     assert match is not None
     partition, first, following = map(int, match.groups())
-    return PublishedFile(set_name, folder.removeprefix("date="), partition, first, following, root / name)
+    date = folder.removeprefix("date=")
+    return PublishedFile(set_name, date, partition, first, following, root / name, schema, revised)
 
 
 def is_staged(name: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from twin.audit import AuditError, filelist
+from twin.audit.filecheck import FileCheck
 from twin.audit.intervals import Interval
 from twin.audit.report import Report
 
@@ -11,14 +12,14 @@ from twin.audit.report import Report
 def check_list(
     root: Path,
     found: Mapping[int, Sequence[Interval]],
-    sha256: Mapping[str, str],
+    files: FileCheck,
     named: Container[str] | None,
     report: Report,
 ) -> None:
     """Every listed file is there and is what was listed; every file is listed, but for those of versions before the
     list, and those behind its end that a snapshot names: a worker publishes them just now.
 
-    `found`: as the folders have it; `sha256`: of each file by its name; `named`: by snapshots, None: there are none.
+    `found`: as the folders have it; `files`: what was found of each; `named`: by snapshots, None: there are none.
     """
     try:
         entries = filelist.entries(root)
@@ -43,8 +44,13 @@ def check_list(
     for name, file in listed.items():
         if name not in there and not (root / name).exists():  # it may have come since
             report.differs(name, "is listed as published, but is not there")
-        elif sha256.get(name, file.sha256) != file.sha256:
-            report.differs(name, f"was published with SHA-256 {file.sha256}, it has {sha256[name]}: it was changed")
+        elif (sha256 := files.sha256.get(name, file.sha256)) != file.sha256:
+            report.differs(name, f"was published with SHA-256 {file.sha256}, it has {sha256}: it was changed")
+        elif name in files.said:
+            schema, revised = files.said[name]
+            # A query goes by the list: told that nothing was revised, it would count rows that no longer stand.
+            if file.schema not in (0, schema) or file.revised not in (None, revised):
+                report.differs(name, "is listed with another version or without its revisions: the list was changed")
     unlisted = 0
     for name, published in there.items():
         if name in listed:

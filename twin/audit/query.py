@@ -1,6 +1,8 @@
 """SQL over the published rows, through DuckDB (extra `query`). Reads only."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
@@ -9,9 +11,9 @@ import pyarrow as pa
 from twin.audit import AuditError, views
 from twin.audit.intervals import contents
 from twin.audit.layout import PublishedFile, existing_root
-from twin.audit.read import UNREADABLE, damaged, open_file, open_set, waiting_table
+from twin.audit.read import has_revisions, open_set, waiting_table
+from twin.audit.rows import has_revisions as rows_have_revisions
 from twin.audit.rows import integers
-from twin.columns import value_range
 from twin.results import IDENTITY, SETS, SINCE, TIME_COLUMN
 
 # What the columns that are SQL words are called in the views `*_plain`.
@@ -23,9 +25,26 @@ UNQUOTED: Final = {
     "limit": "limit_value",
     "by": "said_by",
 }
+# Files in which a sentence about cut times is looked up; of more it says "may be".
+_MOST_LOOKED_AT: Final = 256
 
 
-def query(root: Path | str, sql: str, *, as_of_ns: int | None = None, notes: list[str] | None = None) -> pa.Table:
+@dataclass(slots=True)
+class Reading:
+    """What a statement took: files opened for their rows, of so many that the sets it names have."""
+
+    opened: int = 0
+    published: int = 0
+
+
+def query(
+    root: Path | str,
+    sql: str,
+    *,
+    as_of_ns: int | None = None,
+    notes: list[str] | None = None,
+    reading: Reading | None = None,
+) -> pa.Table:
     """Run one SELECT over the views events, states, kpis, bottlenecks, alerts and rejected.
 
     Of a row of results that was revised, the views show the newest revision, and nothing where it was retracted; all
@@ -39,8 +58,8 @@ def query(root: Path | str, sql: str, *, as_of_ns: int | None = None, notes: lis
     states_plain, kpis_plain and so on have no SQL words as names (UNQUOTED). Of what people ask for there are views,
     too: stops, pareto, oee_by_shift, orders and changeovers.
 
-    Every view has `date` from the folder, by which DuckDB skips files. The statement can neither write nor reach files
-    outside `root`, the network or extensions. Raises AuditError.
+    Every view has `date` from the folder, by which DuckDB skips files: `reading` gets to say how many it opened. The
+    statement can neither write nor reach files outside `root`, the network or extensions. Raises AuditError.
     """
     try:
         import duckdb  # an optional extra: only a query needs it
@@ -50,8 +69,14 @@ def query(root: Path | str, sql: str, *, as_of_ns: int | None = None, notes: lis
             "(in a checkout: uv sync --locked --extra query)"
         ) from error
     base = existing_root(root).resolve()
+    reading = reading or Reading()
+    names = _mentioned(sql)
     try:
-        return _run(base, sql, as_of_ns, exact=True)
+        try:
+            return _run(base, sql, as_of_ns, reading, names, exact=True)
+        except duckdb.CatalogException:
+            names = list(SETS)  # the message says what there is
+            return _run(base, sql, as_of_ns, reading, names, exact=True)
     except duckdb.BinderException as mismatch:
         if "_NS" not in str(mismatch):
             raise AuditError(f"query over {base}: {mismatch}") from mismatch
@@ -63,13 +88,15 @@ def query(root: Path | str, sql: str, *, as_of_ns: int | None = None, notes: lis
     except duckdb.Error as error:
         raise AuditError(f"query over {base}: {error}") from error
     try:
-        found = _run(base, sql, as_of_ns, exact=False)
+        found = _run(base, sql, as_of_ns, reading, names, exact=False)
     except duckdb.Error as error:
         raise AuditError(f"query over {base}: {error}") from error
-    if notes is not None and (finer := _finer(base, sql)):
+    many = reading.published > _MOST_LOOKED_AT
+    if notes is not None and (finer := names if many else _finer(base, sql)):
         notes.append(
-            f"times of {', '.join(finer)} are cut down to microseconds for this statement, because DuckDB has its "
-            "operations on times for those only; sums of lengths and comparisons may differ by less than one each"
+            f"times of {', '.join(finer)} {'may be' if many else 'are'} cut down to microseconds for this statement, "
+            "because DuckDB has its operations on times for those only; sums of lengths and comparisons may differ by "
+            "less than one each"
         )
     return found
 
@@ -89,8 +116,12 @@ def _has_finer(batch: pa.RecordBatch) -> bool:
     return any((integers(pa.chunked_array([column])) % 1_000).any() for column in batch.columns)
 
 
-def _run(base: Path, sql: str, as_of_ns: int | None, *, exact: bool) -> pa.Table:
-    """`exact`: times of nanoseconds, for which DuckDB has few operations; else of microseconds. Raises duckdb.Error."""
+def _run(
+    base: Path, sql: str, as_of_ns: int | None, reading: Reading, names: Collection[str], *, exact: bool
+) -> pa.Table:
+    """`names`: of the sets that get views. `exact`: times of nanoseconds, for which DuckDB has few operations; else of
+    microseconds. Raises duckdb.Error.
+    """
     import duckdb
 
     settings: dict[str, str | bool | int | float | list[str]] = {
@@ -101,14 +132,16 @@ def _run(base: Path, sql: str, as_of_ns: int | None, *, exact: bool) -> pa.Table
     with duckdb.connect(":memory:", config=settings) as connection:
         connection.execute("SET TimeZone = 'UTC'")  # days are those of the folders, wherever this runs
         found = contents(base)
-        for set_name in SETS:
+        reading.published = sum(len(found.files(set_name)) for set_name in names)
+        for set_name in names:
             waits = waiting_table(found, set_name)
             if waits is not None:
                 connection.register(_waiting(set_name), _plain(waits))
             for statement in _views(found.files(set_name), waits, set_name, as_of_ns, exact):
                 connection.execute(statement)
-        for statement in views.statements(exact=exact):
+        for statement in views.statements(names, exact=exact):
             connection.execute(statement)
+        connection.execute("PRAGMA enable_profiling = 'no_output'")
         # From here on: no file outside the root, and no way back.
         connection.execute(f"SET allowed_directories = [{_text(f'{base}/')}]")
         connection.execute("SET enable_external_access = false")
@@ -116,7 +149,27 @@ def _run(base: Path, sql: str, as_of_ns: int | None, *, exact: bool) -> pa.Table
         statements = connection.extract_statements(sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise AuditError("an audit is only read: give exactly one SELECT (or WITH, DESCRIBE, SUMMARIZE) statement")
-        return cast(pa.Table, connection.sql(statements[0]).to_arrow_table())
+        table = cast(pa.Table, connection.sql(statements[0]).to_arrow_table())
+        reading.opened = _opened(json.loads(connection.get_profiling_information(format="json")))
+        return table
+
+
+def _opened(profile: object) -> int:
+    """Files that were opened for their rows, by DuckDB's own account of a statement."""
+    if isinstance(profile, list):
+        return sum(map(_opened, profile))
+    if not isinstance(profile, dict):
+        return 0
+    below = sum(_opened(value) for value in profile.values() if isinstance(value, dict | list))
+    return below + int(profile.get("Total Files Read", 0))
+
+
+def _mentioned(sql: str) -> list[str]:
+    """The sets a statement may read; all of them where it names none. A view costs the opening of a file, and each
+    file's name."""
+    said = sql.lower()
+    found = [name for name in SETS if name in said or any(v in said for v, of in views.OF.items() if name in of)]
+    return found or list(SETS)
 
 
 def _views(
@@ -144,11 +197,13 @@ def _counting(
         return
     yield f"CREATE VIEW {set_name}_revisions AS {every}"
     known = _until(set_name, as_of_ns)
-    revised = waits is not None and bool((integers(waits.column("revision")) > 0).any())
-    if not revised and not any(map(_has_revisions, files)):
+    if not any(map(has_revisions, files)) and (waits is None or not rows_have_revisions(waits)):
         yield f"CREATE VIEW {set_name} AS SELECT * FROM {set_name}_revisions{known}"  # noqa: S608 -- our own names
         return
-    identity = ", ".join(f'"{name}"' for name in IDENTITY[set_name])
+    named = list(IDENTITY[set_name])
+    if TIME_COLUMN[set_name] in named:
+        named.append("date")  # follows from that time: only so a condition on the date is one on the files
+    identity = ", ".join(f'"{name}"' for name in named)
     rows = f"SELECT *, NULL AS since_ FROM {set_name}_revisions"  # noqa: S608 -- our own names
     if as_of_ns is not None:
         # A row that comes out again after its retraction is the first to stand there since, so `revised` is null: it
@@ -187,28 +242,23 @@ def _until(set_name: str, as_of_ns: int | None) -> str:
     return f" WHERE ({column} IS NULL OR epoch_ns({column}) <= {as_of_ns})"
 
 
-def _has_revisions(file: PublishedFile) -> bool:
-    """Without revisions a view need not look for the newest of each row."""
-    with open_file(file) as parquet:
-        if "revision" not in parquet.schema_arrow.names:
-            return True
-        try:
-            limits = value_range(parquet, "revision")
-        except UNREADABLE as error:
-            raise damaged(file, error) from error
-        return limits is not None and limits[1] > 0
-
-
 def _as_they_lie(files: Sequence[PublishedFile], set_name: str) -> str:
-    """A set without files is an empty view with the set's columns, so that a query need not know what there is yet."""
-    names = ", ".join(_text(str(file.path)) for file in files)
+    """A set without files is an empty view with the set's columns, so that a query need not know what there is yet.
+
+    Files of one version have the same columns, so that DuckDB opens one of them to know them all. Of those of which the
+    list does not say the version it opens each.
+    """
     columns = [f'NULL::{_sql_type(field.type)} AS "{field.name}"' for field in SETS[set_name]]
     none = f"SELECT {', '.join(columns)}, NULL::DATE AS date WHERE false"
-    if not names:
-        return f"SELECT * FROM ({none})"  # noqa: S608 -- our own names
-    read = f"SELECT * FROM read_parquet([{names}], hive_partitioning = true, union_by_name = true)"  # noqa: S608 -- names from `layout`, quoted
+    parts = []
+    for schema in sorted({file.schema for file in files}, reverse=True):
+        names = ", ".join(_text(str(file.path)) for file in files if file.schema == schema)
+        union = "" if schema else ", union_by_name = true"
+        parts.append(f"SELECT * FROM read_parquet([{names}], hive_partitioning = true{union})")  # noqa: S608 -- names from `layout`, quoted
+    if len(parts) == 1 and not SINCE.get(set_name):
+        return parts[0]
     # Files of older versions lack columns: null there, also where all files are old.
-    return f"SELECT * FROM ({none} UNION ALL BY NAME {read})" if SINCE.get(set_name) else read  # noqa: S608 -- our own names
+    return f"SELECT * FROM ({' UNION ALL BY NAME '.join((none, *parts))})"  # noqa: S608 -- our own names
 
 
 def _text(value: str) -> str:

@@ -13,6 +13,7 @@ import pyarrow.fs as fs
 import pyarrow.parquet as pq
 
 from twin.audit import AuditError
+from twin.audit.filelist import ListedFile
 from twin.audit.intervals import Contents, Interval, contents
 from twin.audit.layout import PublishedFile, check_set, existing_root, sha256_of
 from twin.audit.rows import days_of, integers
@@ -140,6 +141,33 @@ def footer_of(file: PublishedFile) -> dict[str, str]:
     """As `footer`, of a published file. Raises AuditError."""
     with open_file(file) as parquet:
         return footer(parquet)
+
+
+def has_revisions(file: PublishedFile) -> bool:
+    """Whether a row is a revision, or takes one back: as the list says, else as the file does. Raises AuditError."""
+    if file.revised is not None:
+        return file.revised
+    with open_file(file) as parquet:
+        return _has_revisions(file, parquet)
+
+
+def _has_revisions(file: PublishedFile, parquet: pq.ParquetFile) -> bool:
+    if "revision" not in parquet.schema_arrow.names:
+        return False
+    try:
+        limits = value_range(parquet, "revision")
+    except UNREADABLE as error:
+        raise damaged(file, error) from error
+    return limits is not None and limits[1] > 0
+
+
+def listed_as(root: Path, file: PublishedFile) -> ListedFile:
+    """What the list says of a file that lies there: as whoever wrote it has it. Raises AuditError, OSError."""
+    with open_file(file) as parquet:
+        rows, revised = parquet.metadata.num_rows, _has_revisions(file, parquet)
+        schema = schema_version(footer(parquet))
+    name = file.path.relative_to(root).as_posix()
+    return ListedFile(name, rows, file.path.stat().st_size, sha256_of(file.path), schema, revised)
 
 
 def chain_end(file: PublishedFile) -> str:

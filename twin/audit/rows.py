@@ -113,6 +113,11 @@ def check_rows(set_name: str, table: pa.Table) -> None:
         _check_sums(table)
 
 
+def has_revisions(table: pa.Table) -> bool:
+    """Whether a row is a revision of another, or takes one back."""
+    return "revision" in table.column_names and bool((integers(table.column("revision")) > 0).any())
+
+
 def absent(table: pa.Table) -> list[str]:
     """The columns without a value. Most fields belong to some types of events only: a file has few of them."""
     return [f.name for f in table.schema if f.nullable and table.column(f.name).null_count == table.num_rows]

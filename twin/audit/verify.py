@@ -118,7 +118,7 @@ class _Verification:
             )
         self._lines(both)
         named = {file.path for anchor in anchors for file in anchor.files} if anchors else None
-        check_list(self._root, found, self._files.sha256, named, self._report)
+        check_list(self._root, found, self._files, named, self._report)
         check_identities(self._root, self._readable(found), self._report)
 
     def _lines(self, both: Contents) -> None:

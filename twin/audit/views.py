@@ -4,17 +4,32 @@ They are made of the newest revision of each row and have no SQL words as names.
 that of the row. Durations are integers of ns, to the nanosecond where the statement allows it (`twin.audit.query`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 # What planned time may be lost to, by ISO 22400; unknown time beside it.
 _LOST: Final = "('unknown', 'setup', 'starved', 'blocked', 'minor_stop', 'down', 'maintenance', 'waiting')"
 _STOPS: Final = "('minor_stop', 'down', 'maintenance')"
-NAMES: Final = ("stops", "pareto", "oee_by_shift", "orders", "changeovers")
+# View -> the sets it is made of.
+OF: Final = {
+    "stops": ("states",),
+    "pareto": ("states",),
+    "oee_by_shift": ("kpis",),
+    "orders": ("kpis",),
+    "changeovers": ("states", "kpis"),
+}
+NAMES: Final = tuple(OF)
 
 
-def statements(*, exact: bool) -> Iterator[str]:
-    """`exact`: times are of nanoseconds; else of microseconds."""
+def statements(sets: Collection[str], *, exact: bool) -> Iterator[str]:
+    """Those of which there are all sets. `exact`: times are of nanoseconds; else of microseconds."""
+    for name, statement in zip(NAMES, _statements(exact=exact), strict=True):
+        if set(OF[name]) <= set(sets):
+            yield statement
+
+
+def _statements(*, exact: bool) -> Iterator[str]:
+    """In the order of `NAMES`."""
     end = 'epoch_ns("end")' if exact else '1000 * epoch_us("end")'
     start = "epoch_ns(start)" if exact else "1000 * epoch_us(start)"
     length = f"({end} - {start})"

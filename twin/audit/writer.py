@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from twin.audit import AlreadyPublishedError, AuditError, filelist, layout
 from twin.audit.filelist import Entry, ListedFile
-from twin.audit.rows import BY_ARRIVAL, NO_DATE, absent, by_date, check_rows
+from twin.audit.rows import BY_ARRIVAL, NO_DATE, absent, by_date, check_rows, has_revisions
 from twin.results import INDEX, NAME, REJECTED, SCHEMA_VERSION, SETS
 from twin.rules import RULES
 from twin.time import zone
@@ -32,13 +32,15 @@ _EVEN: Final = ("epoch", "source_partition", INDEX)
 GENESIS: Final = ""
 
 
-class StagedFile(msgspec.Struct, frozen=True):
+class StagedFile(msgspec.Struct, frozen=True, omit_defaults=True):
     set: str
     path: str  # published, relative to the root
     staged: str  # relative to the root
     rows: int
     bytes: int
     sha256: str
+    schema: int = 0  # as `twin.audit.filelist.ListedFile` has them
+    revised: bool | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -245,7 +247,8 @@ class AuditWriter:
             if isinstance(failed := sink.error or error, OSError):
                 raise _write_error(failed, path) from error
             raise AuditError(f"{path}: Parquet cannot hold these rows of set {set_name}: {error}") from error
-        return StagedFile(set_name, name, staged, table.num_rows, sink.size, digest)
+        schema = int(keys["taktwin.schema_version"])
+        return StagedFile(set_name, name, staged, table.num_rows, sink.size, digest, schema, has_revisions(table))
 
     def _create(self, set_name: str, date: str, offsets: tuple[int, int]) -> tuple[str, _HashedFile]:
         """A new staged file. An owner that lost the partition may still write: its files are never reopened."""
@@ -327,7 +330,9 @@ class AuditWriter:
 
 def entry_of(manifest: Manifest) -> Entry:
     """What the list says of a manifest's files."""
-    files = tuple(ListedFile(file.path, file.rows, file.bytes, file.sha256) for file in manifest.files)
+    files = tuple(
+        ListedFile(file.path, file.rows, file.bytes, file.sha256, file.schema, file.revised) for file in manifest.files
+    )
     return Entry(filelist.FORMAT, manifest.partition, manifest.first_offset, manifest.next_offset, files)
 
 
