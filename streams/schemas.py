@@ -14,6 +14,7 @@ import pyarrow as pa
 from streams.kafka import topics
 from streams.settings import Settings
 from streams.worker.publish import TOPIC_OF
+from twin.audit.claims import Claim
 from twin.line.view import LineView
 from twin.results import IDENTITY, OLDEST_SCHEMA, SETS, SINCE
 from twin.wire.schema import json_schema
@@ -29,6 +30,7 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _LINES: Final = "lines"
 _EVENT: Final = "event"
 _REJECTED: Final = "rejected-headers"
+_CHAIN: Final = "chain"
 _TIME: Final[Document] = {
     "type": "string",
     "format": "date-time",
@@ -56,6 +58,7 @@ def _schemas() -> Iterator[tuple[str, Document]]:
     yield _EVENT, json_schema()
     yield from results().items()
     yield _REJECTED, _of_rejected()
+    yield _CHAIN, _of_chain()
 
 
 def _of_set(name: str) -> Document:
@@ -157,6 +160,20 @@ def _of_rejected() -> Document:
     }
 
 
+def _of_chain() -> Document:
+    (schema,), parts = msgspec.json.schema_components([Claim], ref_template="#/$defs/{name}")
+    claim = parts.pop("Claim")
+    assert schema == {"$ref": "#/$defs/Claim"}
+    return {
+        "$schema": DIALECT,
+        **claim,
+        "title": "taktwin chain",
+        "description": "What is committed of a partition of the events topic: up to which offset, and the end of its "
+        "chain of files in the audit root. It holds for good. The topic is compacted by group/partition.",
+        "$defs": parts,
+    }
+
+
 def asyncapi(settings: Settings | None = None) -> Document:
     """AsyncAPI 3 of all topics, as the twin sees them: it receives events and sends the rest."""
     settings = settings or Settings()
@@ -166,6 +183,7 @@ def asyncapi(settings: Settings | None = None) -> Document:
             "event": _message("event", _EVENT, "One event or an array of them, as JSON; or an Arrow IPC stream.")
         },
         topics.LINES: {"line": _message("line", _LINES, "The newest view of a line.")},
+        topics.CHAIN: {"chain": _message("chain", _CHAIN, "What is committed, and its end.", "group/partition")},
         topics.REJECTED: {
             "rejected": {
                 "name": "rejected",
@@ -218,7 +236,7 @@ def asyncapi(settings: Settings | None = None) -> Document:
     }
 
 
-def _message(name: str, schema: str, summary: str) -> Document:
+def _message(name: str, schema: str, summary: str, key: str = "the line's id") -> Document:
     return {
         "name": name,
         "contentType": "application/json",
@@ -227,7 +245,7 @@ def _message(name: str, schema: str, summary: str) -> Document:
             "schemaFormat": "application/schema+json;version=draft-07",
             "schema": {"$ref": f"./{schema}.schema.json"},
         },
-        "bindings": {"kafka": {"key": {"type": "string", "description": "the line's id"}, "bindingVersion": "0.5.0"}},
+        "bindings": {"kafka": {"key": {"type": "string", "description": key}, "bindingVersion": "0.5.0"}},
     }
 
 

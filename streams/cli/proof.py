@@ -4,11 +4,14 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from streams.cli.parser import add_json, command
+from streams.cli.parser import add_bootstrap, add_json, command
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from streams.cli.parser import Commands
-    from twin.audit.report import Report
+    from twin.audit.claims import Claim
+    from twin.audit.report import Difference, Report
 
 _TAIL: Final = re.compile(r"(\d{1,10}):([0-9a-f]{64})")
 
@@ -32,6 +35,12 @@ def add(audit: "Commands") -> None:
         default=[],
         help="an end that was noted: the chain must still hold it; of every partition (may be repeated)",
     )
+    parser.add_argument(
+        "--against-topic",
+        action="store_true",
+        help="compare with what the workers said outside the root (topic twin.chain; settings as a worker's)",
+    )
+    add_bootstrap(parser)
     parser.add_argument(
         "--state", metavar="FOLDER", help="state folder of the workers, if it is not _state in the root"
     )
@@ -123,17 +132,37 @@ def verify(args: argparse.Namespace) -> int:
     from twin.audit.verify import verify as run
 
     with opened(args.root) as place:
+        # Before the files are looked at: a worker may be at work, and they never fall behind what is said of them.
+        claims, strange = _claimed(args, place.root, export=bool(place.starts)) if args.against_topic else (None, [])
         found, damaged = anchors(Path(args.state) if args.state else place.root / "_state")
         report = run(
             place.root,
             anchors=[*place.anchors, *found],
             tails={partition: [end for number, end in args.tail if number == partition] for partition, _ in args.tail},
             starts=place.starts,
+            claims=claims,
             every=args.all,
         )
     report.checked["snapshots"] += len(damaged)
-    report.differences += damaged
+    report.differences += [*damaged, *strange]
     return _told(report, args)
+
+
+def _claimed(
+    args: argparse.Namespace, root: "Path", *, export: bool
+) -> "tuple[dict[int, list[Claim]], list[Difference]]":
+    """Partition -> what the topic says of it; and what shows that it speaks of another root."""
+    import asyncio
+
+    from streams.cli.errors import USAGE, CommandError
+    from streams.settings import Settings
+    from streams.tools import chain
+
+    if export:
+        raise CommandError("--against-topic is for a whole root; of an export compare the noted ends (--tail)", USAGE)
+    settings = Settings.from_env(bootstrap=args.bootstrap)
+    told = asyncio.run(chain.read(settings))
+    return told, chain.strange(settings, root, told)
 
 
 def note(args: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ KPIS: Final = "kpis"
 ALERTS: Final = "alerts"
 REJECTED: Final = "events.rejected"
 FED: Final = "fed"
+CHAIN: Final = "chain"
 
 _RECORD_BYTES: Final = "max.message.bytes"  # Kafka's name: of a batch, so of each record in it
 _FRAME_BYTES: Final = 64 << 10
@@ -89,6 +90,7 @@ def desired(settings: Settings) -> list[Topic]:
         ALERTS: (1, keep, 30, "few, and people look back"),
         REJECTED: (1, keep, 30, "time to mend the source and send them again"),
         FED: (1, compact, None, ""),
+        CHAIN: (1, compact, None, ""),
     }
     return [
         Topic(settings.topic(name), n, settings.replication, config, days, why)

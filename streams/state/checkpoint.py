@@ -21,6 +21,7 @@ from streams.state.fits import StateError, check_partitions, check_topic
 from streams.state.partition import PartitionState
 from streams.state.store import PartitionStore
 from twin.audit import AlreadyPublishedError
+from twin.audit.claims import Claim
 from twin.audit.waiting import Piece
 from twin.audit.writer import Manifest
 
@@ -53,6 +54,9 @@ class Outputs(Protocol):
 
     async def flush(self, limit_s: float) -> bool:
         """True when the broker has acknowledged everything sent before the call."""
+
+    def claim(self, claim: Claim) -> None:
+        """Say outside the root what is committed."""
 
 
 class Checkpointer:
@@ -96,6 +100,8 @@ class Checkpointer:
         self.token = token
         self._unstage_ahead(lost.values())
         for state in loaded:
+            if state.known_committed:  # its last owner may have died before it said so
+                self._outputs.claim(self._store.claim(state))
             log.info("%s/%d: from offset %d", state.tp.topic, state.tp.partition, state.next)
         return {state.tp: state.next for state in loaded}
 
@@ -267,6 +273,9 @@ class Checkpointer:
                 manifests, state.manifests = state.manifests, ()
                 publishing.append(asyncio.to_thread(self._store.publish, state, manifests, state.committed))
             await asyncio.gather(*publishing)
+            # Not before: what is said there must hold for good. Acknowledged before the next commit.
+            for state in states:
+                self._outputs.claim(self._store.claim(state))
         return outcome
 
     async def _same_topic(self, committer: Committer, states: list[PartitionState]) -> bool:

@@ -75,6 +75,8 @@ class PartitionState:
     writing: threading.Lock = field(default_factory=threading.Lock)  # the writer is one thread's at a time
     partitions: int = 0  # of the topic
     topic_id: str = ""  # as Kafka gave it; "": it gave none
+    # Loaded from the commit itself, and all that it names is published; or nothing was ever committed.
+    known_committed: bool = False
     partitioner: str = ""  # by which records are checked; "": not at all, the state is older than the check
     deleted: int = 0  # offsets that retention took before they were read
     snapshot_bytes: int = 0  # of the newest snapshot's state

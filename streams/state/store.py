@@ -18,6 +18,7 @@ from streams.state.patience import Patience
 from streams.state.snapshot_files import Head, NewerSnapshotError, Snapshot, SnapshotError, SnapshotStore, is_id
 from streams.state.staging import Base, Staged, Staging, waits_of
 from twin.audit import AuditError, bases, filelist, marker, models, waiting
+from twin.audit.claims import Claim
 from twin.audit.intervals import Interval
 from twin.audit.rows import rejected_table
 from twin.audit.waiting import Piece
@@ -51,12 +52,15 @@ class PartitionStore:
         patience: Patience = _NO_PATIENCE,
         publish_bytes: int = PUBLISH_BYTES,
         publish_after_s: float = 0.0,
+        group: str = "",
     ) -> None:
         self.plant = plant
         self.snapshots = snapshots
         self._twin = twin
         self._audit = audit
         self._keep = keep
+        self._group = group
+        self._root = ""  # its id
         self._code_version = code_version
         self._partitioner = partitioner
         self._patience = patience
@@ -69,6 +73,7 @@ class PartitionStore:
 
     def bind(self, assigned: Mapping[TP, Assigned]) -> None:
         """The audit root is of one topic for good. Raises AuditError when that was made anew."""
+        self._root = self._patience(functools.partial(marker.id_of, self._audit))
         for topic, topic_id in sorted({(tp.topic, one.topic_id) for tp, one in assigned.items()}):
             if topic_id:
                 self._patience(functools.partial(marker.bind, self._audit, topic, topic_id, uuid.uuid4().hex))
@@ -140,7 +145,7 @@ class PartitionStore:
                 raise  # the disk, not the files
             log.warning("%s: committed at %d, but: %s", where, named.head.next_offset, error)
             return None
-        state.manifests = ()
+        state.manifests, state.known_committed = (), True
         if not filelist.ends_with(self._audit, tp.partition, _published(state), state.writer.chain):
             raise StateError(
                 f"{where}: the state at offset {named.head.next_offset} follows a file with SHA-256 "
@@ -211,6 +216,7 @@ class PartitionStore:
                 log.warning("%s: what is published up to %d is replayed and compared", where, end)
             elif ours:
                 self.caught_up(state)
+            state.known_committed = not (committed or known or end)
             return state
         raise StateError(
             f"{where}: the group stands at {committed}, and no snapshot leads to offset {end}, up to which rows are "
@@ -361,6 +367,20 @@ class PartitionStore:
         )
         snapshot = Snapshot(head, encoded)
         return made, self._patience(lambda: self.snapshots.save(snapshot))
+
+    def claim(self, state: PartitionState) -> Claim:
+        """What is committed and published of a partition, before anything more is staged."""
+        return Claim(
+            group=self._group,
+            root=self._root,
+            topic=state.tp.topic,
+            topic_id=state.topic_id,
+            partition=state.tp.partition,
+            next_offset=state.committed[0],
+            files_to=_published(state),
+            sha256=state.writer.chain,
+            waiting=state.waits.pieces[-1] if state.waits.pieces else None,
+        )
 
     def publish(self, state: PartitionState, manifests: Sequence[Manifest], committed: tuple[int, str]) -> None:
         """Step 4, and cleaning up below the committed offset."""

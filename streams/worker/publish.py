@@ -22,6 +22,7 @@ from streams.kafka import topics
 from streams.kafka.access import connection
 from streams.kafka.partitioner import choose
 from streams.settings import Settings
+from twin.audit.claims import Claim
 from twin.events.block import Rejected
 from twin.results import IDENTITY, SINCE
 
@@ -146,10 +147,18 @@ class Publisher:
         # Not `partitions_for`, which tries for 40 s to find a topic that is not there, and logs each time.
         there = await self._producer.client.fetch_all_metadata()
         names = (topics.EVENTS, topics.LINES, topics.KPIS, topics.ALERTS, topics.REJECTED)
+        chain = settings.topic(topics.CHAIN)
         found = {topic: there.partitions_for_topic(topic) for topic in map(settings.topic, names)}
         if missing := [topic for topic, partitions in found.items() if not partitions]:
             raise PublishError(f"there is no topic {', '.join(missing)}; make them with `twin topics apply`")
-        self._partitions = {topic: sorted(partitions or ()) for topic, partitions in found.items()}
+        found[chain] = there.partitions_for_topic(chain)
+        if not found[chain]:  # an earlier version's topics: no reason to stop a plant
+            log.warning(
+                "there is no topic %s: the ends of the audit's chains are kept nowhere but in its root; make it with "
+                "`twin topics apply` and start the workers again",
+                chain,
+            )
+        self._partitions = {topic: sorted(partitions) for topic, partitions in found.items() if partitions}
         self._tasks = [asyncio.create_task(self._send_ready()), asyncio.create_task(self._pack_now_and_then())]
 
     async def stop(self) -> None:
@@ -196,6 +205,13 @@ class Publisher:
     def view(self, line: str, value: bytes) -> None:
         """Take the provisional view of a line; the newest replaces those before it."""
         self._append(self._place_of_line(self._settings.topic(topics.LINES), line), line.encode(), value)
+
+    def claim(self, claim: Claim) -> None:
+        """Take what was committed and published; the newest replaces those before it."""
+        topic = self._settings.topic(topics.CHAIN)
+        if topic in self._partitions:
+            key = f"{claim.group}/{claim.partition}".encode()
+            self._append(self._place(topic, key), key, _ENCODER.encode(claim))
 
     @property
     def behind(self) -> bool:

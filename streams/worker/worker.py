@@ -117,6 +117,7 @@ class TwinWorker:
             patience=self._patience,
             publish_bytes=settings.publish_bytes,
             publish_after_s=settings.publish_after_s,
+            group=settings.group_id,
         )
         with warm.told():
             store.warm()

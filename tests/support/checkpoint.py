@@ -15,6 +15,7 @@ from streams.state.snapshot_files import SnapshotStore
 from streams.state.store import PartitionStore
 from streams.worker.processor import Processor
 from tests.support.streams import LINES, PLANT, FakeTwin, event
+from twin.audit.claims import Claim
 from twin.plant import loads
 from twin.plant.model import Plant
 
@@ -57,6 +58,12 @@ class Group:
 class Outputs:
     acknowledged = True
     flushed = 0
+
+    def __init__(self) -> None:
+        self.claims: list[Claim] = []
+
+    def claim(self, claim: Claim) -> None:
+        self.claims.append(claim)
 
     async def flush(self, limit_s: float) -> bool:
         self.flushed += 1

@@ -69,6 +69,14 @@ def claim(root: Path, prefix: str, group: str, topic: str, identity: str) -> Mar
     return found
 
 
+def id_of(root: Path) -> str:
+    """The id of a root; "": it has no marker. Raises AuditError, OSError."""
+    try:
+        return read(root).id
+    except FileNotFoundError:
+        return ""
+
+
 def is_bare(root: Path) -> bool:
     """Whether nothing was ever written there. Raises AuditError."""
     return not (root / NAME).exists() and not listed(root) and not waiting.visible(root)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from twin.audit import AuditError, filelist, layout, models, waiting
+from twin.audit.claims import Claim, ClaimCheck
 from twin.audit.compactcheck import CompactCheck
 from twin.audit.filecheck import Checked, FileCheck, note_lines
 from twin.audit.identity import check_identities
@@ -56,24 +57,32 @@ def verify(
     anchors: Sequence[Anchor] = (),
     tails: Mapping[int, str | Sequence[str]] | None = None,
     starts: Mapping[int, Start] | None = None,
+    claims: Mapping[int, Sequence[Claim]] | None = None,
     every: bool = False,
 ) -> Report:
     """Check a root; stops at the first difference unless `every`. Raises AuditError where there is no root.
 
     `tails`: partition -> SHA-256 of files that its chain must hold, as an earlier check printed them. Given one, of
-    each partition.
+    each partition. `claims`: what was committed, by partition; given them, of each.
     Memory: the largest file's rows, what `check_identities` keeps of a date's rows, and some 500 bytes per file.
     """
     base = layout.existing_root(root)
     report = Report(every)
     noted = {partition: (one,) if isinstance(one, str) else tuple(one) for partition, one in (tails or {}).items()}
     with contextlib.suppress(EnoughError):
-        _Verification(base, report, starts or {}).run(anchors, noted)
+        _Verification(base, report, starts or {}, claims).run(anchors, noted)
     return report
 
 
 class _Verification:
-    def __init__(self, root: Path, report: Report, starts: Mapping[int, Start]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        report: Report,
+        starts: Mapping[int, Start],
+        claims: Mapping[int, Sequence[Claim]] | None = None,
+    ) -> None:
+        self._claims = ClaimCheck(report, claims) if claims is not None else None
         self._root = root
         self._report = report
         self._starts = starts
@@ -100,7 +109,8 @@ class _Verification:
         if not found and not both.waiting:
             self._report.notes.append("no file is published here: there is nothing to check")
         waits = WaitCheck(self._root, self._report, pieces)
-        for partition in sorted({*found, *both.waiting, *tails, *(anchor.partition for anchor in anchors)}):
+        claimed = self._claims.partitions if self._claims is not None else set()
+        for partition in sorted({*found, *both.waiting, *tails, *(anchor.partition for anchor in anchors), *claimed}):
             mine = [anchor for anchor in anchors if anchor.partition == partition]
             behind = both.waiting.get(partition, [])
             waits_to = behind[-1].next_offset if behind else 0
@@ -110,6 +120,10 @@ class _Verification:
             for digest in waits.check(self._report.heads[-1], behind, [one.waiting for one in mine if one.waiting]):
                 if digest not in self._models:
                     self._model(digest)
+            if self._claims is not None:
+                self._claims.waiting(self._report.heads[-1], {one.rows.piece for one in behind if one.rows is not None})
+        if self._claims is not None:
+            self._claims.missing({*found, *both.waiting})
         for partition in sorted({*found, *both.waiting} - set(tails)) if tails else ():
             self._report.differs(
                 f"partition {partition}",
@@ -196,6 +210,8 @@ class _Verification:
         head = Head(partition, due, last.sha256, waiting_to=waits_to)
         self._report.heads.append(head)
         self._anchored(head, anchors, ends)
+        if self._claims is not None:
+            self._claims.files(head, start.first_offset, ends, seen)
         if start.manifest:
             self._as_exported(start, listed)
         for tail in tails:

@@ -19,6 +19,7 @@ from streams.worker.publish import (
     json_rows,
     record_id,
 )
+from twin.audit.claims import Claim
 from twin.events.block import Rejected
 from twin.results import ALERTS
 
@@ -90,7 +91,7 @@ class Producer:
 async def made() -> Any:
     publisher, producer = Publisher(Settings()), Producer()
     publisher._producer = producer  # type: ignore[assignment]  # stands in for aiokafka's
-    publisher._partitions = {f"twin.{name}": [0] for name in ("alerts", "kpis", "lines", "events.rejected")}
+    publisher._partitions = {f"twin.{name}": [0] for name in ("alerts", "kpis", "lines", "events.rejected", "chain")}
     sender = asyncio.create_task(publisher._send_ready())
     yield publisher, producer
     sender.cancel()
@@ -107,6 +108,20 @@ async def test_flush_sends_what_is_packed_and_waits_for_it(made: tuple[Publisher
     assert not await publisher.flush(0.01)
     producer.answers[-1].set_result(None)
     assert await publisher.flush(1)
+
+
+async def test_a_claim_goes_where_it_is_kept_and_nowhere_else(made: tuple[Publisher, Producer]) -> None:
+    publisher, producer = made
+    claim = Claim(
+        group="g", root="r", topic="t", topic_id="", partition=3, next_offset=7, files_to=7, sha256="a", waiting=None
+    )
+    publisher.claim(claim)
+    assert await publisher.flush(1)
+    assert producer.sent == [("twin.chain", 0, 1)]
+    del publisher._partitions["twin.chain"]  # topics of an earlier version
+    publisher.claim(claim)
+    assert await publisher.flush(1)
+    assert len(producer.sent) == 1
 
 
 async def test_full_batches_leave_in_order(made: tuple[Publisher, Producer]) -> None:
