@@ -17,6 +17,7 @@ from twin.sources.mapping import CsvMapping, Mapping, MappingError
 from twin.sources.mapping import load as load_mapping
 from twin.sources.merge import Logs
 from twin.sources.parquet import EventsParquet
+from twin.sources.repeats import RowNames
 from twin.sources.shdr import ShdrLog
 from twin.sources.source import BLOCK_EVENTS, Batch, Source, SourceError, Stage
 from twin.sources.summary import Summary
@@ -42,8 +43,17 @@ __all__ = [
 _JSON_LINES = (".jsonl", ".ndjson")
 
 
-def open_log(path: Path | str | LogPath, plant: Plant, mapping: Mapping | None = None, stage: Stage = None) -> Source:
-    """One log. A mapping decides how it is read; without one its name does. Raises MappingError or SourceError."""
+def open_log(
+    path: Path | str | LogPath,
+    plant: Plant,
+    mapping: Mapping | None = None,
+    stage: Stage = None,
+    names: RowNames | None = None,
+) -> Source:
+    """One log. A mapping decides how it is read; without one its name does. Raises MappingError or SourceError.
+
+    `names`: of the rows of the logs that are read together with it.
+    """
     log = path if isinstance(path, LogPath) else LogPath(Path(path))
     path = log.path
     if not path.exists():
@@ -59,7 +69,9 @@ def open_log(path: Path | str | LogPath, plant: Plant, mapping: Mapping | None =
             "the plant (JSON lines, .jsonl or .ndjson, and events .parquet need none); "
             "`twin source check --suggest` drafts one"
         )
-    return (CsvLog if isinstance(mapping, CsvMapping) else ShdrLog)(log, plant, mapping, stage)  # type: ignore[arg-type]
+    if isinstance(mapping, CsvMapping):
+        return CsvLog(log, plant, mapping, stage, names)
+    return ShdrLog(log, plant, mapping, stage)
 
 
 def open_logs(
@@ -90,6 +102,7 @@ def open_sources(
         rules = plant_sources(plant.source) if mapping is None and Path(plant.source).is_file() else ()
     loaded: dict[Path, Mapping] = {}
     opened: list[Source] = []
+    names: dict[int, RowNames] = {}  # each mapping's own
     for log in log_paths(paths):
         chosen = mapping
         rule = next((rule for rule in rules if rule.matches(str(log.file))), None) if mapping is None else None
@@ -97,7 +110,10 @@ def open_sources(
             if rule.mapping not in loaded:
                 loaded[rule.mapping] = load_mapping(rule.mapping)
             chosen = loaded[rule.mapping]
-        opened += [open_log(part, plant, chosen) for part in _sheets(log, chosen)]
+        opened += [
+            open_log(part, plant, chosen, names=names.setdefault(id(chosen), RowNames()))
+            for part in _sheets(log, chosen)
+        ]
     return opened
 
 

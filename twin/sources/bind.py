@@ -1,11 +1,11 @@
 """A mapping bound to one file: its name put where a constant asks for it, its columns where a rule stands for many."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from twin.sources.mapping_model import CsvMapping, EventRule, ShdrMapping, TimeRule
+from twin.sources.mapping_model import CsvMapping, EventRule, OrderRule, ShdrMapping, TimeRule
 from twin.sources.source import SourceError, stem
 from twin.sources.template import Condition, Template, shape
 
@@ -117,6 +117,7 @@ class Expanded:
 
     mapping: CsvMapping
     unknown: tuple[tuple[str, str], ...] = ()
+    orders: tuple[tuple[str, OrderRule], ...] = ()  # of single stations, where their columns hold `{station}`
 
 
 def to_columns(mapping: CsvMapping, names: Sequence[str], known: Callable[[str], bool]) -> Expanded:
@@ -126,25 +127,33 @@ def to_columns(mapping: CsvMapping, names: Sequence[str], known: Callable[[str],
     """
     events: list[EventRule] = []
     unknown: list[tuple[str, str]] = []
-    for rule in mapping.events:
-        patterns = [column for column in columns_of(rule) if STATION in column]
-        if not patterns:
-            events.append(rule)
-            continue
-        form, made = shape(patterns[0].replace(STATION, "{}")), False
+
+    def stations(patterns: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """What stands for `{station}` where all these columns are there, and the id ("": no station of the plant)."""
+        form = shape(patterns[0].replace(STATION, "{}"))
         for name in names:
             found = form.fullmatch(name)
             if found is None or not all(column.replace(STATION, found[1]) in names for column in patterns):
                 continue
-            made = True
             station = mapping.stations.get(found[1], found[1])
-            if station and known(station):
-                events.append(_of_station(rule, found[1], station))
-            elif station:
+            if station and not known(station):
                 unknown.append((name, station))
-        if not made:
+                station = ""
+            yield found[1], station
+
+    for rule in mapping.events:
+        patterns = [column for column in columns_of(rule) if STATION in column]
+        found = list(stations(patterns)) if patterns else []
+        events += [_of_station(rule, text, station) for text, station in found if station]
+        if not found:
             events.append(rule)
-    return Expanded(replace(mapping, events=tuple(events)), tuple(dict.fromkeys(unknown)))
+    orders: list[tuple[str, OrderRule]] = []
+    order = mapping.order
+    patterns = [column for column in _columns_of_order(order) if STATION in column] if order is not None else []
+    if order is not None and patterns:
+        orders = [(station, _order_of(order, text, station)) for text, station in stations(patterns) if station]
+        mapping = replace(mapping, order=None) if orders else mapping
+    return Expanded(replace(mapping, events=tuple(events)), tuple(dict.fromkeys(unknown)), tuple(orders))
 
 
 def columns_of(rule: EventRule) -> list[str]:
@@ -160,9 +169,9 @@ def columns_of(rule: EventRule) -> list[str]:
 def columns(mapping: CsvMapping) -> list[str]:
     """Every column a mapping reads."""
     templates = [mapping.line, mapping.station, mapping.seq]
+    found = [*mapping.time.every_column, *mapping.row]
     if mapping.order is not None:
-        templates += [mapping.order.id, mapping.order.product, mapping.order.quantity]
-    found = [*mapping.time.every_column]
+        found += _columns_of_order(mapping.order)
     found += [template.column for template in templates if template is not None and template.column is not None]
     found += [condition.column for condition in (*mapping.keep, *mapping.ignore)]
     for rule in mapping.events:
@@ -170,10 +179,36 @@ def columns(mapping: CsvMapping) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def _columns_of_order(order: OrderRule) -> list[str]:
+    templates = [order.id, order.product, order.quantity]
+    found = [template.column for template in templates if template is not None and template.column is not None]
+    for time in (order.time, order.until):
+        found += time.every_column if time is not None else ()
+    return found
+
+
 def to_read(mapping: CsvMapping, names: Sequence[str]) -> list[str]:
     """The columns of a table with these names to read; where the mapping asks for none, one that shows the rows."""
-    wanted = columns(to_columns(mapping, names, lambda station: True).mapping)
+    bound = to_columns(mapping, names, lambda station: True)
+    wanted = columns(bound.mapping)
+    for _, order in bound.orders:
+        wanted += [name for name in _columns_of_order(order) if name not in wanted]
     return wanted or [name for name in names if names.count(name) == 1][:1]
+
+
+def _template_of(one: Template, text: str, station: str) -> Template:
+    constant = one.constant.replace(STATION, station) if isinstance(one.constant, str) else one.constant
+    return replace(one, column=one.column.replace(STATION, text) if one.column is not None else None, constant=constant)
+
+
+def _order_of(rule: OrderRule, text: str, station: str) -> OrderRule:
+    """The order of one station: `text` stands for it in the names of columns."""
+    return replace(
+        rule,
+        id=_template_of(rule.id, text, station),
+        product=_template_of(rule.product, text, station) if rule.product is not None else None,
+        quantity=_template_of(rule.quantity, text, station) if rule.quantity is not None else None,
+    )
 
 
 def _of_station(rule: EventRule, text: str, station: str) -> EventRule:
@@ -183,8 +218,7 @@ def _of_station(rule: EventRule, text: str, station: str) -> EventRule:
         return name.replace(STATION, text) if isinstance(name, str) else name
 
     def template(one: Template) -> Template:
-        constant = one.constant.replace(STATION, station) if isinstance(one.constant, str) else one.constant
-        return replace(one, column=column(one.column), constant=constant)
+        return _template_of(one, text, station)
 
     def time(one: TimeRule | None) -> TimeRule | None:
         return replace(one, columns=tuple(map(column, one.columns)), shift=column(one.shift)) if one else None

@@ -12,7 +12,7 @@ from twin.sources import bind
 from twin.sources.bind import LogPath
 from twin.sources.blocks import Words, by_pair, slices
 from twin.sources.clock import Clock
-from twin.sources.csv_orders import Orders
+from twin.sources.csv_orders import EVERY, Orders, OrderSpans
 from twin.sources.csv_rules import CounterRows, Rows, Rules
 from twin.sources.csv_table import CsvTable
 from twin.sources.drafts import END, RULE, Draft, draft, ordered, split
@@ -20,6 +20,7 @@ from twin.sources.files import LogFile
 from twin.sources.intervals import OPEN_END, Intervals
 from twin.sources.mapping import CsvMapping, check
 from twin.sources.placing import Placing, entries
+from twin.sources.repeats import RowNames
 from twin.sources.row_order import RowOrder
 from twin.sources.samples import LONG_AGO, NEVER, LineRows, Samples, StateRows
 from twin.sources.sorting import Sorter, add_block, sorted_blocks
@@ -42,15 +43,25 @@ class CsvLog:
 
     closes = True
 
-    def __init__(self, log: LogPath, plant: Plant, mapping: CsvMapping, stage: Stage = None) -> None:
+    def __init__(
+        self, log: LogPath, plant: Plant, mapping: CsvMapping, stage: Stage = None, names: RowNames | None = None
+    ) -> None:
+        """`names`: of the rows of all logs that are read together, where the mapping names rows."""
         self._mapping = mapping = bind.to_file(mapping, log)
         check(mapping, plant)
         self.name = log.name
         self.numbered = mapping.seq is not None
+        self.named = self.numbered or bool(mapping.row)
+        self._names = names if names is not None else RowNames()
         self.summary = Summary()
         self._stage = stage
         if stage is not None and (mapping.sort or mapping.own_times):
             raise SourceError(f"{log.name}: its events are sorted, so it cannot be read before it is complete")
+        if stage is not None and mapping.row:
+            raise SourceError(
+                f"{log.name}: names of rows (`row`) are remembered within one reading only; follow files whose rows "
+                "have numbers (`seq`), or feed the files together"
+            )
         self._log = log
         self._table = self._open(log, self.summary)
         self._lookup = Lookup(plant)
@@ -60,6 +71,7 @@ class CsvLog:
         hold = mapping.hold_ns
         self._samples = Samples(self.name, hold, mapping.tolerance_ns, self.summary) if hold is not None else None
         self._orders: Orders | None = None
+        self._spans: OrderSpans | None = None
         self._lines: dict[int, LineRows] = {}
         self._last_event: dict[tuple[int, int], int] = {}
         self._held: Draft | None = None
@@ -110,6 +122,8 @@ class CsvLog:
         sorter = Sorter()
         for block in blocks:
             add_block(sorter, block)
+        for made_of_spans in self._spans.drafts() if self._spans is not None else ():
+            add_block(sorter, made_of_spans.block)
         self.summary.note(f"{self.name}: events have times of their own; they were sorted")
         made: Iterable[EventBlock] = sorted_blocks(sorter)
         intervals = [rule for rule in mapping.events if rule.until is not None]
@@ -138,6 +152,7 @@ class CsvLog:
 
     def _begin(self) -> Placing:
         """Now that the columns are known: the rules."""
+        places = [(key, int(self._lookup.station_of[place])) for key, place in self._lookup.places.items()]
         known = {station for _, station in self._lookup.places}
         found = bind.to_columns(self._mapping, self._table.names, lambda station: station in known)
         for column, station in found.unknown:
@@ -147,11 +162,15 @@ class CsvLog:
                 "(give its id, or an empty text for none, under [stations])",
             )
         mapping = found.mapping
-        order = mapping.order.id if mapping.order is not None else None
-        self._rules = Rules(mapping.events, self._lookup, self.summary, order)
-        if mapping.order is not None:
-            self._orders = Orders(mapping.order, mapping.hold_ns or 0, self._rules)
-        return Placing(self.name, mapping, self._plant, self._lookup, self._rules, self.summary, self._table.typed)
+        orders = [(EVERY, mapping.order)] if mapping.order is not None else []
+        orders += [(index, rule) for id_, rule in found.orders for (_, station), index in places if station == id_]
+        self._rules = Rules(mapping.events, self._lookup, self.summary, [(of, rule.id) for of, rule in orders])
+        if orders:
+            self._orders = Orders(orders, mapping.hold_ns or 0, self._rules)
+        if self._orders is not None and mapping.order is not None and mapping.order.time is not None:
+            self._spans = OrderSpans(self._orders, self._rules, self.name)
+        typed = self._table.typed
+        return Placing(self.name, mapping, self._plant, self._lookup, self._rules, self.summary, typed, self._names)
 
     def _wanted(self, names: Sequence[str]) -> list[str]:
         return bind.to_read(self._mapping, names)
@@ -169,7 +188,14 @@ class CsvLog:
                 self._clock.check(line, rows.ts[index], self.name, rows.where_at(index))
             newest[index] = self._lines.setdefault(line, LineRows()).add(rows.ts[index], rows.at[index])
             if self._orders is not None:
-                drafts += self._orders.changes(line, index, rows, newest[index])
+                some, of = (several, of_row) if self._orders.of_stations else (rows, np.arange(len(rows)))
+                mine = np.flatnonzero(some.line == line)
+                own = some.take(mine)
+                if self._spans is not None:
+                    self._spans.add(line, own)
+                else:
+                    drafts += self._orders.changes(line, own, newest[of[mine]])
+                some.bad[mine] |= own.bad
         drafts += self._states(several, newest[of_row], states)
         drafts += [self._counters(several, readings) for readings in counters]
         beats, told = self._heartbeats(several, states, drafts)
@@ -309,11 +335,10 @@ class CsvLog:
 
 
 def fits(log: LogPath, mapping: CsvMapping) -> bool:
-    """Whether a sheet has the columns of a mapping."""
-    bound = bind.to_file(mapping, log)
+    """Whether a sheet has the columns of a mapping. What it is called is asked only of one that has."""
 
     def wanted(names: Sequence[str]) -> list[str]:
-        return bind.to_read(bound, names)
+        return bind.to_read(mapping, names)
 
     table = SheetTable(log.path, log.sheet or "", mapping.form, wanted, Summary(), mapping.document.name)
     try:

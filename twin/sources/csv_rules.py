@@ -97,10 +97,16 @@ class Rules:
     """Applies the `[[event]]` rules. Values that cannot be used are reported with the row they stand in."""
 
     def __init__(
-        self, rules: tuple[EventRule, ...], lookup: Lookup, summary: Summary, order: Template | None = None
+        self,
+        rules: tuple[EventRule, ...],
+        lookup: Lookup,
+        summary: Summary,
+        orders: Sequence[tuple[int, Template]] = (),
     ) -> None:
-        """`order`: what every row says its order is; parts name it where their rule names none."""
-        self._order_of_row = order
+        """`orders`: what every row says its order is (of a station, or of all below 0); parts name it where their rule
+        names none."""
+        self._orders_of_rows = orders
+        self._own_orders = {RULE + i for i, rule in enumerate(rules) if rule.type == ORDER and rule.station is not None}
         self._states = [(RULE + i, rule) for i, rule in enumerate(rules) if rule.type == STATE]
         # Events that one row may give a station: so many numbers each of its own numbers stands for.
         self._numbered = [RULE] if self._states else []
@@ -159,11 +165,18 @@ class Rules:
         return StateRows(known & ~bad, np.maximum(code, UNKNOWN), ids, ts, ends, np.maximum(outside, UNKNOWN))
 
     def report(self, rows: Rows, bad: Mask, reason: str, message: str, word: I64 | None = None) -> None:
-        """Count the rows marked; the first of them is named."""
+        """Count the rows marked, which cannot be used; the first of them is named."""
+        rows.bad |= bad
+        self.tell(rows, bad, reason, message, word)
+
+    def problem(self, reason: str, message: str, count: int) -> None:
+        self._summary.problem(reason, message, count)
+
+    def tell(self, rows: Rows, bad: Mask, reason: str, message: str, word: I64 | None = None) -> None:
+        """As `report`, of rows that look wrong and are used all the same."""
         count = int(bad.sum())
         if not count:
             return
-        rows.bad |= bad
         first = int(np.argmax(bad))
         text = f": {rows.words.list[word[first]]}" if word is not None and word[first] >= 0 else ""
         self._summary.problem(reason, f"{rows.name}:{rows.place(first)}: {message}{text}", count)
@@ -256,9 +269,11 @@ class Rules:
         """Whose parts they are, -1 where the row does not say."""
         if "order" in rule.fields:
             return self._text(rows, mask, rule, "order")
-        if self._order_of_row is None:
-            return np.full(len(rows), -1, np.int64)
-        return self.text(rows, np.zeros(len(rows), bool), self._order_of_row, "order id")
+        found = np.full(len(rows), -1, np.int64)
+        for station, template in self._orders_of_rows:
+            own = self.text(rows, np.zeros(len(rows), bool), template, "order id")
+            found = own if station < 0 else np.where(rows.station == station, own, found)
+        return found
 
     def _parts(self, rows: Rows, mask: Mask, rule: EventRule, rank: int) -> Draft:
         columns = {}
@@ -286,12 +301,13 @@ class Rules:
     def _orders(self, rows: Rows, mask: Mask, rule: EventRule, rank: int) -> Draft:
         action, order = self._text(rows, mask, rule, "action"), self._text(rows, mask, rule, "order")
         quantity, present = self._number(rows, mask, rule, "quantity")
+        holds = mask & (action >= 0) & (order >= 0)
         return self._draft(
             rows,
-            mask & (action >= 0) & (order >= 0),
+            holds,
             rank,
             type=ORDER,
-            station=-1,
+            station=rows.station if rank in self._own_orders else -1,
             code=_start_or_end(action, rows.words),
             a=np.where(present, quantity, -1),
             x=order,

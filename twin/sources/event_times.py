@@ -52,13 +52,13 @@ class RowTimes:
         joined: pa.Array[Any] = pc.binary_join_element_wise(*(pc.utf8_trim_whitespace(part) for part in parts), " ")
         return joined
 
-    def read(self, rows: TextRows) -> tuple[I64, Mask]:
-        """ns and a mask of the rows that have a time, be it one of an event or not."""
+    def read(self, rows: TextRows, days: int = 0) -> tuple[I64, Mask]:
+        """ns and a mask of the rows that have a time, be it one of an event or not; `days` later by the clock."""
         if not self.rule.columns:
             self._first = int(rows.lines[0]) if self._first is None else self._first
             ts = self.rule.form.origin_ns + (rows.lines - self._first) * self.rule.every_ns
             return ts, np.ones(len(ts), bool)
-        return self._reader.read(self.texts(rows))
+        return self._reader.read(self.texts(rows), days)
 
 
 class OwnTimes:
@@ -72,12 +72,15 @@ class OwnTimes:
             None if rule.columns == row.columns and rule.form == row.form else RowTimes(rule, typed, lookup.lateness_ns)
         )
 
-    def read(self, rows: TextRows, columns: Columns, row_ts: I64, row_ok: Mask, tell: Tell) -> I64:
-        """ns, NEVER where there is none; what is there and cannot be read is told."""
+    def read(self, rows: TextRows, columns: Columns, row_ts: I64, row_ok: Mask, begin: I64, tell: Tell) -> I64:
+        """ns, NEVER where there is none; what is there and cannot be read is told. `begin`: what it follows."""
         rule, what = self._rule, " ".join(self._rule.columns)
         ts, ok = row_ts, row_ok
         if self._times is not None:
             ts, ok = self._times.read(rows)
+            if rule.over_midnight and (back := ok & (begin != NEVER) & (ts < begin)).any():
+                later, good = self._times.read(rows, 1)
+                ts, ok = np.where(back, later, ts), np.where(back, good, ok)
             ok &= (ts >= self._earliest_ns) & (ts < YEAR_2200_NS)
             blank = np.logical_and.reduce([columns[name].spread(stands_for_nothing) for name in rule.columns])
             tell(~ok & ~blank.astype(bool), "bad_time", f"{what} is no time of an event in the mapping's format")

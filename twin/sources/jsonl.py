@@ -21,6 +21,7 @@ class JsonLines:
     """
 
     numbered = True
+    named = True
     closes = True
 
     def __init__(self, path: Path, plant: Plant, stage: Stage = None) -> None:

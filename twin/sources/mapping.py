@@ -113,7 +113,19 @@ def _csv(root: Section, document: Document) -> CsvMapping:
     if "order" in root.data:
         part = root.section("order")
         quantity = part.template("quantity", required=False, number=True)
-        order = OrderRule(part.template("id") or Template(""), part.template("product", required=False), quantity)
+        ident, product = part.template("id") or Template(""), part.template("product", required=False)
+        of_station = part.choice("of", ("line", "station"), "line") == "station"
+        begin, until = _event_time(part, "time", form.numbers, time), _event_time(part, "until", form.numbers, time)
+        if until is not None and begin is None:
+            part.problem("until", "needs `time`: when the order's work of a row began")
+        wide = "{station}" in str(part.data)
+        if wide and not of_station:
+            part.problem("of", 'columns of single stations hold orders of theirs; write of = "station"')
+        if wide and begin is not None:
+            part.problem("time", "orders in columns of single stations are those of the rows; remove this")
+        if of_station and station is None and not wide:
+            part.problem("of", "missing: which station a row is of (`station`)")
+        order = OrderRule(ident, product, quantity, of_station, begin, until)
         part.finish()
     events = tuple(_event(part, form.numbers, time) for part in root.sections("event"))
     for rule, data in zip(events, root.data.get("event", ()), strict=False):
@@ -128,8 +140,12 @@ def _csv(root: Section, document: Document) -> CsvMapping:
     seq = root.template("seq", required=False, number=True)
     if seq is not None and seq.column is None:
         root.problem("seq", "must be { column = ... }: the number that the source gave the row")
+    row = _row_names(root)
+    if row and seq is not None:
+        root.problem("row", "`seq` tells the rows apart already; remove one")
     if hold is not None:
-        for key, used in (("seq", seq is not None), ("event", any(rule.time or rule.until for rule in events))):
+        timed = any(rule.time or rule.until for rule in events) or (order is not None and order.time is not None)
+        for key, used in (("seq", seq is not None), ("row", bool(row)), ("event", timed)):
             if used:
                 what = "`time` and `until` are" if key == "event" else "it is"
                 root.problem(key, f"{what} for rows that are events; samples are told apart by their time")
@@ -149,11 +165,26 @@ def _csv(root: Section, document: Document) -> CsvMapping:
         form,
         sort,
         seq,
+        row,
         keep,
         ignore,
         file,
         stations,
     )
+
+
+def _row_names(root: Section) -> tuple[str, ...]:
+    """The columns that name a row at its source: `row = { column = ... }`, or `columns`."""
+    part = root.section("row")
+    if "row" not in root.data:
+        return ()
+    names = part.texts("columns")
+    if "columns" not in part.data:
+        names = (part.text("column"),)
+    elif not names:
+        part.problem("columns", "must not be empty")
+    part.finish()
+    return tuple(filter(None, names))
 
 
 def _form(part: Section) -> TableForm:

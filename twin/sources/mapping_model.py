@@ -37,7 +37,8 @@ class TimeRule:
     """Where a time stands: the columns that make its text (joined by a blank), its format, and a length from it.
 
     Without columns the rows have no times: one comes `every_ns` after the other, from the format's origin on.
-    `shift` is a column with a length of `shift_unit`, added (`shift_sign` 1) or taken off (-1).
+    `shift` is a column with a length of `shift_unit`, added (`shift_sign` 1) or taken off (-1). `over_midnight`: a time
+    of an event that lies before the beginning (an `until`: before its `time`) is one of the next day.
     """
 
     columns: tuple[str, ...]
@@ -46,6 +47,7 @@ class TimeRule:
     shift_unit: str = "s"
     shift_sign: int = 1
     every_ns: int = 0
+    over_midnight: bool = False
 
     @property
     def every_column(self) -> tuple[str, ...]:
@@ -71,11 +73,18 @@ class EventRule:
 
 @dataclass(frozen=True, slots=True)
 class OrderRule:
-    """The line's order starts at the first row with a new id and ends one `hold` after its last row."""
+    """An order starts at the first row with a new id and ends one `hold` after its last row.
+
+    It is the line's, or with `of_station` that of the row's station alone. With `time` (and `until`; without it the
+    row's time) each row is an interval of its order instead: it starts with the first of them and ends with the last.
+    """
 
     id: Template
     product: Template | None = None
     quantity: Template | None = None
+    of_station: bool = False
+    time: TimeRule | None = None
+    until: TimeRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,7 @@ class TableForm:
 
 @dataclass(frozen=True, slots=True)
 class CsvMapping:
-    """A table's columns. `seq` numbers a station's rows at their source, `row` names each of them."""
+    """A table's columns. `seq` numbers a station's rows at their source; the columns `row` name each of them."""
 
     document: Document
     time: TimeRule
@@ -111,6 +120,7 @@ class CsvMapping:
     form: TableForm = TableForm()
     sort: bool = False
     seq: Template | None = None
+    row: tuple[str, ...] = ()
     keep: tuple[Condition, ...] = ()  # rows for which all hold are used
     ignore: tuple[Condition, ...] = ()  # and of those the ones for which none of these does
     file: str | None = None  # pattern of the file's name; its parts are {file.NAME}
@@ -119,7 +129,8 @@ class CsvMapping:
     @property
     def own_times(self) -> bool:
         """Whether events have times of their own, so that rows in order do not make events in order."""
-        return any(rule.time is not None or rule.until is not None for rule in self.events)
+        timed = self.order is not None and self.order.time is not None
+        return timed or any(rule.time is not None or rule.until is not None for rule in self.events)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,9 @@ class Logs:
                 yield copy(block), np.zeros(len(block), np.int64), refused
             return
         tracks = [Track(source) for source in self._sources]
-        overlap = Overlap([source.name for source in self._sources], (~self._numbers_of).tolist(), self._ends)
+        overlap = Overlap(
+            [source.name for source in self._sources], [source.named for source in self._sources], self._ends
+        )
         while True:
             for track in tracks:
                 track.fill()

@@ -17,9 +17,9 @@ _SAME = ("ts", "line", "station", "type", "code", "a", "b", "c", "x", "y", "z", 
 class Overlap:
     """Looks at merged blocks of several logs. Equal events of one log are events of their own."""
 
-    def __init__(self, names: Sequence[str], numbered: Sequence[bool], summary: Summary) -> None:
+    def __init__(self, names: Sequence[str], named: Sequence[bool], summary: Summary) -> None:
         self._names = names
-        self._bare = np.array([not one for one in numbered], bool)  # logs whose events carry no numbers of their own
+        self._bare = np.array([not one for one in named], bool)  # logs whose rows nothing tells apart
         self._summary = summary
 
     def look(self, block: EventBlock, own: I64) -> None:
@@ -42,6 +42,7 @@ class Overlap:
         self._summary.problem(
             "overlap",
             f"{two}: holds the same events as {one}, such as that of {iso(int(keys[-1, first]))}; both count. If the "
-            "exports overlap, name the column that numbers the rows: seq = { column = ... }",
+            "exports overlap, name the column that numbers the rows (seq = { column = ... }) or names them (row = { "
+            "column = ... })",
             count,
         )

@@ -43,6 +43,7 @@ class EventsParquet:
     """
 
     numbered = True
+    named = True
     closes = False
 
     def __init__(self, path: Path, plant: Plant) -> None:

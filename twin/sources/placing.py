@@ -7,9 +7,10 @@ from twin.events.declare import YEAR_2000_NS, YEAR_2200_NS
 from twin.plant.model import Plant
 from twin.sources.blocks import by_pair
 from twin.sources.csv_rules import NOWHERE, Rows, Rules
-from twin.sources.drafts import RULE
+from twin.sources.drafts import ORDER_START, RULE
 from twin.sources.event_times import OwnTimes, RowTimes
-from twin.sources.mapping_model import CsvMapping
+from twin.sources.mapping_model import CsvMapping, EventRule, OrderRule
+from twin.sources.repeats import RowNames
 from twin.sources.samples import NEVER
 from twin.sources.summary import Summary
 from twin.sources.table import TextRows
@@ -25,7 +26,15 @@ class Placing:
     """Reads the rows of one table in their order. `renumbered`: they no longer come in the file's."""
 
     def __init__(
-        self, name: str, mapping: CsvMapping, plant: Plant, lookup: Lookup, rules: Rules, summary: Summary, typed: bool
+        self,
+        name: str,
+        mapping: CsvMapping,
+        plant: Plant,
+        lookup: Lookup,
+        rules: Rules,
+        summary: Summary,
+        typed: bool,
+        names: RowNames,
     ) -> None:
         self._name = name
         self._mapping = mapping
@@ -35,12 +44,15 @@ class Placing:
         self._line_index = {line.id: i for i, line in enumerate(plant.lines)}
         self._line_ids = [line.id for line in plant.lines]
         self._times = RowTimes(mapping.time, typed, lookup.lateness_ns)
+        timed: list[tuple[int, EventRule | OrderRule]] = [(RULE + i, rule) for i, rule in enumerate(mapping.events)]
+        timed += [(ORDER_START, mapping.order)] if mapping.order is not None else []
         self._own = {
-            (RULE + i, key): OwnTimes(time, mapping.time, typed, lookup)
-            for i, rule in enumerate(mapping.events)
+            (rank, key): OwnTimes(time, mapping.time, typed, lookup)
+            for rank, rule in timed
             for key, time in (("time", rule.time), ("until", rule.until))
             if time is not None
         }
+        self._names = names
         self._at = 0  # the number of rows so far
 
     def read(self, text: TextRows, renumbered: bool) -> Rows:
@@ -72,6 +84,8 @@ class Placing:
             rules.report(rows, lost & (ids < 0), "missing_field", "the station is blank")
             rows.station, keep = place, keep & ~lost
         self._summary.unusable += int((everything & ~keep).sum())
+        if mapping.row:
+            keep = keep & ~self._repeated(rows, keep)
         if mapping.seq is not None:
             number, present = rules.number(rows, keep, mapping.seq, "seq")
             wild = keep & present & (number >= rules.seq_limit)
@@ -102,6 +116,22 @@ class Placing:
         place = self._lookup.places.get((self._line_ids[line], words[word]))
         return BAD if place is None else int(self._lookup.station_of[place])
 
+    def _repeated(self, rows: Rows, keep: Mask) -> Mask:
+        """The rows whose name was read before: they count once."""
+        name = [rows.columns[column] for column in self._mapping.row]
+        others = [column for key, column in rows.columns.items() if key not in self._mapping.row]
+        scope = np.where(rows.station >= 0, rows.station, -1 - rows.line)
+        repeated, changed = self._names.look(name, others, scope, keep)
+        count = int(repeated.sum())
+        if count:
+            first = int(np.argmax(repeated))
+            shown = " ".join(column.texts[column.index[first]] for column in name)
+            self._summary.left_out += count
+            self._summary.repeats.add(count, f"{self._name}:{rows.place(first)}: {shown[:60]}")
+        text = f"{' '.join(self._mapping.row)} named a row before that held something else; the one read first counts"
+        self._rules.tell(rows, changed, "changed_row", text)
+        return repeated
+
     def _own_times(self, rows: Rows, text: TextRows, keep: Mask) -> None:
         """Times of single events, and ends of intervals."""
 
@@ -109,7 +139,8 @@ class Placing:
             self._rules.report(rows, keep & bad, reason, message)
 
         for (rank, key), one in self._own.items():
-            found = one.read(text, rows.columns, rows.ts, keep, tell)
+            begin = rows.ts if key == "time" else rows.times.get(rank, rows.ts)
+            found = one.read(text, rows.columns, rows.ts, keep, begin, tell)
             (rows.times if key == "time" else rows.ends)[rank] = found
         for rank, ends in rows.ends.items():
             starts = rows.times.get(rank, rows.ts)

@@ -159,7 +159,10 @@ class Section:
                     self.problem(key, "`plus` and `minus` exclude each other; remove one")
                 shift, unit, sign = part.text("column"), part.choice("unit", tuple(UNITS), "s"), way
                 part.finish()
-        return TimeRule(columns, form, shift, unit, sign)
+        over = self.boolean("over_midnight", False)
+        if over and (base is None or not form.patterns):
+            self.problem("over_midnight", "belongs to an event's own time that has a date; remove this")
+        return TimeRule(columns, form, shift, unit, sign, over_midnight=over)
 
     def _every(self) -> TimeRule:
         """Rows without a time: `every` and `origin`."""

@@ -71,6 +71,7 @@ class ShdrLog:
     """
 
     numbered = False
+    named = False
     closes = True
 
     def __init__(self, log: LogPath, plant: Plant, mapping: ShdrMapping, stage: Stage = None) -> None:

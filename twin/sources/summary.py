@@ -34,8 +34,8 @@ class Summary:
 
     `rows` are records read: rows of a CSV or Parquet file, observations of an SHDR file, lines of JSON lines.
     Each of them is one of four: `told` gave an event, `ignored` gave none because nothing asks for one, `left_out` the
-    mapping or the file's own form leaves out (a filter, a header that comes again), `unusable` gave none because of a
-    problem. `notes` say what was done with a file as a whole.
+    mapping or the file's own form leaves out (a filter, a header that comes again, a row read before), `unusable` gave
+    none because of a problem. `notes` say what was done with a file as a whole.
     `problems` are rows or values that could not be used (or look wrong, as a clock that jumps), by reason;
     `rejected` are records refused as events, by reason.
     """
@@ -48,6 +48,7 @@ class Summary:
     events: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, Tally] = field(default_factory=dict)
     problems: dict[str, Tally] = field(default_factory=dict)
+    repeats: Tally = field(default_factory=Tally)  # rows that were read before under their own name (`row`)
     gaps: Tally = field(default_factory=Tally)
     gap_ns: int = 0
     notes: list[str] = field(default_factory=list)
@@ -96,6 +97,7 @@ class Summary:
             "events": dict(sorted(self.events.items())),
             "rejected": _plain(self.rejected),
             "problems": _plain(self.problems),
+            "repeats": {"count": self.repeats.count, "first": self.repeats.first or None},
             "gaps": {"count": self.gaps.count, "ns": self.gap_ns, "first": self.gaps.first or None},
             "notes": list(self.notes),
             "words": {reason: dict(words) for reason, words in sorted(self.words.items())},
@@ -114,6 +116,11 @@ class Summary:
             }
             lines.append("rows: " + ", ".join(f"{count:,} {what}" for what, count in parts.items() if count))
         lines += self.notes
+        if self.repeats.count:
+            lines.append(
+                f"{self.repeats.count:,} rows had been read before under the same name, and count once; first: "
+                f"{self.repeats.first}"
+            )
         if self.gaps.count:
             lines.append(
                 f"{self.gaps.count:,} gaps between samples, {self.gap_ns / NS:,.3f} s in all, taken as unknown; "
@@ -150,6 +157,7 @@ def merged(summaries: Iterable[Summary]) -> Summary:
         for reason, words in one.words.items():
             for word, count in words.items():
                 total.word(reason, word, count)
+        total.repeats.add(one.repeats.count, one.repeats.first)
         total.gaps.add(one.gaps.count, one.gaps.first)
         total.gap_ns += one.gap_ns
         for name, count in one.events.items():

@@ -42,6 +42,7 @@ _DIRECTIVES: Final = {
     "L": r"(?P<L>\d{1,3})",
     "a": r"\pL+\.?",
     "z": r"(?P<z>[Zz]|[+-]\d{2}(?::?\d{2})?)",
+    "Z": r"(?P<Z>[A-Za-z]{1,6})",
     "%": "%",
 }
 _SAME: Final = {"B": "b", "h": "b", "A": "a"}
@@ -109,11 +110,11 @@ def pattern(text: str, date_only: bool = False) -> str:
         if name not in _DIRECTIVES:
             raise ValueError(
                 f"%{name} is not known; use %Y (or %y) %m (or %b, %B) %d %H (or %I and %p) %M %S %f (fraction) "
-                "%L (milliseconds) %z (offset) %a %A (weekday) and %%"
+                "%L (milliseconds) %z (offset) %Z (short name of the zone) %a %A (weekday) and %%"
             )
         if name != "%" and names.count(name) > 1:
             raise ValueError(f"%{name} stands twice")
-    for pair in (("Y", "y"), ("m", "b"), ("H", "I"), ("f", "L")):
+    for pair in (("Y", "y"), ("m", "b"), ("H", "I"), ("f", "L"), ("z", "Z")):
         if set(pair) <= set(names):
             raise ValueError(f"%{pair[0]} and %{pair[1]} say the same; remove one")
     if ("I" in names) != ("p" in names):

@@ -38,20 +38,20 @@ class TimeReader:
         self._newest = -(2**62)
         self._second_until = -(2**62)
 
-    def read(self, texts: "pa.Array[Any]") -> tuple[I64, Mask]:
-        """ns and a mask of the rows that are a time; the others hold 0."""
+    def read(self, texts: "pa.Array[Any]", days: int = 0) -> tuple[I64, Mask]:
+        """ns and a mask of the rows that are a time; the others hold 0. `days` later by the wall clock (of dates)."""
         form = self._form
         if not form.patterns:
             texts = pc.replace_substring(texts, ",", ".") if form.decimal == "," else texts
             if form.unit in DAY_NUMBERS:
                 return self._day_numbers(texts, form.unit)
             return _filetime(texts) if form.unit == FILETIME else numbers(texts, form.unit, form.origin_ns)
-        ts, ok = self._dates(texts, form.patterns[0])
+        ts, ok = self._dates(texts, form.patterns[0], days)
         for expression in form.patterns[1:]:
             rest = np.flatnonzero(~ok)
             if not len(rest):
                 break
-            ts[rest], ok[rest] = self._dates(texts.take(rest), expression)
+            ts[rest], ok[rest] = self._dates(texts.take(rest), expression, days)
         return ts, ok
 
     def _day_numbers(self, texts: "pa.Array[Any]", unit: str) -> tuple[I64, Mask]:
@@ -63,12 +63,15 @@ class TimeReader:
         local = instant(origin) + np.where(ok, days, 0) * DAY_NS + (rest * 864 + 5_000) // 10_000 * 1_000_000
         return self._localized(np.where(ok, local, 0), ok)
 
-    def _dates(self, texts: "pa.Array[Any]", expression: str) -> tuple[I64, Mask]:
+    def _dates(self, texts: "pa.Array[Any]", expression: str, days: int) -> tuple[I64, Mask]:
         found = pc.extract_regex(pc.utf8_trim_whitespace(texts), expression)
         ok = np.array(pc.is_valid(found).to_numpy(zero_copy_only=False), bool)
         groups = {field.name: pc.fill_null(found.field(i), "") for i, field in enumerate(found.type)}
         local, valid = _civil(groups)
+        local += days * DAY_NS
         ok &= valid
+        if "Z" in groups:
+            return self._of_names(local, ok, groups["Z"])
         zones = groups.get("z")
         offsets = pc.dictionary_encode(zones) if zones is not None else None
         if offsets is None or offsets.dictionary.to_pylist() in ([""], []):
@@ -83,6 +86,27 @@ class TimeReader:
             ts = np.where(bare, plain, ts)
             ok &= ~bare | fine
         return np.where(ok, ts, 0), ok
+
+    def _of_names(self, local: I64, ok: Mask, names: "pa.Array[Any]") -> tuple[I64, Mask]:
+        """Times with the short name of their zone: UTC, or what `zone` calls its own summer and winter."""
+        encoded = names.dictionary_encode()
+        index = encoded.indices.to_numpy()
+        ts, good = np.zeros_like(local), np.zeros_like(ok)
+        for year in np.unique(local[ok] // (366 * DAY_NS)).tolist():  # within a year of this one
+            known = self._short_names(1970 + year)
+            offsets = [known.get(str(name).upper()) for name in encoded.dictionary.to_pylist()]
+            fine = ok & (local // (366 * DAY_NS) == year) & np.array([one is not None for one in offsets], bool)[index]
+            ts = np.where(fine, local - np.array([one or 0 for one in offsets], np.int64)[index], ts)
+            good |= fine
+        return ts, good
+
+    def _short_names(self, year: int) -> dict[str, int]:
+        """Short name -> ns it is ahead of UTC, about this year."""
+        found = dict.fromkeys(("UTC", "GMT", "Z"), 0)
+        for month in range(1, 13) if self._zone is not None else ():
+            at = datetime(year, month, 15, tzinfo=self._zone)
+            found[(at.tzname() or "").upper()] = round((at.utcoffset() or timedelta()).total_seconds()) * NS
+        return found
 
     def _localized(self, local: I64, ok: Mask) -> tuple[I64, Mask]:
         if self._zone is None:
