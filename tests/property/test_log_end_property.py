@@ -26,6 +26,7 @@ class Events:
 
     name = "made"
     closes = True
+    named = True
     position = size = 0
 
     def __init__(self, events: list[Ev], cut: int, numbered: bool = True) -> None:

@@ -29,6 +29,7 @@ class Made:
     def __init__(self, number: int, events: Events, cuts: list[int], numbered: bool) -> None:
         self.summary = Summary()
         self.numbered = numbered
+        self.named = numbered
         self._number = number
         self._events = events
         self._cuts = cuts
