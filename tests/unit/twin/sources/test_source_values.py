@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -207,3 +208,46 @@ def test_mistakes_of_the_new_keys_are_named(keys: str, why: str) -> None:
     text = (keys + HEAD if keys.startswith("seq") else HEAD + keys) + COUNT % ""
     with pytest.raises(MappingError, match=why):
         mapping(text)
+
+
+def test_an_end_before_its_beginning_is_of_the_next_day(tmp_path: Path) -> None:
+    rules = """
+line = "L1"
+station = "A"
+[time]
+columns = ["d", "from"]
+format = "%d.%m.%Y %H:%M"
+zone = "Europe/Berlin"
+[[event]]
+type = "state"
+state = "on"
+until = { columns = ["d", "to"], over_midnight = true }
+"""
+    # The clocks go on in the second night: it has one hour less.
+    text = "d,from,to\n27.03.2026,22:00,06:00\n28.03.2026,22:00,06:00\n29.03.2026,06:00,14:00\n"
+    events, logs = read(write(tmp_path, "a.csv", text), rules)
+    at = [e["at"] for e in events if e["type"] == "state"]
+    assert [(after - before) / 3600 for before, after in pairwise(at)] == [8, 16, 7, 8]
+    assert not logs.summary.problems
+    with pytest.raises(MappingError, match="over_midnight: belongs to an event's own time"):
+        mapping(rules.replace('zone = "Europe/Berlin"', 'zone = "Europe/Berlin"\nover_midnight = true'))
+
+
+def test_short_names_of_zones(tmp_path: Path) -> None:
+    rules = """
+line = "L1"
+station = "A"
+[time]
+column = "t"
+format = "%a %b %d %H:%M:%S %Z %Y"
+zone = "Europe/Berlin"
+[[event]]
+type = "count"
+good = { column = "n" }
+"""
+    rows = ("Sun Oct 25 02:30:00 CEST 2026", "Sun Oct 25 02:30:00 CET 2026", "Sun Oct 25 02:00:00 UTC 2026")
+    text = "t,n\n" + "".join(f"{row},1\n" for row in (*rows, "Sun Oct 25 02:30:00 PST 2026"))
+    events, logs = read(write(tmp_path, "a.csv", text), rules)
+    first = events[0]["at"]
+    assert [e["at"] - first for e in events] == [0, 3600, 5400]
+    assert logs.summary.problems["bad_time"].count == 1
