@@ -14,11 +14,12 @@ def add(commands: "Commands") -> None:
         commands,
         "page",
         run,
-        help="serve the page for the shop floor: plant, line, wall, handover, why a number is what it is",
+        help="serve the page for the shop floor: plant, line, wall, operator, handover, why a number is what it is",
         example="twin page --audit audit --port 8088",
-        more="Reads the topics and the audit root, changes neither, and belongs to no group: any number of it may\n"
+        more="Reads the topics and the audit root, and belongs to no group: any number of it may\n"
         "run. It listens on this machine only, unless --host says otherwise; in a plant put it behind a reverse proxy\n"
-        "with TLS, under any path. Ctrl-C ends it.",
+        "with TLS, under any path. With --devices the devices of that file may enter reasons of stops, as events.\n"
+        "Ctrl-C ends it.",
     )
     add_bootstrap(parser)
     parser.add_argument("--audit", metavar="FOLDER", help="audit root (default: TAKTWIN_AUDIT, else audit)")
@@ -32,6 +33,11 @@ def add(commands: "Commands") -> None:
         default=[],
         metavar="HOST",
         help="host name by which browsers may call it, behind a proxy (may be repeated)",
+    )
+    parser.add_argument(
+        "--devices",
+        metavar="FILE",
+        help="devices that may look or enter, with a token each (docs/page.md); absent: everybody looks, nobody enters",
     )
     parser.add_argument("--no-kafka", action="store_true", help="only what is audited, such as of a replay")
 
@@ -52,13 +58,16 @@ def run(args: argparse.Namespace) -> int:
 
 async def _serve(args: argparse.Namespace, settings: "object") -> None:
     import asyncio
+    import sqlite3
     from pathlib import Path
     from typing import cast
 
     from aiohttp import web
 
+    from streams.cli.errors import USAGE, CommandError
     from streams.cli.output import line
     from streams.page.app import Options, make_app
+    from streams.page.devices import DevicesError
     from streams.settings import Settings
     from twin.audit.layout import existing_root, root_path
 
@@ -70,9 +79,16 @@ async def _serve(args: argparse.Namespace, settings: "object") -> None:
         settings=None if args.no_kafka else known,
         host=args.host,
         port=args.port,
+        devices=None if args.devices is None else Path(args.devices),
         names=tuple(args.name),
     )
-    runner = web.AppRunner(make_app(options), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    try:
+        app = make_app(options)
+    except DevicesError as error:
+        raise CommandError(str(error), USAGE) from error
+    except (OSError, sqlite3.Error) as error:
+        raise CommandError(f"{args.devices}: its store cannot be used: {error}", USAGE) from error
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
         site = web.TCPSite(runner, options.host, options.port)

@@ -8,11 +8,12 @@ from typing import Any, Final
 import msgspec
 
 from streams.page import rows
+from streams.page.stops import now_of, reasons, stops
 from streams.page.tiles import Tiles
 from twin.report import ReportError
 from twin.report.build import report
 from twin.report.files import as_file
-from twin.report.html import bottleneck, doubts, ratios, sentence
+from twin.report.html import against_target, bottleneck, doubts, ratios, sentence
 from twin.report.rows import dicts, select
 from twin.report.spans import site_of
 from twin.report.svg import CHARTS
@@ -129,6 +130,13 @@ class Api:
                 (JSON, rows.CSV, rows.ARROW),
                 self.rows,
             ),
+            Route(
+                "stops",
+                "The stops of a station, what reasons there are to give, and until when each can be corrected.",
+                (_LINE, Parameter("station", "Station id; absent: the line's constraint."), _LANG),
+                (JSON,),
+                self.stops,
+            ),
             Route("words", "The page's words in a language.", (_LANG,), (JSON,), self.words),
         ]
 
@@ -190,6 +198,7 @@ class Api:
         said = {
             "sentence": sentence(found, language),
             "ratios": ratios(found["total"], language),
+            "target": against_target(found, language),
             "bottleneck": bottleneck(found, language),
             "doubts": doubts(found, language),
         }
@@ -219,6 +228,23 @@ class Api:
 
     def rows(self, query: Query, accept: str) -> Answer:
         return rows.page(self._root, _needed(query, "set"), query, accept)
+
+    def stops(self, query: Query, _accept: str) -> Answer:
+        site = site_of(self._root)
+        line, language = site.line(_needed(query, "line")), _language(query)
+        if line.id not in self._tiles.so_far:
+            self._tiles.load()
+        so_far, seen = self._tiles.so_far.get(line.id), self._tiles.live.lines.get(line.id)
+        if so_far is None:
+            raise ReportError(f"line {line.id}: no row yet")
+        station = query.get("station") or so_far.constraint or line.stations[0].id
+        newest = seen.view.newest_ns if seen else so_far.newest_ns
+        now = now_of(self._tiles.live, self._tiles, line.id, station, newest)
+        found = stops(self._root, line, station, now)
+        said = reasons(self._root, site, line, station, newest, language)
+        head = {"line": line.id, "station": station, "zone": line.calendar.zone, "state": now.state}
+        kept = {"revise": line.revise_ns is not None, "newest": rfc3339(newest), "live": seen is not None}
+        return JSON, _json({**head, **kept, "stations": [one.id for one in line.stations], "reasons": said, **found})
 
     def words(self, query: Query, _accept: str) -> Answer:
         place = LANGUAGES.index(_language(query))

@@ -1,4 +1,5 @@
-"""The server: static files, the API, one stream per browser. GET only; it belongs to no group and writes nothing."""
+"""The server: static files, the API, one stream per browser. It belongs to no group; only devices that are known may
+enter anything (`streams.page.enter`), and what they enter are events."""
 
 import asyncio
 import contextlib
@@ -15,6 +16,7 @@ from aiohttp import web
 from streams import clock
 from streams.client import Settings
 from streams.page.api import Api, Route, openapi
+from streams.page.enter import Doors, add_entering, doors_of
 from streams.page.live import Live, message
 from streams.page.tiles import Tiles
 from twin.audit import AuditError
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 
 STATIC: Final = Path(__file__).parent / "static"
 RELOAD_S: Final = 5.0
+MOST_BODY: Final = 16_384  # of an entry
 # Reading Parquet takes a core while it lasts; the loop must go on telling states.
 THREADS: Final = 2
 MOST_WAITING: Final = 32
@@ -49,20 +52,23 @@ class Options:
     settings: Settings | None  # None: no Kafka, only what is audited
     host: str = "127.0.0.1"
     port: int = 8088
+    devices: Path | None = None  # file of the devices that may look and enter; None: everybody looks, nobody enters
     names: tuple[str, ...] = ()  # of the host, as browsers may call it; empty: loopback's own, or any elsewhere
 
 
 def make_app(options: Options) -> web.Application:
-    """The whole application; its tasks end with it."""
+    """The whole application; its tasks end with it. Raises DevicesError, OSError and sqlite3.Error."""
     live = Live(options.settings)
+    doors = doors_of(options.devices, options.root)
     tiles = Tiles(options.root, live)
     api = Api(options.root, tiles)
     pool = ThreadPoolExecutor(THREADS, "page")
-    app = web.Application(middlewares=[_guard(options)], client_max_size=0)
+    app = web.Application(middlewares=[_guard(options, doors)], client_max_size=MOST_BODY)
     routes = api.routes()
     waiting = asyncio.Semaphore(MOST_WAITING)
     for route in routes:
         app.router.add_get(f"/api/v1/{route.path}", _handler(route, pool, waiting))
+    add_entering(app, doors, options.settings, options.root, live, tiles, pool)
     document = msgspec.json.encode(openapi(routes, code_version()))
     app.router.add_get("/api/v1/openapi.json", _fixed("application/json", document))
     app.router.add_get("/api/v1/stream", _stream(live, tiles))
@@ -107,7 +113,7 @@ async def _reload(live: Live, tiles: Tiles, pool: ThreadPoolExecutor) -> None:
         await asyncio.sleep(max(RELOAD_S, 3 * (clock.monotonic_s() - begun)))
 
 
-def _guard(options: Options) -> Any:
+def _guard(options: Options, doors: Doors) -> Any:
     """Headers on every answer; and only names of this host, or a foreign site could read it through a browser."""
     names = options.names or (_LOOPBACK if options.host in _LOOPBACK else ())
 
@@ -115,6 +121,8 @@ def _guard(options: Options) -> Any:
     async def guard(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Any:
         if names and _host_of(request) not in names:
             return _problem(421, f"this page is not known as {request.host}; start it with --name {_host_of(request)}")
+        if (refused := doors.refuses(request)) is not None:
+            return _problem(*refused)
         try:
             response = await handler(request)
         except web.HTTPException as error:

@@ -10,18 +10,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streams import clock
+from streams.client.records import Line as View
 from streams.page.live import Live
 from twin.audit.rows import integers
 from twin.line.numbers import ideal_ns
-from twin.plant.model import Line
-from twin.report.cover import SCOPES, cover
+from twin.plant.model import Line, Target
+from twin.report.cover import cover
 from twin.report.figures import Figures
+from twin.report.plan import Plan, done_at, plan_of
+from twin.report.plan import rolling as windows_of
 from twin.report.rows import select
-from twin.report.spans import Site, Span, shift_at, site_of
+from twin.report.spans import Site, Span, local, shift_at, site_of
 from twin.report.words import number
-from twin.time.rfc3339 import rfc3339
+from twin.time.rfc3339 import parse_rfc3339, rfc3339
 
 _HOUR_NS: Final = 3_600 * 10**9
+# A pace of less than this says little about when an order will be done.
+_PACE_NS: Final = 1_800 * 10**9
 _BEHIND_NS: Final = 600 * 10**9
 # A shift or a production day, and one window more.
 _BACK_NS: Final = 26 * _HOUR_NS
@@ -41,6 +46,9 @@ class SoFar:
     lost_per_hour: Fraction | None  # of the newest rolling row
     ideal_per_hour: Fraction | None
     constraint: str | None
+    plan: Plan
+    target: Target
+    paces: tuple[tuple[int, int], ...] = ()  # (good, planned ns) of the shift so far and of the newest windows
     since_ns: dict[str, int] = field(default_factory=dict)  # per station: the end of its newest row of states
 
 
@@ -48,7 +56,7 @@ class Tiles:
     """Made anew by `load`, in a thread, now and then; `tile` puts the live view over it."""
 
     def __init__(self, root: Path, live: Live) -> None:
-        self._root, self._live = root, live
+        self._root, self.live = root, live
         self.site = Site("", {})
         self.so_far: dict[str, SoFar] = {}
         self._searched: set[str] = set()  # lines without a row of the last days that were looked for in all
@@ -62,7 +70,7 @@ class Tiles:
             rows = select(self._root, "kpis", start, where=pc.field("station").is_null())
             states = select(self._root, "states", start).select(["line", "station", "end"])
             for name in lines & site.lines.keys():
-                one = _so_far(site.line(name), rows, states, newest[name])
+                one = _so_far(site.line(name), rows, states, newest[name], site.target(name))
                 if one is not None:
                     found[name] = one
         self.site, self.so_far = site, found
@@ -73,7 +81,7 @@ class Tiles:
         start = max(known.values()) - _HOUR_NS if known else clock.now_ns() - 2 * _BACK_NS
         newest = known | _ends(self._root, start)
         # Lines of other days: logs of the past beside each other, or a line that has not run for long (once).
-        live = {name: seen.view.ts_ns for name, seen in [*self._live.lines.items()] if name in site.lines}
+        live = {name: seen.view.ts_ns for name, seen in [*self.live.lines.items()] if name in site.lines}
         behind = {
             name: known.get(name, ts - _BACK_NS) for name, ts in live.items() if ts > newest.get(name, 0) + _BEHIND_NS
         }
@@ -86,11 +94,11 @@ class Tiles:
         return newest
 
     def names(self) -> list[str]:
-        return sorted({*self.site.lines, *self._live.lines})
+        return sorted({*self.site.lines, *self.live.lines})
 
     def tile(self, name: str) -> dict[str, Any] | None:
         """Plain values; texts of numbers are rounded here and nowhere else. None: there is no such line."""
-        seen, so_far = self._live.lines.get(name), self.so_far.get(name)
+        seen, so_far = self.live.lines.get(name), self.so_far.get(name)
         if seen is None and name not in self.site.lines:
             return None
         known = self.site.lines.get(name)
@@ -110,7 +118,7 @@ class Tiles:
             "late": view.late if view else 0,
             "alerts": [
                 {"kind": one.kind, "station": one.station, "ts": rfc3339(one.ts_ns), "detail": one.detail}
-                for one in self._live.alerts.values()
+                for one in self.live.alerts.values()
                 if one.line == name
             ],
             "stations": self._stations(name),
@@ -122,13 +130,14 @@ class Tiles:
             station = so_far.constraint
             mine = next((one for one in made["stations"] if one["station"] == station), None)
             made["since_ms"] = mine["since_ms"] if mine else None
+        made |= _order(view, so_far)
         made["lost_per_hour"] = _lost(made["state"], so_far)
         made["lost_text"] = None if made["lost_per_hour"] is None else number(made["lost_per_hour"], 0, "en")
         made["calm"] = made["state"] in CALM
         return made
 
     def _stations(self, name: str) -> list[dict[str, Any]]:
-        seen, so_far = self._live.lines.get(name), self.so_far.get(name)
+        seen, so_far = self.live.lines.get(name), self.so_far.get(name)
         found = []
         for station, state in (seen.view.stations if seen else {}).items():
             since = seen.since_ns.get(station) if seen else None
@@ -148,8 +157,32 @@ def _lost(state: str, so_far: SoFar | None) -> float | None:
     return None if lost is None else float(lost)
 
 
+def _order(view: View | None, one: SoFar | None) -> dict[str, Any]:
+    """When the line's order is done: at the pace of the shift so far, and of the shortest and longest window."""
+    none = {"order_end": None, "order_late": None, "order_rest": None}
+    open_orders = view.orders if view else ()
+    mine = next((order for order in open_orders if order.station is None), None)
+    if mine is None or mine.quantity is None or one is None or view is None:
+        return none
+    rest = mine.quantity - mine.good
+    ends = [done_at(one.line, rest, good, ns, view.ts_ns) for good, ns in one.paces]
+    known = [end for end in ends if end is not None]
+    if not known or len(known) < len(ends):  # at one of the paces it is never done
+        return {**none, "order_rest": rest}
+    zone = one.line.calendar.zone
+    text = f"~{local(zone, known[0], '%a %H:%M')}"
+    if min(known) < max(known):
+        text += f" ({local(zone, min(known), '%a %H:%M')} - {local(zone, max(known), '%a %H:%M')})"
+    due = None if mine.due is None else parse_rfc3339(mine.due)
+    late = None if due is None else (known[0] - due) // 60_000_000_000
+    return {"order_end": text, "order_late": late if late is not None and late > 0 else None, "order_rest": rest}
+
+
 def _shift(one: SoFar) -> dict[str, Any]:
     figures = one.figures
+    good = figures.good
+    difference = None if one.plan.parts is None else good - one.plan.parts
+    minutes = None if difference is None else one.plan.minutes(difference)
     ratios, lost = figures.ratios(), figures.lost_parts
     ideal = figures.parts_in(figures.planned_ns)
     oee = ratios["oee"]
@@ -158,6 +191,15 @@ def _shift(one: SoFar) -> dict[str, Any]:
         "label": one.span.label,
         "start": rfc3339(one.span.start_ns),
         "end_ms": one.span.end_ns // 10**6,
+        "end_local": local(one.line.calendar.zone, one.span.end_ns, "%H:%M"),
+        "plan_text": None if one.plan.parts is None else number(one.plan.parts, 0, "en"),
+        "plan": None if one.plan.parts is None else float(one.plan.parts),
+        "diff": None if difference is None else float(difference),
+        "diff_text": None if difference is None else f"{'+' if difference >= 0 else ''}{number(difference, 0, 'en')}",
+        "diff_min_text": None if minutes is None else number(abs(minutes), 1, "en"),
+        "behind": difference is not None and difference < 0,
+        "target_oee": one.target.oee,
+        "target_text": None if one.target.oee is None else number(100 * one.target.oee, 0, "en"),
         "known_until": rfc3339(one.newest_ns),
         "good": figures.good,
         "good_text": number(figures.good, 0, "en"),
@@ -198,9 +240,8 @@ def _groups(newest: dict[str, int]) -> Iterable[tuple[int, set[str]]]:
         left = [name for name in left if name not in mine]
 
 
-def _so_far(line: Line, rows: pa.Table, states: pa.Table, newest_ns: int) -> SoFar | None:
-    mine = rows.filter(pc.equal(rows.column("line").cast(pa.string()), pa.scalar(line.id)))
-    rolling = mine.filter(pc.invert(pc.is_in(mine.column("window").cast(pa.string()), pa.array(SCOPES))))
+def _so_far(line: Line, rows: pa.Table, states: pa.Table, newest_ns: int, target: Target) -> SoFar | None:
+    rolling = windows_of(rows.filter(pc.equal(rows.column("line").cast(pa.string()), pa.scalar(line.id))))
     if not rolling.num_rows:
         return None
     # The instant before the row's end: at the edge of a shift the one that ends is meant.
@@ -215,15 +256,20 @@ def _so_far(line: Line, rows: pa.Table, states: pa.Table, newest_ns: int) -> SoF
     now = Figures.of(last, last.slice(0, 0), line.policy, ideal)
     lost, hour = now.lost_parts, now.parts_in(_HOUR_NS)
     ends = states.filter(pc.equal(states.column("line").cast(pa.string()), pa.scalar(line.id)))
+    so_far = Figures.of(plus, minus, line.policy, ideal)
+    each = [Figures.of(newest.slice(k, 1), newest.slice(0, 0), line.policy) for k in range(newest.num_rows)]
     return SoFar(
         line,
         span,
-        Figures.of(plus, minus, line.policy, ideal),
+        so_far,
         laid.gap_ns,
         newest_ns,
         None if lost is None or not now.ns else lost * Fraction(_HOUR_NS, now.ns),
         hour,
         said["constraint"],
+        plan_of(line, target, rolling, span.start_ns, newest_ns),
+        target,
+        tuple((one.good, one.planned_ns) for one in (so_far, *each) if one.planned_ns >= _PACE_NS),
         _newest_ends(ends, "station"),
     )
 

@@ -1,6 +1,7 @@
 """A real Kafka, a worker, a shop floor that runs until now, the page, a real Chromium: one each for all tests."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 import socket
@@ -25,6 +26,7 @@ from tests.support.streams import own_settings
 from twin import plant as plants
 from twin.sources import open_logs
 
+TOKEN = "b8f5c2d0a1e34f56"  # noqa: S105
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -51,6 +53,7 @@ class Floor:
     def start_page(self) -> None:
         log = (self.folder / "page.log").open("ab")
         command = [sys.executable, "-P", "-m", "streams.cli", "page", "--port", str(self.port)]
+        command += ["--devices", str(self.folder / "devices.toml")]
         self.page = subprocess.Popen(command, env=process_environment(self.settings), stdout=log, stderr=log)  # noqa: S603
         end = time.monotonic() + 60
         while True:
@@ -83,6 +86,11 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
         interrupt.run(ensure(settings))
         plant = plants.load(plant_file)
         interrupt.run(feed(open_logs([log], plant), plant, settings=settings))
+        digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+        (folder / "devices.toml").write_text(
+            f'store = "{folder / "kept" / "page.sqlite"}"\n'
+            f'[[device]]\nid = "tablet-4"\nrights = "enter"\ntoken_sha256 = "{digest}"\n'
+        )
         made = Floor(settings, folder, free_port())
         made.start_workers()
         made.start_page()

@@ -15,12 +15,12 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from streams.local.broker import free_port
-from tests.browser.conftest import Floor
+from tests.browser.conftest import TOKEN, Floor
 from tests.support.biscuit import HOSTILE
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 pytest.importorskip("playwright")
-VIEWS = ("plant", "line", "handover", "why", "wall")
+VIEWS = ("plant", "line", "handover", "why", "wall", "operator", "device")
 
 
 def send(floor: Floor, *events: dict[str, Any]) -> None:
@@ -40,6 +40,14 @@ def state(line: str, word: str) -> tuple[dict[str, Any], dict[str, Any]]:
     ts = time.time_ns()
     one = {"type": "state", "ts": ts, "line": line, "station": "main", "state": word}
     return one, {"type": "heartbeat", "ts": ts + 10**6, "line": line}
+
+
+def known(tab: Any, floor: Floor) -> None:
+    """The device's token, as its owner types it once."""
+    go(tab, floor, "?view=device")
+    tab.locator("input.token").fill(TOKEN)
+    tab.locator("form button").click()
+    tab.wait_for_selector(".op-lines, .op")
 
 
 def tile(line: str) -> str:
@@ -112,6 +120,8 @@ def test_every_view(floor: Floor, tab: Any, view: str, lang: str) -> None:
         "wall": "?view=wall",
         "line": "?view=line&line=choc-1",
         "handover": "?view=handover&line=choc-1",
+        "operator": "?view=operator&line=choc-1",
+        "device": "?view=device",
         "why": f"?view=why&line=choc-1&window=shift&start={done['start']}&end={done['end']}" if done else "?view=plant",
     }[view]
     go(tab, floor, f"{address}&lang={lang}")
@@ -269,12 +279,17 @@ def test_pictures(floor: Floor, chromium: Any) -> None:
         "line-dark": ("dark", 1280, 1400, "?view=line&line=choc-1"),
         "line-phone": ("light", 390, 844, "?view=line&line=choc-1"),
         "wall": ("dark", 1920, 1080, "?view=wall"),
+        "operator": ("light", 1280, 800, "?view=operator&line=oven-2"),
+        "operator-dark": ("dark", 1280, 800, "?view=operator&line=oven-2&lang=de"),
+        "operator-phone": ("light", 390, 844, "?view=operator&line=oven-2"),
         "handover": ("light", 900, 1270, "?view=handover&line=oven-2"),
         "why": ("light", 1280, 1100, "why"),
     }
     for name, (scheme, width, height, address) in shots.items():
         context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-GB")
         tab = context.new_page()
+        if "operator" in name:
+            known(tab, floor)
         all_lines(tab, floor)
         if address == "why":
             shift = current_shift(tab, floor, "choc-1")["shift"][0]

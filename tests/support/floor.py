@@ -16,15 +16,26 @@ _LINES = {
 _STATIONS = ("feed", "form", "main", "check")
 _REASONS = ("jam", "no film", None, "sensor dirty", "roll change", "<b>glaze</b>")
 # What each line does at the end: the rest runs.
+_REVISE = {"wrap-2": "1h"}
 _LAST = {"oven-2": "STOP", "choc-2": "RIG", "case-1": "WAIT", "glaze-1": "NONE", "wrap-2": "FULL"}
 
 
 def plant_text() -> str:
     rows = ['site = "biscuit works"', *(f'[[area]]\nid = "{area}"' for area in _LINES)]
+    rows += ['[[reason]]\nid = "mechanical"\nlabel = { en = "Mechanical", de = "Mechanik" }']
+    rows += [f'[[reason]]\nid = "{name}"\nparent = "mechanical"' for name in ("jam", "sensor dirty", "belt torn")]
+    rows += [
+        '[[reason]]\nid = "no film"\nlabel = { en = "No film", de = "Keine Folie" }',
+        '[[reason]]\nid = "roll change"\nlabel = { en = "Roll change", de = "Rollenwechsel" }',
+        '[[reason]]\nid = "cleaning"\nlabel = { en = "Cleaning", de = "Reinigung" }\nclass = "maintenance"',
+        '[[reason]]\nid = "no people"\nlabel = { en = "Nobody there", de = "Niemand da" }',
+        '[[reason]]\nid = "old one"\nretired = 2020-01-01',
+    ]
     for area, lines in _LINES.items():
         for line in lines:
             rows.append(
-                f'[[line]]\nid = \'{line}\'\narea = "{area}"\ntype = "flow"\nlateness = "0s"\nrevise = "36h"\n'
+                f'[[line]]\nid = \'{line}\'\narea = "{area}"\ntype = "flow"\nlateness = "0s"\n'
+                f'revise = "{_REVISE.get(line, "36h")}"\n'
                 'requires_order = true\nwindows = ["1min/1min", "1h/1min"]\npublish_every = "1min"\npane = "10min"'
             )
             for k, station in enumerate(_STATIONS):
@@ -34,6 +45,7 @@ def plant_text() -> str:
                 rows.append(f'[[line.buffer]]\nid = "b{k}"\n{ends}\ncapacity = 100')
             rows.append(
                 '[[line.product]]\nid = "butter"\n[[line.product]]\nid = "choc"\n'
+                '[line.target]\noee = 0.75\nchangeover = "10min"\nparts_per_hour = { butter = 2500, choc = 2400 }\n'
                 '[line.states]\nRUN = "running"\nSTOP = "stopped"\nRIG = "setup"\nWAIT = "starved"\nFULL = "blocked"\n'
                 '[line.calendar]\nzone = "Europe/Berlin"\nday_start = "06:00"'
             )

@@ -10,7 +10,7 @@ from twin.line.doubts import FACTS
 from twin.line.numbers import Numbers
 from twin.line.remembered import LineMemory
 from twin.plant.model import Line, Plant, Station
-from twin.plant.notes import notes
+from twin.plant.notes import units
 
 
 def against(plant: Plant, n: Numbers, x: State, memory: dict[int, LineMemory]) -> list[str]:
@@ -18,8 +18,7 @@ def against(plant: Plant, n: Numbers, x: State, memory: dict[int, LineMemory]) -
     different things: of the lines that were seen."""
     seen = [k for k in range(len(plant.lines)) if x.lines[k, at.L_SEEN]]
     found = [sentence for k in seen for sentence in _line(plant.lines[k], k, n, x, memory.get(k, LineMemory()))]
-    ids = {plant.lines[k].id for k in seen}
-    return found + [note for note in notes(plant) if note.removeprefix("line ").split(":", 1)[0] in ids]
+    return found + [f"line {plant.lines[k].id}: {note}" for k in seen for note in units(plant.lines[k])]
 
 
 def of_admission(plant: Plant, facts: Iterable[Fact]) -> Iterator[str]:

@@ -15,8 +15,10 @@ from twin.plant.model import (
     PlannedStop,
     Plant,
     Product,
+    Reason,
     Shift,
     Station,
+    Target,
     Window,
 )
 from twin.plant.read import Node
@@ -29,8 +31,32 @@ def build(root: Node, source: str) -> Plant:
     """The model of tables without mistakes; `source` is the file's name, which the hash leaves out."""
     shared = _calendar(root["calendar"]) if root["calendar"] else Calendar()
     lines = tuple(_line(node, shared) for node in root["line"])
-    plant = Plant(root["site"], lines, hash="", source=source, earliest_ns=root["earliest"])
+    plant = Plant(
+        root["site"],
+        lines,
+        hash="",
+        source=source,
+        earliest_ns=root["earliest"],
+        reasons=tuple(_reason(node) for node in root["reason"]),
+        targets=tuple(_target(node["id"], node["target"]) for node in root["line"] if node["target"]),
+    )
     return replace(plant, hash=model_hash(plant))
+
+
+def _reason(node: Node) -> Reason:
+    return Reason(
+        id=node["id"],
+        parent=node["parent"],
+        label=dict(sorted(node["label"].items())),
+        stations=tuple(node["stations"]),
+        time_class=None if node["class"] is None else CLASS_NAMES[node["class"]],
+        retired=node["retired"],
+    )
+
+
+def _target(line: str, node: Node) -> Target:
+    rates = dict(sorted(node["parts_per_hour"].items()))
+    return Target(line, oee=node["oee"], changeover_ns=node["changeover"], parts_per_hour=rates)
 
 
 def _line(node: Node, shared: Calendar) -> Line:

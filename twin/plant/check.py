@@ -1,5 +1,8 @@
 """What one value of a plant file alone cannot tell: references, contradictions, loops, overlaps."""
 
+from typing import Final
+
+from kernels.codes import CLASS_NAMES
 from twin.plant import topology
 from twin.plant.kinds import DAY_S, WEEK_S, WEEKDAYS
 from twin.plant.locate import Path
@@ -7,6 +10,9 @@ from twin.plant.problem import Report, hint
 from twin.plant.read import Node
 from twin.plant.shape import MAX_WINDOW_STEPS
 from twin.time.duration import duration_text
+
+# Of a stop nobody can say that it ran, or was not there.
+_NOT_SAID: Final = ("unknown", "off_shift", "no_order", "running")
 
 
 def check(plant: Node, report: Report) -> None:
@@ -16,10 +22,11 @@ def check(plant: Node, report: Report) -> None:
     for line in plant["line"]:
         if line["area"] is not None:
             _reference(line["area"], plant["area"], "area in this plant", line.at("area"), report)
-        for part in (_stations, _units, _buffers, _products, _windows, _limits):
+        for part in (_stations, _units, _buffers, _products, _windows, _limits, _target):
             part(line, report)
         if line["calendar"]:
             _calendar(line["calendar"], report)
+    _reasons(plant, report)
 
 
 def _reference(name: str, nodes: list[Node], what: str, path: Path, report: Report) -> bool:
@@ -171,6 +178,37 @@ def _limits(line: Node, report: Report) -> None:
     if window not in lengths and None not in line["windows"]:
         known = ", ".join(duration_text(length) for length in lengths)
         report.add(path, f"the line has no window of {duration_text(window)}; windows: {known}")
+
+
+def _target(line: Node, report: Report) -> None:
+    target = line["target"]
+    for product in target["parts_per_hour"] if target else ():
+        if product != "*":
+            path = target.at("parts_per_hour", product)
+            _reference(product, line["product"], "product in this line", path, report)
+
+
+def _reasons(plant: Node, report: Report) -> None:
+    by_id = {reason["id"]: reason for reason in plant["reason"]}
+    stations = [station for line in plant["line"] for station in line["station"]]
+    for reason in plant["reason"]:
+        for index, name in enumerate(reason["stations"]):
+            if name is not None:
+                _reference(name, stations, "station in this plant", reason.at("stations", index), report)
+        for language in reason["label"]:
+            if len(language) != 2 or not language.isascii() or not language.islower():
+                advice = "write two small letters, such as en or de"
+                report.add(reason.at("label", language), f'"{language}" is no language; {advice}')
+        if reason["class"] is not None and CLASS_NAMES[reason["class"]] in _NOT_SAID:
+            advice = f"not {', '.join(_NOT_SAID)}: those are not a person's to say; leave class out, or take another"
+            report.add(reason.at("class"), advice)
+        parent = reason["parent"]
+        if parent is None or not _reference(
+            parent, plant["reason"], "reason in this plant", reason.at("parent"), report
+        ):
+            continue
+        if by_id[parent]["parent"] is not None:
+            report.add(reason.at("parent"), "is the third level; a tablet shows two: name the upper one")
 
 
 def _calendar(calendar: Node, report: Report) -> None:

@@ -158,6 +158,17 @@ def _earliest(value: Any) -> int:
     return int((at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)) * 1000
 
 
+def _date(value: Any) -> str:
+    if isinstance(value, str):
+        try:
+            value = date.fromisoformat(value.strip())
+        except ValueError:
+            raise ValueError(f'"{value}" is not a date; write it as "2027-01-01"') from None
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise ValueError(f'this is {type_name(value)}; write a date alone, as "2027-01-01"')
+    return value.isoformat()
+
+
 def _zone(text: str) -> str:
     try:
         return zones.zone(text).key
@@ -294,5 +305,6 @@ WEEKLY: Final = text_like("weekly period", "Fri 22:00 - Sun 22:00", _weekly)
 # A TOML local date-time is read too; an editor shows it to the schema as text.
 LOCAL_TIME: Final = Scalar("local date and time", _local, {"type": "string", "examples": ["2026-12-24 06:00"]})
 EARLIEST: Final = Scalar("date", _earliest, {"type": "string", "examples": ["1995-01-01"]})
+DATE: Final = Scalar("date", _date, {"type": "string", "examples": ["2027-01-01"]})
 WINDOW: Final = text_like("length/step", "1h/1min", _window)
 CLASS: Final = Scalar("time class", lambda value: _class(_text(value, "running")), {"enum": list(CLASS_NAMES)})

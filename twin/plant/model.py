@@ -138,12 +138,36 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a station stood, as people may say it. An id is never used again for something else."""
+
+    id: str
+    parent: str | None = None  # id of the reason it is one of
+    label: dict[str, str] = field(default_factory=dict)  # by language
+    stations: tuple[str, ...] = ()  # station ids, in whichever line; none: any
+    time_class: str | None = None  # such time is of this class; None: as the machine said
+    retired: str | None = None  # ISO date from which on it is not offered
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a line is held against; changes no figure, so it is no part of the line. None: no colour, no verdict."""
+
+    line: str
+    oee: float | None = None
+    changeover_ns: int | None = None
+    parts_per_hour: dict[str, int] = field(default_factory=dict)  # by product id; "*": every other, and without one
+
+
+@dataclass(frozen=True, slots=True)
 class Plant:
     site: str
     lines: tuple[Line, ...]
     hash: str  # SHA-256 of the canonical model, 16 hex digits
     source: str = ""  # file name it was read from
     earliest_ns: int | None = None  # no event is older; None: the year 2000
+    reasons: tuple[Reason, ...] = ()
+    targets: tuple[Target, ...] = ()  # of the lines that have one
 
     @property
     @once_a_plant

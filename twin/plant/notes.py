@@ -5,13 +5,27 @@ from typing import Final
 
 from twin.plant.model import Line, Plant, Station
 from twin.plant.topology import peers
+from twin.time.duration import duration_text
 
 # Stations of one line are seldom further apart, and grams and packs always are.
 FAR_APART: Final = 10
 
 
+# The morning meeting about the shift of the day before.
+LEAST_REVISE_NS: Final = 36 * 3_600 * 10**9
+
+
 def notes(plant: Plant) -> tuple[str, ...]:
-    return tuple(f"line {line.id}: {note}" for line in plant.lines for note in units(line))
+    return tuple(f"line {line.id}: {note}" for line in plant.lines for note in (*units(line), *entries(plant, line)))
+
+
+def entries(plant: Plant, line: Line) -> list[str]:
+    """Where operators give reasons, and what they know the next morning comes too late."""
+    if not plant.reasons or (line.revise_ns is not None and line.revise_ns >= LEAST_REVISE_NS):
+        return []
+    has = "no `revise`" if line.revise_ns is None else f"revise = {duration_text(line.revise_ns)}"
+    what = "nothing that they enter changes a row" if line.revise_ns is None else "what they enter later is refused"
+    return [f'operators may enter reasons, and it has {has}: {what}; write revise = "36h" (80h over a weekend)']
 
 
 def units(line: Line) -> list[str]:

@@ -26,6 +26,7 @@ MAX_PANES: Final = 10_000
 MAX_SHIFTS: Final = 64
 MAX_PLANNED_STOPS: Final = 4_096
 MAX_SOURCES: Final = 1_000
+MAX_REASONS: Final = 2_000
 MAX_SEQ_MODULUS: Final = 65_536
 
 # The names in kernels.figures.oee.POLICIES (a test compares them). To import that module would load numba, half a
@@ -229,6 +230,19 @@ PRODUCT: Final = Table(
     ),
 )
 
+TARGET: Final = Table(
+    "What the line is held against: no figure of the twin depends on it. Without one there is no colour and no verdict",
+    (
+        Key("oee", kinds.SHARE, "The OEE it should have."),
+        Key("changeover", duration(), "How long a changeover may take."),
+        Key(
+            "parts_per_hour",
+            Map("product id", integer(1, 10**9), MAX_PRODUCTS_PER_LINE),
+            'Good parts per planned hour, by product; "*": of every other product and where none is known.',
+        ),
+    ),
+)
+
 LINE: Final = Table(
     "A line",
     (
@@ -280,10 +294,23 @@ LINE: Final = Table(
         Key("states", _STATES, "Time class of each state word of the sources."),
         Key("calendar", CALENDAR, "The line's own calendar, instead of the plant's."),
         Key("limits", LIMITS, "When the line raises an alert."),
+        Key("target", TARGET, "What the line is held against. A change starts nothing anew."),
     ),
 )
 
 AREA: Final = Table("An area of the site", (_id("Name of the area."),))
+
+REASON: Final = Table(
+    "A reason that operators may give for a stop. A change starts no line anew",
+    (
+        _id("The reason as it stands in events and results. Never use an id again for something else."),
+        Key("parent", kinds.ID, "The reason that it is one of. Two levels, no more."),
+        Key("label", Map("language (en, de)", kinds.TEXT, 32), "What people read; absent: the id."),
+        Key("stations", List(kinds.ID, MAX_STATIONS_PER_LINE), "Stations, of whichever line. Absent: all."),
+        Key("class", kinds.CLASS, "Time class of such a stop, such as maintenance. Absent: as the machine said."),
+        Key("retired", kinds.DATE, "From this date on it is not offered; what was said with it stays."),
+    ),
+)
 
 SOURCE: Final = Table(
     "A log to read. Not part of the model: a change here leaves the model hash as it is",
@@ -305,6 +332,7 @@ PLANT: Final = Table(
             kinds.EARLIEST,
             "No event is older: an earlier `ts` is refused as `bad_time`. Absent: 2000-01-01.",
         ),
+        Key("reason", Tables(REASON, MAX_REASONS), "The reasons that operators may give."),
         Key("source", Tables(SOURCE, MAX_SOURCES, unique=False), "Logs to read."),
     ),
 )

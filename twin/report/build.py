@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 
 from twin.audit.rows import integers
 from twin.line.numbers import ideal_ns
-from twin.plant.model import Line
+from twin.plant.model import Line, Target
 from twin.report import ReportError
 from twin.report.cover import SCOPES, Cover, cover
 from twin.report.figures import Figures
 from twin.report.losses import bottleneck, changeovers, clipped, loss_classes, pareto
+from twin.report.plan import Plan, as_dict, plan_of, rolling
 from twin.report.rows import Row, any_row, dicts, select
 from twin.report.spans import Span, hours, local, site_of, span_of
 from twin.time.rfc3339 import parse_rfc3339, rfc3339
@@ -35,10 +36,13 @@ _NO_REASON: Final = ("down",)
 class Sheet:
     """The rows of one line that reach into a span, read once; every figure of it. Raises AuditError, ReportError."""
 
-    def __init__(self, root: Path | str, line: Line, span: Span, as_of_ns: int | None = None) -> None:
+    def __init__(
+        self, root: Path | str, line: Line, span: Span, as_of_ns: int | None = None, target: Target | None = None
+    ) -> None:
         if span.end_ns - span.start_ns > MOST_SPAN_NS:
             raise ReportError(f"{span.label}: a span has at most {MOST_SPAN_NS // 86_400 // 10**9} days")
         self.line, self.span, self.as_of_ns = line, span, as_of_ns
+        self.target = target or Target(line.id)
         at = (span.start_ns, span.end_ns)
         # Rows beside the span bridge gaps in it.
         beside = max((window.length_ns for window in line.windows), default=0) + line.publish_every_ns
@@ -112,12 +116,15 @@ class Sheet:
         rows = self._rolling(None)
         constraint = self.constraint()
         found: list[dict[str, Any]] = []
-        summed = 0.0
+        summed = planned_so_far = 0.0
         for start, end in hours(self.line, self.span):
             laid = cover(rows, start, end)
             one = self._figures(None, rows, laid)
             ideal, lost = one.parts_in(one.planned_ns), one.lost_parts
             summed += float(lost or 0)
+            plan = self.plan(start, end)
+            over = None if plan.parts is None or not laid.rows else float(one.good - plan.parts)
+            planned_so_far += over or 0.0
             found.append(
                 {
                     "start": rfc3339(start),
@@ -126,7 +133,10 @@ class Sheet:
                     "unknown_ns": one.unknown_ns,
                     "no_rows_ns": laid.gap_ns,
                     "ideal_parts": None if ideal is None else float(ideal),
+                    "plan_parts": None if over is None or plan.parts is None else float(plan.parts),
                     "good": one.good if laid.rows else None,
+                    "plan_difference": over,
+                    "plan_so_far": None if over is None else planned_so_far,
                     "scrap": one.made - one.good if laid.rows else None,
                     "lost_parts": None if lost is None else float(lost),
                     "lost_so_far": summed,
@@ -138,10 +148,12 @@ class Sheet:
             found.pop()
         return found
 
+    def plan(self, start_ns: int, end_ns: int) -> Plan:
+        """What the target asks of a part of the span, as far as there are rows."""
+        return plan_of(self.line, self.target, self._rolling(None), start_ns, end_ns)
+
     def _rolling(self, station: str | None) -> pa.Table:
-        rows = self.rows_of(station)
-        windows = rows.column("window").cast(pa.string())
-        return rows.filter(pc.invert(pc.is_in(windows, pa.array(SCOPES))))
+        return rolling(self.rows_of(station))
 
     def constraint(self) -> str | None:
         """The station whose figures are the line's in the newest row of the span."""
@@ -243,7 +255,7 @@ def report(root: Path | str, line_name: str, kind: str, value: str, *, as_of_ns:
     site = site_of(root)
     line = site.line(line_name)
     span = span_of(root, line, kind, value, as_of_ns)
-    sheet = Sheet(root, line, span, as_of_ns)
+    sheet = Sheet(root, line, span, as_of_ns, site.target(line.id))
     if not sheet.kpis.num_rows and not sheet.states:
         raise ReportError(
             f"line {line.id}: no row between {rfc3339(span.start_ns)} and {rfc3339(span.end_ns)}; `twin audit ls` "
@@ -280,8 +292,9 @@ def _body(sheet: Sheet, span: Span) -> dict[str, Any]:
     changes = changeovers(sheet.states, sheet.orders, span.start_ns, span.end_ns)
     constraint = sheet.constraint()
     losses = sheet.pareto()
+    plan = as_dict(sheet.plan(span.start_ns, span.end_ns), sheet.target, total.good)
     return {
-        "total": {**total.as_dict(), "no_rows_ns": gap, "ahead_ns": ahead, "constraint": constraint},
+        "total": {**total.as_dict(), **plan, "no_rows_ns": gap, "ahead_ns": ahead, "constraint": constraint},
         "gaps": [{"start": rfc3339(a), "end": rfc3339(b)} for a, b in laid.gaps[:MOST_ROWS]],
         "settled": settled(sheet),
         "waterfall": [
@@ -306,6 +319,7 @@ def _body(sheet: Sheet, span: Span) -> dict[str, Any]:
                 "start": rfc3339(one.start_ns),
                 "end": rfc3339(one.end_ns),
                 "ns": one.ns,
+                "target_ns": sheet.target.changeover_ns,
                 "from": one.before,
                 "to": one.after,
                 "order": one.order,

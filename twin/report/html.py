@@ -61,6 +61,8 @@ def _head(report: dict[str, Any], title: str, language: str) -> list[str]:
     if report["as_of"]:
         found.append(f'<p class="warn">{text(word("as_of", language))} {text(report["as_of"])}</p>')
     found.append(f'<p class="big">{text(sentence(report, language))}</p>')
+    if (said := against_target(report, language)) is not None:
+        found.append(f"<p>{text(said)}</p>")
     found.append(f"<p>{text(ratios(total, language))}</p>")
     found += [f'<p class="warn">{text(line)}</p>' for line in doubts(report, language)]
     return [*found, f"<p>{text(bottleneck(report, language))}</p>"]
@@ -75,6 +77,22 @@ def sentence(report: dict[str, Any], language: str) -> str:
     if total["lost_parts"] is not None:
         said += f", {number(total['lost_parts'], 0, language)} {word('lost_parts', language)}"
     return f"{said} ({hours_of(total['planned_ns'], language)} h {word('planned', language)})"
+
+
+def against_target(report: dict[str, Any], language: str) -> str | None:
+    """Ahead or behind, in parts and minutes. None: the plant file names no target for what was made."""
+    total = report["total"]
+    parts, minutes = total.get("plan_difference"), total.get("plan_minutes")
+    if parts is None:
+        return None
+    said = f"{word('target_so_far', language)} {number(total['plan_parts'], 0, language)}: "
+    said += f"{number(abs(parts), 0, language)} {word('parts', language)}"
+    if minutes is not None:
+        said += f" = {number(abs(minutes), 1, language)} min"
+    said += f" {word('behind_plan' if parts < 0 else 'ahead_of_plan', language)}"
+    if total["target_oee"] is not None and total["oee"] is not None:
+        said += f"; {word('oee', language)} {word('target', language)} {percent(total['target_oee'], language)}"
+    return said
 
 
 def ratios(total: dict[str, Any], language: str) -> str:

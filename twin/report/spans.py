@@ -3,7 +3,7 @@
 import datetime
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ from twin.audit.layout import existing_root
 from twin.audit.read import keys_of
 from twin.audit.rows import integers
 from twin.plant.calendar import NO_SHIFT, shift_number, table
-from twin.plant.model import Line, Plant
+from twin.plant.model import Line, Plant, Reason, Target
 from twin.report import ReportError
 from twin.report.rows import select
 from twin.time.rfc3339 import parse_rfc3339, rfc3339
@@ -44,6 +44,7 @@ class Site:
 
     site: str
     lines: dict[str, tuple[Line, str]]  # line id -> line, hash of its plant
+    plants: dict[str, Plant] = field(default_factory=dict)  # by their hashes
 
     def line(self, name: str) -> Line:
         """Raises ReportError."""
@@ -51,6 +52,22 @@ class Site:
             known = ", ".join(sorted(self.lines)) or "none"
             raise ReportError(f"there is no line {name!r} in this audit root; its lines: {known}")
         return self.lines[name][0]
+
+    def plant(self, line: str) -> Plant:
+        """Raises ReportError."""
+        self.line(line)
+        return self.plants[self.lines[line][1]]
+
+    def target(self, line: str) -> Target:
+        """What the line is held against; nothing where the plant file names nothing."""
+        found = (one for one in self.plant(line).targets if one.line == line)
+        return next(found, Target(line))
+
+    def reasons(self, line: str, station: str, date: str) -> tuple[Reason, ...]:
+        """What operators may give there on an ISO date."""
+        every = self.plant(line).reasons
+        here = (one for one in every if not one.stations or station in one.stations)
+        return tuple(one for one in here if one.retired is None or date < one.retired)
 
 
 def site_of(root: Path | str) -> Site:
@@ -66,7 +83,7 @@ def site_of(root: Path | str) -> Site:
     for plant in plants:
         for line in plant.lines:
             lines.setdefault(line.id, (line, plant.hash))
-    return Site(plants[0].site if plants else "", lines)
+    return Site(plants[0].site if plants else "", lines, {plant.hash: plant for plant in plants})
 
 
 def day_of(line: Line, day: datetime.date) -> Span:

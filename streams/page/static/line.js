@@ -50,8 +50,8 @@ export function head(view, parameters) {
 }
 
 export function said(view) {
-  return el("section", { class: "said" },
-    el("p", { class: "big" }, view.said.sentence),
+  return el("section", { class: "said" }, el("p", { class: "big" }, view.said.sentence),
+    view.said.target ? el("p", { class: `pace ${view.total.plan_difference < 0 ? "behind" : ""}` }, view.said.target) : null,
     el("p", {}, view.said.ratios, el("span", { class: "soft" }, ` (${w(view.settled.final ? "settled" : "provisional")})`)),
     view.said.doubts.map((text) => el("p", { class: "warn" }, text)),
     el("p", {}, view.said.bottleneck));

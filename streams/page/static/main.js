@@ -2,13 +2,14 @@
 import { el } from "./dom.js";
 import { handover } from "./handover.js";
 import { line } from "./line.js";
+import { deviceView, operator } from "./operator.js";
 import { plant } from "./plant.js";
 import { age_s, kafka, now, onChange, start } from "./stream.js";
 import { wall } from "./wall.js";
 import { why } from "./why.js";
 import { address, clock, lang, load, query, w } from "./words.js";
 
-const VIEWS = { plant, line, wall, handover, why };
+const VIEWS = { plant, line, wall, handover, why, operator, device: deviceView };
 const STALE_S = 15;
 const main = document.getElementById("main");
 const banner = document.getElementById("banner");
@@ -22,7 +23,8 @@ async function show() {
   document.title = `${w(name)} – taktwin`;
   document.getElementById("top").replaceChildren(
     el("a", { href: address({ view: "plant" }), "aria-current": name === "plant" ? "page" : null }, w("plant")),
-    el("a", { href: address({ view: "wall" }), "aria-current": name === "wall" ? "page" : null }, w("wall")));
+    el("a", { href: address({ view: "wall" }), "aria-current": name === "wall" ? "page" : null }, w("wall")),
+    el("a", { href: address({ view: "operator" }), "aria-current": name === "operator" ? "page" : null }, w("operator")));
   main.replaceChildren();
   main.dataset.view = name;
   const made = VIEWS[name](main);

@@ -25,11 +25,19 @@ export function marks(one) {
   return found;
 }
 
-export function oee(one) {
+export function oee(one, target = true) {
   const shift = one.shift;
   if (!shift) return w("not_measured");
   if (shift.oee === null) return w(shift.planned_ns ? "nothing_made" : "nothing_planned");
-  return `~${num(shift.oee_text)} %`;
+  return `~${num(shift.oee_text)} %${target && shift.target_text ? ` (${w("target")} ${num(shift.target_text)} %)` : ""}`;
+}
+
+// Ahead or behind the target in parts; without a target what ideal speed would have made beyond.
+export function difference(one) {
+  const shift = one.shift;
+  if (!shift) return w("not_measured");
+  if (shift.diff_text !== null) return `${num(shift.diff_text)} ${w("parts")} ${w(shift.behind ? "behind_plan" : "ahead_of_plan")}`;
+  return shift.lost_text !== null ? `${num(shift.lost_text)} ${w("lost_parts")}` : w("not_measured");
 }
 
 export function tile(one) {
@@ -42,11 +50,10 @@ export function tile(one) {
     el("p", { class: "state" }, el("span", { class: `sign s-${group}`, "aria-hidden": "true" }, SIGN[one.state] ?? "?"),
       ` ${w(one.state)} `, el("time", { class: "timer" }, timer(one))),
     el("p", { class: "made" }, el("b", {}, shift ? num(shift.good_text) : "–"), ` ${w("made_good")}`),
-    el("p", { class: "lost" }, shift && shift.lost_text !== null
-      ? `${num(shift.lost_text)} ${w("lost_parts")} (${shift.label})` : w("not_measured")),
+    el("p", { class: shift?.behind ? "lost behind" : "lost" }, `${difference(one)}${shift ? ` (${shift.label})` : ""}`),
     el("p", { class: "oee" }, `OEE ${oee(one)}`, one.shift && one.shift.oee !== null ? el("span", { class: "soft" }, ` ${w("provisional")}`) : null),
     one.live ? null : el("p", { class: "soft" }, `${w("stand")} ${clock(one.as_of_ms, one.zone)}`),
-    el("p", { class: "soft" }, one.order ? `${w("order")} ${one.order}` : "", verdict ? ` · ${w("bottleneck")}: ${verdict}` : ""),
+    el("p", { class: "soft" }, one.order ? `${w("order")} ${one.order}${one.order_end ? `, ${one.order_end}` : ""}${one.order_late ? `, ${one.order_late} min ${w("late")}` : ""}` : "", verdict ? ` · ${w("bottleneck")}: ${verdict}` : ""),
     el("p", { class: "strip", role: "img", "aria-label": one.stations.map((s) => `${s.station} ${w(s.state)}`).join(", ") },
       one.stations.map((s) => el("span", { class: `cell s-${GROUP[s.state] ?? "unknown"}`, title: `${s.station}: ${w(s.state)}` }, SIGN[s.state] ?? "?"))),
     el("p", { class: "marks" }, marks(one).map(([text, title]) => el("span", { title }, text))),

@@ -24,8 +24,8 @@ export function wall(main) {
         el("h3", {}, one.line),
         el("p", { class: "state" }, el("span", { class: `sign s-${group}`, "aria-hidden": "true" }, SIGN[one.state] ?? "?"), ` ${w(one.state)}`),
         el("p", { class: "timer" }, timer(one)),
-        el("p", { class: "made" }, one.shift && one.shift.lost_text !== null ? `−${num(one.shift.lost_text)} ${w("parts")}` : w("not_measured")),
-        el("p", { class: "oee" }, `OEE ${oee(one)}`));
+        el("p", { class: one.shift?.behind ? "made behind" : "made" }, !one.shift ? w("not_measured") : one.shift.diff_text !== null ? `${num(one.shift.diff_text)} ${w("parts")}` : one.shift.lost_text !== null ? `−${num(one.shift.lost_text)} ${w("parts")}` : w("not_measured")),
+        el("p", { class: "oee" }, `OEE ${oee(one, false)}`));
     }));
     const ages = all.map((one) => one.as_of_ms).filter((ms) => ms !== null);
     const zone = all.length ? all[0].zone : "UTC";

@@ -171,3 +171,24 @@ def test_rows_carry_the_hash_of_their_line_beside_that_of_the_plant() -> None:
         found.append({row["line"]: row["line_model"] for row in rows})
     assert found[0]["L"] == found[1]["L"] == line_hash(one.lines[0])
     assert found[0]["M"] == line_hash(one.lines[1]) != found[1]["M"]
+
+
+def test_reasons_and_targets_leave_every_line_as_it_is() -> None:
+    plain = small()
+    more = loads(
+        SMALL.format(line="", station="")
+        + '[line.target]\noee = 0.7\nparts_per_hour = { "*" = 90 }\n[[reason]]\nid = "jam"\nclass = "down"\n'
+    )
+    assert [line_hash(one) for one in more.lines] == [line_hash(one) for one in plain.lines]
+    assert more.hash != plain.hash and plain.reasons == () and plain.targets == ()
+
+
+def test_reasons_and_targets_come_back_from_a_root(tmp_path: Path) -> None:
+    plant = loads(
+        SMALL.format(line="", station="")
+        + '[line.target]\nchangeover = "20min"\nparts_per_hour = { "*" = 90 }\n'
+        + '[[reason]]\nid = "film"\nlabel = { de = "Folie" }\n[[reason]]\nid = "torn"\nparent = "film"\n'
+        + 'stations = "A"\nclass = "setup"\nretired = 2027-01-01\n'
+    )
+    models.store(tmp_path, plant)
+    assert replace(models.load(tmp_path, plant.hash), source=plant.source) == plant

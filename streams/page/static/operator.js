@@ -1,0 +1,215 @@
+// A tablet at a line: what stands, since when, and two taps to say why. It never blocks, and a stop that can no longer
+// be corrected cannot be tapped.
+import { el } from "./dom.js";
+import { pace } from "./pace.js";
+import { blocked, dismiss, enter, flush, onQueue, refused, waiting } from "./queue.js";
+import { lines, now, onChange } from "./stream.js";
+import { address, get, GROUP, query, SIGN, span, w } from "./words.js";
+
+const REFRESH_MS = 5000;
+
+export function operator(main) {
+  const line = query().get("line");
+  if (!line) return choose(main);
+  const head = el("section", { class: "op-head" });
+  const left = el("section", { class: "op-left" });
+  const right = el("section", { class: "op-right" });
+  const panel = el("dialog", { class: "op-panel" });
+  main.append(head, el("div", { class: "op" }, left, right), panel);
+  let device = null;
+  let data = null;
+  let entries = [];
+  let ended = false;
+
+  const mine = () => Boolean(device?.enter && (device.lines === null || device.lines.includes(line)));
+  const label = (id) => data.reasons.all.find((one) => one.id === id)?.label ?? id;
+  const minutes = (ns) => `${Math.round(ns / 6e9) / 10} min`;
+  const lasted = (one) => span(one.ns === null ? now() - one.start_ms : one.ns / 1e6);
+
+  function say(stop, part, reason) {
+    enter({ verb: "reason", line, station: data.station, start: part.start, end: part.end, reason });
+  }
+
+  // Two by four: six reasons that stay for the shift, all of them, later.
+  function ask(title, note, given, take, more) {
+    const button = (one) => el("button", { type: "button", class: "reason", "aria-pressed": given === one.id ? "true" : null,
+      on: { click: () => { panel.close(); take(one.id); } } }, one.label);
+    const rest = el("div", { class: "op-all", hidden: true });
+    const big = el("div", { class: "op-six" }, data.reasons.buttons.map(button),
+      el("button", { type: "button", class: "reason plain", on: { click: () => { rest.hidden = false; big.hidden = true; } } }, w("all_reasons")),
+      el("button", { type: "button", class: "reason plain", on: { click: () => panel.close() } }, w("later")));
+    const uppers = data.reasons.all.filter((one) => one.upper);
+    const groups = [...uppers.map((upper) => [upper.label, data.reasons.all.filter((one) => one.parent === upper.id)]),
+      ["", data.reasons.all.filter((one) => !one.upper && !one.parent)]];
+    for (const [name, some] of groups) if (some.length) rest.append(name ? el("h3", {}, name) : "", el("div", { class: "op-six" }, some.map(button)));
+    rest.append(el("button", { type: "button", class: "reason plain", on: { click: () => panel.close() } }, w("later")));
+    panel.replaceChildren(el("h2", {}, title), el("p", { class: "until" }, note), big, rest, more ?? "");
+    panel.showModal();
+  }
+
+  function askStop(stop, part) {
+    const until = `${w("correctable_until")} ${stop.until_local}`;
+    ask(`${stop.start_local ?? w("stopped")}, ${lasted(stop)}`, until, part.reason, (reason) => say(stop, part, reason), split(stop, part));
+  }
+
+  // From an instant on another reason: a time within the stop, and what holds from then (and before, if nothing was said).
+  function split(stop, part) {
+    const open = el("details", { class: "op-split" }, el("summary", {}, w("split")));
+    const begin = part.start_ms;
+    const end = part.ns === null ? now() : begin + part.ns / 1e6;
+    const at = el("input", { type: "range", min: "1", max: String(Math.max(2, Math.floor((end - begin) / 1000) - 1)), value: String(Math.max(1, Math.floor((end - begin) / 2000))), "aria-label": w("split_at") });
+    const shown = el("output", {});
+    const local = (ms) => new Date(ms).toLocaleTimeString("de-DE", { timeZone: data.zone });
+    const draw = () => { shown.textContent = `${local(begin)} – ${local(begin + at.value * 1000)} – ${local(end)}`; };
+    at.addEventListener("input", draw);
+    const list = (name) => el("select", { "aria-label": name }, el("option", { value: "" }, `${name} …`),
+      data.reasons.all.filter((one) => !one.upper).map((one) => el("option", { value: one.id }, one.label)));
+    const first = part.reason === null ? list(w("split_first")) : null;
+    const then = list(w("split_then"));
+    const step = (by) => el("button", { type: "button", on: { click: () => { at.value = String(Number(at.value) + by); draw(); } } }, by < 0 ? `− ${-by} s` : `+ ${by} s`);
+    const go = el("button", { type: "button", class: "go", on: { click: () => {
+      if (!then.value || (first && !first.value)) return then.focus();
+      panel.close();
+      const ns = part.start.match(/\.(\d{9})Z$/)?.[1] ?? "000000000";
+      const instant = new Date(begin + at.value * 1000).toISOString().replace(/\.\d+Z$/, `.${ns}Z`);
+      enter({ verb: "split", line, station: data.station, start: part.start, end: part.end, at: instant, reason: then.value, first: first ? first.value : "" });
+      return undefined;
+    } } }, w("split_do"));
+    draw();
+    open.append(el("p", {}, shown), el("p", {}, step(-60), step(-10), at, step(10), step(60)), el("p", {}, first, then, go));
+    return open;
+  }
+
+  function stopRow(stop) {
+    const can = mine() && stop.correctable && data.revise;
+    const state = waiting().some((one) => one.start === stop.start) ? w("waiting_to_send") : null;
+    const parts = stop.parts.map((part) => el("button", {
+      type: "button", class: `stop ${part.reason === null ? "bare" : ""}`, disabled: !can, "data-start": part.start,
+      on: { click: () => askStop(stop, part) },
+    }, el("span", {}, stop.start_local && part === stop.parts[0] ? stop.start_local : new Date(part.start_ms).toLocaleTimeString("de-DE", { timeZone: data.zone })),
+      el("b", {}, part.reason === null ? w("no_reason") : label(part.reason)),
+      el("span", {}, part.ns === null ? w("open_stop") : span(part.ns / 1e6))));
+    const until = stop.until === null ? w("no_revise_short") : stop.correctable ? `${w("correctable_until")} ${stop.until_local}` : `${w("too_late")} ${stop.until_local}`;
+    return el("li", {}, parts, el("p", { class: "soft" }, until, state ? ` · ${state}` : "", stop.revision ? ` · ${w("revision")} ${stop.revision}` : ""));
+  }
+
+  function bundleRow(bundle) {
+    const take = (reason) => { for (const one of bundle.stops) enter({ verb: "reason", line, station: data.station, start: one.start, end: one.end, reason }); };
+    return el("li", {}, el("button", { type: "button", class: "stop", disabled: !mine(), on: { click: () =>
+      ask(`${bundle.hour}: ${bundle.count} × ${w("minor_stops_of")}`, `${w("correctable_until")} ${bundle.until_local}`, null, take) } },
+    el("span", {}, bundle.hour), el("b", {}, `${bundle.count} × ${w("minor_stops_of")}`), el("span", {}, minutes(bundle.ns))));
+  }
+
+  function entryRow(one, undone) {
+    const what = one.verb === "undo" ? `${w("undo")}` : `${one.verb === "split" ? `${w("split")}: ` : ""}${label(one.reason)}`;
+    const state = { waiting: w("waiting_to_send"), sent: `${w("entry_sent")} ${one.partition}/${one.offset}`, seen: `${w("entry_seen")} ${one.revision}`, refused: `${w("refused")}: ${one.why}` }[one.state];
+    const button = one.verb !== "undo" && !undone.has(one.seq) && ["sent", "seen"].includes(one.state) && mine()
+      ? el("button", { type: "button", class: "undo", on: { click: () => enter({ verb: "undo", line, station: one.station, start: one.start, of: one.seq }) } }, w("undo")) : null;
+    return el("li", { "data-seq": String(one.seq), "data-state": one.state }, el("b", {}, what), ` ${undone.has(one.seq) ? `(${w("undone")}) ` : ""}`, el("span", { class: "soft" }, state), " ", button);
+  }
+
+  function drawHead() {
+    head.replaceChildren(el("h1", {}, `${line} `, el("span", { class: "soft" }, data.station)),
+      el("nav", { class: "picker", "aria-label": w("stations") }, data.stations.map((one) =>
+        el("a", { href: address({ view: "operator", line, station: one }), "aria-current": one === data.station ? "page" : null }, one))),
+      device?.enter ? el("p", { class: "soft" }, `${w("device")} ${device.id}`, " ", el("a", { href: address({ view: "device" }) }, w("change")))
+        : el("p", { class: "warn" }, device?.entering ? [`${w("look_only")} `, el("a", { href: address({ view: "device", line }) }, w("device_know"))] : w("no_entering")));
+  }
+
+  function drawLeft() {
+    const one = lines.get(line);
+    const state = one?.stations.find((each) => each.station === data.station)?.state ?? data.state;
+    const group = GROUP[state] ?? "unknown";
+    const open = data.stops.find((stop) => stop.end === null);
+    const since = open?.start_ms ?? one?.stations.find((each) => each.station === data.station)?.since_ms ?? null;
+    left.replaceChildren(...[
+      el("p", { class: "op-state" }, el("span", { class: `sign s-${group}`, "aria-hidden": "true" }, SIGN[state] ?? "?"), ` ${w(state)}`),
+      el("p", { class: "timer op-timer", "aria-live": "off" }, since === null ? "" : span(now() - since)),
+      pace(one),
+      one?.order ? el("p", {}, `${w("order")} ${one.order}`) : null,
+      one?.order_end ? el("p", {}, `${w("order_end")} ${one.order_end}`) : null,
+    ].filter((one) => one));
+  }
+
+  function drawRight() {
+    const undone = new Set(entries.filter((one) => one.verb === "undo" && one.state !== "refused").map((one) => one.of));
+    const kept = document.activeElement?.dataset?.start;
+    const open = data.stops.filter((stop) => stop.parts.some((part) => part.reason === null));
+    const done = data.stops.filter((stop) => !open.includes(stop)).slice(0, 6);
+    const queue = waiting();
+    right.replaceChildren(...[
+      el("h2", {}, `${w("stops_without_reason")}: ${open.length} `, el("span", { class: "soft" }, minutes(data.without_reason_ns))),
+      open.length ? el("ul", { class: "op-list", id: "open-stops" }, open.map(stopRow)) : el("p", { class: "soft" }, w("none")),
+      data.bundles.length ? el("h2", {}, w("minor_bundles")) : null,
+      data.bundles.length ? el("ul", { class: "op-list", id: "bundles" }, data.bundles.map(bundleRow)) : null,
+      done.length ? el("h2", {}, w("stops_with_reason")) : null,
+      done.length ? el("ul", { class: "op-list", id: "done-stops" }, done.map(stopRow)) : null,
+      queue.length || entries.length || refused().length ? el("h2", {}, w("entered")) : null,
+      el("p", { class: "warn", hidden: !queue.length || blocked === null }, `${w("waiting_to_send")}: ${blocked ?? ""}`),
+      el("ul", { class: "op-entries", "aria-live": "polite" },
+        queue.map((one) => entryRow({ ...one, state: "waiting" }, undone)),
+        refused().filter((one) => one.line === line).map((one) => el("li", { "data-state": "refused" }, el("b", {}, one.verb === "undo" ? w("undo") : label(one.reason)), ` ${w("refused")}: ${one.why} `,
+          el("button", { type: "button", class: "undo", on: { click: () => dismiss(one.seq) } }, "×"))),
+        entries.slice(0, 8).map((one) => entryRow(one, undone))),
+    ].filter((one) => one));
+    if (kept) right.querySelector(`[data-start="${CSS.escape(kept)}"]`)?.focus();
+  }
+
+  async function load() {
+    const parameters = { line };
+    if (query().get("station")) parameters.station = query().get("station");
+    const [about, found, listed] = await Promise.all([get("device"), get("stops", parameters), get("entries", { line })]);
+    if (ended) return;
+    [device, data, entries] = [about, found, listed.entries];
+    drawHead();
+    drawLeft();
+    drawRight();
+  }
+  const shown = load();
+  const refreshing = setInterval(() => load().catch(() => {}), REFRESH_MS);
+  const ticking = setInterval(() => data && drawLeft(), 1000);
+  const stopQueue = onQueue(() => { if (data) drawRight(); });
+  const stop = onChange(() => data && drawLeft());
+  flush();
+  return [() => {
+    ended = true;
+    panel.close();
+    stop();
+    stopQueue();
+    clearInterval(refreshing);
+    clearInterval(ticking);
+  }, shown];
+}
+
+function choose(main) {
+  const list = el("nav", { class: "counts op-lines", "aria-label": w("line") });
+  main.append(el("h1", {}, w("operator")), list);
+  const draw = () => list.replaceChildren(...[...lines.keys()].sort().map((one) => el("a", { href: address({ view: "operator", line: one }) }, one)));
+  draw();
+  return onChange(draw);
+}
+
+// The token of this device is typed once; a cookie has it from then on that no script can read.
+export function deviceView(main) {
+  const shown = get("device").then((about) => {
+    const token = el("input", { type: "password", autocomplete: "off", "aria-label": w("token"), class: "token" });
+    const told = el("p", { class: "told", role: "status" });
+    const send = async (event) => {
+      event.preventDefault();
+      const answer = await fetch("api/v1/device", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token: token.value.trim() }), credentials: "same-origin" });
+      token.value = "";
+      if (!answer.ok) { told.textContent = w("token_wrong"); return; }
+      history.pushState(null, "", address({ view: "operator", line: query().get("line") }));
+      dispatchEvent(new Event("taktwin"));
+    };
+    const leave = async () => {
+      await fetch("api/v1/device", { method: "DELETE", headers: { "Content-Type": "application/json" }, credentials: "same-origin" });
+      dispatchEvent(new Event("taktwin"));
+    };
+    main.append(el("h1", {}, w("device")),
+      el("p", {}, about.id ? `${about.id}: ${w(about.enter ? "may_enter" : "look_only")}` : w(about.entering ? "device_unknown" : "no_entering")),
+      about.id ? el("p", {}, el("button", { type: "button", on: { click: leave } }, w("device_forget"))) : "",
+      el("form", { on: { submit: send } }, el("p", {}, el("label", {}, `${w("token")} `, token)), el("p", {}, el("button", { type: "submit" }, w("device_know")))), told);
+  });
+  return [() => {}, shown];
+}

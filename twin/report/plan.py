@@ -1,0 +1,125 @@
+"""What the target asks of a span: good parts by its rate for the product on the line, over planned time only.
+
+Planned time is that of the rows themselves, so the plan is as provable as what was made. A row counts for the product
+that it names, that at its end: the shortest windows are taken, so that a change of product is dated to one of them.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kernels.codes import N_CLASSES
+from kernels.figures.oee import AVAILABILITY_LOSS, POLICIES
+from twin.audit.rows import integers
+from twin.plant.calendar import SCHEDULED, table
+from twin.plant.model import Line, Target
+from twin.report.cover import SCOPES, cover
+from twin.report.figures import vectors
+
+HOUR_NS: Final = 3_600 * 10**9
+EVERY: Final = "*"
+# So far an order's end is looked for.
+MOST_AHEAD_NS: Final = 60 * 86_400 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`parts`: None where the plant file names no rate, or none for a product that was on the line. `rate`: parts per
+    hour of the last product; None: no target for it."""
+
+    parts: Fraction | None
+    rate: int | None
+    planned_ns: int
+
+    def minutes(self, difference: Fraction) -> Fraction | None:
+        """How long the difference takes at the target's rate."""
+        return None if not self.rate else difference * 60 / self.rate
+
+
+def plan_of(line: Line, target: Target, rows: pa.Table, start_ns: int, end_ns: int) -> Plan:
+    """Of the line's rows of windows (kpis) over [start_ns, end_ns). What has no row is not planned: it is told."""
+    if not target.parts_per_hour or not rows.num_rows:
+        return Plan(None, None, 0)
+    planned = planned_by_product(line, rows, start_ns, end_ns)
+    missing = [name for name, ns in planned if ns and rate_of(target, name) is None]
+    parts = sum((Fraction(ns * (rate_of(target, name) or 0), HOUR_NS) for name, ns in planned), Fraction())
+    last = next((name for name, _ in reversed(planned) if name is not None), None)
+    total = sum(ns for _, ns in planned)
+    return Plan(None if missing else parts, rate_of(target, last), total)
+
+
+def rate_of(target: Target, product: str | None) -> int | None:
+    """Parts per hour. Without a product there is nothing to make: 0, unless `*` says otherwise. None: not named."""
+    rates = target.parts_per_hour
+    return rates.get(product or EVERY, rates.get(EVERY, None if product else 0))
+
+
+def planned_by_product(line: Line, rows: pa.Table, start_ns: int, end_ns: int) -> list[tuple[str | None, int]]:
+    """(product, planned ns) of rows laid end to end, by time; where no short row lies, of longer ones."""
+    windows = rows.column("window").cast(pa.string())
+    short = rows.filter(pc.equal(windows, pa.scalar(line.windows[0].id))) if line.windows else rows
+    laid = cover(short, start_ns, end_ns)
+    found = [
+        (int(end), name, sign * ns)
+        for chosen, sign in ((laid.rows, 1), (laid.minus, -1))
+        for end, name, ns in _planned(short, chosen)
+    ]
+    for begin, end in laid.gaps:
+        wider = cover(rows, begin, end)
+        ns = sum(ns for *_, ns in _planned(rows, wider.rows)) - sum(ns for *_, ns in _planned(rows, wider.minus))
+        before = [name for at, name, _ in sorted(found, key=lambda one: one[0]) if at <= begin]
+        after = [name for at, name, _ in sorted(found, key=lambda one: one[0]) if at > begin]
+        found.append((end, (before[-1:] or after[:1] or [None])[0], ns))
+    return [(name, ns) for _, name, ns in sorted(found, key=lambda one: one[0])]
+
+
+def _planned(rows: pa.Table, chosen: tuple[int, ...]) -> list[tuple[int, str | None, int]]:
+    """(end, product, planned ns) of some rows."""
+    some = rows.take(pa.array(chosen, pa.int64()))
+    sums, ends = vectors(some)[:, :N_CLASSES], integers(some.column("end"))
+    names, policies = some.column("product").to_pylist(), [str(name) for name in some.column("policy").to_pylist()]
+    roles = {name: np.array(list(POLICIES[name].roles)[:N_CLASSES]) >= AVAILABILITY_LOSS for name in set(policies)}
+    return [
+        (int(end), name, int(vector[roles[policy]].sum()))
+        for end, name, vector, policy in zip(ends, names, sums, policies, strict=True)
+    ]
+
+
+def rolling(rows: pa.Table) -> pa.Table:
+    """Rows of windows: those of a shift, day or order name one product for all of it."""
+    return rows.filter(pc.invert(pc.is_in(rows.column("window").cast(pa.string()), pa.array(SCOPES))))
+
+
+def done_at(line: Line, rest: int, good: int, planned_ns: int, from_ns: int) -> int | None:
+    """When `rest` more good parts are made, at the pace of `good` in `planned_ns`, in the line's planned time from an
+    instant on. None: nothing was made, or not within 60 days."""
+    if rest <= 0:
+        return from_ns
+    if good <= 0 or planned_ns <= 0:
+        return None
+    needed = Fraction(rest * planned_ns, good)
+    calendar = table(line.calendar, from_ns, from_ns + MOST_AHEAD_NS)
+    edges = [*calendar.ts.tolist(), from_ns + MOST_AHEAD_NS]
+    for klass, begin, end in zip(calendar.klass.tolist(), edges, edges[1:], strict=False):
+        begin = max(begin, from_ns)
+        if klass != SCHEDULED or end <= begin:
+            continue
+        if needed <= end - begin:
+            return int(begin + needed)
+        needed -= end - begin
+    return None
+
+
+def as_dict(plan: Plan, target: Target, good: int) -> dict[str, Any]:
+    difference = None if plan.parts is None else good - plan.parts
+    minutes = None if difference is None else plan.minutes(difference)
+    return {
+        "plan_parts": None if plan.parts is None else float(plan.parts),
+        "plan_difference": None if difference is None else float(difference),
+        "plan_minutes": None if minutes is None else float(minutes),
+        "target_oee": target.oee,
+    }
