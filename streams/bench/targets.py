@@ -49,6 +49,7 @@ _STREAMS: Final = tuple(f"kafka-streams-1-{form}" for form in ("plain", "cached"
 TARGETS: Final = (
     Target("fold kernel, 1,000 stations", "fold", 30e6, 60e6, _RATE),
     Target("critical-path kernel, 20 stations", "critical-path", 50e6, 100e6, _RATE),
+    Target("plain CSV, read and not folded, one core", "read-csv", 300e3, 500e3, "rows/s"),
     Target("replay of Parquet", "replay-parquet", 8e6, 20e6, _RATE),
     Target("replay beside Polars", "peers-replay-parquet", 4, 4, _TIMES, over=_POLARS),
     Target("worker, Arrow", "worker-arrow", 3e6, 8e6, _RATE),

@@ -58,6 +58,19 @@ def shapes() -> list[Shape]:
     fixed = _PLAIN + _COUNT + '[csv]\nwidths = [22, 6, 8]\nheader = false\ncolumns = ["t", "s", "n"]\n'
     numbered = "t;no;n\n" + "".join(f"{t};{i};{n}\n" for i, (t, _, n) in rows)
     of_numbered = 'seq = { column = "no" }\n' + _PLAIN.replace("[time]", "[time]\nsort = true") + _COUNT + _FORM
+    named = "t;id;no;n;who;o\n" + "".join(
+        f"{t};r{i % 9};{i % 2};{n};{'AB'[i % 2]};o{i // 7}\n" for i, (t, _, n) in rows
+    )
+    of_named = 'row = { columns = ["id", "no"] }\nline = "L1"\nstation = { column = "who" }\n' + _TIME + _COUNT + _FORM
+    of_named += '[order]\nof = "station"\nid = { column = "o" }\n'
+    spans = "t;from;to;n;o\n" + "".join(
+        f"{t};{t[:10]} 22:00:00;{t[:10]} 0{i % 7}:00:00;{n};o{i // 5 % 3}\n" for i, (t, _, n) in rows
+    )
+    of_spans = _PLAIN.replace('"t"', '"from"') + _COUNT + _FORM + '[order]\nid = { column = "o" }\n'
+    of_spans += 'time = { column = "from" }\nuntil = { column = "to", over_midnight = true }\n'
+    java = "t,n\n" + "".join(f"Mon Mar 02 06:{i:02}:00 CET 2026,{i}\n" for i in range(60))
+    of_java = 'line = "L1"\nstation = "A"\n[time]\ncolumn = "t"\nformat = "%a %b %d %H:%M:%S %Z %Y"\n'
+    of_java += 'zone = "Europe/Berlin"\n' + _COUNT
     days = "t n\n" + "".join(f"{46083 + i / 97:.9f}   {i}\n" for i in range(60))
     of_days = 'line = "L1"\nstation = "A"\n[time]\ncolumn = "t"\nunit = "excel"\nzone = "UTC"\n' + _COUNT
     of_days += '[csv]\ndelimiter = "spaces"\n'
@@ -82,6 +95,9 @@ def shapes() -> list[Shape]:
         ("wide", ".csv", [wide.encode()], of_wide),
         ("fixed", ".txt", [widths.encode()], fixed),
         ("numbered", ".csv", [numbered.encode()], of_numbered),
+        ("named", ".csv", [named.encode()], of_named),
+        ("spans", ".csv", [spans.encode()], of_spans),
+        ("java-dates", ".csv", [java.encode()], of_java),
         ("days", ".dat", [days.encode()], of_days),
         ("typed", ".parquet", [parquet.getvalue()], of_parquet),
     ]

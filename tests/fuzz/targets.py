@@ -28,7 +28,7 @@ from twin.audit.writer import AuditWriter, Manifest, StagedFile
 from twin.events.declare import WIRE
 from twin.line import PartitionTwin
 from twin.line import snapshot as line_snapshot
-from twin.plant import PlantError, loads
+from twin.plant import PlantError, load, loads
 from twin.sources import MappingError, SourceError, load_mapping, open_logs
 from twin.sources.mapping import loads as mapping_loads
 from twin.wire.decode import Decoder
@@ -239,7 +239,19 @@ def _sources(chance: random.Random, folder: Path) -> list[tuple[float, Any]]:
     shaped = loads(PLANT.replace('lateness = "2s"', 'lateness = "2s"\nstaleness = "1h"'), "fuzz")
     for name, suffix, seeds, rules in shapes():
         add(name, shaped, seeds, suffix, mapping_loads(rules, "fuzz.toml"))
+    for example in sorted((EXAMPLES / "exports").iterdir()):
+        if not example.is_dir():
+            continue
+        files = sorted(path for path in example.iterdir() if path.suffix != ".toml")
+        # The beginning is enough; a workbook is cut by nobody.
+        seeds = [path.read_bytes() if path.suffix == ".xlsx" else _beginning(path.read_bytes()) for path in files]
+        model = load(example / "plant.toml")
+        add(f"export-{example.name}", model, seeds, files[0].suffix, load_mapping(example / "mapping.toml", model))
     return found
+
+
+def _beginning(data: bytes) -> bytes:
+    return data[: data.rfind(b"\n", 0, 6000) + 1 + data.startswith(b"\xff\xfe")]
 
 
 def _parquet(world: World) -> bytes:

@@ -27,7 +27,7 @@ from twin.sources.sorting import Sorter, add_block, sorted_blocks
 from twin.sources.source import BLOCK_EVENTS, Batch, SourceError, Stage
 from twin.sources.summary import Summary
 from twin.sources.table import Table, TextRows
-from twin.sources.typed_tables import ParquetTable, SheetTable
+from twin.sources.typed_tables import DamagedSheetError, ParquetTable, SheetTable
 from twin.wire.lookup import Lookup
 
 I64 = npt.NDArray[np.int64]
@@ -343,6 +343,8 @@ def fits(log: LogPath, mapping: CsvMapping) -> bool:
     table = SheetTable(log.path, log.sheet or "", mapping.form, wanted, Summary(), mapping.document.name)
     try:
         next(iter(table), None)
+    except DamagedSheetError:
+        raise
     except SourceError:
         return False
     return True

@@ -83,6 +83,10 @@ def number_text(number: float | Decimal | None, decimal: str = ".") -> str:
     return f"{whole}{decimal}{part}" + ("0" if len(part) == 3 else "")
 
 
+class DamagedSheetError(SourceError):
+    """A sheet of which nothing can be said, not even whether it has the columns that are asked for."""
+
+
 class SheetTable:
     """One sheet of a workbook. Its header is the first row that has all columns."""
 
@@ -103,8 +107,13 @@ class SheetTable:
     def __iter__(self) -> Iterator[TextRows]:
         decimal = self._form.numbers.decimal or "."
         book = open_book(self._path)
-        sheet = book.get_sheet_by_name(self._sheet)
-        rows = [[cell_text(cell, decimal) for cell in row] for row in sheet.to_python(skip_empty_area=False)]
+        try:
+            cells = book.get_sheet_by_name(self._sheet).to_python(skip_empty_area=False)
+        except Exception as error:  # as for a whole workbook
+            raise DamagedSheetError(
+                f"{self._name}: is no sheet that can be read ({_first(error)}); save it again"
+            ) from None
+        rows = [[cell_text(cell, decimal) for cell in row] for row in cells]
         self.position = self.size
         at = self._header(rows)
         wanted = list(dict.fromkeys(self._choose(self.names)))

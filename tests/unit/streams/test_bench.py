@@ -9,7 +9,7 @@ import pytest
 import streams.cli
 from kernels.codes import END
 from kernels.fold import layout as at
-from streams.bench import in_kernels, inputs, latency, report, run
+from streams.bench import in_kernels, inputs, latency, reading, report, run
 from streams.bench.catalog import ALL
 from streams.bench.declare import BenchError, Benchmark, Count, Room, given
 from streams.bench.figures import Figure, FiguresError, Report, decode, encode, merge
@@ -224,3 +224,11 @@ def test_times_of_the_topics_are_read_to_the_nanosecond() -> None:
 )
 def test_numbers_show_three_digits(value: float, text: str) -> None:
     assert run.number(value) == text
+
+
+@pytest.mark.parametrize("one", reading.BENCHMARKS, ids=lambda one: one.name)
+def test_logs_of_every_shape_are_read_whole(one: Benchmark) -> None:
+    """The benchmark itself refuses to count where a row is lost or a problem told."""
+    with Room() as room, one.prepare(room, 500) as once:
+        (rate,) = once()
+    assert rate > 0

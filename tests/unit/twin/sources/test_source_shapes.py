@@ -394,3 +394,14 @@ def test_one_mapping_for_many_machines_of_shdr(tmp_path: Path) -> None:
         write(tmp_path, f"{name}.txt", "2026-01-01T00:00:01Z|e|ACTIVE\n")
     events = plain(run(open_logs([tmp_path], plant(), mapping(rules)))[0], plant())
     assert short(events[:2], "station", "state") == [("A", "on"), ("B", "on")]
+
+
+def test_a_damaged_sheet_is_told_and_not_left_out(tmp_path: Path) -> None:
+    book = workbook(tmp_path / "a.xlsx", {"A": [["t", "n"], [1, 1]], "B": [["t", "n"], [2, 2]]})
+    damaged = tmp_path / "b.xlsx"
+    with zipfile.ZipFile(book) as whole, zipfile.ZipFile(damaged, "w") as packed:
+        for name in whole.namelist():
+            text = whole.read(name)
+            packed.writestr(name, text.replace(b"<row>", b"<row r=>") if name.endswith("sheet2.xml") else text)
+    with pytest.raises(SourceError, match=r"b\.xlsx/B: is no sheet that can be read"):
+        open_logs([damaged], plant(), mapping(PLAIN))
