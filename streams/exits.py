@@ -2,7 +2,6 @@
 
 import logging
 import os
-import threading
 from typing import Final, NoReturn
 
 log = logging.getLogger(__name__)
@@ -27,10 +26,3 @@ def end_now(code: int, message: str, error: BaseException | None = None) -> NoRe
     log.critical("%s; exit code %d", message, code, exc_info=error)
     logging.shutdown()
     os._exit(code)
-
-
-def limit_stop(limit_s: float) -> None:
-    """End the process hard when it still lives after `limit_s`: a consumer whose broker is away never stops."""
-    timer = threading.Timer(limit_s, end_now, (HARD_STOP, f"the stop took longer than {limit_s} s"))
-    timer.daemon = True
-    timer.start()

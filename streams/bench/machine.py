@@ -5,7 +5,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from streams.local.java import KAFKA
+from streams.local.jars import KAFKA
 
 _PACKAGES = ("taktwin", "numpy", "numba", "pyarrow", "msgspec", "aiokafka", "faust-streaming")
 

@@ -38,9 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         from streams.settings import debug
 
-        if debug():
-            raise
         message, code = explain(error)
+        if debug():
+            import traceback
+
+            traceback.print_exception(error)
         sys.stderr.write(f"twin: {message}\n")
         return code
 

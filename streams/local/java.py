@@ -14,59 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from streams import settings
+from streams.local.jars import JARS, KAFKA
 
-KAFKA: Final = "4.1.1"
-# Every jar by its exact version, without a resolver's own mediation: jgo and Maven choose differently where a version
-# is asked for twice, and the broker then does not start. What only Kafka Connect needs is left out.
-JARS: Final = (
-    "com.dynatrace.hash4j:hash4j:0.22.0",
-    "com.fasterxml.jackson.core:jackson-annotations:2.19.0",
-    "com.fasterxml.jackson.core:jackson-core:2.19.0",
-    "com.fasterxml.jackson.core:jackson-databind:2.19.0",
-    "com.fasterxml.jackson.dataformat:jackson-dataformat-csv:2.19.0",
-    "com.fasterxml.jackson.dataformat:jackson-dataformat-yaml:2.19.0",
-    "com.fasterxml.jackson.datatype:jackson-datatype-jdk8:2.19.0",
-    "com.github.ben-manes.caffeine:caffeine:3.2.0",
-    "com.github.luben:zstd-jni:1.5.6-10",
-    "com.google.re2j:re2j:1.8",
-    "com.typesafe.scala-logging:scala-logging_2.13:3.9.5",
-    "com.yammer.metrics:metrics-core:2.2.0",
-    "commons-beanutils:commons-beanutils:1.9.4",
-    "commons-collections:commons-collections:3.2.2",
-    "commons-digester:commons-digester:2.1",
-    "commons-logging:commons-logging:1.3.2",
-    "commons-validator:commons-validator:1.9.0",
-    "net.sf.jopt-simple:jopt-simple:5.0.4",
-    "net.sourceforge.argparse4j:argparse4j:0.7.0",
-    "org.apache.kafka:kafka-clients:4.1.1",
-    "org.apache.kafka:kafka-coordinator-common:4.1.1",
-    "org.apache.kafka:kafka-group-coordinator-api:4.1.1",
-    "org.apache.kafka:kafka-group-coordinator:4.1.1",
-    "org.apache.kafka:kafka-metadata:4.1.1",
-    "org.apache.kafka:kafka-raft:4.1.1",
-    "org.apache.kafka:kafka-server-common:4.1.1",
-    "org.apache.kafka:kafka-server:4.1.1",
-    "org.apache.kafka:kafka-share-coordinator:4.1.1",
-    "org.apache.kafka:kafka-storage-api:4.1.1",
-    "org.apache.kafka:kafka-storage:4.1.1",
-    "org.apache.kafka:kafka-tools-api:4.1.1",
-    "org.apache.kafka:kafka-tools:4.1.1",
-    "org.apache.kafka:kafka-transaction-coordinator:4.1.1",
-    "org.apache.kafka:kafka_2.13:4.1.1",
-    "org.apache.logging.log4j:log4j-api:2.25.1",
-    "org.apache.logging.log4j:log4j-core:2.25.1",
-    "org.apache.logging.log4j:log4j-slf4j-impl:2.25.1",
-    "org.bitbucket.b_c:jose4j:0.9.6",
-    "org.hdrhistogram:HdrHistogram:2.2.2",
-    "org.jspecify:jspecify:1.0.0",
-    "org.lz4:lz4-java:1.8.0",
-    "org.pcollections:pcollections:4.0.2",
-    "org.scala-lang:scala-library:2.13.16",
-    "org.scala-lang:scala-reflect:2.13.16",
-    "org.slf4j:slf4j-api:1.7.36",
-    "org.xerial.snappy:snappy-java:1.1.10.7",
-    "org.yaml:snakeyaml:2.4",
-)
 MINIMUM_JAVA: Final = 17
 _RESOLVE_LIMIT_S: Final = 900
 
@@ -137,12 +86,48 @@ def resolve_jars(java: Path) -> tuple[Path, str]:
     content = hashlib.sha256("\n".join(JARS).encode()).hexdigest()[:8]
     folder = cache / f"kafka-{KAFKA}-{content}"
     marker = folder / "resolved.json"
-    if not marker.exists():
+    if not _checked(marker):
         cache.mkdir(parents=True, exist_ok=True)
         with _locked(cache / "resolve.lock"):
             if not marker.exists():
                 _resolve(cache, folder, java)
+            elif not _checked(marker):  # by a version that did not look
+                resolver = json.loads(marker.read_text())["resolver"]
+                check_jars(folder)
+                _mark(folder, resolver)
     return folder, json.loads(marker.read_text())["resolver"]
+
+
+def _checked(marker: Path) -> bool:
+    return marker.exists() and json.loads(marker.read_text())["jars"] == JARS
+
+
+def _mark(folder: Path, resolver: str) -> None:
+    written = folder / "resolved.json.tmp"
+    written.write_text(json.dumps({"resolver": resolver, "jars": JARS}))
+    written.replace(folder / "resolved.json")
+
+
+def check_jars(folder: Path) -> None:
+    """That the folder, all of which Java loads, holds these jars and no other. Raises BrokerError."""
+    wanted = {_file_of(jar): sha256 for jar, sha256 in JARS.items()}
+    there = {path.name: path for path in folder.iterdir() if path.suffix == ".jar"}
+    for name in sorted(wanted.keys() | there.keys()):
+        if name not in wanted:
+            raise BrokerError(f"{there[name]} is none of the local Kafka's jars; remove {folder} and start again")
+        if name not in there:
+            raise BrokerError(f"{folder / name} is missing; remove {folder} and start again")
+        found = hashlib.sha256(there[name].read_bytes()).hexdigest()
+        if found != wanted[name]:
+            raise BrokerError(
+                f"{there[name]} has SHA-256 {found}, not {wanted[name]}: it is not the jar that was looked at "
+                f"(streams/local/jars.py). Is the repository that it comes from to be trusted? Remove {folder}"
+            )
+
+
+def _file_of(jar: str) -> str:
+    _, artifact, version = jar.split(":")
+    return f"{artifact}-{version}.jar"
 
 
 @contextlib.contextmanager
@@ -163,7 +148,8 @@ def _resolve(cache: Path, folder: Path, java: Path) -> None:
             _with_maven(work, java)
         else:
             _with_jgo(work, cache)
-        (work / "resolved.json").write_text(json.dumps({"resolver": resolver, "jars": JARS}))
+        check_jars(work)
+        _mark(work, resolver)
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)
     finally:
@@ -209,7 +195,7 @@ def _with_jgo(work: Path, cache: Path) -> None:
             found = context.project(group, artifact).at_version(version).artifact().resolve()
         except Exception as error:  # jgo raises whatever its HTTP client raises
             raise BrokerError(f"jgo could not resolve {jar}: {error!r}; is it online?") from error
-        shutil.copy2(found, work / f"{artifact}-{version}.jar")
+        shutil.copy2(found, work / _file_of(jar))
     shutil.rmtree(cache / "m2", ignore_errors=True)
 
 

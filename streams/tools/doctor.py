@@ -117,7 +117,8 @@ def kernel_cache() -> Iterator[Check]:
 
 def java() -> Iterator[Check]:
     """What a local Kafka would run on; an existing Kafka needs none of it."""
-    from streams.local.java import KAFKA, BrokerError, find_java
+    from streams.local.jars import KAFKA
+    from streams.local.java import BrokerError, find_java
 
     try:
         command, number, source = find_java()

@@ -14,6 +14,7 @@ from streams.kafka.topics import EVENTS
 from streams.kafka.transport import FAUST_LIMIT_S, Assigned, Consumer, Token, TransportConfig, transport_of
 from streams.kafka.unpacking import Run
 from streams.settings import Settings
+from streams.worker.stop import StopLimit
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class TwinApp(faust.App):
     def __init__(self, settings: Settings, work: Work, loop: asyncio.AbstractEventLoop) -> None:
         self._settings = settings
         self._work = work
+        self._stop_limit = StopLimit(settings.stop_limit_s)
         self.unfinished = False  # stopped without the last checkpoint
         self._transport_config = TransportConfig(
             work.on_seek,
@@ -78,16 +80,17 @@ class TwinApp(faust.App):
         """None: Faust would make a folder for tables, of which there are none."""
 
     async def on_start(self) -> None:
+        self._stop_limit.watch_signals()  # Faust has set its handlers by now
         await super().on_start()
         await self._work.start()
 
     async def on_stop(self) -> None:
-        exits.limit_stop(self._settings.stop_limit_s)
+        self._stop_limit.begin()
         if self._consumer is not None:
             self._consumer.stop_flow()
             self.flow_control.suspend()
             self.flow_control.clear()
-            limit_s = STOP_CHECKPOINT_SHARE * self._settings.stop_limit_s
+            limit_s = STOP_CHECKPOINT_SHARE * self._stop_limit.left_s
             try:
                 await asyncio.wait_for(self._work.last_checkpoint(), limit_s)
             except TimeoutError:

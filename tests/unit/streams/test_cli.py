@@ -123,10 +123,27 @@ def test_a_plant_file_with_mistakes_names_each_with_its_line(
     assert "plant.toml:2" in capsys.readouterr().err
 
 
-def test_debug_shows_the_trace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        (["plant", "check", "none.toml"], USAGE),
+        (["audit", "verify", "none"], USAGE),
+        (["audit", "verify", "none", "--against-topic"], USAGE),
+        (["topics", "plan", "--bootstrap", "127.0.0.1:1"], PROBLEM),
+    ],
+)
+def test_debug_shows_the_trace_and_ends_with_the_same_code(
+    argv: list[str], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script that asks by the code must not be told another thing because somebody looks for a fault."""
+    assert main(argv) == code
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
     monkeypatch.setenv("TAKTWIN_DEBUG", "1")
-    with pytest.raises(Exception, match=r"none\.toml"):
-        main(["plant", "check", str(tmp_path / "none.toml")])
+    assert main(argv) == code
+    with_trace = capsys.readouterr().err
+    assert "Traceback" in with_trace
+    assert with_trace.endswith(said)
 
 
 def test_plant_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,6 +70,29 @@ def test_event_to_columns(given: dict[str, object], expected: dict[str, object])
     assert found["offset"] == 100
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "last"),
+    [
+        (b'"good":1,"good":2', "a", 2),
+        (b'"good":1,"go\\u006fd":2', "a", 2),  # the same key, written otherwise
+        (b'"scrap":4,"good":1,"scrap":4,"scrap":3', "b", 3),
+        (b'"good":1,"seq":5,"seq":6', "seq", 6),
+        (b'"good":1,"ts":1700000000000000000,"ts":1700000000000000001', "ts", TS + 1),
+        (b'"good":1,"type":"count"', "a", 1),
+    ],
+)
+def test_of_a_key_that_stands_twice_the_last_value_counts_for_every_reader(text: bytes, name: str, last: int) -> None:
+    """By itself, among plain records (the kernel), beside one that is refused (the lenient reader), in an array."""
+    twice = b'{"type":"count","ts":1700000000000000000,"line":"L1","station":"M1",' + text + b"}"
+    plain = json.dumps(event("count", good=9)).encode()
+    other = json.dumps({**event("count", good=9), "note2": 1.5}).encode()
+    for records in ([twice], [plain] * 40 + [twice] + [plain] * 40, [other, twice, b"{"], [b"[" + twice + b",5]"]):
+        block, _ = decode(*records)
+        found = [dict(zip(DTYPES, values, strict=True)) for values in events_of(block)]
+        assert [one[name] for one in found if one["a"] != 9] == [last]
+    assert json.loads(twice)[{"a": "good", "b": "scrap"}.get(name, name)] == last  # by which refusals are explained
+
+
 DEEP = b'{"type":"heartbeat","ts":1,"line":"L1","x":' + b"[" * 200 + b"]" * 200 + b"}"
 # The fragment of the detail makes sure that the reason is the intended one.
 REFUSED: list[tuple[bytes | dict[str, object], str, str]] = [
