@@ -15,13 +15,15 @@ import pyarrow as pa
 from twin.audit import AuditError, bases, filelist, layout, models, read
 from twin.audit.rows import events_with_origin, refused_with_origin, rejected_table, with_origin
 from twin.audit.writer import AuditWriter
-from twin.events.block import EventBlock, Rejected
+from twin.events.block import EventBlock, Rejected, pick
 from twin.line import PartitionTwin
 from twin.line.snapshot import Frozen
 from twin.line.still_open import StillOpen
+from twin.pace import Pace
 from twin.plant.model import Plant
 from twin.results import SETS
 from twin.sources import Logs, Summary
+from twin.sources.source import BLOCK_EVENTS
 from twin.threads import Behind, ahead
 from twin.version import code_version
 from twin.wire.encode import EventRows
@@ -137,6 +139,7 @@ class _Replay:
         self._next = 0  # offset after the newest record
         self._day = ""  # of event time, when the last base was written
         self._refused = 0
+        self._pace = Pace(BLOCK_EVENTS)
 
     def take(self, block: EventBlock, rejected: list[Rejected]) -> None:
         """Fold a block and keep its rows, what was refused before it first; publish when there are enough."""
@@ -149,8 +152,17 @@ class _Replay:
         if len(block):
             block = copy(block)
             block.offset = block.offset + self._refused
-            self._next = int(block.offset[-1]) + 1
-            self._fold(block)
+            begin = 0
+            while begin < len(block):
+                some = pick(block, slice(begin, begin + self._pace.at_once))
+                begin += len(some)
+                self._next = int(some.offset[-1]) + 1
+                self._fold(some)
+                self._publish_enough()
+        else:
+            self._publish_enough()
+
+    def _publish_enough(self) -> None:
         now_ns = self._twin.event_time_ns
         day = bases.day_of(now_ns) if now_ns else ""
         self._day = self._day or day
@@ -165,6 +177,7 @@ class _Replay:
         events = self._rows.table(block)
         self._add("events", events_with_origin(events, TOPIC, PARTITION, block.offset))
         results = self._twin.fold(block)
+        self._pace.gave(len(block), sum(table.num_rows for table in results.tables.values()))
         for set_name, table in results.tables.items():
             if set_name == "rejected":
                 self._add(set_name, refused_with_origin(table, TOPIC, PARTITION))

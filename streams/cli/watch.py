@@ -1,13 +1,15 @@
 """`twin watch`: the live table."""
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from streams.cli.parser import add_bootstrap, add_json, command
 
 if TYPE_CHECKING:
     from streams.cli.parser import Commands
     from streams.settings import Settings
+
+_AROUND: Final = 5
 
 
 def add(commands: "Commands") -> None:
@@ -44,7 +46,7 @@ async def _once(settings: "Settings", as_json: bool) -> int:
     from rich.console import Console
 
     from streams.cli import output
-    from streams.tools.watch import WIDE, watching
+    from streams.tools.watch import MANY, WIDE, watching
 
     async with watching(settings) as watcher:
         await watcher.read_all()
@@ -52,7 +54,12 @@ async def _once(settings: "Settings", as_json: bool) -> int:
             output.as_json(watcher.lines.rows())
         else:
             console = Console()
-            console.print(watcher.lines.table(wide=console.width >= WIDE))
+            wide = console.width >= WIDE
+            if len(watcher.lines.records) < MANY:
+                console.print(watcher.lines.table(wide=wide))
+            else:
+                for text in watcher.lines.text(wide=wide):
+                    output.line(text)
             for sentence in watcher.lines.told():
                 output.line(sentence)
             if not watcher.lines.records:
@@ -76,6 +83,12 @@ async def _live(settings: "Settings") -> None:
         with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
             while True:
                 await watcher.read(0.25)
-                table = watcher.lines.table(f"lines of {settings.bootstrap}", wide=console.width >= WIDE)
                 told = [Text(sentence, style="yellow") for sentence in watcher.lines.told()]
+                # Title, head and a line of what is left out; where nothing crops it, a screenful as well.
+                room = max(console.height - len(told) - _AROUND, 1)
+                title, wide = f"lines of {settings.bootstrap}", console.width >= WIDE
+                table = watcher.lines.table(title, wide=wide, most=room)
+                more = len(watcher.lines.records) - room
+                if more > 0:
+                    told.insert(0, Text(f"and {more:,} more lines; `twin watch --once` prints all"))
                 live.update(Group(table, *told), refresh=True)

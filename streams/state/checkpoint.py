@@ -12,6 +12,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
+import pyarrow as pa
 from faust.types import TP
 
 from streams.kafka.identity import TopicNow
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 MOST_FENCED: Final = 6
 # One computes while another waits for its disk. More take the processor from the fold, and memory each.
 _STAGED_AT_ONCE: Final = 2
+_LOADED_AT_ONCE: Final = 2  # likewise: of each the packed state, the unpacked one and what it becomes
 
 
 class FencedError(RuntimeError):
@@ -88,12 +90,17 @@ class Checkpointer:
         await asyncio.to_thread(self._store.snapshots.look)
         self.loading = (0, len(assigned))
 
+        loading = asyncio.Semaphore(_LOADED_AT_ONCE)
+
         async def load(tp: TP, info: Assigned) -> PartitionState:
-            state = await asyncio.to_thread(self._store.load, tp, info)
+            async with loading:
+                state = await asyncio.to_thread(self._store.load, tp, info)
             self.loading = (self.loading[0] + 1, len(assigned))
             return state
 
         loaded = await asyncio.gather(*(load(tp, info) for tp, info in assigned.items()))
+        # What unpacking took goes back to the system; of a quiet worker no checkpoint would give it back for long.
+        await asyncio.to_thread(pa.default_memory_pool().release_unused)
         if committer.token() != token:
             return None
         lost, self.states = self.states, {state.tp: state for state in loaded}

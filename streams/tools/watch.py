@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,9 +22,14 @@ from streams.settings import Settings
 OFFSETS_EVERY_S: Final = 1.0
 WIDE: Final = 120  # terminal columns from which the wide table fits
 
+MANY: Final = 200  # lines from which a table is laid out without the help of rich
+
 MOST_DOUBTS: Final = 6
 DATA_QUALITY: Final = "data_quality"
 
+_NARROW: Final = ("line", "state", "OEE %", "avail", "perf", "qual", "bottleneck", "lag")
+_COLUMNS: Final = (*_NARROW, "good", "scrap", "order", "event time (UTC)")
+_NUMBERS: Final = frozenset({"OEE %", "avail", "perf", "qual", "lag", "good", "scrap"})
 _GOOD: Final = "green"
 _STATE_STYLES: Final = {
     "running": _GOOD,
@@ -104,8 +109,8 @@ class Lines:
         committed, end = self.offsets[choose(self.partitioner, line.encode(), len(self.offsets))]
         return end - committed
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One row per line, by name, for a program to read."""
+    def rows(self, most: int | None = None) -> list[dict[str, Any]]:
+        """One row per line, by name, for a program to read; of the first ones, if so many are enough."""
         doubts: dict[str, list[dict[str, Any]]] = {}
         for (line, station, detail), (count, first) in sorted(self.doubts.items()):
             doubts.setdefault(line, []).append(
@@ -113,11 +118,14 @@ class Lines:
             )
         return [
             {**self.records[line], "line": line, "lag": self.lag_of(line), "doubts": doubts.get(line, [])}
-            for line in sorted(self.records)
+            for line in sorted(self.records)[:most]
         ]
 
-    def table(self, title: str = "lines", *, wide: bool = True) -> Table:
-        """The lines for people: 80 columns hold it, `wide` adds event time, counts and order (about 120)."""
+    def table(self, title: str = "lines", *, wide: bool = True, most: int | None = None) -> Table:
+        """The lines for people: 80 columns hold it, `wide` adds event time, counts and order (about 120).
+
+        `most`: no more rows than these; one takes 2 ms to lay out.
+        """
         table = Table(
             title=title,
             title_justify="left",
@@ -126,32 +134,39 @@ class Lines:
             pad_edge=False,
             show_edge=False,
         )
-        table.add_column("line", no_wrap=True)
-        table.add_column("state", no_wrap=True)
-        for name in ("OEE %", "avail", "perf", "qual"):
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("bottleneck", no_wrap=True)
-        table.add_column("lag", justify="right", no_wrap=True)
-        if wide:
-            for name in ("good", "scrap"):
-                table.add_column(name, justify="right", no_wrap=True)
-            for name in ("order", "event time (UTC)"):
-                table.add_column(name, no_wrap=True)
-        for row in self.rows():
-            state = str(row.get("state") or "-")
-            cells: list[str | Text] = [
-                str(row["line"]),
-                Text(state, style=_STATE_STYLES.get(state, "dim")),
-                Text(percent(row.get("oee"), ""), style="bold"),
-                *(percent(row.get(name), "") for name in ("availability", "performance", "quality")),
-                bottleneck(row),
-                whole(row.get("lag")),
-            ]
-            if wide:
-                cells += [whole(row.get("good")), whole(row.get("scrap")), str(row.get("order") or "-")]
-                cells.append(moment(row.get("ts_ns")))
-            table.add_row(*cells)
+        for name in _COLUMNS if wide else _NARROW:
+            table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=True)
+        for row in self.rows(most):
+            state, *rest = _cells(row, wide=wide)[1:]
+            oee, *more = rest
+            styled = Text(state, style=_STATE_STYLES.get(state, "dim")), Text(oee, style="bold")
+            table.add_row(str(row["line"]), *styled, *more)
         return table
+
+    def text(self, *, wide: bool = True) -> Iterator[str]:
+        """As `table`, line by line and without colours: 10,000 lines take it a third of a second."""
+        names = _COLUMNS if wide else _NARROW
+        rows = [list(names), *(_cells(row, wide=wide) for row in self.rows())]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = zip(names, row, widths, strict=True)
+            aligned = (cell.rjust(width) if name in _NUMBERS else cell.ljust(width) for name, cell, width in cells)
+            yield " ".join(aligned).rstrip()
+
+
+def _cells(row: Mapping[str, Any], *, wide: bool) -> list[str]:
+    """In the order of `_COLUMNS`."""
+    cells = [
+        str(row["line"]),
+        str(row.get("state") or "-"),
+        *(percent(row.get(name), "") for name in ("oee", "availability", "performance", "quality")),
+        bottleneck(row),
+        whole(row.get("lag")),
+    ]
+    if wide:
+        cells += [whole(row.get("good")), whole(row.get("scrap")), str(row.get("order") or "-")]
+        cells.append(moment(row.get("ts_ns")))
+    return cells
 
 
 def bottleneck(row: Mapping[str, Any]) -> str:

@@ -40,6 +40,7 @@ from streams.worker.processor import Folded, Place, Processor, place, records_at
 from streams.worker.publish import Publisher, PublishError
 from streams.worker.start import check_folders, claim_root, hold_instance
 from twin.audit import AuditError, models
+from twin.line.untouched import spare_memory
 from twin.plant.model import Plant
 from twin.version import code_version
 
@@ -73,6 +74,7 @@ def run(settings: Settings, twin_type: type[Twin] | None = None) -> int:
             key,
             settings.plant,
         )
+    spare_memory()
     check_folders(settings)
     lock = hold_instance(settings)
     present = claim_root(settings)

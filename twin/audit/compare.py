@@ -15,6 +15,7 @@ from twin.results import IDENTITY, SCHEMA_VERSION
 # A refusal's sentence for people may be put better by the next version; its reason may not.
 _REFUSAL: Final = ["reason", "line", "ts", "value"]
 _MOST_CANDIDATES: Final = 100_000
+_HASHED_ROWS: Final = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,9 @@ def names_of(set_name: str, version: int = SCHEMA_VERSION) -> list[str]:
 def hashes_of(set_name: str, table: pa.Table, version: int = SCHEMA_VERSION) -> npt.NDArray[np.bytes_]:
     """One hash per row, over the columns that are compared: equal for equal cells, floats bit by bit."""
     names = names_of(set_name, version)
-    found = b"".join(row_hashes(set_name, batch, names) for batch in table.combine_chunks().to_batches())
+    # In pieces: the cells of a row are some 900 bytes, twice.
+    batches = table.combine_chunks().to_batches(_HASHED_ROWS)
+    found = b"".join(row_hashes(set_name, batch, names) for batch in batches)
     return np.frombuffer(found, f"S{HASH_BYTES}")
 
 

@@ -1,8 +1,9 @@
 """Do the rows follow from the events? The stored events are folded again and every row of results is compared.
 
 Partition by partition and interval by interval: what the twin concludes from the events up to an offset does not depend
-on how they were cut, so the rows of each interval must be found again in its own files. That keeps memory at one
-interval's rows, and a difference in its place.
+on how they were cut, so the rows of each interval must be found again in its own files: a difference is told in its
+place. In memory are an interval's events, a hash of each of its rows, and what differs (`twin.audit.matching`): not its
+rows, which of a slow line with windows of a second are a hundred times its events.
 
 An interval is compared in the columns of its own version of the schemas. What was made under other rules or with
 another release of the time zones cannot be expected to come out again: such rows are counted and the rules are named
@@ -17,30 +18,33 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from twin import rules
 from twin.audit import AuditError, bases, layout, models
 from twin.audit.compare import Stored, cell, hashes_of, mismatches, names_of, unmatched
+from twin.audit.digest import columns_of
 from twin.audit.intervals import Interval, contents
 from twin.audit.layout import PublishedFile
+from twin.audit.matching import Matching
 from twin.audit.period import beginning, says
-from twin.audit.read import UNREADABLE, completed, footer_of, keys_of, open_file, schema_version
+from twin.audit.read import completed, footer_of, keys_of, schema_version
 from twin.audit.report import EnoughError, Report
 from twin.audit.rows import integers
+from twin.audit.written import Written, whole
 from twin.events.reasons import NOT_FROM_RECORD
 from twin.line import PartitionTwin
 from twin.line.admission import FOLD_REASONS
 from twin.line.shape import SnapshotError
+from twin.pace import Pace
 from twin.plant.model import Plant
 from twin.replay import TOPIC as REPLAY
-from twin.results import INDEX, ORIGIN, SCHEMA_VERSION, SETS
+from twin.results import IDENTITY, INDEX, ORIGIN, SCHEMA_VERSION, SETS
 from twin.time import zone
 from twin.version import code_version
 from twin.wire.decode import ARROW, Decoder
 
 _OFFSET: Final = ORIGIN[2]
-# Folded at a time; the rows do not depend on it.
+# Folded at a time at most; the rows do not depend on it.
 FOLD_EVENTS: Final = 65_536
 _BY_ZONE: Final = frozenset({"states", "kpis", "bottlenecks", "alerts"})  # where local times decide
 
@@ -94,6 +98,8 @@ class _Partition:
         self._attributed: Counter[tuple[int, str, str]] = Counter()
         self._offsets = np.empty(0, np.int64)  # of the interval's events
         self._holes = 0
+        self._pace = Pace(FOLD_EVENTS)
+        self._written = Written(root, line, report)
 
     def run(self, found: list[Interval], first: int = 0) -> None:
         """Fold the intervals; compare those from the place `first` on."""
@@ -106,17 +112,24 @@ class _Partition:
             plant = self._begin(interval)
             if plant is None:
                 return
+            matchings = {name: self._matching(name, interval) for name in IDENTITY} if k >= first else {}
+            refused: list[pa.Table] = []
             try:
-                computed = self._fold(interval, plant)
+                for set_name, table in self._fold(interval, plant):
+                    if set_name in matchings:
+                        matchings[set_name].take(self._written.of_line(table))
+                    elif set_name == "rejected":
+                        refused.append(table)
             except EnoughError:
                 raise
             except Exception as error:  # events that no twin wrote may break any of its rules
                 name = interval.name(self._root)
                 self._report.differs(name, f"the events of its interval cannot be folded: {error!r}")
                 return
-            for set_name in SETS:
-                if set_name != "events" and k >= first:
-                    self._compare(set_name, interval, computed.get(set_name, []))
+            if k >= first:
+                for set_name, matching in matchings.items():
+                    self._matched(set_name, interval, matching)
+                self._compare_refused(interval, refused)
         self._note_rules()
         if self._holes:
             self._report.notes.append(
@@ -215,23 +228,24 @@ class _Partition:
                 f"and may: {counts}. What has changed since: {'; '.join(causes)}"
             )
 
-    def _fold(self, interval: Interval, plant: Plant) -> dict[str, list[pa.Table]]:
+    def _fold(self, interval: Interval, plant: Plant) -> Iterator[tuple[str, pa.Table]]:
         """The rows that follow from the interval's events, by set."""
-        computed: dict[str, list[pa.Table]] = {}
-        stored = self._stored("events", interval)
+        stored = self._written.stored("events", interval)
         self._offsets = np.empty(0, np.int64)
         if not stored:
-            return computed
-        events = pa.concat_tables([one.table for one in stored]).unify_dictionaries()
+            return
+        events = pa.concat_tables([one.table for one in stored], promote_options="default").unify_dictionaries()
         file = np.repeat(np.arange(len(stored)), [one.table.num_rows for one in stored])
         row = np.concatenate([one.rows for one in stored])
         offset, index = integers(events.column(_OFFSET)), integers(events.column(INDEX))
         self._offsets = offset
         order = np.lexsort((index, offset))
         self._dense(stored, file[order], row[order], offset[order], index[order])
-        for begin in range(0, len(order), FOLD_EVENTS):
-            rows = order[begin : begin + FOLD_EVENTS]
-            block, refused = self._decoder.decode_table(events.take(rows), offset[rows])
+        begin = 0
+        while begin < len(order):
+            rows = order[begin : begin + self._pace.at_once]
+            begin += len(rows)
+            block, refused = self._decoder.decode_table(whole(events.take(rows)), offset[rows])
             if refused and "events" in self._touched:
                 self._attribute("events", len(refused))
             elif refused:
@@ -239,10 +253,10 @@ class _Partition:
                 self._report.differs(
                     stored[file[k]].name, f"is no event of model {plant.hash}: {refused[0].detail}", int(row[k])
                 )
-            for set_name, table in self._twin.fold(block).tables.items():
-                computed.setdefault(set_name, []).append(table)
+            tables = self._twin.fold(block).tables
+            self._pace.gave(len(rows), sum(table.num_rows for table in tables.values()))
+            yield from tables.items()
             self._report.checked["events folded"] += len(block)
-        return computed
 
     def _attribute(self, set_name: str, rows: int) -> None:
         self._attributed[self._rules, self._zones, set_name] += rows
@@ -268,64 +282,64 @@ class _Partition:
                 int(row[k]),
             )
 
-    def _stored(self, set_name: str, interval: Interval) -> list[Stored]:
-        """The interval's rows of a set as they were written, of the line that is asked for."""
-        found = []
-        for name, table in self._tables(set_name, interval):
-            rows = np.arange(table.num_rows)
-            if self._line is not None:
-                rows = np.flatnonzero(
-                    np.asarray(pc.equal(table.column("line"), pa.scalar(self._line)).fill_null(False))
-                )
-                table = table.take(rows)
-            found.append(Stored(name, table, rows))
-        return found
+    def _matching(self, set_name: str, interval: Interval) -> Matching:
+        def written() -> Iterator[pa.Table]:
+            for file in interval.of(set_name):
+                yield from map(self._written.of_line, self._written.pieces(file, said=True))
+            table = interval.rows.table(set_name) if interval.rows is not None else None
+            if table is not None:
+                yield self._written.of_line(completed(set_name, table))
 
-    def _tables(self, set_name: str, interval: Interval) -> Iterator[tuple[str, pa.Table]]:
-        for file in interval.of(set_name):
-            yield file.path.relative_to(self._root).as_posix(), self._read(file)
-        table = interval.rows.table(set_name) if interval.rows is not None else None
-        if table is not None:
-            yield interval.name(self._root), completed(set_name, table)
+        return Matching(set_name, self._schema, written(), keep=set_name not in self._touched)
 
-    def _read(self, file: PublishedFile) -> pa.Table:
-        name = file.path.relative_to(self._root).as_posix()
-        self._report.checked["files"] += 1
-        try:
-            with open_file(file) as parquet:
-                table = parquet.read()
-        except (AuditError, *UNREADABLE) as error:
-            self._report.differs(name, f"is not readable as published ({str(error).splitlines()[0]})")
-            return SETS[file.set].empty_table()
-        try:
-            return completed(file.set, table)
-        except AuditError as error:
-            self._report.differs(name, str(error))
-            return SETS[file.set].empty_table()
-
-    def _compare(self, set_name: str, interval: Interval, computed: list[pa.Table]) -> None:
-        stored = self._stored(set_name, interval)
-        columns = [name for name in SETS[set_name].names if name not in ORIGIN]
-        schema = pa.schema([SETS[set_name].field(name) for name in columns])
-        again = pa.concat_tables([schema.empty_table(), *(one.select(columns) for one in computed)])
-        again = again.unify_dictionaries()
-        if self._line is not None:
-            again = again.filter(pc.equal(again.column("line"), pa.scalar(self._line)))
-        written = pa.concat_tables([schema.empty_table(), *(one.table.select(columns) for one in stored)])
-        extra, lost = unmatched(hashes_of(set_name, written, self._schema), hashes_of(set_name, again, self._schema))
-        if set_name == "rejected":
-            extra = [index for index in extra if not self._refused_by_itself(written, index)]
-            if self._line is None:
-                known = np.concatenate([self._offsets, *(integers(one.table.column(_OFFSET)) for one in stored)])
-                known = known[known >= interval.first_offset]  # a refusal may be of an earlier record
-                self._holes += interval.next_offset - interval.first_offset - len(np.unique(known))
-        self._report.checked[f"{set_name} rows compared"] += written.num_rows
+    def _matched(self, set_name: str, interval: Interval, matching: Matching) -> None:
+        """Tell what is written and does not follow, and the other way round."""
+        self._report.checked[f"{set_name} rows compared"] += matching.rows
+        left = matching.left()
         if set_name in self._touched:
-            if extra or lost:
-                self._attribute(set_name, max(len(extra), len(lost)))
+            if len(left) or matching.lost_rows:
+                self._attribute(set_name, max(len(left), matching.lost_rows))
             return
-        for one in mismatches(names_of(set_name, self._schema), set_name, stored, extra, again, lost):
-            name = one.file or (stored[0].name if stored else self._interval_name(set_name, interval))
+        if not len(left) and not matching.lost_rows:
+            return
+        columns = columns_of(set_name)
+        lost = pa.concat_tables(
+            [SETS[set_name].empty_table().select(columns), *(one.select(columns) for one in matching.lost)]
+        )
+        stored = self._written.again(set_name, interval, left)
+        extra = list(range(len(left)))
+        again, rows = lost.unify_dictionaries(), list(range(lost.num_rows))
+        for one in mismatches(names_of(set_name, self._schema), set_name, stored, extra, again, rows):
+            name = one.file or (interval.of(set_name) and self._first_file(set_name, interval))
+            self._report.differs(name or self._interval_name(set_name, interval), one.what, one.row)
+        if more := matching.lost_rows - matching.kept_rows:
+            name = self._interval_name(set_name, interval)
+            self._report.differs(name, f"{more:,} more rows that follow from the events are missing")
+
+    def _first_file(self, set_name: str, interval: Interval) -> str:
+        return interval.of(set_name)[0].path.relative_to(self._root).as_posix()
+
+    def _compare_refused(self, interval: Interval, computed: list[pa.Table]) -> None:
+        stored = self._written.stored("rejected", interval)
+        columns = columns_of("rejected")
+        schema = pa.schema([SETS["rejected"].field(name) for name in columns])
+        again = pa.concat_tables([schema.empty_table(), *(one.select(columns) for one in computed)])
+        again = self._written.of_line(again.unify_dictionaries())
+        written = pa.concat_tables([schema.empty_table(), *(one.table.select(columns) for one in stored)])
+        hashes = hashes_of("rejected", written, self._schema), hashes_of("rejected", again, self._schema)
+        extra, lost = unmatched(*hashes)
+        extra = [index for index in extra if not self._refused_by_itself(written, index)]
+        if self._line is None:
+            known = np.concatenate([self._offsets, *(integers(one.table.column(_OFFSET)) for one in stored)])
+            known = known[known >= interval.first_offset]  # a refusal may be of an earlier record
+            self._holes += interval.next_offset - interval.first_offset - len(np.unique(known))
+        self._report.checked["rejected rows compared"] += written.num_rows
+        if "rejected" in self._touched:
+            if extra or lost:
+                self._attribute("rejected", max(len(extra), len(lost)))
+            return
+        for one in mismatches(names_of("rejected", self._schema), "rejected", stored, extra, again, lost):
+            name = one.file or (stored[0].name if stored else self._interval_name("rejected", interval))
             self._report.differs(name, one.what, one.row)
 
     def _interval_name(self, set_name: str, interval: Interval) -> str:

@@ -190,16 +190,19 @@ def unpack_arrays(
     arrays: Mapping[str, bytes],
     width: int,
     written: Translation | None = None,
+    *,
+    fresh: bool = False,
 ) -> None:
     """`width`: closings per line that were packed; there is room for at least so many. `written`: in the names of
-    another version."""
+    another version. `fresh`: `x` is an empty state, and zeros are left out: writing them takes memory."""
     position = dict.fromkeys(ARRAYS, 0)
     for line in lines:
         parts = {}
         for name, where in spans(n, line).items():
             target = _part(name, getattr(x, name), where)
             if ROOM in ARRAYS[name].axes:
-                target[:, width:] = 0
+                if not fresh:
+                    target[:, width:] = 0
                 target = target[:, :width]
             parts[name] = target
             some = _needed(name, x, n, line)
@@ -216,7 +219,10 @@ def unpack_arrays(
                 raise SnapshotError(f"array {name} ends at {begin + len(data)} of {begin + size} bytes")
             values = np.frombuffer(data, np.int64)
             values = values.reshape(shape) if written is None else written.array(name, values, rows, width)
-            if some is None:
+            if fresh and some is not None:
+                there = values.any(axis=tuple(range(1, values.ndim)))
+                target[np.flatnonzero(some)[there]] = values[there]
+            elif some is None:
                 target[...] = values
             else:
                 target[...] = 0
@@ -252,14 +258,25 @@ _DECODER: Final = msgspec.msgpack.Decoder(Snapshot)
 
 def unsqueeze(data: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T:
     """Raises SnapshotError."""
+    return _unpacked(_raw(data), decoder)
+
+
+def _unpacked(raw: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T:
+    try:
+        return decoder.decode(raw)
+    except (msgspec.MsgspecError, ValueError) as fault:
+        raise SnapshotError(f"does not unpack: {fault}") from fault
+
+
+def _raw(data: bytes) -> bytes:
     size = int.from_bytes(data[:8], "big")
     if len(data) < 8 or size > MAX_BYTES:
         raise SnapshotError(f"claims {size} bytes unpacked, the limit is {MAX_BYTES}")
     try:
-        raw: Any = pa.decompress(data[8:], size, codec="zstd", asbytes=True)
-        return decoder.decode(raw)
-    except (pa.ArrowException, OSError, msgspec.MsgspecError, ValueError) as fault:
+        raw: Any = pa.decompress(memoryview(data)[8:], size, codec="zstd", asbytes=True)
+    except (pa.ArrowException, OSError, ValueError) as fault:
         raise SnapshotError(f"does not unpack: {fault}") from fault
+    return bytes(raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,11 +296,12 @@ class Frozen:
 
 def decode(data: bytes) -> Snapshot:
     """Raises SnapshotError: damaged, of a version that is not read, or of a later one."""
-    made = unsqueeze(data, _MADE_DECODER)
+    raw = _raw(data)
+    made = _unpacked(raw, _MADE_DECODER)
     if made.version not in READABLE or made.rules > rules.RULES:
         raise SnapshotError(_refused(made))
     try:
-        snapshot = unsqueeze(data, _DECODER)
+        snapshot = _unpacked(raw, _DECODER)
     except SnapshotError as fault:
         raise SnapshotError(
             f"{fault} (written by taktwin {made.code or 'unknown'}; this is {code_version()})"

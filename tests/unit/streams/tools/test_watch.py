@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 
 from rich.console import Console
 
@@ -25,9 +26,9 @@ VIEW = {
 }
 
 
-def shown(lines: Lines) -> str:
+def shown(lines: Lines, most: int | None = None) -> str:
     console = Console(width=220, record=True, file=io.StringIO())
-    console.print(lines.table())
+    console.print(lines.table(most=most))
     return console.export_text()
 
 
@@ -104,3 +105,18 @@ def test_what_casts_doubt_stands_below_and_in_json() -> None:
     ]
     lines.alert(json.dumps(alert | {"retracted": True, "ts": "2026-03-02T08:00:00Z"}).encode())
     assert len(lines.doubts) == 9
+
+
+def test_ten_thousand_lines_are_quick_and_say_the_same() -> None:
+    lines = Lines()
+    for k in range(10_000):
+        lines.update(f"line-{k:05d}".encode(), json.dumps(VIEW).encode())
+    lines.offsets = dict.fromkeys(range(4), (90, 100))
+    begun = time.process_time()
+    text = list(lines.text())
+    spent = time.process_time() - begun
+    assert len(text) == 10_001
+    assert spent < 3, f"{spent:.1f} s"
+    few = shown(lines, most=2).splitlines()
+    assert [one.split() for one in few if "line-" in one] == [one.split() for one in text[1:3]]
+    assert len({len(one) for one in text[1:]}) == 1

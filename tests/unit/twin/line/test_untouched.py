@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from streams.bench import inputs
+from twin.line import PartitionTwin
+from twin.line import untouched as module
 from twin.line.untouched import untouched
 
 
@@ -29,3 +33,26 @@ def test_no_memory_is_taken_before_it_is_written() -> None:
     kept = [untouched((10_000, 20), 1) for _ in range(200)]  # 320 MB
     assert not any(array.any() for array in kept)
     assert resident_kb() - before < 32_000
+
+
+def test_a_state_that_is_read_takes_no_more_than_the_one_that_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that nothing was written to are not written zeros to."""
+    monkeypatch.setattr(module, "_large_pages", False)
+    plant = inputs.plant(200, 10)
+    PartitionTwin(plant, 0).warm()
+    pool = pa.default_memory_pool()
+
+    def took(before: int) -> int:
+        pool.release_unused()
+        return resident_kb() - before
+
+    before = resident_kb()
+    twin = PartitionTwin(plant, 0)
+    for block in inputs.blocks(plant, 20_000, 2_000):
+        twin.fold(block)
+    first = took(before)
+    state = twin.snapshot()
+    before = resident_kb()
+    again = PartitionTwin.restore(plant, 0, state)
+    assert took(before) < first + 8_000
+    assert again.snapshot() == state
