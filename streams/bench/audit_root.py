@@ -36,7 +36,7 @@ _DAY_NS: Final = 86_400_000_000_000
 _SHIFT_NS: Final = _DAY_NS // 3
 
 
-class _Written:
+class Written:
     """A root as a worker writes it that reads `rate_hz` events a second and keeps up: a checkpoint every 5 s of event
     time, each with its commit, without a broker."""
 
@@ -57,6 +57,7 @@ class _Written:
         self._rows = EventRows(plant)
         self._checkpoints = 0
         self.snapshot_bytes = 0
+        self.files = 0
 
     def take(self, block: EventBlock) -> None:
         state, topic, partition = self._state, _TP.topic, _TP.partition
@@ -80,6 +81,7 @@ class _Written:
         state.saved = state.committed = (cut.rows.next, identity)
         state.staged(made, identity)
         manifests, state.manifests = state.manifests, ()
+        self.files += sum(len(manifest.files) for manifest in manifests)
         self._store.publish(state, manifests, state.committed)
         self.snapshot_bytes = max(self.snapshot_bytes, len(encoded))
 
@@ -98,7 +100,7 @@ def day(
 
         def repeat() -> list[float]:
             root = room.folder()
-            written = _Written(model, root, publish_after_s)
+            written = Written(model, root, publish_after_s)
             each = rate_hz * _CHECKPOINT_S
             begun = clock.monotonic_s()
             for block in _pieces(inputs.blocks(model, size, rate_hz, 1_000 * each), each):

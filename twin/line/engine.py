@@ -193,7 +193,7 @@ class Engine:
         self.widen(saved.closings)
         row = self.state.lines[line]
         known = row[list(at.ADMISSION)]
-        snap.unpack_arrays(self.state, self.numbers, [line], saved.arrays, saved.closings, written)
+        snap.unpack_arrays(self.state, self.numbers, [line], saved.arrays, saved.closings, written, fresh=False)
         if written is not None:
             saved.memory.stops = snap.translated_stops(saved.memory.stops, written)
         row[list(at.ADMISSION)] = known

@@ -272,7 +272,7 @@ class PartitionTwin:
         engine, admission = twin.engine, twin._admission
         engine.widen(saved.closings)
         other = None if written.same else written
-        snap.unpack_arrays(engine.state, engine.numbers, saved.lines, saved.arrays, saved.closings, other, fresh=True)
+        snap.unpack_arrays(engine.state, engine.numbers, saved.lines, saved.arrays, saved.closings, other)
         engine.texts.replace(saved.texts)
         engine.memory = saved.memory
         twin._arrival = saved.arrival

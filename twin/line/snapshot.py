@@ -191,7 +191,7 @@ def unpack_arrays(
     width: int,
     written: Translation | None = None,
     *,
-    fresh: bool = False,
+    fresh: bool = True,
 ) -> None:
     """`width`: closings per line that were packed; there is room for at least so many. `written`: in the names of
     another version. `fresh`: `x` is an empty state, and zeros are left out: writing them takes memory."""
