@@ -19,7 +19,7 @@ def add(commands: "Commands") -> None:
         example='twin report audit --line press-1 --shift "2026-03-28 night" --out shift.html',
         more="One HTML file that loads nothing and prints on A4, or a table as CSV. The same audit gives the same\n"
         "bytes. csv-de is for a German Excel: semicolons, decimal commas. Texts that a spreadsheet would take\n"
-        "for formulas get an apostrophe before them.",
+        "for formulas get an apostrophe before them; in a workbook they are texts. The page has the same files.",
     )
     parser.add_argument("root", metavar="FOLDER", help="audit root")
     parser.add_argument("--line", metavar="LINE", required=True, help="line id")
@@ -32,15 +32,15 @@ def add(commands: "Commands") -> None:
     parser.add_argument("--out", metavar="FILE", help="file to write (default: stdout)")
     parser.add_argument(
         "--format",
-        choices=("html", "csv", "csv-de", "json"),
+        choices=("html", "csv", "csv-de", "json", "xlsx", "eml"),
         default="html",
-        help="html (default), csv, csv-de or json",
+        help="html (default), csv, csv-de, json, xlsx (a workbook) or eml (a mail for your own mailer to send)",
     )
     parser.add_argument(
         "--table",
         metavar="TABLE",
         default="pareto",
-        help="of csv: waterfall, stations, pareto, hours, "
+        help="of csv: waterfall, stations, pareto, charged, hours, "
         "shifts, days, orders, changeovers, bottleneck, alerts or refused (default: pareto)",
     )
     parser.add_argument("--lang", choices=("en", "de"), default="en", help="language (default: en)")
@@ -52,16 +52,19 @@ def add(commands: "Commands") -> None:
 def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
+    from streams.cli.errors import USAGE, CommandError
     from streams.cli.output import text
     from twin.report.build import report
-    from twin.report.files import as_file
+    from twin.report.files import as_bytes
 
     kind = next(name for name in ("shift", "day", "week", "order", "span") if getattr(args, name) is not None)
     found = report(args.root, args.line, kind, getattr(args, kind), as_of_ns=args.as_of)
-    made = as_file(found, args.format, args.table, args.lang)
+    if args.out is None and args.format == "xlsx":
+        raise CommandError("a workbook is no text: give it a file with --out report.xlsx", USAGE)
+    made = as_bytes(found, args.format, args.table, args.lang)
     if args.out is None:
-        text(made)
+        text(made.decode())
     else:
         # Line ends as they are: CSV has its own.
-        Path(args.out).write_bytes(made.encode())
+        Path(args.out).write_bytes(made)
     return 0

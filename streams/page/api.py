@@ -12,8 +12,9 @@ from streams.page.stops import now_of, reasons, stops
 from streams.page.tiles import Tiles
 from twin.report import ReportError
 from twin.report.build import report
-from twin.report.files import as_file
-from twin.report.html import against_target, bottleneck, doubts, ratios, sentence
+from twin.report.files import BINARY, as_bytes
+from twin.report.flow import chain_texts, flow
+from twin.report.html import against_target, bottleneck, doubts, health, ratios, sentence
 from twin.report.rows import dicts, select
 from twin.report.spans import site_of
 from twin.report.svg import CHARTS
@@ -85,11 +86,11 @@ class Api:
                 (
                     _LINE,
                     *_SPAN,
-                    Parameter("format", f"json, html, {' or '.join(DIALECTS)}; absent: json."),
+                    Parameter("format", f"json, html, {', '.join((*DIALECTS, *BINARY))}; absent: json."),
                     Parameter("table", f"Of csv: {', '.join(NAMES)}."),
                     _LANG,
                 ),
-                (JSON, "text/html", rows.CSV),
+                (JSON, "text/html", rows.CSV, *BINARY.values()),
                 self.report,
             ),
             Route(
@@ -185,8 +186,10 @@ class Api:
 
     def report(self, query: Query, _accept: str) -> Answer:
         form = query.get("format", "json")
-        text = as_file(self._report(query), form, query.get("table", "pareto"), _language(query))
-        return {"html": "text/html", "json": JSON}.get(form, rows.CSV) + "; charset=utf-8", text.encode()
+        body = as_bytes(self._report(query), form, query.get("table", "pareto"), _language(query))
+        if form in BINARY:
+            return BINARY[form], body
+        return {"html": "text/html", "json": JSON}.get(form, rows.CSV) + "; charset=utf-8", body
 
     def view(self, query: Query, _accept: str) -> Answer:
         language = _language(query)
@@ -201,8 +204,10 @@ class Api:
             "target": against_target(found, language),
             "bottleneck": bottleneck(found, language),
             "doubts": doubts(found, language),
+            "health": health(found, language),
+            "chains": chain_texts(found, language),
         }
-        charts = {name: draw(found, language) for name, draw in CHARTS.items()}
+        charts = {name: draw(found, language) for name, draw in {**CHARTS, "flow": flow}.items()}
         kept = {
             key: found[key]
             for key in ("site", "line", "area", "zone", "span", "as_of", "settled", "health", "proof", "total")

@@ -15,9 +15,11 @@ from twin.audit.rows import integers
 from twin.line.numbers import ideal_ns
 from twin.plant.model import Line, Target
 from twin.report import ReportError
+from twin.report.causes import chains, charged
 from twin.report.cover import SCOPES, Cover, cover
 from twin.report.figures import Figures
-from twin.report.losses import bottleneck, changeovers, clipped, loss_classes, pareto
+from twin.report.flow import flow_of
+from twin.report.losses import Loss, bottleneck, changeovers, clipped, loss_classes, pareto
 from twin.report.plan import Plan, as_dict, plan_of, rolling
 from twin.report.rows import Row, any_row, dicts, select
 from twin.report.spans import Span, hours, local, site_of, span_of
@@ -174,19 +176,11 @@ class Sheet:
     def pareto(self, station: str | None = None) -> list[dict[str, Any]]:
         """Losses of one station, or of all: minutes of stations beside each other are not minutes of the line."""
         mine = [row for row in self.states if station is None or row["station"] == station]
-        found = pareto(mine, self.span.start_ns, self.span.end_ns, self.line.policy)
-        return [
-            {
-                "station": one.station,
-                "class": one.klass,
-                "reason": one.reason,
-                "ns": one.ns,
-                "count": one.count,
-                "longest_ns": one.longest_ns,
-                "longest_start": rfc3339(one.longest_start_ns),
-            }
-            for one in found
-        ]
+        return _losses(pareto(mine, self.span.start_ns, self.span.end_ns, self.line.policy))
+
+    def charged(self) -> list[dict[str, Any]]:
+        """The same with waits charged to the station that stood."""
+        return _losses(charged(self.line, self.states, self.span.start_ns, self.span.end_ns, self.line.policy))
 
     def timeline(self) -> list[dict[str, Any]]:
         """Per station every interval, cut at the span, and its total per class: what is drawn sums to the rows."""
@@ -234,6 +228,21 @@ class Sheet:
             "models": sorted(set(self.kpis.column("model").to_pylist())),
             "data_quality": [texts(row) for row in quality[:MOST_ROWS]],
         }
+
+
+def _losses(found: Sequence[Loss]) -> list[dict[str, Any]]:
+    return [
+        {
+            "station": one.station,
+            "class": one.klass,
+            "reason": one.reason,
+            "ns": one.ns,
+            "count": one.count,
+            "longest_ns": one.longest_ns,
+            "longest_start": rfc3339(one.longest_start_ns),
+        }
+        for one in found
+    ]
 
 
 def texts(row: Row) -> dict[str, Any]:
@@ -291,7 +300,11 @@ def _body(sheet: Sheet, span: Span) -> dict[str, Any]:
     said = bottleneck(sheet.bottlenecks)
     changes = changeovers(sheet.states, sheet.orders, span.start_ns, span.end_ns)
     constraint = sheet.constraint()
-    losses = sheet.pareto()
+    losses, charges = sheet.pareto(), sheet.charged()
+    stations = [
+        {"station": one.id, **sheet.figures(one.id).as_dict(), "no_rows_ns": sheet.missing(one.id)[0]}
+        for one in sheet.line.stations
+    ]
     plan = as_dict(sheet.plan(span.start_ns, span.end_ns), sheet.target, total.good)
     return {
         "total": {**total.as_dict(), **plan, "no_rows_ns": gap, "ahead_ns": ahead, "constraint": constraint},
@@ -302,12 +315,13 @@ def _body(sheet: Sheet, span: Span) -> dict[str, Any]:
             for one in total.waterfall(gap, ahead)
             if one.ns or one.kind in ("quality", "good")
         ],
-        "stations": [
-            {"station": one.id, **sheet.figures(one.id).as_dict(), "no_rows_ns": sheet.missing(one.id)[0]}
-            for one in sheet.line.stations
-        ],
+        "stations": stations,
         "pareto": losses[:MOST_LOSSES],
         "pareto_left_out": max(0, len(losses) - MOST_LOSSES),
+        "charged": charges[:MOST_LOSSES],
+        "charged_left_out": max(0, len(charges) - MOST_LOSSES),
+        "chains": chains(sheet.line, sheet.states, constraint, span.start_ns, span.end_ns)[:MOST_LOSSES],
+        "flow": flow_of(sheet.line, stations, said["rows"] if said else []),
         "timeline": sheet.timeline(),
         "hours": sheet.hours() if span.kind in ("shift", "day") else [],
         "shifts": sheet.intervals("shift")[:MOST_ROWS],

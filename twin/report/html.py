@@ -3,12 +3,17 @@
 import html
 from typing import Any, Final
 
+from twin.report.flow import chain_texts, flow
 from twin.report.spans import local
 from twin.report.svg import COLOURS, pareto, timeline, waterfall
 from twin.report.tables import NAMES, Table, shown, table
 from twin.report.words import hours_of, number, percent, word
 from twin.time.rfc3339 import parse_rfc3339
 
+# Of downtime without a reason; beyond it reasons say little.
+MOST_BARE: Final = 0.04
+NEAR_HUNDRED: Final = 0.005
+BUSY_NS: Final = 4 * 3_600 * 10**9
 _STYLE: Final = (
     COLOURS
     + """
@@ -43,12 +48,15 @@ def page(report: dict[str, Any], language: str = "en") -> str:
         *_head(report, title, language),
         _section("waterfall", waterfall(report, language), report, language),
         _section("pareto", pareto(report, language), report, language, note="count_note"),
-        f"<section><h2>{text(word('timeline', language))}</h2>{timeline(report, language)}</section>",
+        _section("charged", "", report, language, note="charged_note"),
+        f"<section><h2>{text(word('flow', language))}</h2>{flow(report, language)}",
+        *(f"<p>{text(said)}</p>" for said in chain_texts(report, language)),
+        f"</section><section><h2>{text(word('timeline', language))}</h2>{timeline(report, language)}</section>",
     ]
     parts += [
         _section(name, "", report, language, note="ideal_note" if name == "hours" else "")
         for name in NAMES
-        if name not in ("waterfall", "pareto")
+        if name not in ("waterfall", "pareto", "charged")
     ]
     parts += [*_health(report, language), *_proof(report, language), "</body></html>\n"]
     return "".join(parts)
@@ -176,17 +184,42 @@ def table_html(found: Table, zone: str, language: str) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def health(report: dict[str, Any], language: str) -> list[str]:
+    """What speaks against the figures, in a sentence each; that nothing does is said, too."""
+    found, total = report["health"], report["total"]
+    performance, said = total["performance"], []
+
+    def add(key: str, value: str = "") -> None:
+        said.append(word(key, language).format(value))
+
+    if found["unknown_share"]:
+        add("said_unknown", percent(found["unknown_share"], language))
+    if (bare := found["down_without_reason_share"]) is not None and bare > MOST_BARE:
+        add("said_reasons", percent(bare, language))
+    if total["running_ns"] >= BUSY_NS and not total["minor_stops"]:
+        add("said_no_minor")
+    if total["running_ns"] >= BUSY_NS and performance is not None and abs(performance - 1) <= NEAR_HUNDRED:
+        add("said_hundred", percent(performance, language))
+    for key in ("refused", "revised_rows"):
+        if found[key]:
+            add("said_revised" if key == "revised_rows" else "said_refused", number(found[key], 0, language))
+    if len(found["models"]) > 1:
+        add("said_models", str(len(found["models"])))
+    return said or [word("said_well", language)]
+
+
 def _health(report: dict[str, Any], language: str) -> list[str]:
-    health = report["health"]
+    found = report["health"]
     lines = [
-        (word("unknown_share", language), percent(health["unknown_share"], language)),
-        (word("without_reason", language), percent(health["down_without_reason_share"], language)),
-        (word("refused", language), number(health["refused"], 0, language)),
-        (word("revised_rows", language), number(health["revised_rows"], 0, language)),
-        (word("models", language), ", ".join(health["models"])),
+        (word("unknown_share", language), percent(found["unknown_share"], language)),
+        (word("without_reason", language), percent(found["down_without_reason_share"], language)),
+        (word("refused", language), number(found["refused"], 0, language)),
+        (word("revised_rows", language), number(found["revised_rows"], 0, language)),
+        (word("models", language), ", ".join(found["models"])),
     ]
     rows = "".join(f'<tr><td class="t">{text(a)}</td><td>{text(b)}</td></tr>' for a, b in lines)
-    told = "".join(f"<p>{text(row['detail'])}</p>" for row in health["data_quality"])
+    rows += "".join(f'<tr><td class="t" colspan="2">{text(said)}</td></tr>' for said in health(report, language))
+    told = "".join(f"<p>{text(row['detail'])}</p>" for row in found["data_quality"])
     return [f"<section><h2>{text(word('health', language))}</h2><table>{rows}</table>{told}</section>"]
 
 

@@ -50,7 +50,7 @@ svg.chart .grid{stroke:var(--rule);stroke-width:1}
 .c-blocked{fill:url(#p-blocked)}.c-waiting{fill:url(#p-waiting)}.c-planned{fill:var(--planned)}
 .c-unknown{fill:url(#p-unknown);stroke:var(--unknown);stroke-width:.5}
 .k-setup{fill:var(--setup)}.k-wait{fill:var(--wait)}.k-hatch{stroke:var(--unknown);stroke-width:1.5}
-.k-line{stroke:var(--ink);stroke-width:1.2}.k-dot{fill:var(--paper)}
+.k-line{stroke:var(--ink);stroke-width:1.2;fill:none}.k-box{fill:var(--card);stroke:var(--rule)}.k-dot{fill:var(--paper)}
 """
 _PATTERNS: Final = (
     '<defs><pattern id="p-starved" width="6" height="6" patternUnits="userSpaceOnUse">'
@@ -165,22 +165,27 @@ def _row(k: int, name: str, kind: str, x: float, wide: float, ns: int, parts: fl
     )
 
 
-def pareto(report: dict[str, Any], language: str, most: int = 12) -> str:
+def charged(report: dict[str, Any], language: str) -> str:
+    """The same with waits charged to the station that stood."""
+    return pareto(report, language, name="charged")
+
+
+def pareto(report: dict[str, Any], language: str, most: int = 12, name: str = "pareto") -> str:
     """The longest losses; the table beside it has them all."""
-    losses: Sequence[dict[str, Any]] = [one for one in report["pareto"] if one["ns"]][:most]
+    losses: Sequence[dict[str, Any]] = [one for one in report[name] if one["ns"]][:most]
     longest = max((one["ns"] for one in losses), default=1)
     body = []
     for k, one in enumerate(losses):
         y = 4 + 28 * k
-        name = f"{one['station']}: {one['reason'] or word('no_reason', language)}"
+        said = f"{one['station']}: {one['reason'] or word('no_reason', language)}"
         wide = 320 * one["ns"] / longest
-        body.append(_text(0, y + 16, _cut(name, 48)))
+        body.append(_text(0, y + 16, _cut(said, 48)))
         kind = f'class="c-{GROUP[one["class"]]}" data-ns="{one["ns"]}"'
         body.append(f'<rect {kind} x="360" y="{y}" width="{wide:.3f}" height="21"/>')
         body.append(_text(700, y + 16, word(one["class"], language), soft=True))
         body.append(_text(935, y + 16, f"{minutes_of(one['ns'], language)} min", anchor="end"))
         body.append(_text(1000, y + 16, f"{one['count']}×", anchor="end", soft=True))
-    return _svg(28 * len(losses) + 6, word("pareto", language), body)
+    return _svg(28 * len(losses) + 6, word(name, language), body)
 
 
-CHARTS: Final = {"timeline": timeline, "waterfall": waterfall, "pareto": pareto}
+CHARTS: Final = {"timeline": timeline, "waterfall": waterfall, "pareto": pareto, "charged": charged}

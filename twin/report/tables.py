@@ -12,7 +12,7 @@ from twin.time.rfc3339 import parse_rfc3339
 
 DIALECTS: Final = ("csv", "csv-de")
 # What a spreadsheet takes for a formula, wherever a text of the plant or of a source begins so; also in full width.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,16 @@ _SHAPES: Final[dict[str, tuple[str, tuple[tuple[str, str, str], ...]]]] = {
             ("count", "count", "count"),
             ("longest_ns", "ns", "longest"),
             ("longest_start", "time", "start"),
+        ),
+    ),
+    "charged": (
+        "charged",
+        (
+            ("station", "text", "station"),
+            ("class", "word", "class"),
+            ("reason", "text", "reason"),
+            ("ns", "ns", "minutes"),
+            ("count", "count", "count"),
         ),
     ),
     "hours": (
@@ -282,4 +292,4 @@ def _decimal(text: str, german: bool) -> str:
 
 def defused(text: str) -> str:
     """Text of somebody else's making, harmless in a spreadsheet."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.startswith(FORMULA) else text

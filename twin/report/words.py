@@ -215,6 +215,36 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "ahead_of_plan": ("ahead of the target", "über dem Soll"),
     "behind_plan": ("behind the target", "unter dem Soll"),
     "late": ("late", "zu spät"),
+    "charged": ("Losses charged to the cause", "Verluste, der Ursache zugerechnet"),
+    "charged_note": (
+        "Starved and blocked time is that of the station which stood at that moment, over the buffers; where none "
+        "stood, it stays with the one that waited. The minutes sum to the same.",
+        "Materialmangel und Rückstau zählen bei der Station, die in dem Augenblick stand, über die Puffer hinweg; wo "
+        "keine stand, bei der, die wartete. Die Minuten ergeben dieselbe Summe.",
+    ),
+    "as_victims": ("as they waited", "wie gewartet wurde"),
+    "to_the_cause": ("charged to the cause", "der Ursache zugerechnet"),
+    "flow": ("Flow", "Fluss"),
+    "path": ("path", "Pfad"),
+    "nobody_stood": ("nobody stood", "keine Station stand"),
+    "said_unknown": ("time without data: {}", "Zeit ohne Daten: {}"),
+    "said_reasons": (
+        "of downtime without a reason: {} (at most 4 % says something)",
+        "des Stillstands ohne Grund: {} (bis 4 % ist aussagekräftig)",
+    ),
+    "said_no_minor": (
+        "not one minor stop: on a busy line that is a gap in the data, not a clean line",
+        "kein einziger Kurzstillstand: auf einer vollen Linie ist das eine Lücke in den Daten, keine saubere Linie",
+    ),
+    "said_hundred": (
+        "performance is {}: the ideal cycle may have been set to the average",
+        "die Leistung ist {}: die ideale Taktzeit ist vielleicht der Mittelwert",
+    ),
+    "said_refused": ("events refused: {}", "abgelehnte Ereignisse: {}"),
+    "said_revised": ("rows changed later: {}", "später geänderte Zeilen: {}"),
+    "said_models": ("the plant file changed: {} versions", "die Werksdatei wurde geändert: {} Fassungen"),
+    "said_well": ("nothing that speaks against the figures", "nichts, was gegen die Zahlen spricht"),
+    "mail": ("mail", "Mail"),
     "page_title": ("Handover", "Übergabe"),
     "five_losses": ("Five biggest losses", "Die fünf größten Verluste"),
     "remarks": ("Remarks", "Bemerkungen"),

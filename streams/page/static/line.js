@@ -46,7 +46,9 @@ export function head(view, parameters) {
     el("p", { class: "links" },
       el("a", { href: address({ ...parameters, view: query().get("view") === "handover" ? "line" : "handover" }) }, w(query().get("view") === "handover" ? "line" : "handover")),
       el("a", { href: `api/v1/report?${asked}&format=html`, target: "_blank" }, w("report")),
-      el("a", { href: `api/v1/report?${asked}&format=${lang === "de" ? "csv-de" : "csv"}&table=hours`, download: "hours.csv" }, "CSV")));
+      el("a", { href: `api/v1/report?${asked}&format=${lang === "de" ? "csv-de" : "csv"}&table=hours`, download: "hours.csv" }, "CSV"),
+      el("a", { href: `api/v1/report?${asked}&format=xlsx`, download: "report.xlsx" }, "Excel"),
+      el("a", { href: `api/v1/report?${asked}&format=eml`, download: "report.eml" }, w("mail"))));
 }
 
 export function said(view) {
@@ -86,6 +88,16 @@ function rowsOf(view, window) {
   return (i) => el("a", { class: "why", href: address({ view: "why", line: view.line, window, start: mine[i].start, end: mine[i].end }) }, w("why"));
 }
 
+// Waits as they were waited, or charged to the station that stood: the address says which.
+function losses(view, parameters) {
+  const cause = query().get("losses") === "cause";
+  const link = (which, text) => el("a", { href: address({ view: "line", ...parameters, losses: which }), "aria-current": (which === "cause") === cause ? "page" : null }, text);
+  const made = cause ? section(view, "charged", true, "charged_note") : section(view, "pareto", true, "count_note");
+  made?.querySelector("h2").after(el("nav", { class: "counts", "aria-label": w("pareto") }, link(null, w("as_victims")), link("cause", w("to_the_cause"))));
+  if (made) made.id = "pareto";
+  return made;
+}
+
 export function line(main) {
   const parameters = chosen();
   const live = livePart(main, parameters.line);
@@ -97,11 +109,13 @@ export function line(main) {
     main.replaceChildren(
       head(view, parameters), said(view),
       ...[
-        section(view, "waterfall", true), section(view, "pareto", true, "count_note"),
+        section(view, "waterfall", true), losses(view, parameters),
+        el("section", { id: "flow" }, el("h2", {}, w("flow")), chart(view.charts.flow), view.said.chains.map((text) => el("p", {}, text))),
         el("section", { id: "timeline" }, el("h2", {}, w("timeline")), chart(view.charts.timeline)),
         section(view, "hours", false, "ideal_note"), section(view, "shifts", false, null, rowsOf(view, "shift")),
         section(view, "days", false, null, rowsOf(view, "day")), section(view, "orders", false, null, rowsOf(view, "order")),
         section(view, "changeovers"), section(view, "stations"), section(view, "bottleneck"), section(view, "alerts"), section(view, "refused"),
+        el("section", { id: "health" }, el("h2", {}, w("health")), el("ul", {}, view.said.health.map((text) => el("li", {}, text)))),
         el("section", { id: "proof" }, el("h2", {}, w("proof")), view.proof.commands.map((one) => el("p", {}, el("code", {}, one)))),
       ].filter((one) => one));
     for (const one of main.querySelectorAll("details")) if (open.has(one.parentNode.id)) one.open = true;

@@ -129,7 +129,8 @@ def test_what_is_drawn_sums_to_the_rows(root: Path, name: str) -> None:
     stations = sum(sum(row["totals_ns"].values()) for row in found["timeline"])
     steps = sum(step["ns"] for step in found["waterfall"])
     losses = sum(one["ns"] for one in found["pareto"][:12])
-    assert sum(map(int, drawn)) == stations + 2 * steps + losses  # calendar time is drawn once itself
+    boxes = sum(one[key] for one in found["flow"]["stations"] for key in one if key.endswith("_ns"))
+    assert sum(map(int, drawn)) == stations + 2 * steps + losses + boxes  # calendar time is drawn once itself
     paths = re.findall(r'<path class="c-\w+" data-ns="(\d+)" d="([^"]*)"', text)
     scale = 800 / found["span"]["ns"]
     for ns, path in paths:

@@ -1,0 +1,204 @@
+"""A week of a biscuit plant: every figure of report, page and API against SQL written for itself, to the last digit."""
+
+import email
+import io
+import json
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.page.api import Api
+from streams.page.live import Live
+from streams.page.tiles import Tiles
+from tests.support.biscuit import HOSTILE, audited
+from twin.audit.query import query
+from twin.report.build import report
+from twin.report.files import as_bytes
+from twin.report.tables import NAMES, for_people, table
+from twin.report.words import LANGUAGES
+from twin.time.rfc3339 import parse_rfc3339
+
+pytest.importorskip("duckdb")
+WEEK = "2026-W12"
+STATIONS = ("mixer", "oven", "packer")
+CLASSES = ("unknown", "off_shift", "planned_stop", "no_order", "running", "setup", "starved", "blocked", "minor_stop",
+           "down", "maintenance", "waiting")  # fmt: skip
+LOST = "('unknown', 'setup', 'starved', 'blocked', 'minor_stop', 'down', 'maintenance', 'waiting')"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return audited(tmp_path_factory.mktemp("week"), days=8)  # so that the week is over
+
+
+@pytest.fixture(scope="module")
+def found(root: Path) -> dict[str, Any]:
+    return report(root, "oven-1", "week", WEEK)
+
+
+def sql(root: Path, text: str) -> list[dict[str, Any]]:
+    return query(root, text).to_pylist()
+
+
+def test_parts_are_those_of_the_events(root: Path, found: dict[str, Any]) -> None:
+    rows = sql(
+        root,
+        f"""SELECT station, sum(good)::BIGINT AS good, sum(scrap)::BIGINT AS scrap FROM events
+            WHERE line = 'oven-1' AND "type" = 'count' AND ts >= '{found["span"]["start"]}'
+            AND ts < '{found["span"]["end"]}' GROUP BY station""",
+    )
+    assert {row["station"] for row in rows} == set(STATIONS)
+    mine = {row["station"]: (row["good"], row["scrap"]) for row in found["stations"]}
+    assert mine == {row["station"]: (row["good"], row["scrap"]) for row in rows}
+    assert (found["total"]["good"], found["total"]["scrap"]) == mine["oven"]
+
+
+def test_times_are_those_of_the_states(root: Path, found: dict[str, Any]) -> None:
+    first, last = (parse_rfc3339(found["span"][name]) for name in ("start", "end"))
+    rows = sql(
+        root,
+        f"""SELECT station, "class" AS c,
+            sum(least(epoch_ns("end"), {last}) - greatest(epoch_ns(start), {first}))::BIGINT AS ns FROM states
+            WHERE line = 'oven-1' AND epoch_ns("end") > {first} AND epoch_ns(start) < {last} GROUP BY ALL""",
+    )
+    whole = {(row["station"], row["c"]): row["ns"] for row in rows}
+    for one in found["stations"]:
+        for name in CLASSES:
+            if name not in ("off_shift", "unknown"):  # before a station's first event there is no state
+                assert one[f"{name}_ns"] == whole.get((one["station"], name), 0), (one["station"], name)
+        assert sum(one[f"{name}_ns"] for name in CLASSES) == one["covered_ns"]
+
+
+def test_days_and_ratios(root: Path, found: dict[str, Any]) -> None:
+    planned = "(running_ns + setup_ns + starved_ns + blocked_ns + minor_stop_ns + down_ns + waiting_ns)"
+    (row,) = sql(
+        root,
+        f"""SELECT sum(ideal_ns)::BIGINT AS i, sum({planned})::BIGINT AS p, sum(running_ns)::BIGINT AS r,
+            sum(good)::BIGINT AS g, sum(good + scrap + rework)::BIGINT AS n FROM kpis
+            WHERE "window" = 'day' AND station IS NULL AND line = 'oven-1'
+            AND production_date BETWEEN '2026-03-16' AND '2026-03-22'""",
+    )
+    total = found["total"]
+    assert (total["ideal_ns"], total["planned_ns"], total["running_ns"]) == (row["i"], row["p"], row["r"])
+    assert total["availability"] == row["r"] / row["p"] and total["performance"] == row["i"] / row["r"]
+    assert total["quality"] == row["g"] / row["n"]
+    assert total["oee"] == (row["r"] / row["p"]) * (row["i"] / row["r"]) * (row["g"] / row["n"])
+    count = "SELECT count(*) AS n FROM kpis WHERE \"window\" = '{}' AND station IS NULL AND line = 'oven-1' "
+    count += f"AND start < '{found['span']['end']}'"
+    for window, name in (("shift", "shifts"), ("day", "days"), ("order", "orders")):
+        assert len(found[name]) == sql(root, count.format(window))[0]["n"]
+
+
+def test_losses_as_victims_and_charged(root: Path, found: dict[str, Any]) -> None:
+    rows = sql(
+        root,
+        f"""SELECT station, "class" AS c, reason, sum(epoch_ns("end") - epoch_ns(start))::BIGINT AS ns, count(*) AS n
+            FROM states WHERE line = 'oven-1' AND "class" IN {LOST} AND start >= '{found["span"]["start"]}'
+            AND "end" <= '{found["span"]["end"]}' GROUP BY ALL""",
+    )
+    expected = {(row["station"], row["c"], row["reason"]): (row["ns"], row["n"]) for row in rows}
+    assert found["pareto_left_out"] == 0
+    assert {
+        (one["station"], one["class"], one["reason"]): (one["ns"], one["count"]) for one in found["pareto"]
+    } == expected
+    # Charged by an interval join: the oven's waits overlap with stops of the mixer before it and the packer behind it.
+    last = parse_rfc3339(found["span"]["end"])
+    (row,) = sql(
+        root,
+        f"""WITH s AS (SELECT station, "class" AS c, epoch_ns(start) AS a, epoch_ns("end") AS b FROM states
+                      WHERE line = 'oven-1')
+           SELECT sum(least(w.b, d.b) - greatest(w.a, d.a))::BIGINT AS ns FROM s w JOIN s d ON w.a < d.b AND d.a < w.b
+           WHERE d.c IN ('down', 'minor_stop', 'setup', 'maintenance') AND w.station = 'oven'
+           AND w.a < {last}
+           AND (w.c = 'starved' AND d.station = 'mixer' OR w.c = 'blocked' AND d.station = 'packer')""",
+    )
+    by = [one for one in found["chains"] if one["by"] in ("mixer", "packer")]
+    assert sum(one["ns"] for one in by) == row["ns"] > 0
+    assert sum(one["ns"] for one in found["charged"]) == sum(ns for ns, _ in expected.values())
+
+
+def test_every_hour_of_every_shift(root: Path, found: dict[str, Any]) -> None:
+    for shift in (row["shift"] for row in found["shifts"]):
+        for hour in report(root, "oven-1", "shift", shift)["hours"]:
+            (row,) = sql(
+                root,
+                f"""SELECT coalesce(sum(good), 0)::BIGINT AS good, coalesce(sum(scrap), 0)::BIGINT AS scrap FROM events
+                    WHERE line = 'oven-1' AND station = 'oven' AND "type" = 'count' AND ts >= '{hour["start"]}'
+                    AND ts < '{hour["end"]}'""",
+            )
+            assert (hour["good"], hour["scrap"]) == (row["good"], row["scrap"]), hour["start"]
+
+
+def test_changeovers_are_those_of_the_view(root: Path, found: dict[str, Any]) -> None:
+    rows = sql(root, "SELECT count(*) AS n FROM changeovers WHERE line = 'oven-1' AND start < '2026-03-23'")
+    assert len(found["changeovers"]) == rows[0]["n"] > 20
+
+
+def test_the_page_and_its_api_say_the_same(root: Path, found: dict[str, Any]) -> None:
+    api = Api(root, Tiles(root, Live(None)))
+    asked = {"line": "oven-1", "week": WEEK}
+    assert json.loads(api.report(asked, "")[1]) == json.loads(json.dumps(found))
+    for language in LANGUAGES:
+        view = json.loads(api.view({**asked, "lang": language}, "")[1])
+        for name in NAMES:
+            assert view["tables"][name] == for_people(table(found, name, language), "Europe/Berlin", language)
+        assert view["total"] == json.loads(json.dumps(found["total"]))
+    for name in ("events", "states", "kpis", "alerts"):
+        body = json.loads(api.rows({"set": name, "line": "oven-1", "limit": "1"}, "application/json")[1])
+        assert body["total"] == sql(root, f"SELECT count(*) AS n FROM {name} WHERE line = 'oven-1'")[0]["n"]
+
+
+def test_a_workbook_has_the_same_figures_and_bytes(root: Path, found: dict[str, Any]) -> None:
+    calamine, _ = pytest.importorskip("python_calamine"), pytest.importorskip("xlsxwriter")
+    made = as_bytes(found, "xlsx", "", "en")
+    assert made == as_bytes(report(root, "oven-1", "week", WEEK), "xlsx", "", "en")
+    book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(made))
+    for name in NAMES:
+        data = table(found, name, "en")
+        if not data.rows:
+            continue
+        head, *rows = book.get_sheet_by_name(name).to_python()
+        at = [k for k, title in enumerate(head) if not title.endswith("(UTC)")]
+        assert len(rows) == len(data.rows) and len(at) == len(data.columns)
+        for row, expected in zip(rows, data.rows, strict=True):
+            for k, value, column in zip(at, expected, data.columns, strict=True):
+                if value is None:
+                    assert row[k] == ""
+                elif column.kind == "ns":
+                    assert row[k] == pytest.approx(value / 60_000_000_000, rel=1e-15)
+                elif column.kind in ("percent", "parts", "count"):
+                    assert row[k] == pytest.approx(value, rel=1e-15)  # a workbook's numbers have 16 digits
+                elif column.kind == "text":
+                    assert row[k] == str(value)
+
+
+def test_a_workbook_runs_nothing(root: Path) -> None:
+    pytest.importorskip("xlsxwriter")
+    import zipfile
+
+    made = as_bytes(report(root, HOSTILE, "day", "2026-03-16"), "xlsx", "", "en")
+    with zipfile.ZipFile(io.BytesIO(made)) as book:
+        sheets = [book.read(name).decode() for name in book.namelist() if name.startswith("xl/worksheets/")]
+        texts = book.read("xl/sharedStrings.xml").decode()
+        assert {one.date_time for one in book.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    assert sheets and not any("<f>" in sheet or "hyperlink" in sheet for sheet in sheets)
+    assert "=cmd|" in texts and "<img" not in texts
+
+
+def test_a_mail_is_a_table_and_its_attachments(root: Path, found: dict[str, Any]) -> None:
+    pytest.importorskip("xlsxwriter")
+    made = as_bytes(found, "eml", "", "de")
+    assert made == as_bytes(report(root, "oven-1", "week", WEEK), "eml", "", "de")
+    message = email.message_from_bytes(made, policy=default)
+    assert message["Subject"] == f"biscuits: oven-1, Woche {WEEK}" and message["Date"] is None
+    body = message.get_body(("html",))
+    assert body is not None and "<table" in body.get_content() and "<svg" not in body.get_content()
+    assert "<style" not in body.get_content() and "<b>glaze" not in body.get_content()
+    names = [part.get_filename() for part in message.iter_attachments()]
+    assert names == [f"oven-1-{WEEK}.xlsx", f"oven-1-{WEEK}.html"]
+    sheet = next(part for part in message.iter_attachments() if part.get_filename().endswith("xlsx"))
+    assert sheet.get_content() == as_bytes(found, "xlsx", "", "de")
+    hostile = email.message_from_bytes(as_bytes(report(root, HOSTILE, "week", WEEK), "eml", "", "en"), policy=default)
+    assert HOSTILE in hostile["Subject"] and "<img" not in hostile.get_body(("html",)).get_content()

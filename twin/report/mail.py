@@ -1,0 +1,79 @@
+"""A report as a mail in a file (.eml), for the plant's own mailer: a plain text, a table that desktop mail programs
+show (no style sheet, no picture), and the workbook and the whole report attached.
+
+No sender, no receiver, no date: the mailer knows them. The same report gives the same bytes.
+"""
+
+import hashlib
+import re
+from email.message import EmailMessage
+from email.policy import SMTP
+from typing import Any, Final
+
+from twin.report.html import against_target, bottleneck, doubts, page, ratios, sentence, text
+from twin.report.tables import Table, shown, table
+from twin.report.words import word
+from twin.report.xlsx import workbook
+
+_TABLES: Final = ("orders", "charged", "hours")
+_ROWS: Final = 12
+_CELL: Final = 'style="padding:3px 8px;border-bottom:1px solid #c9cfd4;text-align:{}"'
+_LEFT: Final = ("text", "word", "time", "clock", "loss")
+
+
+def mail(report: dict[str, Any], language: str = "en") -> bytes:
+    """Raises ReportError where the writer of workbooks is missing."""
+    span = report["span"]
+    title = f"{report['site']}: {report['line']}, {word(span['kind'], language)} {span['label']}"
+    said = [
+        sentence(report, language),
+        against_target(report, language),
+        ratios(report["total"], language),
+        *doubts(report, language),
+        bottleneck(report, language),
+    ]
+    lines = [line for line in said if line is not None]
+    commands = report["proof"]["commands"]
+    name = re.sub(r"[^A-Za-z0-9_-]", "-", f"{report['line']}-{span['label']}")
+    message = EmailMessage(policy=SMTP)
+    message["Subject"] = "".join(c if c.isprintable() else "\ufffd" for c in title)
+    message["X-Unsent"] = "1"  # opened as a draft
+    message.set_content("\n".join([title, "", *lines, "", f"{word('recompute', language)}:", *commands, ""]))
+    tables = [_table(table(report, one, language), report["zone"], language) for one in _TABLES]
+    body = "".join(f"<p>{text(line)}</p>" for line in lines)
+    proof = "".join(f"<p><code>{text(one)}</code></p>" for one in commands)
+    message.add_alternative(
+        f'<html><body style="font-family:sans-serif"><h2>{text(title)}</h2>{body}{"".join(tables)}'
+        f"<p>{text(word('recompute', language))}:</p>{proof}</body></html>",
+        subtype="html",
+    )
+    message.add_attachment(
+        workbook(report, language),
+        maintype="application",
+        subtype="vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        filename=f"{name}.xlsx",
+    )
+    message.add_attachment(page(report, language).encode(), maintype="text", subtype="html", filename=f"{name}.html")
+    digest = hashlib.sha256(page(report, language).encode()).hexdigest()[:24]
+    for number, part in enumerate(part for part in message.walk() if part.is_multipart()):
+        part.set_boundary(f"taktwin-{number}-{digest}")
+    return message.as_bytes()
+
+
+def _table(found: Table, zone: str, language: str) -> str:
+    if not found.rows:
+        return ""
+    kinds = ["left" if column.kind in _LEFT else "right" for column in found.columns]
+    titles = [f"{one.title} (min)" if one.kind == "ns" and one.key != "ns" else one.title for one in found.columns]
+    head = "".join(f"<th {_CELL.format(side)}>{text(one)}</th>" for side, one in zip(kinds, titles, strict=True))
+    rows = [
+        "".join(
+            f"<td {_CELL.format(side)}>{text(shown(value, column.kind, zone, language))}</td>"
+            for side, value, column in zip(kinds, row, found.columns, strict=True)
+        )
+        for row in found.rows[:_ROWS]
+    ]
+    left = len(found.rows) - _ROWS
+    more = f"<p>+ {left} {text(word('left_out', language))}</p>" if left > 0 else ""
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<h3>{text(found.title)}</h3><table cellspacing="0"><tr>{head}</tr>{body}</table>{more}'
