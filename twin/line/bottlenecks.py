@@ -153,14 +153,25 @@ class Bottlenecks:
         first = self._first[number]
         closed = active[(active[:, at.PA_OPEN] == 0) & (active[:, at.PA_END] <= end)]
         still = active[(active[:, at.PA_OPEN] == 1) & (active[:, at.PA_END] == end)]
-        known = [p for p in mine.periods if start < p[1] <= end]
-        found = {(int(r[at.PA_START]), int(r[at.PA_END]), int(r[at.PA_STATION]) - first) for r in (*closed, *still)}
-        periods = np.array(sorted({*known, *(p for p in found if p[1] > start)}), np.int64).reshape(-1, 3)
+        kept = np.array(mine.periods, np.int64).reshape(-1, 3)
+        known = kept[kept[:, 1] <= end]
+        found = np.concatenate([closed, still])[:, [at.PA_START, at.PA_END, at.PA_STATION]] - [0, 0, first]
+        periods = np.concatenate([known, found])
+        periods = periods[periods[:, 1] > start]
+        columns = _distinct(periods)
         n = len(self._lines[number].stations)
-        columns = [np.ascontiguousarray(periods[:, k]) for k in range(3)]
         sole, shifting, _ = hindsight(columns[0], columns[1], columns[2], n, start, end)
         mine.periods = [p for p in mine.periods if p[1] > end]
         return sole, shifting
+
+
+def _distinct(periods: I64) -> list[I64]:
+    """Columns of rows (n, 3) by start, end, station; each row once."""
+    starts, ends, stations = (np.ascontiguousarray(column) for column in periods.T)
+    order = np.lexsort((stations, ends, starts))
+    starts, ends, stations = starts[order], ends[order], stations[order]
+    new = np.append(True, (np.diff(starts) != 0) | (np.diff(ends) != 0) | (np.diff(stations) != 0))[: len(order)]
+    return [starts[new], ends[new], stations[new]]
 
 
 def _remember(active: I64, mine: LineMemory, first: int) -> None:

@@ -31,10 +31,11 @@ class Dates:
         """Of each row's line at its instant (ns): running number of the shift (NO_SHIFT: none), and the production day
         (days since 1970)."""
         shift, day = np.empty(len(lines), np.int64), np.empty(len(lines), np.int64)
-        which = np.stack([self._of[lines], instants // _PIECE_NS])
-        for calendar, piece in np.unique(which, axis=1).T.tolist():
-            mine = np.flatnonzero((which[0] == calendar) & (which[1] == piece))
-            held = self._piece(calendar, piece)
+        # As one number: pairs take a sort by columns, which was half the time of a row of `states`.
+        which = (instants // _PIECE_NS) * len(self._calendars) + self._of[lines]
+        for one in np.unique(which).tolist():
+            mine = which == one
+            held = self._piece(one % len(self._calendars), one // len(self._calendars))
             row = np.searchsorted(held.ts, instants[mine], side="right") - 1
             shift[mine], day[mine] = held.shift[row], held.day[row]
         return shift, day
@@ -44,9 +45,8 @@ class Dates:
         found = days.copy()
         calendars = self._of[lines]
         for calendar in np.unique(calendars).tolist():
-            mine = np.flatnonzero((calendars == calendar) & (shifts >= 0))
-            if mine.size:
-                found[mine] = shift_days(self._calendars[calendar], shifts[mine])
+            mine = (calendars == calendar) & (shifts >= 0)
+            found[mine] = shift_days(self._calendars[calendar], shifts[mine])
         return found
 
     def _piece(self, calendar: int, piece: int) -> CalendarTable:

@@ -8,21 +8,22 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kernels.codes import HEARTBEAT
+from kernels.figures.stats import batch_means, verdict
 from kernels.fold import layout as at
 from twin import rules
 from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock, pick
-from twin.events.declare import END_OF_LOG
 from twin.line import snapshot as snap
 from twin.line.admission import Admission, Admitted, Fact
 from twin.line.compact import compacted
 from twin.line.doubts import instant
 from twin.line.engine import Engine
-from twin.line.events import Named, Preparation, Waiting
+from twin.line.events import Named, Preparation, Waiting, in_order
 from twin.line.quality import against, of_admission
 from twin.line.remembered import LineMemory
 from twin.line.revision import Revisions, translated
 from twin.line.shape import NAMES, Translation
 from twin.line.still_open import StillOpen, still_open
+from twin.line.texts import unit_hashes
 from twin.line.view import LineView, line_view
 from twin.plant.model import Plant
 from twin.version import code_version
@@ -184,22 +185,36 @@ class PartitionTwin:
         return still_open(self.engine)
 
     def warm(self) -> None:
-        """Compile what a fold needs: a line begins and ends in a twin that is thrown away.
+        """Compile, or load, what a fold needs, in a twin that is thrown away. Inside a fold it would take a second, in
+        which the worker does nothing else.
 
-        Its end is never a suspect jump, whatever `max_jump` is.
+        By heartbeats on the way of every event, and past admission: what it holds back depends on the plant.
         """
-        columns: dict[str, Any] = {name: np.zeros(1, DTYPES[name]) for name in INTEGER_COLUMNS}
+        # Two the wrong way round, so that they have to be sorted; without numbers, or they would be repeats.
+        columns: dict[str, Any] = {name: np.zeros(2, DTYPES[name]) for name in INTEGER_COLUMNS}
         columns["type"][:] = HEARTBEAT
-        columns["station"][:] = columns["entry"][:] = -1
+        for absent in ("station", "entry", "seq", "x", "y", "z"):
+            columns[absent][:] = -1
+        columns["ts"][:] = 2, 1
+        block = EventBlock(**columns)
         spare = PartitionTwin(self.plant, self.partition)
-        spare.engine.compile_with(0, 1)
-        spare.fold(EventBlock(**columns))
-        line = self.plant.lines[0]
-        for ts in (1, line.lateness_ns + 2 * line.publish_every_ns):
-            columns["ts"][:] = ts
-            spare.fold(EventBlock(**columns))
-            columns["y"][:] = 0
-            columns["words"] = (END_OF_LOG,)
+        engine, line = spare.engine, self.plant.lines[0]
+        spare.fold(block)
+        until = np.full(len(self.plant.lines), 2 + 3 * max(line.publish_every_ns, line.pane_ns))
+        waiting = Waiting()
+        waiting.add(spare._preparation.named(block).rows(0, 2, 0), np.arange(2))
+        events = in_order(waiting.take_due(until))
+        engine.compile_with(0, 1)
+        engine.fold(events, until)
+        engine.run(events[:0], np.zeros(1, np.int64), until)
+        unit_hashes([""], np.zeros(1, np.int32))
+        self._warm_verdict()
+
+    def _warm_verdict(self) -> None:
+        """Needs several panes, which may be hours apart."""
+        share = np.full(2, 0.5)
+        batch_means(np.ones((2, 2), np.int64), np.full(2, 2))
+        verdict(share, share, share, 2)
 
     def _forget_texts(self) -> None:
         """Orders, reasons and words of a source come and go: those that nothing names any more are dropped."""

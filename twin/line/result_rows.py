@@ -26,6 +26,7 @@ from twin.results import BOTTLENECKS, CLASS_COLUMNS, DATE, KPIS, ORIGIN, STATES,
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 SCOPES: Final = ("shift", "day", "order")
+_FEW_TEXTS: Final = 64
 _DAY: Final = -1 - SCOPES.index("day")  # as KO_WINDOW
 
 
@@ -55,8 +56,13 @@ class Labels:
 
 
 def names(indices: npt.NDArray[Any], texts: Sequence[str]) -> "pa.Array[Any]":
-    """As `Labels.array`, for texts that differ from table to table."""
-    return Labels(texts).array(indices)
+    """As `Labels.array`, for texts that differ from table to table. Of many only those are laid out that are used: a
+    partition remembers every order it has seen."""
+    if len(texts) <= _FEW_TEXTS:
+        return Labels(texts).array(indices)
+    used = np.unique(indices[indices >= 0])
+    place = np.where(indices < 0, -1, np.searchsorted(used, indices))
+    return Labels([texts[k] for k in used.tolist()]).array(place)
 
 
 def constant(text: str, rows: int) -> "pa.Array[Any]":
@@ -269,16 +275,19 @@ class RowMaker:
         return pa.array(self._dates.of_shifts(line, shift, day).astype(np.int32)).cast(DATE)
 
     def _shifts(self, line: I64, shift: I64) -> "pa.Array[Any]":
-        keys = np.stack([line, shift])
-        distinct, inverse = np.unique(keys, axis=1, return_inverse=True)
-        labels: list[str] = []
-        index = np.full(distinct.shape[1], -1)
-        for k, (number, instance) in enumerate(distinct.T.tolist()):
-            if instance != NO_SHIFT:
-                name, day = shift_id(self._plant.lines[number].calendar, instance)
-                index[k] = len(labels)
-                labels.append(f"{day.isoformat()} {name}")
-        return names(index[inverse.reshape(-1)], labels)
+        if not len(line):
+            return names(line, [])
+        # Rows of a line and shift come together: a look at each such run, not at each row.
+        heads = np.flatnonzero(np.append(True, (line[1:] != line[:-1]) | (shift[1:] != shift[:-1])))
+        keys = list(zip(line[heads].tolist(), shift[heads].tolist(), strict=True))
+        label = {key: k for k, key in enumerate(dict.fromkeys(key for key in keys if key[1] != NO_SHIFT))}
+        index = np.array([label.get(key, -1) for key in keys])
+        texts = [self._shift_text(*key) for key in label]
+        return names(np.repeat(index, np.diff(np.append(heads, len(line)))), texts)
+
+    def _shift_text(self, line: int, instance: int) -> str:
+        name, day = shift_id(self._plant.lines[line].calendar, instance)
+        return f"{day.isoformat()} {name}"
 
     def bottlenecks(self, intervals: Sequence[PathRows]) -> pa.Table:
         counts = [len(one.cells) for one in intervals]
