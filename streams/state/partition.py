@@ -1,5 +1,6 @@
 """What a worker holds of one partition: the twin, the rows that wait for a checkpoint, and what is staged."""
 
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +14,14 @@ from streams.kafka.records import Records
 from streams.state import catch_up
 from streams.state.staging import NOTHING_WAITS, Staged, Waits
 from twin.audit import bases
-from twin.audit.rows import NO_DATE, by_date, check_rows
+from twin.audit.rows import NO_DATE, by_date, check_rows, rejected_table
 from twin.audit.waiting import Piece
 from twin.audit.writer import AuditWriter, Manifest, rehearse
-from twin.events.block import EventBlock
+from twin.events.block import EventBlock, Rejected
+from twin.events.reasons import DELETED_BY_RETENTION
 from twin.plant.model import Plant
+
+log = logging.getLogger(__name__)
 
 # Records folded in one go before it is known how many rows they give.
 FIRST_RECORDS: Final = 64
@@ -214,3 +218,15 @@ class Cut:
     frozen: Frozen  # its `encode` takes it apart
     publish: bool = False  # whatever the size
     base_day: str = ""  # the state is kept as the base of this day
+
+
+def step_over(state: PartitionState, log_start: int) -> None:
+    """Offsets that retention has taken: said in the log, counted for /ready, and in the audit for good."""
+    topic, partition = state.tp
+    detail = f"offsets {state.next} to {log_start - 1} were deleted by retention before they were read"
+    log.error("%s/%d: %s; keep the topic longer than a worker may be away", topic, partition, detail)
+    state.take(
+        "rejected", rejected_table([Rejected(DELETED_BY_RETENTION, detail, log_start - 1, b"", None)], topic, partition)
+    )
+    state.deleted += log_start - state.next
+    state.next = log_start

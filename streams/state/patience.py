@@ -50,6 +50,16 @@ class Patience:
         oldest = min(list(self._waiting.values()), default=None)
         return None if oldest is None else (clock.monotonic_s() - oldest[0], oldest[1])
 
+    @property
+    def there(self) -> bool:
+        """Whether the disk is."""
+        try:
+            if self._present is not None:
+                self._present()
+        except OSError:
+            return False
+        return True
+
     def give_up(self) -> None:
         """Calls that wait now raise GivenUpError; later ones are as patient as ever."""
         given_up, self._given_up = self._given_up, threading.Event()

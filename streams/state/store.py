@@ -13,18 +13,15 @@ from streams import clock
 from streams.kafka.transport import Assigned
 from streams.state import catch_up
 from streams.state.fits import StateError, check_partitioner, check_partitions, check_topic
-from streams.state.partition import Cut, PartitionState, Rows, Twin
+from streams.state.partition import Cut, PartitionState, Rows, Twin, step_over
 from streams.state.patience import Patience
 from streams.state.snapshot_files import Head, NewerSnapshotError, Snapshot, SnapshotError, SnapshotStore, is_id
 from streams.state.staging import Base, Staged, Staging, waits_of
 from twin.audit import AuditError, bases, filelist, marker, models, waiting
 from twin.audit.claims import Claim
 from twin.audit.intervals import Interval
-from twin.audit.rows import rejected_table
 from twin.audit.waiting import Piece
 from twin.audit.writer import GENESIS, AuditWriter, Manifest
-from twin.events.block import Rejected
-from twin.events.reasons import DELETED_BY_RETENTION
 from twin.line import snapshot as line_snapshot
 from twin.plant.model import Plant
 from twin.replay import policies
@@ -81,9 +78,21 @@ class PartitionStore:
                 log.info("%s: this Kafka gives no ids of topics: whether it was made anew is not known", topic)
 
     def load(self, tp: TP, assigned: Assigned) -> PartitionState:
-        """The state the committed offset names, its files published. Raises StateError, SnapshotError, AuditError."""
+        """The state the committed offset names, its files published. Raises StateError, SnapshotError, AuditError,
+        StorageError, GivenUpError.
+        """
+        while True:
+            self._patience(lambda: None)  # the root may have gone
+            try:
+                return self._load(tp, assigned)
+            except (StateError, SnapshotError, AuditError, OSError) as error:
+                if self._patience.there:
+                    raise
+                # It went meanwhile, and what was not found there says nothing.
+                log.warning("%s/%d: %s; the root went away meanwhile", *tp, error)
+
+    def _load(self, tp: TP, assigned: Assigned) -> PartitionState:
         where = f"{tp.topic}/{tp.partition}"
-        self._patience(lambda: None)  # the root may have gone
         models.store(self._audit, self.plant)  # before any file names it
         try:
             named = self._named(where, tp, assigned)
@@ -399,15 +408,3 @@ class PartitionStore:
 def _published(state: PartitionState) -> int:
     """Up to where its rows are files, once what is staged is published."""
     return state.waits.pieces[0].first_offset if state.waits.pieces else state.first
-
-
-def step_over(state: PartitionState, log_start: int) -> None:
-    """Offsets that retention has taken: said in the log, counted for /ready, and in the audit for good."""
-    topic, partition = state.tp
-    detail = f"offsets {state.next} to {log_start - 1} were deleted by retention before they were read"
-    log.error("%s/%d: %s; keep the topic longer than a worker may be away", topic, partition, detail)
-    state.take(
-        "rejected", rejected_table([Rejected(DELETED_BY_RETENTION, detail, log_start - 1, b"", None)], topic, partition)
-    )
-    state.deleted += log_start - state.next
-    state.next = log_start

@@ -53,8 +53,11 @@ async def _read(settings: Settings, topic: str, partitions: int) -> dict[int, li
         while any([await consumer.position(place) < end for place, end in ends.items()]):
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 for record in records:
-                    if record.value is None:
-                        continue  # forgotten by hand
+                    if record.value is None:  # forgotten by hand: the root was restored from a copy
+                        group, _, partition = (record.key or b"").decode("utf-8", "replace").rpartition("/")
+                        if group == settings.group_id and partition.isdecimal():
+                            found.pop(int(partition), None)
+                        continue
                     try:
                         claim = claims.decode(record.value)
                     except msgspec.MsgspecError as error:

@@ -26,10 +26,10 @@ from streams.kafka.unpacking import Run
 from streams.settings import Settings, unknown_variables
 from streams.state.checkpoint import Checkpointer, FencedError
 from streams.state.fits import StateError
-from streams.state.partition import PartitionState, Twin
+from streams.state.partition import PartitionState, Twin, step_over
 from streams.state.patience import GivenUpError, Patience, StorageError
 from streams.state.snapshot_files import SnapshotError, SnapshotStore
-from streams.state.store import PartitionStore, step_over
+from streams.state.store import PartitionStore
 from streams.worker import logs, runtime, warm
 from streams.worker.app import TwinApp
 from streams.worker.app import run as run_app
@@ -199,6 +199,10 @@ class TwinWorker:
         # Staying alive without a state would keep the partitions from everybody else.
         try:
             return await self.checkpoints.install(assigned, token, self.app.twin_consumer)
+        except GivenUpError:
+            return None  # the partitions went while the disk was waited for; a newer membership asks again
+        except StorageError as error:
+            exits.end_now(exits.STORAGE, f"loading the state: {error}")
         except (StateError, SnapshotError, AuditError) as error:
             # A disk that is full or broken is no reason for a person to decide about the state.
             of_disk = isinstance(error.__cause__, OSError)

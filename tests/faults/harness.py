@@ -14,7 +14,8 @@ from streams.kafka.topics import ensure
 from streams.settings import Settings
 from streams.state.anchors import anchors
 from streams.state.snapshot_files import SnapshotStore
-from tests.faults import versions
+from streams.tools import chain
+from tests.faults import anew, versions
 from tests.faults.inputs import Input
 from tests.faults.judge import unexplained
 from tests.faults.outputs import missing_or_strange
@@ -61,8 +62,12 @@ async def run(plan: Plan, brokers: Brokers, given: Input, folder: Path, *, rate_
         await _disturbed(plan, brokers, given, settings, crew, outcome, rate_hz)
         ended = time.monotonic()
         versions.become(versions.of(folder))
-        problems = await asyncio.to_thread(_compare, settings, given, outcome, crew.fired())
-        problems.append(await missing_or_strange(settings))
+        if anew.KIND in outcome.fired:
+            problems = await asyncio.to_thread(anew.problems, settings, crew)
+        else:
+            problems = await asyncio.to_thread(_compare, settings, given, outcome, crew.fired())
+            problems.append(await missing_or_strange(settings))
+            problems.append(await _against_topic(settings))
         strange = unexplained((end for slot in crew.slots for end in slot.ends), outcome.fired, static=plan.static)
         problems += [f"nothing in the plan explains {end}" for end in strange]
         if not outcome.fired:
@@ -123,11 +128,19 @@ async def _disturbed(
         # Otherwise half of the log would be there before a worker is, and be folded in one go.
         with contextlib.suppress(RuntimeError):
             await crew.whole(limit_s=15.0)
-        ends = await feed(settings.bootstrap, settings.topic("events"), given.records, rate_hz, fed)
-        if sum(ends.values()) != len(given.records):
-            raise RuntimeError(f"the feeder sent {len(given.records)} records, the topic holds {ends}")
+        records = anew.part_of(given, plan)
+        ends = await feed(settings.bootstrap, settings.topic("events"), records, rate_hz, fed)
+        if sum(ends.values()) != len(records):
+            raise RuntimeError(f"the feeder sent {len(records)} records, the topic holds {ends}")
         await asyncio.gather(*doing)
         await brokers.whole()
+        if any(fault.what == anew.KIND for fault in plan.faults):
+            await crew.whole()
+            crew.doomed = True
+            await anew.make_anew(settings, ends)
+            done_to.append(anew.KIND)
+            await anew.all_refused(crew)
+            return
         crew.calm()
         await _settled(settings, ends)
         await crew.whole()
@@ -143,7 +156,7 @@ async def _disturbed(
             with contextlib.suppress(asyncio.CancelledError):
                 await supervising
             outcome.fired = done_to + [fault.what for fault in crew.fired()]
-            if await crew.end():
+            if crew.doomed or await crew.end():
                 return
             # A worker that did not end well may have left its last files unpublished: the next one does that.
             supervising = asyncio.create_task(crew.supervise())
@@ -160,6 +173,10 @@ async def _do(fault: Fault, brokers: Brokers, settings: Settings, crew: Crew) ->
     match fault.what:
         case "leader" | "broker-kill" | "broker-stop":
             return await brokers.hurt(fault, settings.topic("events"))
+        case "root-gone":
+            return await crew.lose_root(fault.for_s)
+        case anew.KIND:
+            return False  # when all that comes before it is fed
         case "add":
             crew.add()
             return True
@@ -178,6 +195,16 @@ async def _do(fault: Fault, brokers: Brokers, settings: Settings, crew: Crew) ->
     # A new version is started after a stop, or after a crash: by turns.
     killed = fault.what == "kill" or (fault.what == "upgrade" and fault.fed % 2)
     return slot.signal(signal.SIGKILL if killed else signal.SIGTERM)
+
+
+async def _against_topic(settings: Settings) -> str:
+    """What the workers said outside the root is what it holds, to its end; empty when all is well."""
+    told = await chain.read(settings)
+    root = Path(settings.audit)
+    report = await asyncio.to_thread(verify, root, claims=told, every=True)
+    found = [str(one) for one in (*report.differences, *chain.strange(settings, root, told))]
+    found += [f"the topic does not name the end of partition {h.partition}" for h in report.heads if not h.proven_by]
+    return "; ".join(found[:3])
 
 
 async def _settled(settings: Settings, ends: dict[int, int]) -> None:

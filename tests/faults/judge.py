@@ -36,6 +36,7 @@ def unexplained(ends: Iterable[Ended], happened: Iterable[str], *, static: bool)
 
 def _explained(one: Ended, happened: frozenset[str], static: bool) -> bool:
     broker = any(what.startswith("broker") or what == "leader" for what in happened)
+    root = "root-gone" in happened
     asked = signal.SIGTERM in one.told or "term" in one.fired
     match one.code:
         case exits.OK | exits.HARD_STOP:
@@ -45,13 +46,13 @@ def _explained(one: Ended, happened: frozenset[str], static: bool) -> bool:
         case -9:
             return signal.SIGKILL in one.told or bool({"kill", "cut"} & one.fired)
         case exits.INTERNAL | exits.STORAGE:
-            return bool(DISK & happened)
+            return bool(DISK & happened) or root
         case exits.NO_KAFKA:
             return broker
         case exits.WATCHDOG:
-            return broker or "stop" in happened
+            return broker or root or "stop" in happened
         case exits.STATE:
-            return one.outdated
+            return one.outdated or "topic-anew" in happened
         case exits.FENCED:
             return static and "stop" in happened
     return False

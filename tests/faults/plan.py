@@ -33,7 +33,9 @@ LONG_S: Final = 20.0  # a broker's long absence
 # Kinds that the harness does. stop: for less than the session; zombie: for longer. broker-gone: for LONG_S.
 _ANYWHERE: Final = ("kill", "term", "stop", "zombie", "add", "remove", "move", "upgrade")
 _BROKER: Final = ("broker-kill", "broker-stop", "broker-gone")
-OUTSIDE: Final = {1: _ANYWHERE + _BROKER, 3: (*_ANYWHERE, *_BROKER, "leader")}
+# The audit root is moved away, and back after `for_s`; the events topic is deleted and made anew, which ends the plan.
+_ROOT, ANEW = "root-gone", "topic-anew"
+OUTSIDE: Final = {1: (*_ANYWHERE, *_BROKER, _ROOT, ANEW), 3: (*_ANYWHERE, *_BROKER, "leader")}
 LENGTHY: Final = ("move", "broker-gone")
 # Kinds that a worker does to itself at a step; kill is the one that finds most.
 AT_STEP: Final = ("kill", "enospc", "flip", "eio", "kill", "short", "cut", "flip", "kill", "stop", "cut")
@@ -47,7 +49,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         add, remove (a worker) | move (one more worker comes and goes, twice, so that partitions change hands) |
         upgrade (from now on every worker that starts is of the next version: killed or asked, one starts anew at once,
         the others run on until they end for another reason or meet what the new one wrote) |
-        broker-kill, broker-stop (back after `for_s`) | leader (moved).
+        broker-kill, broker-stop (back after `for_s`) | leader (moved) | root-gone (back after `for_s`) | topic-anew.
     who: number of the worker, or of the broker on a cluster.
     step, nth: at the nth occurrence of a protocol step in the process that is worker `who` then.
     records: after so many records consumed by that process. fed: after so many events fed, by the harness.
@@ -116,7 +118,7 @@ def draw(seed: int, *, brokers: int | None = None, longest_s: float = LONG_S, ki
             for_s = _sleep(chance, session_s) if what == "stop" else 0.0
             faults.append(Fault(what, chance.randrange(workers), records=chance.randrange(200, 3_000), for_s=for_s))
         else:
-            faults.append(outside(chance.choice([kind for kind in kinds if kind not in LENGTHY])))
+            faults.append(outside(chance.choice([kind for kind in kinds if kind not in (*LENGTHY, ANEW)])))
     return Plan(seed, workers, static, session_s, count, (turn + turn // len(kinds)) % 4, tuple(faults))
 
 
@@ -129,6 +131,8 @@ def _outside(chance: random.Random, kind: str, workers: int, brokers: int, sessi
             return Fault("stop", who, fed=fed, for_s=session_s / 2)
         case "zombie":
             return Fault("stop", who, fed=fed, for_s=session_s + chance.choice((2.0, 3.5)))
+        case "root-gone":
+            return Fault("root-gone", fed=fed, for_s=chance.choice((1.0, 3.0, 6.0)))
         case "broker-gone":
             return Fault("broker-stop", who, fed=fed, for_s=longest_s)
         case "broker-kill" | "broker-stop":

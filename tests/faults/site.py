@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from streams import exits
 from streams.local.broker import LocalBroker, free_port
 from streams.local.guard import die_with_parent
 from streams.settings import Settings, process_environment
@@ -168,6 +169,11 @@ class Slot:
         self.ended_s = time.monotonic()
 
     @property
+    def refused(self) -> bool:
+        """Whether its last process ended because a person must decide."""
+        return self.exits[-1:] == [exits.STATE]
+
+    @property
     def outdated(self) -> bool:
         return self.version < versions.of(self.folder.parent)
 
@@ -219,6 +225,13 @@ class Slot:
             self.process.wait()
 
 
+def _move(source: Path, target: Path) -> None:
+    """Raises RuntimeError where something was made in the place of what is away."""
+    if target.exists():
+        raise RuntimeError(f"{target} was made anew: {[path.name for path in target.iterdir()]}")
+    source.rename(target)
+
+
 class Crew:
     """The workers of a plan. Each one that ends is started again, as a supervisor would."""
 
@@ -229,6 +242,8 @@ class Crew:
         self.slots: list[Slot] = []
         self._waking: set[asyncio.Task[None]] = set()
         self._seen: set[tuple[int, Fault]] = set()
+        self.starting = True  # a supervisor that knows of mounts starts nobody without the root
+        self.doomed = False  # another topic: each worker says so and is not started again
 
     def add(self, faults: Sequence[Fault] = ()) -> Slot:
         number = len(self.slots)
@@ -310,10 +325,11 @@ class Crew:
                     continue
                 outdated = slot.outdated
                 slot.ended()
-                if (process.returncode == 73 and not outdated) or len(slot.exits) > 40:
+                if (process.returncode == exits.STATE and not outdated and not self.doomed) or len(slot.exits) > 40:
                     raise RuntimeError(f"worker {slot.number} ended with {slot.exits}")
             for slot in self.slots:
-                if slot.wanted and slot.process is None and time.monotonic() - slot.ended_s > _RESTART_AFTER_S:
+                due = self.starting and not (self.doomed and slot.refused)
+                if due and slot.wanted and slot.process is None and time.monotonic() - slot.ended_s > _RESTART_AFTER_S:
                     slot.start()
             await asyncio.sleep(0.1)
 
@@ -322,6 +338,23 @@ class Crew:
             if fault.what == "stop" and (slot.number, fault) not in self._seen:
                 self._seen.add((slot.number, fault))
                 self.sleep(slot, pid, fault.for_s)
+
+    async def lose_root(self, for_s: float) -> bool:
+        """Move the audit root away and back, as a mount that goes and comes. Nobody starts meanwhile."""
+        root = Path(self._settings.audit)
+        away = root.with_name("audit-away")
+        self.starting = False
+        try:
+            with contextlib.suppress(RuntimeError):
+                await self.whole(limit_s=15.0)  # one that is just starting would begin another root in its place
+            if not any(slot.partitions for slot in self.slots):
+                return False
+            _move(root, away)
+            await asyncio.sleep(for_s)
+            _move(away, root)
+            return True
+        finally:
+            self.starting = True
 
     def calm(self) -> None:
         for slot in self.slots:

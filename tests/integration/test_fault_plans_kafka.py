@@ -83,6 +83,18 @@ async def test_drawn_plans(seed: int, hurt: LocalBroker, inputs: Inputs, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["root-gone", "topic-anew"])
+async def test_a_root_that_comes_back_and_a_topic_that_does_not(
+    kind: str, hurt: LocalBroker, inputs: Inputs, tmp_path: Path
+) -> None:
+    plan = draw(12, brokers=1, kind=kind)
+    given = await asyncio.to_thread(inputs.get, plan.log)
+    outcome = await run(plan, Brokers(hurt), given, tmp_path / "plan")
+    assert outcome.problem == "", outcome
+    assert kind in outcome.fired
+
+
+@pytest.mark.slow
 async def test_a_cluster_that_moves_its_leaders_and_loses_a_broker(inputs: Inputs, tmp_path: Path) -> None:
     faults = (
         Fault("leader", fed=1_500),

@@ -72,6 +72,8 @@ TOLD_TO_STOP = frozenset({int(signal.SIGTERM)})
         (Ended(0, exits.NO_KAFKA), ("broker-kill",)),
         (Ended(0, exits.WATCHDOG), ("stop",)),
         (Ended(0, exits.STATE, outdated=True), ("upgrade",)),
+        (Ended(0, exits.STATE), ("topic-anew",)),
+        (Ended(0, exits.STORAGE), ("root-gone",)),
     ],
 )
 def test_ends_that_the_plan_explains(end: Ended, happened: tuple[str, ...]) -> None:
@@ -88,7 +90,7 @@ def test_ends_that_the_plan_explains(end: Ended, happened: tuple[str, ...]) -> N
         (Ended(0, exits.NO_KAFKA), ("kill",)),
         (Ended(0, exits.FENCED), ("stop",)),
         (Ended(0, exits.STATE), ("upgrade",)),
-        (Ended(0, exits.STATE), ("flip", "broker-kill", "stop")),
+        (Ended(0, exits.STATE), ("flip", "broker-kill", "stop", "root-gone")),
     ],
 )
 def test_ends_that_nothing_explains(end: Ended, happened: tuple[str, ...]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from streams.state.fits import StateError
 from streams.state.patience import Patience, StorageError
+from streams.state.snapshot_files import SnapshotStore
 from streams.state.staging import Staging
 from streams.state.store import PartitionStore
 from tests.support.audit import rows, table, writer
@@ -182,3 +183,32 @@ def test_a_root_is_bound_to_one_topic_for_good(tmp_path: Path) -> None:
         marker.bind(tmp_path, "twin.events", "b", "w")
     assert marker.read(tmp_path).topic_id == "a"
     check(tmp_path, "1")
+
+
+async def test_a_root_that_goes_while_a_state_is_loaded_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not found then says nothing: the worker ended with 73, as if a person had to decide."""
+    world = World(tmp_path)
+    world.snapshots = SnapshotStore(world.audit / "_state" / "g")
+    claim(world.audit, *OURS, "1")
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 10)
+    await worker.checkpoint(world.group)
+    store, away = world.store(), tmp_path / "away"
+    store._patience = Patience(20.0, 0.05, lambda: check(world.audit, "1"))
+    load, back = store._load, threading.Timer(0.5, lambda: away.rename(world.audit))
+
+    def lose(*given: Any) -> Any:
+        if not back.is_alive() and not back.finished.is_set():
+            world.audit.rename(away)
+            back.start()
+        return load(*given)
+
+    monkeypatch.setattr(store, "_load", lose)
+    layout.hold(world.audit)
+    try:
+        assert store.load(TP0, world.group.assigned()[TP0]).next == 10
+    finally:
+        layout.release(world.audit)
+        back.join()
