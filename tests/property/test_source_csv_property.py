@@ -4,11 +4,14 @@ import tempfile
 from pathlib import Path
 from unittest.mock import patch
 
-from hypothesis import example, given
+import pyarrow as pa
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pyarrow import csv
 
 from tests.support.sources import mapping, plain, plant, run, write
 from twin.sources import open_logs
+from twin.sources.records import joined
 
 HOLD, LIMIT, EVERY = 10, 15, 20
 RULES = """
@@ -137,3 +140,25 @@ def _settled(events: list[Event]) -> list[Event]:
             place -= 1
         settled.insert(place, event)
     return settled
+
+
+@settings(max_examples=400)
+@given(st.lists(st.text('ab;" ', max_size=12), min_size=1, max_size=6), st.integers(1, 3))
+def test_lines_that_are_joined_are_one_row_each_to_the_reader(lines: list[str], cells: int) -> None:
+    """Whatever quotes stand in them: else rows and the lines they stand in would no longer belong together."""
+    found = joined([line.encode() for line in lines], ";", '"', cells, True)
+    piece = b"".join(line + b"\n" for line in found.lines)
+    bad = []
+
+    def keep(row: csv.InvalidRow) -> str:
+        bad.append(row)
+        return "skip"
+
+    table = csv.read_csv(
+        pa.BufferReader(piece),
+        read_options=csv.ReadOptions(
+            column_names=[str(k) for k in range(cells)], use_threads=False, block_size=len(piece) + 1
+        ),
+        parse_options=csv.ParseOptions(delimiter=";", ignore_empty_lines=False, invalid_row_handler=keep),
+    )
+    assert table.num_rows + len(bad) == len(found.starts)

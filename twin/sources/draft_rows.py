@@ -48,6 +48,11 @@ class DraftRows:
     def whole(self, name: str) -> I64 | None:
         return whole_numbers(self.cells(name), self.found.form.numbers)
 
+    def numbers(self, name: str) -> bool:
+        """Whether all that stands in a column are numbers, and some of them above 0."""
+        found = [self.found.form.numbers.read(cell) for cell in self.cells(name) if cell]
+        return bool(found) and all(one is not None and one >= 0 for one in found)
+
     def lateness_s(self) -> float:
         ts = self.times()
         if len(ts) < 2 or float((np.diff(ts) < 0).mean()) > 0.8:
@@ -70,6 +75,25 @@ class DraftRows:
         """A third more than what the source usually waits: longer is silence."""
         steps = np.diff(np.sort(self.times()))
         return float(np.quantile(steps, 0.99)) / 1e9 * 4 / 3 if len(steps) else 0.0
+
+    def longest_s(self, key: str | None = None) -> float:
+        """A third more than the longest time between two rows of one word of this column."""
+        words = np.array(self.cells(key)) if key is not None else np.zeros(len(self.times()), int)
+        ts = self.times()
+        steps = [np.diff(np.sort(ts[words == word])).max(initial=0) for word in np.unique(words)]
+        return float(max(steps, default=0)) / 1e9 * 4 / 3
+
+    def regular(self, key: str) -> bool:
+        """Whether most words of this column come at a step of their own: samples, not changes."""
+        words, ts = np.array(self.cells(key)), self.times()
+        even = []
+        for word in np.unique(words):
+            steps = np.abs(np.diff(ts[words == word]))
+            steps = steps[steps > 0]
+            even.append(
+                len(steps) >= 8 and float((np.abs(steps - np.median(steps)) <= 0.2 * np.median(steps)).mean()) > 0.85
+            )
+        return float(np.mean(even)) > 0.5 if even else False
 
     def hold_s(self) -> float | None:
         """The step of a log that is sampled; None where rows come when something happens."""

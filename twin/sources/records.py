@@ -5,7 +5,9 @@ is one record: the quote closes at a cell's end, soon enough, and the number of 
 """
 
 import csv
+import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 MOST_LINES: Final = 200
@@ -40,7 +42,7 @@ def joined(lines: list[bytes], delimiter: str, quote: str, cells: int, final: bo
             if verdict is None and not final and not too_long:
                 found.rest = lines[at:]
                 return found
-            if verdict is False and last == at and line.count(mark) % 2 == 0:
+            if verdict is False and last == at and not stays_open(line, delimiter, quote):
                 verdict = True  # odd quotes, but none that swallows the next line
             if verdict is True and last == at:
                 pass
@@ -53,6 +55,19 @@ def joined(lines: list[bytes], delimiter: str, quote: str, cells: int, final: bo
         found.starts.append(at)
         at = last + 1
     return found
+
+
+@cache
+def _cells(delimiter: str, quote: str) -> re.Pattern[bytes]:
+    """Cells as the reader of CSV takes them: a quote counts at a cell's beginning, and closes where it stands alone."""
+    cut, mark = re.escape(delimiter.encode()), re.escape(quote.encode())
+    cell = rb"(?:%b(?:[^%b]|%b%b)*+%b[^%b]*+|(?!%b)[^%b]*+)" % (mark, mark, mark, mark, mark, cut, mark, cut)
+    return re.compile(rb"%b(?:%b%b)*+" % (cell, cut, cell), re.DOTALL)
+
+
+def stays_open(line: bytes, delimiter: str, quote: str) -> bool:
+    """Whether a line ends within a quote, so that the lines behind it would be read as its own."""
+    return _cells(delimiter, quote).fullmatch(line) is None
 
 
 def _record(lines: list[bytes], delimiter: str, quote: str) -> tuple[bool | None, int]:

@@ -13,18 +13,19 @@ I64 = npt.NDArray[np.int64]
 
 # By role, the words (whole, or the last one of a name) that tell it; English, German, French, Spanish, Italian.
 ROLES: Final = {
-    "station": "station machine maschine machineid equipment asset arbeitsplatz workplace workcenter workstation "
-    "resource anlage device cell unitname poste maquina macchina equipo who",
+    "station": "station machine maschine machineid equipment asset arbeitsplatz arbplatz workplace workcenter "
+    "workstation resource anlage device cell unitname poste maquina macchina equipo who",
     "line": "line linie productionline ligne linea",
     "state": "state status zustand execution machinestate mode estado stato etat \u00e9tat availability runstate",
-    "reason": "reason grund ursache cause alarm fault stoerung st\u00f6rung motivo causa why reasontext downtimereason",
+    "reason": "reason grund ursache cause alarm fault stoerung st\u00f6rung motivo causa why reasontext downtimereason "
+    "beschreibung description meldetext alarmtext comment kommentar",
     "order": "order auftrag batch lot charge workorder orderid orderno jobid ordine orden commande prozessauftrag "
     "batchid batchno lotno fa",
     "product": "product article artikel material item sku recipe rezept code partno partnumber producto prodotto "
     "produit",
     "good": "good gut ok produced produziert output yield parts count goodcount goodparts qty quantity menge "
     "st\u00fcck stueck stk pieces gutmenge gutteile totalcount partcount partcountact bons buenas buoni made ist",
-    "scrap": "scrap waste reject rejects rejected rejectcount ausschuss nok bad badcount defects badparts "
+    "scrap": "scrap ausschuß waste reject rejects rejected rejectcount ausschuss nok bad badcount defects badparts "
     "schlecht scrapcount rebuts rechazo scarti ausschussmenge nio",
     "rework": "rework nacharbeit reworked",
     "unit": "unit serial serialno piece part partid job jobid sn seriennummer pieza",
@@ -34,6 +35,10 @@ ROLES: Final = {
     "seq": "seq sequence no nr number rowid recordid lfdnr id",
     "tag": "tag tagname varname name variable point signal item tagpath",
     "value": "value val varvalue wert vvalue numval",
+    "quality": "quality qualitydetail opcquality validity quality_detail good g\u00fcltig statuscode qualitycode",
+    "duration": "duration dauer cycletime cycletimeseconds zykluszeit taktzeit laufzeit runtime dur\u00e9e "
+    "duracion durata",
+    "result": "result ergebnis verdict outcome passfail testresult resultat r\u00e9sultat esito resultado",
     "phase": "eventtype event phase type activity action",
 }
 WORDS: Final = {role: frozenset(words.split()) for role, words in ROLES.items()}
@@ -43,22 +48,26 @@ _CLASSES: Final = (
     ("maintenance", "maintenance wartung maint service mantenimiento"),
     ("starved", "starved starving nomaterial noparts materialmangel waitinfeed"),
     ("blocked", "blocked backup outfeedfull stau jammeddownstream"),
-    ("planned_stop", "break pause planned plannedstop lunch"),
-    ("waiting", "ready idle wait waiting standby wartet warten bereit hold held idling"),
+    ("planned_stop", "break pause pausa planned plannedstop lunch"),
+    ("waiting", "attesa espera attente ready idle wait waiting standby wartet warten bereit hold held idling"),
     (
         "running",
         "running run runs active auto automatic producing production produktion execute executing on working work busy "
-        "processing in_cycle incycle cutting läuft laeuft lauft betrieb operation operating marche marcha 1 true",
+        "processing in_cycle incycle cutting läuft laeuft lauft betrieb operation operating "
+        "marche marcha marcia funcionando produzione produccion lavoro 1 true",
     ),
     (
         "stopped",
         "stopped stop stops off down fault faulted alarm error failure störung stoerung steht halt aborted interrupted "
-        "feed_hold emergency estop breakdown arret paro fermo jammed 0 false",
+        "feed_hold emergency estop breakdown arret arr\u00eat panne paro parada fermo guasto avaria averia jammed 0 "
+        "false",
     ),
 )
 CLASSES: Final = {word: name for name, words in _CLASSES for word in words.split()}
 
 _TRAILING: Final = ("id", "name", "no", "nr", "code", "number", "num")
+# How compounds end that tell a role: Störbeginn, Schichtende.
+_COMPOUNDS: Final = {"begin": ("beginn", "anfang"), "end": ("ende",)}
 # Roles that the last word of a name tells: a machine failure is no machine.
 _LAST: Final = ("station", "line", "order", "product", "unit", "tag", "value", "seq")
 
@@ -79,6 +88,8 @@ def role_of(name: str, roles: Sequence[str]) -> str | None:
     while len(parts) > 1 and parts[-1] in _TRAILING:
         parts.pop()
     for role in roles:
+        if role in _COMPOUNDS and any(part.endswith(_COMPOUNDS[role]) for part in parts):
+            return role
         if any(part in WORDS[role] for part in (parts[-1:] if role in _LAST else parts)):
             # "Scrap count" is a count, but none of good parts.
             if role == "good" and any(part in WORDS[other] for part in parts for other in ("scrap", "rework")):

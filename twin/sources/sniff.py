@@ -24,7 +24,7 @@ from twin.sources.summary import Summary
 from twin.sources.table import Table, TextRows
 from twin.sources.time_format import DAY_NUMBERS, UNITS, TimeFormat, pattern
 from twin.sources.times import TimeReader
-from twin.sources.typed_tables import ParquetTable, SheetTable
+from twin.sources.typed_tables import ParquetTable, SheetTable, open_book
 from twin.sources.values import Numbers, to_number
 
 I64 = npt.NDArray[np.int64]
@@ -32,7 +32,9 @@ _LINES: Final = 200
 _DELIMITERS: Final = (";", "\t", ",", "|")
 _SHDR: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z?(@[^|]*)?\|[^|]+\|")
 _GROUPED: Final = re.compile(r"[+-]?[1-9]\d{0,2}([.,'\u2019\u00a0\u202f])\d{3}(\1\d{3})*")
+_BOTH: Final = re.compile(r"[+-]?\d{1,3}(?:([.,'\u2019\u00a0\u202f ])\d{3})+([.,])\d+")
 _COMMA: Final = re.compile(r"[+-]?\d+,\d+")
+_RULE: Final = re.compile(r"([-=_*#])\1{9,}")  # a line that lists draw between their rows
 _POINT: Final = re.compile(r"[+-]?\d+\.\d+")
 _DATES: Final = (
     "%d.%m.%Y",
@@ -65,6 +67,7 @@ _CLOCKS: Final = (
     "%H%M%S",
     "%H.%M.%S",
 )
+_WHOLE: Final = ("%a %b %d %H:%M:%S %Z %Y", "%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S %Z")
 _CLOCK: Final = r"\d{1,2}[:.]\d{2}([:.]\d{2}.*)?( ?[AaPp]\.?[Mm])?"
 _TIME_NAMES: Final = r"t|time|zeit|ts|timestamp|time_?stamp|sim_?time|seconds|sec|epoch\w*"
 _TODAY: Final = (946_684_800, 4_102_444_800)  # s: 2000 to 2100
@@ -115,7 +118,7 @@ def beginning(log: LogPath) -> str:
 def sniff(log: LogPath, sheet: bool) -> Sniffed:
     """The form of a table. SourceError where there is none."""
     if sheet:
-        return _read(log, TableForm(), "", typed=True)
+        return _read(log, TableForm(skip=header_of(log)) if log.sheet is not None else TableForm(), "", typed=True)
     text = beginning(log)
     if is_shdr(text):
         empty = TextRows({}, np.empty(0, np.int64))
@@ -123,8 +126,12 @@ def sniff(log: LogPath, sheet: bool) -> Sniffed:
     numbered = [(i, line) for i, line in enumerate(text.split("\n")[:_LINES]) if line.strip()]
     if not numbered:
         raise SourceError(f"{log.name}: is empty; nothing can be suggested")
+    comment = next((mark for mark in map(_mark, (line for _, line in numbered)) if mark), "")
+    numbered = [(i, line) for i, line in numbered if not comment or not line.lstrip().startswith(comment)]
     delimiter, cells = _delimiter([line for _, line in numbered])
-    form, keys = TableForm(delimiter=delimiter), []
+    form, keys = TableForm(delimiter=delimiter, comment=comment), []
+    if comment:
+        keys.append(f"comment = {quoted(comment)}")
     if delimiter != ",":
         keys.append(f"delimiter = {quoted(delimiter)}")
     if "\ufffd" in text or not _is_utf8(log):
@@ -133,12 +140,33 @@ def sniff(log: LogPath, sheet: bool) -> Sniffed:
     at = next((i for i, row in enumerate(cells) if len(row) == width and sum(map(bool, row)) > width // 2), 0)
     if any(_is_value(cell) for cell in cells[at]):
         names = tuple(f"c{i}" for i in range(1, width + 1))
-        form = replace(form, header=False, columns=names)
+        form = replace(form, header=False, columns=names, skip=numbered[at][0])
         keys += ["header = false", f"columns = [{', '.join(map(quoted, names))}]"]
+        if numbered[at][0]:
+            keys.append(f"skip = {numbered[at][0]}")
     else:
         # The mapping's own columns will find it again.
         form = replace(form, skip=numbered[at][0])
     return _read(log, form, "\n".join(keys), typed=False)
+
+
+def header_of(log: LogPath) -> int:
+    """The row of a sheet that most likely names its columns: the first that is as wide as most are."""
+    rows = open_book(log.path).get_sheet_by_name(log.sheet).to_python(skip_empty_area=False)[:_LINES]
+    filled = [sum(cell not in ("", None) for cell in row) for row in rows]
+    usual = Counter(n for n in filled if n > 1).most_common(1)
+    wide = usual[0][0] if usual else 1
+    texts = [sum(isinstance(cell, str) and cell != "" for cell in row) for row in rows]
+    fitting = (i for i, n in enumerate(filled) if n >= max(2, wide - 1) and texts[i] == n)
+    return next(fitting, next((i for i, n in enumerate(filled) if n), 0))
+
+
+def _mark(line: str) -> str:
+    """How lines begin that are none of the table: rules of a list, marks of the program that wrote it."""
+    text = line.strip()
+    if _RULE.fullmatch(text):
+        return text[0]
+    return next((mark for mark in ('"$RT_', "$RT_", "//") if text.startswith(mark)), "")
 
 
 def _is_utf8(log: LogPath) -> bool:
@@ -206,7 +234,10 @@ def _with_numbers(found: Sniffed) -> Sniffed:
     unsure = 0
     for name in found.names:
         for cell in set(found.cells(name)[:5000]):
-            if match := _GROUPED.fullmatch(cell):
+            if (match := _BOTH.fullmatch(cell)) and match[1] != match[2]:
+                marks["thousands" + match[1]] += 1
+                marks["decimal" + match[2]] += 1
+            elif match := _GROUPED.fullmatch(cell):
                 if match[1] in ".," and cell.count(match[1]) == 1:
                     unsure += 1
                     marks["." + match[1]] += 0
@@ -219,6 +250,8 @@ def _with_numbers(found: Sniffed) -> Sniffed:
     keys, doubts = [], []
     decimal = "," if marks["decimal,"] > marks["decimal."] else "." if marks["decimal."] else ""
     thousands = next((mark[9:] for mark in marks if mark.startswith("thousands") and mark[9:] != decimal), "")
+    if thousands and not decimal and thousands in ".,":
+        decimal = "," if thousands == "." else "."
     if unsure and decimal == ",":
         thousands = thousands or ("." if ".." in marks else "")
     if thousands in ("\u00a0", "\u202f"):
@@ -231,7 +264,7 @@ def _with_numbers(found: Sniffed) -> Sniffed:
         doubts.append("[csv] thousands: whether 1.000 is a thousand in this file, as it is now read, or one")
     elif unsure and not decimal and not thousands:
         doubts.append('[csv]: a cell such as 1.000 may be one or a thousand; declare decimal = "." or thousands = "."')
-    elif decimal and (decimal == "," or unsure):
+    elif decimal and (decimal == "," or unsure or thousands):
         keys.append(f"decimal = {quoted(decimal)}")
     if thousands:
         keys.append(f"thousands = {quoted(thousands)}")
@@ -290,6 +323,8 @@ def _time(found: Sniffed, names: tuple[str, ...], zone: str | None) -> TimeGuess
     local = zone or "UTC"
     attempt(TimeFormat(), "", False)
     attempt(TimeFormat(zone=local), f"zone = {quoted(local)}", True)
+    for form in _WHOLE if len(names) == 1 else ():
+        attempt(TimeFormat((pattern(form),), local), f"format = {quoted(form)}\nzone = {quoted(local)}", True)
     for day in _DATES:
         for clock in _CLOCKS:
             for between in (" ", "T"):
@@ -316,9 +351,7 @@ def _counted(
     if len(names) != 1 or values[1].sum() < _ENOUGH * filled:
         return None
     seconds = np.median(values[0][values[1]])
-    named = re.fullmatch(
-        r"t|time|zeit|ts|timestamp|time_?stamp|sim_?time|seconds|sec|epoch\w*", names[0], re.IGNORECASE
-    )
+    named = re.fullmatch(_TIME_NAMES, names[0], re.IGNORECASE)
     for unit in ("s", "ms", "us", "ns"):
         digits, factor = UNITS[unit]
         per_s = 10**9 // (10**digits * factor)

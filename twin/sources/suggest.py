@@ -3,7 +3,6 @@
 Nothing here decides a figure: what is written is what is used, and everything doubtful is named in `edit`.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,23 +14,26 @@ import numpy.typing as npt
 from twin.sources import log_paths
 from twin.sources.bind import LogPath
 from twin.sources.draft_plant import Draft, Drafter
-from twin.sources.draft_rows import MANY, DraftRows
-from twin.sources.roles import counts_on, role_of, tokens, whole_numbers
-from twin.sources.sniff import Sniffed, TimeGuess, beginning, quoted, sniff, times
+from twin.sources.draft_rows import DraftRows
+from twin.sources.draft_table import columns_key, draft_table, span_of
+from twin.sources.draft_tags import draft_tags, tag_columns, wide_columns, wide_rules
+from twin.sources.roles import role_of, tokens
+from twin.sources.sniff import Sniffed, TimeGuess, beginning, header_of, quoted, sniff, times
 from twin.sources.source import SourceError, stem
-from twin.sources.typed_tables import WORKBOOKS, sheets
+from twin.sources.typed_tables import WORKBOOKS, open_book, sheets
 
 I64 = npt.NDArray[np.int64]
-_STARTS: Final = ("start", "started", "begin", "in", "beginn", "anfang", "enter")
-_ENDS: Final = ("end", "finish", "finished", "stop", "out", "done", "ende", "complete", "completed", "exit", "fertig")
+_DISORDER_S: Final = 60  # more than that, and rows are sorted
+_MOST_FLAGS: Final = 2
 
 
 def suggest(paths: Sequence[Path | str], zone: str | None = None) -> Draft:
     """Draft from the first of these logs. SourceError where it cannot be read, or says nothing about time."""
     log = log_paths(paths)[0]
     suffix = Path(log.file.name.removesuffix(".gz").removesuffix(".zst")).suffix.lower()
+    alike: list[str] = []
     if suffix in WORKBOOKS:
-        log = LogPath(log.path, sheet=sheets(log.path)[0])
+        log, alike = _sheet(log)
     drafter = Drafter(log.file.name)
     drafter.zone = zone or "UTC"
     found = sniff(log, sheet=log.sheet is not None or suffix == ".parquet")
@@ -40,8 +42,31 @@ def suggest(paths: Sequence[Path | str], zone: str | None = None) -> Draft:
         return drafter.draft()
     guesses = times(found, zone)
     drafter.edit += found.doubts
-    _table(drafter, found, guesses, stem(log.file), zone)
+    _table(drafter, found, guesses, stem(log.file), zone, alike)
     return drafter.draft()
+
+
+def _has_times(log: LogPath) -> bool:
+    try:
+        return bool(times(sniff(log, sheet=True), None))
+    except SourceError:
+        return False
+
+
+def _sheet(log: LogPath) -> tuple[LogPath, list[str]]:
+    """The sheet with the most rows of those that have times, and all that have a header like it."""
+    book = open_book(log.path)
+    sizes = {name: book.get_sheet_by_name(name).total_height for name in sheets(log.path)}
+    largest = sorted(sizes, key=lambda name: -sizes[name])
+    chosen = next((name for name in largest if _has_times(LogPath(log.path, sheet=name))), largest[0])
+
+    def header(name: str) -> list[str]:
+        rows = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
+        at = header_of(LogPath(log.path, sheet=name))
+        return [str(cell).strip() for cell in rows[at]] if at < len(rows) else []
+
+    wanted = header(chosen)
+    return LogPath(log.path, sheet=chosen), [name for name in sizes if header(name) == wanted]
 
 
 def write(draft: Draft, folder: Path) -> tuple[Path, Path]:
@@ -83,38 +108,49 @@ def _shdr(drafter: Drafter, text: str, name: str) -> None:
     drafter.edit.append("mapping.toml [state]: the item whose value is the state; [[count]]: items that count parts")
 
 
-def _table(drafter: Drafter, found: Sniffed, guesses: list[TimeGuess], name: str, zone: str | None) -> None:
+def _table(
+    drafter: Drafter, found: Sniffed, guesses: list[TimeGuess], name: str, zone: str | None, alike: list[str]
+) -> None:
     form = [f"[csv]\n{found.keys}"] if found.keys else []
     names = [one for one in found.names if not any(one in guess.columns for guess in guesses)]
-    begin = next((guess for guess in guesses if role_of(" ".join(guess.columns), ("begin",)) == "begin"), None)
-    end = next((guess for guess in guesses if role_of(" ".join(guess.columns), ("end",)) == "end"), None)
-    if begin is end:
-        begin = end = None
-    main = end or (guesses[0] if guesses else None)
+    span = span_of(guesses)
+    main = (span.begin if span.over else span.end) if span is not None else guesses[0] if guesses else None
+    # Ends may be missing where something still goes on: the rows then have the time of their beginning.
+    if span is not None and not span.over and (span.begin.ok & ~span.end.ok).any():
+        main = span.begin
     if main is None:
         drafter.edit.append("mapping.toml [time]: rows have no time; `every`: how much later the next row is")
         time = '[time]\nevery = "1s"\norigin = "2026-01-01T00:00:00Z"'
         ts, ok = np.arange(len(found.rows.lines)) * 10**9, np.ones(len(found.rows.lines), bool)
     else:
-        time = f"[time]\n{_columns(main)}" + (f"\n{main.keys}" if main.keys else "")
+        time = f"[time]\n{columns_key(main)}" + (f"\n{main.keys}" if main.keys else "")
         ts, ok = main.ts, main.ok
         if main.local and zone is None:
             drafter.edit.append('mapping.toml [time] zone: "UTC" is a guess; local times need their zone (or --zone)')
         if main.doubt:
             drafter.edit.append(f"mapping.toml {main.doubt}")
-        if len(guesses) > 1 and begin is None:
+        if len(guesses) > 1 and span is None:
             others = ", ".join(" ".join(guess.columns) for guess in guesses[1:])
             drafter.edit.append(f"mapping.toml [time]: {others} would be a time, too")
     rows = DraftRows(found, names, ts, ok)
     drafter.lateness_s, drafter.jump_days, drafter.staleness_s = rows.lateness_s(), rows.jump_days(), rows.silence_s()
-    tag, value = rows.role("tag"), rows.role("value")
-    wide = _wide(rows)
-    if tag and value and len(set(rows.cells(tag))) > 1:
-        _tags(drafter, rows, tag, value)
+    if span is not None:
+        # Its events are sorted by themselves; a stop, or the work between two, may take as long as the log shows.
+        drafter.lateness_s = 0.0
+        drafter.staleness_s = max(rows.longest_s(), float(span.lengths.max(initial=0)) / 1e9 * 4 / 3)
+    if main is not None and span is None and drafter.lateness_s > _DISORDER_S:
+        time += "\nsort = true"
+        drafter.lateness_s = 0.0
+    if main is not None:
+        _left_out(drafter, rows, main)
+    tagged = tag_columns(rows)
+    wide = wide_columns(rows) if tagged is None else {}
+    if tagged is not None:
+        draft_tags(drafter, rows, *tagged)
     elif wide:
-        _wide_rules(drafter, rows, wide)
+        wide_rules(drafter, rows, wide)
     else:
-        _one(drafter, rows, name, begin, end)
+        draft_table(drafter, rows, name, span, alike)
     drafter.head += ["", *form] if form else []
     drafter.head += ["", time]
     if not drafter.rules:
@@ -125,271 +161,24 @@ def _table(drafter: Drafter, found: Sniffed, guesses: list[TimeGuess], name: str
             drafter.head.insert(0, 'station = "station-1"')
 
 
-def _columns(guess: TimeGuess) -> str:
-    if len(guess.columns) == 1:
-        return f"column = {quoted(guess.columns[0])}"
-    return f"columns = [{', '.join(map(quoted, guess.columns))}]"
-
-
-def _count(
-    drafter: Drafter,
-    rows: DraftRows,
-    station: str,
-    column: str,
-    name: str,
-    quality: str,
-    *more: str,
-    running: bool = True,
-) -> None:
-    """A count rule for a column of whole numbers: a counter, or parts of the row."""
-    values = rows.whole(column)
-    assert values is not None
-    one = drafter.station(station)
-    if running and counts_on(values):
-        one.counters.setdefault(name, quality)
-        drafter.event("count", *more, f"counter = {quoted(name)}", f"value = {{ column = {quoted(column)} }}")
-    else:
-        drafter.event("count", *more, f"{quality} = {{ column = {quoted(column)} }}")
-    if quality == "good":
-        one.cycle_s = _pace(rows, column, running and counts_on(values)) or one.cycle_s
-
-
-def _pace(rows: DraftRows, column: str, counter: bool) -> float | None:
-    cells = rows.cells(column)
-    numbers = rows.found.form.numbers
-    values = np.array([float(n) if (n := numbers.read(cell)) is not None else np.nan for cell in cells])
-    times = rows.times()[: len(values)].astype(float) / 1e9
-    if counter:
-        moved = np.flatnonzero(np.diff(values, prepend=np.nan) != 0)
-        values, times = values[moved], times[moved]
-        made = np.diff(values)
-    else:
-        made = values[1:]
-    steps = np.diff(times)
-    fine = (made > 0) & (steps > 0)
-    return float(f"{np.quantile(steps[fine] / made[fine], 0.1):.3g}") if fine.sum() >= 5 else None
-
-
-def _one(drafter: Drafter, rows: DraftRows, name: str, begin: TimeGuess | None, end: TimeGuess | None) -> None:
-    """One station a row, named by a column or by the file."""
-    column = rows.role("station", fits="few")
-    station = name
-    if column:
-        rows.used.add(column)
-        for word in sorted(set(rows.cells(column)) - {""}):
-            drafter.station(word)
-        drafter.head.append(f"station = {{ column = {quoted(column)} }}")
-        station = next(iter(drafter.stations))
-    else:
-        drafter.station(station)
-        drafter.head.append(f"station = {quoted(station)}")
-    _columns_of_one(drafter, rows, station, column, begin, end)
-    if column:
-        first = drafter.stations[station]
-        for other in drafter.stations.values():
-            other.words.update(first.words)
-            other.counters.update(first.counters)
-            other.cycle_s = other.cycle_s or first.cycle_s
-
-
-def _by_station(drafter: Drafter, rows: DraftRows, column: str | None) -> list[tuple[str, npt.NDArray[np.bool_]]]:
-    """Each station of the draft and its rows."""
-    if column is None:
-        return [(name, np.ones(len(rows.times()), bool)) for name in drafter.stations]
-    cells = np.array(rows.cells(column))
-    return [(name, cells == name) for name in drafter.stations]
-
-
-def _columns_of_one(
-    drafter: Drafter,
-    rows: DraftRows,
-    station: str,
-    column: str | None,
-    begin: TimeGuess | None,
-    end: TimeGuess | None,
-) -> None:
-    phase = rows.role("phase", "state", fits="few")
-    pairs = _phases(rows.cells(phase)) if phase else None
-    unit = rows.role("unit")
-    if phase and pairs:
-        rows.used |= {phase, unit or ""}
-        table = ", ".join(f"{quoted(word)} = {quoted(which)}" for word, which in pairs.items())
-        phases = [f"phase = {{ column = {quoted(phase)}, lookup = {{ {table} }} }}"]
-        drafter.event("cycle", *phases, *([f"unit = {{ column = {quoted(unit)} }}"] if unit else []))
-        drafter.by_cycle = True
-        words = np.array([pairs.get(word, "") for word in rows.cells(phase)])
-        for name, own in _by_station(drafter, rows, column):
-            ts = rows.times()
-            drafter.station(name).cycle_s = rows.cycle_s(
-                np.sort(ts[own & (words == "start")]), np.sort(ts[own & (words == "end")])
-            )
-    state = rows.role("state", fits="few") if not pairs else None
-    reason = rows.role("reason", fits="text")
-    if state is None and begin is not None and reason is not None:
-        # A list of stops: what is not in it was running.
-        drafter.station(station).words.update({"STOP": 1, "RUN": 1})
-        drafter.event("state", f"time = {{ {_inline(begin)} }}", f"until = {{ {_inline(end)} }}", 'state = "STOP"')
-        drafter.rules[-1] += f'\notherwise = "RUN"\nreason = {{ column = {quoted(reason)} }}'
-        drafter.edit.append("mapping.toml [[event]]: whether the rows are stops, and the machine runs between them")
-    elif state is not None and begin is not None and end is not None:
-        rows.used.add(state)
-        drafter.station(station).words.update(rows.cells(state))
-        lines = [f"time = {{ {_inline(begin)} }}", f"until = {{ {_inline(end)} }}"]
-        drafter.event("state", *lines, f"state = {{ column = {quoted(state)} }}")
-    elif begin is not None and end is not None and _whole_of(rows, "good"):
-        # A confirmation: what was made from the one time to the other.
-        drafter.station(station).words.update({"RUN": 1})
-        lines = [f"time = {{ {_inline(begin)} }}", f"until = {{ {_inline(end)} }}"]
-        drafter.event("state", *lines, 'state = "RUN"')
-        drafter.edit.append(
-            "mapping.toml [[event]]: outside of the rows the state is unknown; `otherwise` names another"
-        )
-    elif begin is not None and end is not None:
-        lines = [f"unit = {{ column = {quoted(unit)} }}"] if unit else []
-        drafter.event("cycle", 'phase = "start"', f"time = {{ {_inline(begin)} }}", *lines)
-        drafter.event("cycle", 'phase = "end"', *lines)
-        drafter.by_cycle = True
-        lengths = np.abs(end.ts - begin.ts)[begin.ok & end.ok & (end.ts > begin.ts)]
-        if len(lengths) >= 5:
-            drafter.station(station).cycle_s = float(f"{np.quantile(lengths, 0.1) / 1e9:.3g}")
-    elif state is not None:
-        rows.used.add(state)
-        drafter.station(station).words.update(filter(None, rows.cells(state)))
-        lines = [f"state = {{ column = {quoted(state)} }}"]
-        drafter.event("state", *lines, *([f"reason = {{ column = {quoted(reason)} }}"] if reason else []))
-    elif not pairs:
-        _by_speed(drafter, rows, station)
-    for quality in ("good", "scrap", "rework"):
-        counted = _whole_of(rows, quality)
-        if counted and not drafter.by_cycle:
-            rows.used.add(counted)
-            # A row with a beginning and an end says what was made between them.
-            _count(drafter, rows, station, counted, counted, quality, running=begin is None)
-    _order(drafter, rows)
-    hold = rows.hold_s()
-    if hold is not None and begin is None and not drafter.by_cycle and any('"state"' in rule for rule in drafter.rules):
-        drafter.rules.insert(0, f'\n[sample]\nhold = "{hold:.9g}s"\ntolerance = "{hold / 2:.9g}s"')
-
-
-def _of_role(rows: DraftRows, role: str) -> list[str]:
-    return [name for name in rows.names if name not in rows.used and role_of(name, (role,)) == role]
-
-
-def _whole_of(rows: DraftRows, role: str) -> str | None:
-    return next((name for name in _of_role(rows, role) if rows.whole(name) is not None), None)
-
-
-def _inline(guess: TimeGuess | None) -> str:
-    if guess is None:
-        return 'column = "?"'
-    keys = [_columns(guess), *guess.keys.splitlines()]
-    return ", ".join(keys)
-
-
-def _phases(cells: Sequence[str]) -> dict[str, str] | None:
-    """Words that begin and end something, where the column holds both and little else."""
-    pairs = {}
-    for word in sorted(set(filter(None, cells))):
-        last = tokens(word)
-        which = {"start" for part in last if part in _STARTS} | {"end" for part in last if part in _ENDS}
-        if len(which) == 1:
-            pairs[word] = which.pop()
-    words = set(filter(None, cells))
-    return pairs if set(pairs.values()) == {"start", "end"} and len(pairs) == len(words) else None
-
-
-def _by_speed(drafter: Drafter, rows: DraftRows, station: str) -> None:
-    speed = rows.role("speed")
-    if speed is None:
-        return
-    words = drafter.station(station).words
-    words.update({"running": 1, "stopped": 1})
-    drafter.event("state", f"when = {{ column = {quoted(speed)}, blank = true }}", 'state = "unknown"')
-    drafter.event("state", f"when = {{ column = {quoted(speed)}, above = 0 }}", 'state = "running"')
-    drafter.event("state", f"when = {{ column = {quoted(speed)}, at_most = 0 }}", 'state = "stopped"')
-
-
-def _order(drafter: Drafter, rows: DraftRows) -> None:
-    order, product = rows.role("order"), rows.role("product", fits="few")
-    if order is None or (drafter.by_cycle and len(set(rows.cells(order))) > MANY):
-        return
-    lines = [f"id = {{ column = {quoted(order)} }}"]
-    if product:
-        lines.append(f"product = {{ column = {quoted(product)} }}")
-        drafter.products = sorted(set(filter(None, rows.cells(product))))[:MANY]
-    drafter.rules.insert(0, "\n".join(["", "[order]", *lines]))
-    drafter.orders = True
-
-
-def _parts_of(name: str) -> tuple[str, str, str] | None:
-    """A name as (text before the role, role, text behind it)."""
-    pieces = list(re.finditer(r"[^\W_]+", name))
-    for piece in reversed(pieces):
-        role = role_of(piece[0], ("state", "good", "scrap", "rework", "speed"))
-        if role:
-            return name[: piece.start()], role, name[piece.end() :]
-    return None
-
-
-def _wide(rows: DraftRows) -> dict[str, dict[str, str]]:
-    """Station -> role -> column, where columns of several stations are called alike."""
-    found: dict[str, dict[str, str]] = {}
-    for name in rows.names:
-        parts = _parts_of(name)
-        if parts is None:
-            continue
-        station = (parts[0] + parts[2]).strip(" _.:-/")
-        if station:
-            found.setdefault(station, {}).setdefault(parts[1], name)
-    alike = {station: own for station, own in found.items() if "state" in own or "speed" in own or len(own) > 1}
-    return alike if len(alike) > 1 else {}
-
-
-def _wide_rules(drafter: Drafter, rows: DraftRows, wide: dict[str, dict[str, str]]) -> None:
-    for station, columns in wide.items():
-        own = f"station = {quoted(station)}"
-        if "state" in columns:
-            drafter.station(station).words.update(filter(None, rows.cells(columns["state"])))
-            drafter.event("state", own, f"state = {{ column = {quoted(columns['state'])} }}")
-        for quality in ("good", "scrap", "rework"):
-            if quality in columns and rows.whole(columns[quality]) is not None:
-                _count(drafter, rows, station, columns[quality], quality, quality, own)
-    hold = rows.hold_s()
-    if hold is not None:
-        drafter.rules.insert(0, f'\n[sample]\nhold = "{hold:.9g}s"\ntolerance = "{hold / 2:.9g}s"')
-
-
-def _tags(drafter: Drafter, rows: DraftRows, tag: str, value: str) -> None:
-    cells, values = rows.cells(tag), rows.cells(value)
-    shapes: dict[tuple[str, str, str], list[str]] = {}
-    for name in sorted(set(cells)):
-        pieces = list(re.finditer(r"[^\W_]+", name))
-        parts = _parts_of(name)
-        if parts is None or len(pieces) < 2:
-            continue
-        before = parts[0].rstrip("._/ -:[]")
-        split = max(before.rfind(mark) for mark in "./:\\]") + 1
-        shapes.setdefault((name[:split], parts[1], name[len(before) :]), []).append(before[split:])
-    for (lead, role, tail), stations in shapes.items():
-        form = f"station = {{ column = {quoted(tag)}, pattern = {quoted(lead + '{}' + tail)} }}"
-        own = [v for name, v in zip(cells, values, strict=True) if name in {f"{lead}{one}{tail}" for one in stations}]
-        for station in stations:
-            if role == "state":
-                drafter.station(station).words.update(filter(None, own))
-            else:
-                drafter.station(station)
-        if role == "state":
-            drafter.event("state", form, f"state = {{ column = {quoted(value)} }}")
-            continue
-        numbers = whole_numbers(own, rows.found.form.numbers)
-        if role == "speed" or numbers is None:
-            continue
-        if (len(stations) == 1 and counts_on(numbers)) or numbers.max() > 1000:
-            for station in stations:
-                drafter.station(station).counters.setdefault(role, role)
-            drafter.event("count", form, f"counter = {quoted(role)}", f"value = {{ column = {quoted(value)} }}")
+def _left_out(drafter: Drafter, rows: DraftRows, main: TimeGuess) -> None:
+    """Rows that are none of the table: sums by the word in the place of their time, and what a flag marks."""
+    first = main.columns[0]
+    words = [cell for cell, ok in zip(rows.found.cells(first)[: rows.n], rows.ok, strict=True) if not ok and cell]
+    kinds = sorted({word for word in words if not any(c.isdigit() for c in word) and word != first})
+    ignore = []
+    if 0 < len(kinds) <= 5:
+        ignore.append(f"{{ column = {quoted(first)}, in = [{', '.join(map(quoted, kinds))}] }}")
+    flags = [name for name in rows.names if set(rows.cells(name)) == {"", "X"}][:_MOST_FLAGS]
+    for name in flags:
+        rows.used.add(name)
+        often = rows.cells(name).count("X") > len(rows.cells(name)) / 2
+        if often:
+            drafter.head.append(f'keep = {{ column = {quoted(name)}, equals = "X" }}')
         else:
-            drafter.event("count", form, f"{role} = {{ column = {quoted(value)} }}")
-            drafter.edit.append(f"mapping.toml: whether {lead}*{tail} are parts of the row or a running counter")
-    for line in ("tags that no rule reads are left alone",):
-        drafter.rules.append(f"\n# {line}")
+            ignore.append(f'{{ column = {quoted(name)}, equals = "X" }}')
+        drafter.edit.append(
+            f"mapping.toml: whether rows marked X under {name} are {'all that count' if often else 'none'}"
+        )
+    if ignore:
+        drafter.head.append(f"ignore = [{', '.join(ignore)}]")
