@@ -25,7 +25,7 @@ from twin import plant as plants
 from twin.plant.model import Plant
 from twin.sources import open_logs
 
-_HOME: Final = Path(__file__).resolve().parents[1]
+_HOME: Final = Path(__file__).resolve().parents[2]
 # In a checkout; a wheel brings what the demo needs under a name of its own.
 EXAMPLES: Final = _HOME / ("examples" if (_HOME / "examples" / "demo").exists() else "taktwin_examples")
 PLANT: Final = EXAMPLES / "demo" / "plant.toml"
