@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kernels.codes import ORDER
+from kernels.read.parquet_cells import least_step
 from streams.kafka import partitioner, unpacking
 from streams.kafka.records import Keys, Records
 from streams.state.partition import PartitionState
@@ -78,6 +79,7 @@ class Processor:
         unpacking.warm()
         self._decoder.warm()
         self._keys.of(Records.of([]))
+        least_step(np.zeros(1, np.int64))  # of the rows' origin
 
     def fold(self, state: PartitionState, records: Records) -> Folded:
         """Fold the records that are due, or as many of them as memory bears in one go (see `Folded.records`).

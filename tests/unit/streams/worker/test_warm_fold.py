@@ -1,0 +1,72 @@
+"""Warm is warm: no kernel is compiled, or read from its cache, inside a fold, where every line would wait for it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[4]
+
+# In a process of its own: here other tests have used every kernel.
+PROGRAM = r"""
+import gc, json
+import pyarrow as pa
+from faust.types import TP
+from numba.core.dispatcher import Dispatcher
+from streams.kafka.records import Record, Records
+from streams.state.partition import PartitionState
+from streams.worker.processor import Processor
+from tests.support import floor
+from twin.line import PartitionTwin
+from twin.plant import loads
+
+def loaded():
+    found = {}
+    for one in gc.get_objects():
+        if isinstance(one, Dispatcher) and one.py_func.__module__.startswith("kernels."):
+            number = sum(one.stats.cache_hits.values()) + sum(one.stats.cache_misses.values())
+            found[f"{one.py_func.__module__}.{one.py_func.__name__}"] = number
+    return found
+
+floor.HOURS = 3
+plant = loads(floor.plant_text(), "plant.toml")
+events = floor.events(1_767_225_600 + 864_000)
+late = [{**one, "ts": one["ts"] - 5_400_000_000_000} for one in events[::40]]
+newest = events[-1]["ts"]
+cycles = [
+    {"type": "cycle", "ts": newest + k * 10**9, "line": "wrap-2", "station": "main", "phase": "start", "unit": str(k)}
+    for k in range(4)
+]
+values = [json.dumps(one).encode() for one in (*events, *late, *cycles)] + [b"{", b"\xff\xff\xff\xff", b"[]"]
+values += [json.dumps(events[:50]).encode()]
+sink = pa.BufferOutputStream()
+table = pa.table({name: [one[name] for one in cycles] for name in cycles[0]})
+with pa.ipc.new_stream(sink, table.schema) as writer:
+    writer.write_table(table)
+values.append(sink.getvalue().to_pybytes())
+records = Records.of(Record(offset, None, value, []) for offset, value in enumerate(values))
+
+PartitionTwin(plant, 0).warm()
+processor = Processor(plant, "twin.events")
+processor.warm()
+before = loaded()
+state = PartitionState(TP("twin.events", 0), PartitionTwin(plant, 0), None, 0, 0, (0, ""), (0, ""))
+while state.next < len(records):
+    processor.fold(state, records[state.next : state.next + 2_000])
+    state.twin.view(changed=True)
+PartitionTwin.restore(plant, 0, state.twin.freeze().encode())
+after = loaded()
+late_ones = sorted(name for name, number in after.items() if number != before.get(name, 0))
+print(json.dumps({"kernels": len(before), "late": late_ones, "sets": sorted({name for name, _ in state.rows})}))
+"""
+
+
+def test_no_kernel_is_loaded_in_a_fold() -> None:
+    answer = subprocess.run(  # noqa: S603  own program
+        [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, timeout=900
+    )
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    found = json.loads(answer.stdout)
+    assert found["late"] == []
+    assert found["kernels"] > 40
+    assert found["sets"] == ["alerts", "bottlenecks", "events", "kpis", "rejected", "states"], "the log says too little"
