@@ -102,7 +102,7 @@ $(PAGE_READY): pyproject.toml uv.lock | $(READY)
 		$$(uv --version >/dev/null 2>&1 && echo uv || echo .cache/uv/bin/uv) sync --quiet --locked --all-extras --group page
 	@touch $@
 
-page: compiled $(PAGE_READY) ## the page in a real Chromium (CHROMIUM=PATH) against live workers; PICTURES=FOLDER makes pictures
+page: compiled $(PAGE_READY) ## the page in a real Chromium (CHROMIUM=PATH) against live workers; PICTURES=FOLDER makes pictures, WALL_MINUTES=60 watches the wall
 	@.cache/page-venv/bin/pytest tests/browser $(ARGS)
 
 docs: $(READY) ## the generated pages: command line, settings, figures (FIGURES="FILE ..." takes in new ones)

@@ -7,7 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
+from streams.client import Settings
 from streams.page import rows
+from streams.page.devices import Devices
+from streams.page.privacy import privacy
 from streams.page.stops import now_of, reasons, stops
 from streams.page.tiles import Tiles
 from twin.report import ReportError
@@ -67,8 +70,11 @@ _SPAN: Final = (
 class Api:
     """Answers out of an audit root and the tiles. Raises ReportError and AuditError."""
 
-    def __init__(self, root: Path, tiles: Tiles) -> None:
+    def __init__(
+        self, root: Path, tiles: Tiles, settings: Settings | None = None, devices: Devices | None = None
+    ) -> None:
         self._root, self._tiles = root, tiles
+        self._settings, self._devices = settings, devices
 
     def routes(self) -> list[Route]:
         return [
@@ -137,6 +143,13 @@ class Api:
                 (_LINE, Parameter("station", "Station id; absent: the line's constraint."), _LANG),
                 (JSON,),
                 self.stops,
+            ),
+            Route(
+                "privacy",
+                "What may relate to a person: where it lies, how long, who sees it.",
+                (_LANG,),
+                (JSON,),
+                self.privacy,
             ),
             Route("words", "The page's words in a language.", (_LANG,), (JSON,), self.words),
         ]
@@ -245,11 +258,14 @@ class Api:
         station = query.get("station") or so_far.constraint or line.stations[0].id
         newest = seen.view.newest_ns if seen else so_far.newest_ns
         now = now_of(self._tiles.live, self._tiles, line.id, station, newest)
-        found = stops(self._root, line, station, now)
+        found = stops(self._root, line, station, now, language)
         said = reasons(self._root, site, line, station, newest, language)
         head = {"line": line.id, "station": station, "zone": line.calendar.zone, "state": now.state}
         kept = {"revise": line.revise_ns is not None, "newest": rfc3339(newest), "live": seen is not None}
         return JSON, _json({**head, **kept, "stations": [one.id for one in line.stations], "reasons": said, **found})
+
+    def privacy(self, query: Query, _accept: str) -> Answer:
+        return JSON, _json(privacy(self._root, self._settings, self._devices, _language(query)))
 
     def words(self, query: Query, _accept: str) -> Answer:
         place = LANGUAGES.index(_language(query))

@@ -61,7 +61,7 @@ def make_app(options: Options) -> web.Application:
     live = Live(options.settings)
     doors = doors_of(options.devices, options.root)
     tiles = Tiles(options.root, live)
-    api = Api(options.root, tiles)
+    api = Api(options.root, tiles, options.settings, doors.devices)
     pool = ThreadPoolExecutor(THREADS, "page")
     app = web.Application(middlewares=[_guard(options, doors)], client_max_size=MOST_BODY)
     routes = api.routes()

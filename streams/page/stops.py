@@ -15,6 +15,7 @@ from twin.plant.model import Line
 from twin.report import ReportError
 from twin.report.rows import Row, dicts, select
 from twin.report.spans import Site, local, shift_at
+from twin.report.words import LANGUAGES
 from twin.time.rfc3339 import rfc3339
 
 STOPPED: Final = ("minor_stop", "down")
@@ -23,6 +24,7 @@ BUTTONS: Final = 6
 BUTTONS_NS: Final = 30 * 86_400 * 10**9
 LIST_NS: Final = 36 * 3_600 * 10**9
 MOST_STOPS: Final = 50
+_DAYS: Final = (("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"), ("So", "Mo", "Di", "Mi", "Do", "Fr", "Sa"))
 _VIEW_NS: Final = 10**9
 
 
@@ -65,14 +67,20 @@ def whole(rows: Sequence[Row]) -> list[list[Row]]:
     return found
 
 
-def stops(root: Path, line: Line, station: str, now: Now) -> dict[str, Any]:
+def weekday(name: str, ns: int, language: str, form: str = "%H:%M") -> str:
+    """Day of the week and time of day on the wall clock of a zone."""
+    day = int(local(name, ns, "%w"))
+    return f"{_DAYS[LANGUAGES.index(language)][day]} {local(name, ns, form)}"
+
+
+def stops(root: Path, line: Line, station: str, now: Now, language: str = "en") -> dict[str, Any]:
     """Plain values, the newest first. Raises AuditError, ReportError."""
     if station not in [one.id for one in line.stations]:
         known = ", ".join(one.id for one in line.stations)
         raise ReportError(f"line {line.id}: there is no station {station!r}; its stations: {known}")
     begin = max(0, now.newest_ns - LIST_NS)
     rows = dicts(select(root, "states", begin, line=line.id, where=pc.field("station") == station))
-    made = [_stop(line, one, now) for one in whole(rows)]
+    made = [_stop(line, one, now, language) for one in whole(rows)]
     if now.state in STANDS and now.since_ns is not None:
         last = made[-1] if made else None
         if last and last["end"] == rfc3339(now.since_ns):  # another part of it has begun
@@ -81,14 +89,16 @@ def stops(root: Path, line: Line, station: str, now: Now) -> dict[str, Any]:
             made.append({**last, "end": None, "ns": None, "class": "stopped", "parts": parts})
         else:
             at = _part(now.since_ns, None, now, _said(root, line, station, now))
-            made.append({**at, "class": "stopped", "ns": None, "parts": [at], **_until(line, now.since_ns, now)})
+            made.append(
+                {**at, "class": "stopped", "ns": None, "parts": [at], **_until(line, now.since_ns, now, language)}
+            )
     asked = [one for one in made if one["class"] != "minor_stop"]
     bare = [one for one in asked if any(part["reason"] is None for part in one["parts"])]
     return {
         "stops": asked[::-1][:MOST_STOPS],
         "without_reason": len(bare),
         "without_reason_ns": sum(one["ns"] or 0 for one in bare),
-        "bundles": _bundles(line, [one for one in made if one["class"] == "minor_stop"], now),
+        "bundles": _bundles(line, [one for one in made if one["class"] == "minor_stop"], language),
     }
 
 
@@ -119,37 +129,37 @@ def _part(start_ns: int, end_ns: int | None, now: Now, reason: str | None = None
     }
 
 
-def _until(line: Line, start_ns: int, now: Now) -> dict[str, Any]:
+def _until(line: Line, start_ns: int, now: Now, language: str) -> dict[str, Any]:
     until = settles_ns(line, start_ns)
     return {
         "until": None if until is None else rfc3339(until),
-        "until_local": None if until is None else local(line.calendar.zone, until, "%a %H:%M"),
+        "until_local": None if until is None else weekday(line.calendar.zone, until, language),
         "correctable": until is not None and until >= now.newest_ns,
     }
 
 
-def _stop(line: Line, rows: list[Row], now: Now) -> dict[str, Any]:
+def _stop(line: Line, rows: list[Row], now: Now, language: str) -> dict[str, Any]:
     start, end = int(rows[0]["start"]), int(rows[-1]["end"])
     parts = [_part(int(row["start"]), int(row["end"]), now, row["reason"]) for row in rows]
     klass = "down" if any(row["class"] == "down" for row in rows) else "minor_stop"
     return {
         **_part(start, end, now, rows[0]["reason"]),
-        "start_local": local(line.calendar.zone, start, "%a %H:%M"),
+        "start_local": weekday(line.calendar.zone, start, language),
         "end_local": local(line.calendar.zone, end, "%H:%M"),
         "class": klass,
         "revision": max(row["revision"] for row in rows),
         "parts": parts,
         # That of its beginning: the whole stop is one thing, and no part of it is left behind.
-        **_until(line, start, now),
+        **_until(line, start, now, language),
     }
 
 
-def _bundles(line: Line, minor: Sequence[dict[str, Any]], now: Now) -> list[dict[str, Any]]:
+def _bundles(line: Line, minor: Sequence[dict[str, Any]], language: str) -> list[dict[str, Any]]:
     """Minor stops without a reason, by the clock hour in which they begin: nobody is asked for each."""
     found: dict[str, list[dict[str, Any]]] = {}
     for one in minor:
         if one["parts"][0]["reason"] is None and one["correctable"]:
-            found.setdefault(local(line.calendar.zone, one["start_ms"] * 10**6, "%a %H:00"), []).append(one)
+            found.setdefault(weekday(line.calendar.zone, one["start_ms"] * 10**6, language, "%H:00"), []).append(one)
     bundles = [
         {
             "hour": hour,

@@ -20,7 +20,7 @@ from tests.support.biscuit import HOSTILE
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 pytest.importorskip("playwright")
-VIEWS = ("plant", "line", "handover", "why", "wall", "operator", "device")
+VIEWS = ("plant", "line", "handover", "why", "wall", "operator", "device", "privacy")
 
 
 def send(floor: Floor, *events: dict[str, Any]) -> None:
@@ -122,6 +122,7 @@ def test_every_view(floor: Floor, tab: Any, view: str, lang: str) -> None:
         "handover": "?view=handover&line=choc-1",
         "operator": "?view=operator&line=choc-1",
         "device": "?view=device",
+        "privacy": "?view=privacy",
         "why": f"?view=why&line=choc-1&window=shift&start={done['start']}&end={done['end']}" if done else "?view=plant",
     }[view]
     go(tab, floor, f"{address}&lang={lang}")

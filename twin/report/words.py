@@ -245,6 +245,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "said_models": ("the plant file changed: {} versions", "die Werksdatei wurde geändert: {} Fassungen"),
     "said_well": ("nothing that speaks against the figures", "nichts, was gegen die Zahlen spricht"),
     "mail": ("mail", "Mail"),
+    "privacy": ("Privacy", "Datenschutz"),
     "page_title": ("Handover", "Übergabe"),
     "five_losses": ("Five biggest losses", "Die fünf größten Verluste"),
     "remarks": ("Remarks", "Bemerkungen"),

@@ -14,7 +14,7 @@ export function handover(main) {
   const live = livePart(main, parameters.line);
   const shown = get("view", parameters).then((view) => {
     const one = lines.get(view.line);
-    const five = { ...view.tables.pareto, rows: view.tables.pareto.rows.slice(0, 5) };
+    const five = { ...view.tables.charged, rows: view.tables.charged.rows.slice(0, 5) };
     const open = [
       ...(one?.stations ?? []).filter((s) => s.state !== "running").map((s) => `${s.station}: ${w(s.state)}`),
       ...(one?.alerts ?? []).map((alert) => `${alert.kind} ${alert.station ?? ""} ${alert.detail ?? ""}`),

@@ -4,12 +4,13 @@ import { handover } from "./handover.js";
 import { line } from "./line.js";
 import { deviceView, operator } from "./operator.js";
 import { plant } from "./plant.js";
+import { privacy } from "./privacy.js";
 import { age_s, kafka, now, onChange, start } from "./stream.js";
 import { wall } from "./wall.js";
 import { why } from "./why.js";
 import { address, clock, lang, load, query, w } from "./words.js";
 
-const VIEWS = { plant, line, wall, handover, why, operator, device: deviceView };
+const VIEWS = { plant, line, wall, handover, why, operator, device: deviceView, privacy };
 const STALE_S = 15;
 const main = document.getElementById("main");
 const banner = document.getElementById("banner");
@@ -25,6 +26,7 @@ async function show() {
     el("a", { href: address({ view: "plant" }), "aria-current": name === "plant" ? "page" : null }, w("plant")),
     el("a", { href: address({ view: "wall" }), "aria-current": name === "wall" ? "page" : null }, w("wall")),
     el("a", { href: address({ view: "operator" }), "aria-current": name === "operator" ? "page" : null }, w("operator")));
+  document.getElementById("foot").replaceChildren(el("a", { href: address({ view: "privacy" }) }, w("privacy")));
   main.replaceChildren();
   main.dataset.view = name;
   const made = VIEWS[name](main);

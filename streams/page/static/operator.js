@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { pace } from "./pace.js";
 import { blocked, dismiss, enter, flush, onQueue, refused, waiting } from "./queue.js";
 import { lines, now, onChange } from "./stream.js";
-import { address, get, GROUP, query, SIGN, span, w } from "./words.js";
+import { address, get, GROUP, num, query, SIGN, span, w } from "./words.js";
 
 const REFRESH_MS = 5000;
 
@@ -23,7 +23,7 @@ export function operator(main) {
 
   const mine = () => Boolean(device?.enter && (device.lines === null || device.lines.includes(line)));
   const label = (id) => data.reasons.all.find((one) => one.id === id)?.label ?? id;
-  const minutes = (ns) => `${Math.round(ns / 6e9) / 10} min`;
+  const minutes = (ns) => `${num((ns / 6e10).toFixed(1))} min`;
   const lasted = (one) => span(one.ns === null ? now() - one.start_ms : one.ns / 1e6);
 
   function say(stop, part, reason) {

@@ -14,7 +14,7 @@ export const num = (text) =>
 
 export async function get(path, parameters = {}) {
   const search = new URLSearchParams({ ...parameters });
-  if (["words", "view", "why", "stops"].includes(path)) search.set("lang", lang);
+  if (["words", "view", "why", "stops", "privacy"].includes(path)) search.set("lang", lang);
   const answer = await fetch(`api/v1/${path}?${search}`, { headers: { Accept: "application/json" } });
   const data = await answer.json();
   if (!answer.ok) throw new Error(data.error ?? answer.statusText);

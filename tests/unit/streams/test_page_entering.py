@@ -13,9 +13,10 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from streams.client.records import Line
 from streams.page.app import Options, make_app
-from streams.page.devices import DevicesError, read
+from streams.page.devices import Devices, DevicesError, read
 from streams.page.entries import Entries, EntryError, TakenError, entry_of
 from streams.page.live import Live
+from streams.page.privacy import privacy
 from streams.page.stops import Now, stops, whole
 from streams.page.store import Store
 from streams.page.tiles import Tiles
@@ -261,3 +262,21 @@ def test_a_stop_that_goes_on_has_the_reason_of_its_event(root: Path) -> None:
     since = max(int(one["end"]) for one in rows)
     (stop,) = [one for one in stops(root, line, "main", Now(END_S * 10**9, "down", since))["stops"] if not one["end"]]
     assert stop["parts"][-1]["reason"] == "jam" and stop["correctable"]
+
+
+async def test_privacy_is_that_of_the_running_page(client: tuple[str, TestClient[Any, Any]], tmp_path: Path) -> None:
+    _, http = client
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    for language in ("en", "de"):
+        found = await (await http.get("/api/v1/privacy", params={"lang": language}, headers=headers)).json()
+        assert found["rows"] and all(len(row) == len(found["columns"]) for row in found["rows"])
+    # Without Kafka nothing is entered, so only what machines send is told of.
+    assert len(found["rows"]) == 1 and "root" not in found["said"]
+
+
+def test_privacy_names_the_store_and_its_days(tmp_path: Path) -> None:
+    found = privacy(tmp_path / "audit", Settings(), Devices(devices_file(tmp_path, "token")), "en")
+    text = json.dumps(found)
+    assert (
+        "page.sqlite" in text and "90 days" in text and "the 2 devices of the file" in text and "of 1 devices" in text
+    )
