@@ -28,11 +28,17 @@ pytestmark = pytest.mark.kafka
 
 
 async def send(settings: Settings, events: Sequence[Row]) -> None:
+    await send_values(
+        settings, [json.dumps({**event, "ts": event["ts"] * S, "line": "L"}).encode() for event in events]
+    )
+
+
+async def send_values(settings: Settings, values: Sequence[bytes]) -> None:
+    """Keyed by line L, in this order."""
     producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, enable_idempotence=True)
     await producer.start()
     try:
-        for event in events:
-            value = json.dumps({**event, "ts": event["ts"] * S, "line": "L"}).encode()
+        for value in values:
             await producer.send(settings.topic("events"), value, key=b"L")
         await producer.flush()
     finally:

@@ -34,8 +34,12 @@ ideal_cycle = "20s"
 """
 
 
+def text(stations: int) -> str:
+    return HEAD + "".join(f'[[line.station]]\nid = "s{k}"\nideal_cycle = "10s"\n' for k in range(stations))
+
+
 def plant(stations: int) -> Plant:
-    return loads(HEAD + "".join(f'[[line.station]]\nid = "s{k}"\nideal_cycle = "10s"\n' for k in range(stations)))
+    return loads(text(stations))
 
 
 def order(minute: int, action: str, name: str, station: int | None = None, product: str | None = None) -> Row:
@@ -91,19 +95,18 @@ REACTORS = [
 ]
 
 
+OF_REACTORS = [("s0", "A", 0, 60, 6, 60), ("s0", "C", 60, 90, 3, 30), ("s1", "B", 10, 80, 9, 180)]
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_two_reactors(late: bool) -> None:
     events = REACTORS
     if late:  # B's start comes after everything
         events = [event for event in REACTORS if event is not REACTORS[1]] + [count(95, 0, 0), REACTORS[1]]
-    assert told(folded(plant(2), events)) == [
-        ("s0", "A", 0, 60, 6, 60),
-        ("s0", "C", 60, 90, 3, 30),
-        ("s1", "B", 10, 80, 9, 180),
-    ]
+    assert told(folded(plant(2), events)) == OF_REACTORS
 
 
-def test_a_changeover_walks_down_the_line() -> None:
+def walking_changeover() -> tuple[list[Row], list[tuple[str | None, str, int, int, int, int]]]:
     """Six stations go from A to B one after the other; the line is told when the last has changed."""
     events = [order(0, "start", "A"), *(count(5, k, 10) for k in range(6))]
     for k in range(6):
@@ -115,7 +118,12 @@ def test_a_changeover_walks_down_the_line() -> None:
     of_b = [(f"s{k}", "B", 12 + k, 30, 4, 80) for k in range(6)]
     line = [(None, "A", 0, 20, 15, 190), (None, "B", 20, 30, 0, 0)]
     stations = [row for pair in zip(of_a, of_b, strict=True) for row in pair]
-    assert told(folded(plant(6), events)) == line + stations
+    return events, line + stations
+
+
+def test_a_changeover_walks_down_the_line() -> None:
+    events, right = walking_changeover()
+    assert told(folded(plant(6), events)) == right
 
 
 def test_a_station_apart_for_a_while() -> None:
