@@ -1,8 +1,10 @@
 """Event blocks: take, join, and give them a dictionary of only the words they use."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from twin.events.block import DTYPES, I64, INTEGER_COLUMNS, EventBlock, pick
 
@@ -49,9 +51,21 @@ def join(blocks: Sequence[EventBlock]) -> EventBlock:
     return EventBlock(**columns, words=words.list)
 
 
+def distinct(values: npt.NDArray[np.integer[Any]]) -> I64:
+    """The different values in their order; of numbers close to each other, as places in a list are, without sorting."""
+    if not len(values):
+        return np.empty(0, np.int64)
+    low, high = int(values.min()), int(values.max())
+    if high - low > 4 * len(values) + 1024:
+        return np.unique(values).astype(np.int64)
+    there = np.zeros(high - low + 1, bool)
+    there[values - low] = True
+    return np.flatnonzero(there) + low
+
+
 def compact(block: EventBlock) -> EventBlock:
     """The same events with a dictionary of the words they use, in the order of their numbers."""
-    used = np.unique(np.concatenate([getattr(block, name) for name in WORD_COLUMNS]))
+    used = distinct(np.concatenate([getattr(block, name) for name in WORD_COLUMNS]))
     used = used[used >= 0]
     if len(used) == len(block.words):
         return block

@@ -10,7 +10,7 @@ from twin.events.block import EventBlock
 from twin.plant.model import Plant
 from twin.sources import bind
 from twin.sources.bind import LogPath
-from twin.sources.blocks import Words, by_pair, slices
+from twin.sources.blocks import Words, by_pair, distinct, slices
 from twin.sources.clock import Clock
 from twin.sources.csv_orders import EVERY, Orders, OrderSpans
 from twin.sources.csv_rules import CounterRows, Rows, Rules
@@ -130,7 +130,7 @@ class CsvLog:
         if intervals:
             made = Intervals(intervals[0].otherwise).blocks(made)
         for block in made:
-            for line in np.unique(block.line).tolist():
+            for line in distinct(block.line).tolist():
                 own = block.line == line
                 self._clock.check(line, block.ts[own], self.name, block.offset[own])
             yield block
@@ -182,7 +182,7 @@ class CsvLog:
         several, of_row = entries(rows)
         drafts, counters = self._rules.events(several)
         states = self._rules.states(several)
-        for line in np.unique(rows.line).tolist():
+        for line in distinct(rows.line).tolist():
             index = np.flatnonzero(rows.line == line)
             if not self._mapping.own_times:
                 self._clock.check(line, rows.ts[index], self.name, rows.where_at(index))
@@ -238,7 +238,7 @@ class CsvLog:
                 )
             ]
         drafts = []
-        for station in np.unique(rows.station).tolist():
+        for station in distinct(rows.station).tolist():
             index = np.flatnonzero(rows.station == station)
             line = int(rows.line[index[0]])
             around = self._lines[line]
@@ -253,7 +253,7 @@ class CsvLog:
             station = rows.station[readings.rows]
             pairs = station * len(rows.words.list) + readings.counter
             telling = np.empty(len(index), bool)
-            for pair in np.unique(pairs).tolist():
+            for pair in distinct(pairs).tolist():
                 own = np.flatnonzero(pairs == pair)
                 counter = rows.words.list[readings.counter[own[0]]]
                 telling[own] = self._samples.counter_changes(
@@ -294,7 +294,7 @@ class CsvLog:
         beating = quiet & ~(states.known & (states.code == UNKNOWN))
         found: list[int] = []
         places = by_pair(rows.line, rows.station, lambda line, station: station if station >= 0 else -2 - line)
-        for place in np.unique(places).tolist():
+        for place in distinct(places).tolist():
             index = np.flatnonzero(places == place)
             ts = rows.ts[index]
             key = (int(rows.line[index[0]]), int(rows.station[index[0]]))

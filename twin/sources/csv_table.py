@@ -44,6 +44,7 @@ class CsvTable:
         self._file = file
         self._form = form
         self._delimiter = " " if form.delimiter == "spaces" else form.delimiter
+        self._nothing = f"{self._delimiter}{form.quote} \t\r\n"
         self._choose = wanted
         self._wanted: list[str] = []
         self._summary = summary
@@ -100,13 +101,16 @@ class CsvTable:
             table, bad = self._parse(piece)
         self._line += n_lines - _count_lines(self._held)
         places = [first + int(starts[(row.number or 1) - 1]) for row in bad]
-        for place, row in zip(places, bad, strict=True):
+        # Lines of nothing but delimiters are empty lines of a spreadsheet, however wide it once was.
+        told = [(place, row) for place, row in zip(places, bad, strict=True) if row.text.strip(self._nothing)]
+        for place, row in told:
             fields = f"{row.actual_columns} fields, not {row.expected_columns}"
             self._problem("wrong_fields", place, fields, row.text)
-        lines = np.setdiff1d(first + starts, places)
+        lines = first + starts
+        lines = lines[~np.isin(lines, places)] if places else lines
         columns = {name: table.column(name).combine_chunks() for name in self._wanted}
-        self._summary.rows += len(bad)
-        self._summary.unusable += len(bad)
+        self._summary.rows += len(told)
+        self._summary.unusable += len(told)
         return TextRows(columns, lines)
 
     def _parse(self, piece: bytes) -> tuple[pa.Table, list[pc.InvalidRow]]:

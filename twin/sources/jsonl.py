@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from twin.plant.model import Plant
-from twin.sources.blocks import empty, slices
+from twin.sources.blocks import distinct, empty, slices
 from twin.sources.clock import Clock
 from twin.sources.files import LogFile
 from twin.sources.source import BLOCK_EVENTS, Batch, Stage
@@ -60,7 +58,7 @@ class JsonLines:
         self.summary.told += len(records) - unusable
         for one in refused:
             self.summary.reject(one.reason, f"{self.name}:{one.offset}: {one.detail}")
-        for line in np.unique(block.line).tolist():
+        for line in distinct(block.line).tolist():
             own = block.line == line
             self._clock.check(line, block.ts[own], self.name, block.offset[own])
         for part in slices(block, BLOCK_EVENTS) or [empty()]:
