@@ -195,12 +195,14 @@ REJECTED: Final = pa.schema(
 # What a fold refuses, on its way to `rejected`: each with the offset of its own record, which may have come long ago.
 REFUSED: Final = pa.schema([*(field for field in REJECTED if field.name not in ORIGIN), REJECTED.field(ORIGIN[2])])
 
-# What makes a row of results itself; of several with one identity the highest revision counts.
+# What makes a row of results itself; of several with one identity the highest revision counts. By the hash of the line:
+# a change of the plant that leaves the line as it is leaves its rows theirs. Rows of version 2 have none: it is the one
+# that the line has in their `model` (`twin.audit.models.line_models`).
 IDENTITY: Final = {
-    "states": ("line", "station", "start", "model"),
-    "kpis": ("line", "station", "window", "start", "end", "policy", "model"),
-    "bottlenecks": ("line", "station", "window", "start", "end", "policy", "model"),
-    "alerts": ("line", "station", "kind", "action", "ts", "subject", "model"),
+    "states": ("line", "station", "start", "line_model"),
+    "kpis": ("line", "station", "window", "start", "end", "policy", "line_model"),
+    "bottlenecks": ("line", "station", "window", "start", "end", "policy", "line_model"),
+    "alerts": ("line", "station", "kind", "action", "ts", "subject", "line_model"),
 }
 
 SETS: Final[dict[str, pa.Schema]] = {

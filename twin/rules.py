@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+CARRIED: Final = "lines_go_on_where_the_plant_changes"
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -162,6 +164,11 @@ HISTORY: Final = (
         ("alerts",),
         "late events, repeats, gaps and clocks that are behind raise data_quality; they were counted only",
     ),
+    Rule(
+        CARRIED,
+        ("states", "kpis", "bottlenecks", "alerts", "rejected"),
+        "where the plant model changes, lines go on with what still has a place; they began anew",
+    ),
 )
 RULES: Final = len(HISTORY)
 
@@ -178,6 +185,11 @@ def version(keys: Mapping[str, str]) -> int:
             f"({keys.get('code_version', 'unknown')}), or a newer one"
         )
     return int(said)
+
+
+def begins_anew(made: int) -> bool:
+    """Whether lines began anew under these rules where the plant model had changed."""
+    return any(rule.name == CARRIED for rule in since(made))
 
 
 def since(made: int) -> tuple[Rule, ...]:

@@ -9,7 +9,7 @@ docs/client.md explains the records, revisions, and how far back repeats are kno
 
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -186,7 +186,7 @@ def _news(recent: Recent, records: Records, set_name: str, line: str | None, lat
             continue
         head, number = known
         if latest:
-            key = int(record_id(set_name, *(getattr(head, name) for name in IDENTITY[set_name])), 16)
+            key = int(record_id(set_name, *_identity(set_name, head)), 16)
             # Of equal revisions the one that stands counts, whichever comes first.
             if recent.is_news(key, 2 * head.revision + (not head.retracted)):
                 found.pop(key, None)  # a revision replaces the row and takes its own place in the order
@@ -194,6 +194,12 @@ def _news(recent: Recent, records: Records, set_name: str, line: str | None, lat
         elif recent.is_news(number):
             found[number] = record
     return list(found.values())
+
+
+def _identity(set_name: str, head: Any) -> Iterator[Any]:
+    """Records of the first release do not say the hash of their line: then it is that of the plant."""
+    for name in IDENTITY[set_name]:
+        yield head.line_model or head.model if name == "line_model" else getattr(head, name)
 
 
 def _read_as(read: Callable[[Any], T], record: Any) -> T | None:

@@ -44,6 +44,10 @@ class Twin(Protocol):
     @classmethod
     def restore(cls, plant: Plant, partition: int, data: bytes) -> Self: ...
 
+    @classmethod
+    def carried(cls, before: Plant, plant: Plant, partition: int, data: bytes) -> Self:
+        """From a state that was made under another plant model."""
+
     def warm(self) -> None: ...
 
     def fold(self, block: EventBlock) -> Any: ...

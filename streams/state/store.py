@@ -15,9 +15,10 @@ from streams.state import catch_up
 from streams.state.fits import StateError, check_partitioner, check_partitions, check_topic
 from streams.state.partition import Cut, PartitionState, Rows, Twin, step_over
 from streams.state.patience import Patience
+from streams.state.plants import OtherPlantError, Plants
 from streams.state.snapshot_files import Head, NewerSnapshotError, Snapshot, SnapshotError, SnapshotStore, is_id
 from streams.state.staging import Base, Staged, Staging, waits_of
-from twin.audit import AuditError, bases, filelist, marker, models, waiting
+from twin.audit import AuditError, bases, filelist, marker, waiting
 from twin.audit.claims import Claim
 from twin.audit.intervals import Interval
 from twin.audit.waiting import Piece
@@ -62,6 +63,7 @@ class PartitionStore:
         self._partitioner = partitioner
         self._patience = patience
         self.staging = Staging(audit, patience, publish_bytes, publish_after_s)
+        self._plants = Plants(audit, plant)
         self._kind = bases.kind_of(plant.hash, line_snapshot.VERSION)
 
     def warm(self) -> None:
@@ -93,7 +95,7 @@ class PartitionStore:
 
     def _load(self, tp: TP, assigned: Assigned) -> PartitionState:
         where = f"{tp.topic}/{tp.partition}"
-        models.store(self._audit, self.plant)  # before any file names it
+        self._plants.hold()  # before any file names it
         try:
             named = self._named(where, tp, assigned)
             state = self._of_commit(where, tp, named) if named is not None else None
@@ -302,19 +304,20 @@ class PartitionStore:
     def _restore(self, where: str, tp: TP, snapshot: Snapshot) -> PartitionState:
         head = snapshot.head
         check_partitioner(where, head.partitioner, self._partitioner)
-        if head.model == self.plant.hash:
-            try:
+        try:
+            if head.model == self.plant.hash:
                 twin = self._twin.restore(self.plant, tp.partition, snapshot.state)
-            except line_snapshot.SnapshotError as error:
-                # Never an older snapshot instead: what was published since would be audited a second time.
-                raise StateError(
-                    f"{where}: the state at offset {head.next_offset} {error}. Start the version that wrote it (or a "
-                    "later one), or begin anew with a new group and a new audit root"
-                ) from error
-        else:
-            # A state belongs to one model. The offset goes on; windows that were open under the old model stay open.
-            log.warning("%s: plant model %s replaces %s: a new epoch begins", where, self.plant.hash, head.model)
-            twin = self._twin(self.plant, tp.partition)
+            else:
+                before = self._plants.before(where, head.next_offset, head.model)
+                twin = self._twin.carried(before, self.plant, tp.partition, snapshot.state)
+        except OtherPlantError as error:
+            raise StateError(str(error)) from error
+        except line_snapshot.SnapshotError as error:
+            # Never an older snapshot instead: what was published since would be audited a second time.
+            raise StateError(
+                f"{where}: the state at offset {head.next_offset} {error}. Start the version that wrote it (or a "
+                "later one), or begin anew with a new group and a new audit root"
+            ) from error
         at = head.next_offset
         saved = (at, "")  # the next checkpoint writes its own
         state = PartitionState(tp, twin, self._writer(tp, head.chain), at, at, saved, saved, head.manifests)

@@ -125,7 +125,7 @@ class Records:
         return sum(not (line in self._revising and _found_wanting(reason, value)) for reason, line, value in rows)
 
     def _pending(self) -> int:
-        return len(self._twin._waiting.rows()) + len(self._twin._admission.held)
+        return len(self._twin.waiting.rows()) + len(self._twin.admission.held)
 
     def _again(self) -> None:
         saved = self._twin.snapshot()

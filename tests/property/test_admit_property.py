@@ -76,7 +76,7 @@ def test_every_verdict(events: list[Ev], lateness: int, max_jump: int, modulus: 
     results.append(twin.fold(block(events[cut:], cut)))
     assert Counter((r["reason"], r["ts"]) for r in dicts(results, "rejected")) == Counter(expected.rejected)
     assert sum(r.duplicates for r in results) == expected.duplicates
-    waiting = twin._waiting.rows()
+    waiting = twin.waiting.rows()
     assert sum(r.events for r in results) + len(waiting) == len(expected.admitted)
     newest = twin.engine.state.lines[0, 2]
     assert newest == (expected.newest or 0)
@@ -170,7 +170,7 @@ def test_one_event_ahead_moves_nothing(place: int, minutes: int, numbered: bool,
     twin = PartitionTwin(model, 0)
     results = [twin.fold(block([*events[:place], ahead, *events[place:]]))]
     assert [(r["reason"], r["ts"]) for r in dicts(results, "rejected")] == [("jump_unconfirmed", ahead.ts)]
-    assert results[0].events + len(twin._waiting.rows()) == 60
+    assert results[0].events + len(twin.waiting.rows()) == 60
 
 
 @settings(max_examples=50)
@@ -183,4 +183,4 @@ def test_a_line_that_sends_seldom_goes_on(minutes: list[int], max_jump: int) -> 
     twin = PartitionTwin(plant(5 * S, max_jump, None), 0)
     results = [twin.fold(block([Ev(ts, codes.COUNT, 0, codes.PARTS, 1) for ts in [*times, times[-1] + S]]))]
     assert dicts(results, "rejected") == []
-    assert results[0].events + len(twin._waiting.rows()) == len(times) + 1
+    assert results[0].events + len(twin.waiting.rows()) == len(times) + 1

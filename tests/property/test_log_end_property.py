@@ -77,8 +77,8 @@ def test_the_end_of_a_log_closes_what_waits(data: st.DataObject, plant: Plant) -
     row = twin.engine.state.lines[0]
     newest = newest or int(row[at.L_OLDEST])  # one event, or several that nothing but the end confirms
     assert row[at.L_ADMITTED] > 0
-    assert not len(twin._admission.held)
-    assert not len(twin._waiting.rows())
+    assert not len(twin.admission.held)
+    assert not len(twin.waiting.rows())
     assert row[at.L_REVISING] == 0
     assert row[at.L_EMIT_TICK] > newest
     # No row waits for a stop, unless it began when the log was over.

@@ -77,6 +77,11 @@ class FakeTwin:
     def restore(cls, plant: Plant, partition: int, data: bytes) -> "FakeTwin":
         return cls(plant, partition, json.loads(data))
 
+    @classmethod
+    def carried(cls, before: Plant, plant: Plant, partition: int, data: bytes) -> "FakeTwin":
+        there = {line.id for line in plant.lines}
+        return cls(plant, partition, {line: of for line, of in json.loads(data).items() if line in there})
+
     def freeze(self) -> "FakeFrozen":
         return FakeFrozen(json.dumps(self.lines, sort_keys=True).encode())
 

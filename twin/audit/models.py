@@ -6,6 +6,7 @@ The file is the canonical text of which the hash is the SHA-256 (its first 16 di
 was not changed. The plant's own TOML would say more to a person, but one model has many texts.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -21,7 +22,7 @@ from typing import Any, Final
 import msgspec
 
 from twin.audit import AuditError, layout
-from twin.plant.canonical import canonical_text, model_hash, states_of
+from twin.plant.canonical import canonical_text, line_hash, model_hash, states_of
 from twin.plant.model import ABSENT, Plant, Station
 from twin.plant.shared import once_a_plant
 
@@ -92,6 +93,29 @@ def stored(root: Path) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(match[1] for match in map(_NAME.fullmatch, names) if match is not None)
+
+
+def revision_of(root: Path | str, digest: str) -> int | None:
+    """The revision that a stored model says; None: none. Raises AuditError."""
+    path = layout.root_path(root) / model_name(digest)
+    try:
+        found = json.loads(_bytes(path)).get("revision")
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise AuditError(f"{path}: is no plant model ({error}); restore it") from error
+    return found if isinstance(found, int) else None
+
+
+def line_models(root: Path | str) -> dict[tuple[str, str], str]:
+    """(hash of a stored model, line) -> hash of the line, which rows of version 2 do not say.
+
+    What cannot be read is left out.
+    """
+    found = {}
+    for digest in stored(layout.root_path(root)):
+        with contextlib.suppress(AuditError):
+            plant = load(root, digest)
+            found.update({(digest, line.id): line_hash(line) for line in plant.lines})
+    return found
 
 
 def load(root: Path | str, digest: str) -> Plant:

@@ -8,7 +8,7 @@ from typing import Final, cast
 
 import pyarrow as pa
 
-from twin.audit import AuditError, views
+from twin.audit import AuditError, models, views
 from twin.audit.intervals import contents
 from twin.audit.layout import PublishedFile, existing_root
 from twin.audit.read import has_revisions, open_set, waiting_table
@@ -16,6 +16,7 @@ from twin.audit.rows import has_revisions as rows_have_revisions
 from twin.audit.rows import integers
 from twin.results import IDENTITY, SETS, SINCE, TIME_COLUMN
 
+_LINE_MODELS: Final = "line_models_"
 # What the columns that are SQL words are called in the views `*_plain`.
 UNQUOTED: Final = {
     "order": "order_id",
@@ -133,6 +134,11 @@ def _run(
         connection.execute("SET TimeZone = 'UTC'")  # days are those of the folders, wherever this runs
         found = contents(base)
         reading.published = sum(len(found.files(set_name)) for set_name in names)
+        known = [(model, line, made) for (model, line), made in models.line_models(base).items()]
+        schema = pa.schema([(name, pa.string()) for name in ("model_", "line_", "line_model_")])
+        connection.register(
+            _LINE_MODELS, pa.table([list(c) for c in zip(*known, strict=True)] or [[]] * 3, schema=schema)
+        )
         for set_name in names:
             waits = waiting_table(found, set_name)
             if waits is not None:
@@ -200,23 +206,28 @@ def _counting(
     if not any(map(has_revisions, files)) and (waits is None or not rows_have_revisions(waits)):
         yield f"CREATE VIEW {set_name} AS SELECT * FROM {set_name}_revisions{known}"  # noqa: S608 -- our own names
         return
-    named = list(IDENTITY[set_name])
+    named = ["line_ident_" if name == "line_model" else name for name in IDENTITY[set_name]]
     if TIME_COLUMN[set_name] in named:
         named.append("date")  # follows from that time: only so a condition on the date is one on the files
     identity = ", ".join(f'"{name}"' for name in named)
-    rows = f"SELECT *, NULL AS since_ FROM {set_name}_revisions"  # noqa: S608 -- our own names
+    # Rows of version 2 say no hash of their line.
+    lies = (
+        f"(SELECT lie.*, coalesce(line_model, line_model_, model) AS line_ident_ FROM {set_name}_revisions AS lie "  # noqa: S608 -- our own names
+        f'LEFT JOIN {_LINE_MODELS} ON line_model IS NULL AND model_ = model AND line_ = "line")'
+    )
+    rows = f"SELECT *, NULL AS since_ FROM {lies}"  # noqa: S608 -- our own names
     if as_of_ns is not None:
         # A row that comes out again after its retraction is the first to stand there since, so `revised` is null: it
         # was not believed before that retraction, made by its own revision or by an earlier one.
         rows = (
             f"SELECT *, coalesce(revised, max(revised) OVER (PARTITION BY {identity} ORDER BY revision)) AS since_ "  # noqa: S608 -- our own names
-            f"FROM {set_name}_revisions"
+            f"FROM {lies}"
         )
         known += f" AND (since_ IS NULL OR epoch_ns(since_) <= {as_of_ns})"
     # A row may become certain again after its retraction and before the next revision: then it stands. Retracted is
     # asked only of the newest: an older revision must not come back where the newest says that nothing is.
     yield (
-        f"CREATE VIEW {set_name} AS SELECT * EXCLUDE (since_, newest_) FROM (SELECT *, row_number() OVER "  # noqa: S608 -- our own names
+        f"CREATE VIEW {set_name} AS SELECT * EXCLUDE (since_, newest_, line_ident_) FROM (SELECT *, row_number() OVER "  # noqa: S608 -- our own names
         f"(PARTITION BY {identity} ORDER BY revision DESC, retracted) AS newest_ FROM ({rows}){known}) "
         "WHERE newest_ = 1 AND NOT retracted"
     )

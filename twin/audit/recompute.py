@@ -32,7 +32,7 @@ from twin.audit.report import EnoughError, Report
 from twin.audit.rows import integers
 from twin.audit.written import Written, whole
 from twin.events.reasons import NOT_FROM_RECORD
-from twin.line import PartitionTwin
+from twin.line import PartitionTwin, parting
 from twin.line.admission import FOLD_REASONS
 from twin.line.shape import SnapshotError
 from twin.pace import Pace
@@ -180,9 +180,11 @@ class _Partition:
         before it, go on from there. False: it cannot be read.
         """
         name = file.path.relative_to(self._root).as_posix()
-        digest = footer_of(file).get("model", "")
+        keys = footer_of(file)
+        digest = keys.get("model", "")
         known = self._plant if self._plant is not None and self._plant.hash == digest else None
         begin = known is None or self._strayed
+        before = self._plant
         plant = known or self._load(digest)
         if plant is None:
             return False
@@ -190,6 +192,15 @@ class _Partition:
             twin = PartitionTwin.restore(plant, self._partition, bases.read(file))
         except (AuditError, SnapshotError) as error:
             self._report.differs(name, f"is no base any more: {str(error).removeprefix(f'{file.path}: ')}")
+            return False
+        try:
+            if begin and before is not None and not self._strayed and not rules.begins_anew(rules.version(keys)):
+                # Another plant model: the lines go over to it.
+                self._twin = PartitionTwin.carried(before, plant, self._partition, self._twin.snapshot())
+                begin = False
+                self._report.checked["changes of the plant"] += 1
+        except (SnapshotError, ValueError) as error:
+            self._report.differs(name, f"from what is before it no state of plant model {digest} follows: {error}")
             return False
         if begin:
             self._twin, self._strayed = twin, False
@@ -232,6 +243,7 @@ class _Partition:
         """The rows that follow from the interval's events, by set."""
         stored = self._written.stored("events", interval)
         self._offsets = np.empty(0, np.int64)
+        yield from self._parting(interval)
         if not stored:
             return
         events = pa.concat_tables([one.table for one in stored], promote_options="default").unify_dictionaries()
@@ -257,6 +269,13 @@ class _Partition:
             self._pace.gave(len(rows), sum(table.num_rows for table in tables.values()))
             yield from tables.items()
             self._report.checked["events folded"] += len(block)
+
+    def _parting(self, interval: Interval) -> Iterator[tuple[str, pa.Table]]:
+        """The rows that a change of the plant made leave with the first events behind it, of whatever line."""
+        waits = interval.rows.table("events") if interval.rows is not None else None
+        if self._twin.parting and (interval.of("events") or (waits is not None and waits.num_rows)):
+            found, self._twin.parting = parting.tables(self._twin.parting), {}
+            yield from found.items()
 
     def _attribute(self, set_name: str, rows: int) -> None:
         self._attributed[self._rules, self._zones, set_name] += rows

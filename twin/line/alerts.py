@@ -21,6 +21,7 @@ from twin.results import ALERTS
 I64 = npt.NDArray[np.int64]
 
 _KIND: Final = {at.ALERT_DOWN: "down", at.ALERT_STALE: "stale"}
+PLANT_CHANGED: Final = "plant_changed"
 _ACTION: Final = {at.RAISED: "raised", at.CLEARED: "cleared"}
 _ALERTS: Final = own(ALERTS)
 _NONE: Final = _ALERTS.empty_table()
@@ -90,6 +91,13 @@ class Alerts:
                 limit=None if limit_ns is None else limit_ns / _S,
                 detail="seconds",
             )
+
+    def of_plant(self, line: int, ts: int, detail: str) -> pa.Table:
+        """Another plant model has taken the line over, or has it no more."""
+        before, self._rows = self._rows, []
+        self._add(self._plant.lines[line].id, PLANT_CHANGED, "raised", ts, detail=detail)
+        table, self._rows = self.table(), before
+        return table
 
     def of_admission(self, told: I64) -> pa.Table:
         """Of rows (n, N_TOLD): facts of admission, which are never folded again. At the instant of the event."""

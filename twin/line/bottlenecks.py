@@ -65,7 +65,7 @@ class Bottlenecks:
             if paths[i, at.PO_KIND] == at.PANE:
                 yield from self._pane(number, paths[i:j], active[active[:, at.PA_LINE] == number], mine)
             else:
-                yield self._order(number, paths[i:j], mine)
+                yield from self._order(number, paths[i:j], mine)
             i = j
         for number in np.unique(active[:, at.PA_LINE]).tolist():
             mine = memory.setdefault(number, LineMemory())
@@ -91,14 +91,19 @@ class Bottlenecks:
         known = sum(p.end - p.start for p in mine.panes)
         yield self._judged(number, "panes", rows[0], mine.panes[0].start, end, known, window, mine.panes)
 
-    def _order(self, number: int, rows: I64, mine: LineMemory) -> PathRows:
+    def _order(self, number: int, rows: I64, mine: LineMemory) -> Iterator[PathRows]:
         start, end = int(rows[0, at.PO_START]), int(rows[0, at.PO_END])
+        cells = _cells(rows)
+        anew, mine.path_from = mine.path_from, None
+        if anew is not None and anew.start > start:
+            start = anew.start
+            cells[:, BLOCKED : CAUSAL + 1] -= np.array(anew.before, np.int64)
         panes = [p for p in mine.order_panes if p.start >= start]
         mine.order_panes = []
-        cells = _cells(rows)
         if panes:
             cells[:, SOLE:CYCLES] = _sum(panes)[:, SOLE:CYCLES]
-        return self._judged(number, "order", rows[0], start, end, end - start, cells, panes)
+        if end > start:
+            yield self._judged(number, "order", rows[0], start, end, end - start, cells, panes)
 
     def _judged(
         self, number: int, window: str, row: I64, start: int, end: int, elapsed: int, cells: I64, panes: list[Pane]

@@ -66,7 +66,7 @@ class Engine:
         self.rows = _row_maker(plant).of(self.texts)
         self._bottlenecks = _bottlenecks(plant)
         self.doubts = Doubts(plant, self.texts)
-        self._alerts = Alerts(plant, self.doubts)
+        self.alerts = Alerts(plant, self.doubts)
         self.model: Model | None = None
         self._covered = (0, 0)
         self._out = _out(_OUT_ROWS, len(plant.stations), len(self.numbers.places))
@@ -112,7 +112,7 @@ class Engine:
             self._put_aside(done > before)
 
     def alerts_of_admission(self, told: I64) -> pa.Table:
-        return self._alerts.of_admission(told)
+        return self.alerts.of_admission(told)
 
     def run(self, events: I64, lines: I64, until: I64) -> Tables:
         """Fold sorted events, then let time of `lines` pass up to `until`, timers at that instant included.
@@ -153,10 +153,10 @@ class Engine:
         if intervals is not None:
             tables["states"] = self.rows.states(decided(intervals, self.memory))
         if alerts is not None:
-            self._alerts.from_fold(alerts, self.memory)
+            self.alerts.from_fold(alerts, self.memory)
         if kpis is not None:
             tables["kpis"] = self.rows.kpis(kpis)
-            self._alerts.from_kpis(tables["kpis"], self.memory)
+            self.alerts.from_kpis(tables["kpis"], self.memory)
         if paths is not None or active is not None:
             none = np.empty((0, at.N_PO), np.int64)
             idle = np.empty((0, at.N_PA), np.int64)
@@ -169,8 +169,8 @@ class Engine:
                 assert one.cells[:, 0].sum() == one.elapsed, f"critical path of {one} does not sum to its time"
             if found:
                 tables["bottlenecks"] = self.rows.bottlenecks(found)
-                self._alerts.from_bottlenecks(found, self.memory)
-        alarmed = self._alerts.table()
+                self.alerts.from_bottlenecks(found, self.memory)
+        alarmed = self.alerts.table()
         if alarmed.num_rows:
             tables["alerts"] = alarmed
         return tables
@@ -204,6 +204,10 @@ class Engine:
     def widen(self, closings: int) -> None:
         while self.state.closings.shape[1] < closings:
             self._grow()
+
+    def fold_with(self, made: Model) -> None:
+        """Take this model from here on, whatever the time."""
+        self.model, self._covered = made, (0, at.FAR)
 
     def compile_with(self, start_ns: int, end_ns: int) -> None:
         """Calendars for a time of which no event has told yet."""

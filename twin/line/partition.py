@@ -12,6 +12,7 @@ from kernels.figures.stats import batch_means, verdict
 from kernels.fold import layout as at
 from twin import rules
 from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock, pick
+from twin.line import parting
 from twin.line import snapshot as snap
 from twin.line.admission import Admission, Admitted, Fact
 from twin.line.compact import compacted
@@ -60,23 +61,27 @@ class PartitionTwin:
         self.plant = plant
         self.partition = partition
         self.engine = Engine(plant)
-        self._admission = Admission(self.engine)
-        self._revisions = Revisions(self.engine, self._admission)
+        self.admission = Admission(self.engine)
+        self.revisions = Revisions(self.engine, self.admission)
         self._preparation = Preparation(plant, self.engine.texts)
-        self._waiting = Waiting()
-        self._arrival = 0
+        self.waiting = Waiting()
+        self.arrival = 0
         # The lines that were seen, and their rows, when they were last shown.
         self._viewed: tuple[I64, I64] = (np.empty(0, np.int64), np.empty((0, at.N_L), np.int64))
         self._texts_needed = 0  # when they were last looked through
+        self.parting: dict[str, bytes] = {}  # rows of a change of the plant model (twin.line.parting)
 
     def fold(self, block: EventBlock) -> Results:
         """Take events in the order of their arrival; return the rows that became certain."""
         pieces: Pieces = {}
         results = Results()
         before = self.engine.state.lines[:, at.L_ADMITTED].copy()
+        if self.parting and len(block):
+            _add(pieces, parting.tables(self.parting))
+            self.parting = {}
         named = self._preparation.named(block)
         # Late events revise rows once for all that came together.
-        step = max(len(block), 1) if self._revisions.any else _CACHED
+        step = max(len(block), 1) if self.revisions.any else _CACHED
         for begin in range(0, max(len(block), 1), step):
             end = min(begin + step, len(block))
             events, admitted = self._take(named, begin, end, results)
@@ -97,11 +102,11 @@ class PartitionTwin:
 
     def _take(self, named: Named, begin: int, end: int, results: Results) -> tuple[I64, Admitted]:
         """What of all events is due after these, in the order of folding; and what became of these."""
-        new = named.rows(begin, end, self._arrival)
-        self._arrival += end - begin
-        admitted = self._admission.admit(new, pick(named.block, slice(begin, end)))
-        self._waiting.add(admitted.rows, admitted.admitted)
-        events = self._waiting.take_due(self.engine.watermarks)
+        new = named.rows(begin, end, self.arrival)
+        self.arrival += end - begin
+        admitted = self.admission.admit(new, pick(named.block, slice(begin, end)))
+        self.waiting.add(admitted.rows, admitted.admitted)
+        events = self.waiting.take_due(self.engine.watermarks)
         results.events += len(events) + admitted.ended
         results.duplicates += admitted.duplicates
         results.late += admitted.late
@@ -109,11 +114,11 @@ class PartitionTwin:
         return events, admitted
 
     def _advance(self, events: I64, lines: I64, watermarks: I64, admitted: Admitted, pieces: Pieces) -> None:
-        if self._revisions.any:
-            self._revisions.take(admitted)
-            keeping = self._revisions.keeping
+        if self.revisions.any:
+            self.revisions.take(admitted)
+            keeping = self.revisions.keeping
             kept, mine = keeping[events[:, at.E_LINE]], lines[keeping[lines]]
-            for tables in self._revisions.advance(events[kept], mine, watermarks[mine]):
+            for tables in self.revisions.advance(events[kept], mine, watermarks[mine]):
                 _add(pieces, tables)
             events, lines = events[~kept], lines[~keeping[lines]]
         _add(pieces, self.engine.run(events, lines, watermarks[lines]))
@@ -178,7 +183,7 @@ class PartitionTwin:
 
     def facts(self) -> list[Fact]:
         """What admission counted of every source that was heard."""
-        return list(self._admission.facts())
+        return list(self.admission.facts())
 
     def still_open(self) -> list[StillOpen]:
         """Intervals that have not ended: they are in no audited row."""
@@ -220,14 +225,14 @@ class PartitionTwin:
         """Orders, reasons and words of a source come and go: those that nothing names any more are dropped."""
         engine = self.engine
         lines = np.flatnonzero(engine.state.lines[:, at.L_SEEN]).tolist()
-        kept = self._revisions.event_arrays()
-        arrays = [self._admission.held, self._waiting.rows(), *kept]
+        kept = self.revisions.event_arrays()
+        arrays = [self.admission.held, self.waiting.rows(), *kept]
         mine = compacted(engine.state, engine.numbers, lines, arrays, engine.memory, engine.texts.all)
         engine.state, engine.memory = mine.state, mine.memory
         engine.texts.replace(mine.texts)
-        self._admission.held = mine.events[0]
-        self._waiting.replace(mine.events[1])
-        self._revisions.set_event_arrays(mine.events[2:])
+        self.admission.held = mine.events[0]
+        self.waiting.replace(mine.events[1])
+        self.revisions.set_event_arrays(mine.events[2:])
         self._texts_needed = len(mine.texts)
 
     def snapshot(self) -> bytes:
@@ -236,14 +241,14 @@ class PartitionTwin:
 
     def freeze(self) -> snap.Frozen:
         """The whole state as it is now; to `encode` it takes longer and may be done by another thread."""
-        engine, sequences = self.engine, self._admission.sequences
+        engine, sequences = self.engine, self.admission.sequences
         # Repeats and late numbers are counted before the first event is admitted, too.
         lines = np.flatnonzero(engine.state.lines.any(axis=1)).tolist()
-        arrays = [self._admission.held, self._waiting.rows(), *self._revisions.event_arrays()]
+        arrays = [self.admission.held, self.waiting.rows(), *self.revisions.event_arrays()]
         mine = compacted(engine.state, engine.numbers, lines, arrays, engine.memory, engine.texts.all)
         heard = np.flatnonzero(sequences.any(axis=1))
-        wrapped = np.flatnonzero(self._admission.wrapped[:, at.W_TS])
-        rounds = {"wrapped_rows": wrapped.tobytes(), "wrapped": self._admission.wrapped[wrapped].tobytes()}
+        wrapped = np.flatnonzero(self.admission.wrapped[:, at.W_TS])
+        rounds = {"wrapped_rows": wrapped.tobytes(), "wrapped": self.admission.wrapped[wrapped].tobytes()}
         rounds = rounds if wrapped.size else {}
         width = snap.closings_width(mine.state, lines)
         return snap.Frozen(
@@ -254,17 +259,18 @@ class PartitionTwin:
                 arrays={},
                 closings=width,
                 texts=mine.texts,
-                arrival=self._arrival,
+                arrival=self.arrival,
                 held=mine.events[0].tobytes(),
-                held_values=self._admission.held_values.copy(),
-                held_offsets=self._admission.held_offsets.tobytes(),
+                held_values=self.admission.held_values.copy(),
+                held_offsets=self.admission.held_offsets.tobytes(),
                 waiting=mine.events[1].tobytes(),
                 sequences={"rows": heard.tobytes(), "values": sequences[heard].tobytes(), **rounds},
                 memory=dict(sorted(mine.memory.items())),
-                histories=self._revisions.save(mine.events[2:]),
+                histories=self.revisions.save(mine.events[2:]),
                 names=NAMES,
                 rules=rules.RULES,
                 code=code_version(),
+                parting=self.parting,
             ),
             snap.pack_arrays(mine.state, engine.numbers, lines, width),
         )
@@ -281,20 +287,30 @@ class PartitionTwin:
             raise snap.SnapshotError(f"its parts do not fit together ({fault!r})") from fault
 
     @classmethod
+    def carried(cls, before: Plant, plant: Plant, partition: int, data: bytes) -> "PartitionTwin":
+        """The twin of `plant` that goes on from a snapshot made under the model `before`. Raises SnapshotError."""
+        from twin.line.change import carried  # it makes twins
+
+        try:
+            return carried(before, plant, partition, data)
+        except (KeyError, IndexError, ValueError, OverflowError) as fault:
+            raise snap.SnapshotError(f"its parts do not fit together ({fault!r})") from fault
+
+    @classmethod
     def _restored(cls, plant: Plant, partition: int, saved: snap.Snapshot) -> "PartitionTwin":
         written = Translation(saved.names)
         twin = cls(plant, partition)
-        engine, admission = twin.engine, twin._admission
+        engine, admission = twin.engine, twin.admission
         engine.widen(saved.closings)
         other = None if written.same else written
         snap.unpack_arrays(engine.state, engine.numbers, saved.lines, saved.arrays, saved.closings, other)
         engine.texts.replace(saved.texts)
         engine.memory = saved.memory
-        twin._arrival = saved.arrival
+        twin.arrival = saved.arrival
         admission.held = _events(saved.held, other)
         admission.held_values = saved.held_values
         admission.held_offsets = np.frombuffer(saved.held_offsets, np.int64)
-        twin._waiting.replace(_events(saved.waiting, other))
+        twin.waiting.replace(_events(saved.waiting, other))
         heard = np.frombuffer(saved.sequences["rows"], np.int64)
         sequences = np.frombuffer(saved.sequences["values"], np.int64)
         admission.sequences[heard] = written.rows("sequence", sequences)
@@ -306,7 +322,9 @@ class PartitionTwin:
             for mine in engine.memory.values():
                 mine.stops = snap.translated_stops(mine.stops, other)
             histories = translated(histories, plant, other)
-        twin._revisions.load(histories)
+        twin.revisions.load(histories)
+        parting.tables(saved.parting)
+        twin.parting = saved.parting
         return twin
 
 

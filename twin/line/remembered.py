@@ -15,6 +15,14 @@ class Pane(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     cells: list[list[int]]
 
 
+class PathFrom(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """Since when the critical path of the running order counts, where that is not since its start: the plant has
+    changed. And per station what the order has of blocked, starved, running and causal from before (ns)."""
+
+    start: int
+    before: list[list[int]]
+
+
 class LineMemory(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     periods: list[tuple[int, int, int]] = []  # closed active periods (start, end, station) that no pane has used up
     panes: list[Pane] = []  # of the bottleneck window
@@ -27,6 +35,7 @@ class LineMemory(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     stops: list[list[int]] = []  # parts of stops whose length does not yet say what they are
     ended: list[str] = []  # orders that have ended, the last ones
     doubts: dict[str, tuple[int, int]] = {}  # by what casts doubt (twin.line.doubts): how often, and first when
+    path_from: PathFrom | None = None
 
 
 class SavedHistory(msgspec.Struct, array_like=True, forbid_unknown_fields=True):

@@ -117,6 +117,22 @@ class Revisions:
             tables = self._engine.run(np.concatenate(plain_events), np.array(plain_lines), np.array(plain_until))
             yield self._stamped(tables, plain_lines)
 
+    def at_once(self, line: int, ts: int) -> Iterator[Tables]:
+        """Revise what waits for a tick; the line's time stands at `ts`."""
+        history = self.histories.get(line)
+        if history is None:
+            return
+        for one in (*history.late, *history.corrections):
+            one.due = min(one.due, ts)
+        if history.due() <= ts:
+            yield from self._revise(line, history, ts)
+
+    def to_the_end(self, line: int, events: I64, ts: int) -> Iterator[Tables]:
+        """Fold the line's last events, and revise at `ts` what waits."""
+        history = self.histories[line]
+        yield from self._stepwise(line, history, events, ts, revise=True)
+        yield from self.at_once(line, ts)
+
     def _history(self, line: int) -> History:
         """The line's history; it begins before the line's first event is folded."""
         history = self.histories.get(line)

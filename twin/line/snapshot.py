@@ -60,6 +60,8 @@ class Snapshot(msgspec.Struct, forbid_unknown_fields=True):
     names: dict[str, tuple[str, ...]] = {}  # of every axis (twin.line.shape); none: those of version 3
     rules: int = 1  # twin.rules.RULES
     code: str = ""  # version of taktwin
+    # Rows by set that a change of the plant model has made (Arrow streams): they leave with the next events.
+    parting: dict[str, bytes] = {}
 
 
 def spans(n: Numbers, line: int) -> dict[str, slice]:
@@ -94,7 +96,8 @@ _CHOSEN: Final = ("rings", "tick_deltas", "tick_orders", "places")
 _IN_ORDER: Final = (*(name for name in ARRAYS if name not in _CHOSEN), *_CHOSEN)
 
 
-def _part(name: str, array: "np.typing.NDArray[np.int64]", where: slice) -> "np.typing.NDArray[np.int64]":
+def part(name: str, array: "np.typing.NDArray[np.int64]", where: slice) -> "np.typing.NDArray[np.int64]":
+    """The rows of an array of the state (a view), as `spans` says where they are."""
     return array[tuple(where if axis == ROWS else slice(None) for axis in ARRAYS[name].axes)]
 
 
@@ -107,17 +110,17 @@ def pack_arrays(x: State, n: Numbers, lines: Sequence[int], width: int) -> Piece
     for line in lines:
         for name, where in spans(n, line).items():
             some = _needed(name, x, n, line)
-            part = _part(name, getattr(x, name), where)
+            piece = part(name, getattr(x, name), where)
             if ROOM in ARRAYS[name].axes:
-                part = part[:, :width].copy()
-                part[:, int(x.lines[line, at.L_CLOSINGS]) :] = 0
+                piece = piece[:, :width].copy()
+                piece[:, int(x.lines[line, at.L_CLOSINGS]) :] = 0
             elif some is not None:
-                part = part[some]
+                piece = piece[some]
             elif name == "ticks":
-                part = np.where(_needed_ticks(x, n, line)[:, None], part, 0)
+                piece = np.where(_needed_ticks(x, n, line)[:, None], piece, 0)
             else:
-                part = part.copy()
-            pieces[name].append(part)
+                piece = piece.copy()
+            pieces[name].append(piece)
     return pieces
 
 
@@ -199,7 +202,7 @@ def unpack_arrays(
     for line in lines:
         parts = {}
         for name, where in spans(n, line).items():
-            target = _part(name, getattr(x, name), where)
+            target = part(name, getattr(x, name), where)
             if ROOM in ARRAYS[name].axes:
                 if not fresh:
                     target[:, width:] = 0

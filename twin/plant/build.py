@@ -37,6 +37,7 @@ def build(root: Node, source: str) -> Plant:
         hash="",
         source=source,
         earliest_ns=root["earliest"],
+        revision=root["revision"],
         reasons=tuple(_reason(node) for node in root["reason"]),
         targets=tuple(_target(node["id"], node["target"]) for node in root["line"] if node["target"]),
     )

@@ -168,6 +168,7 @@ class Plant:
     earliest_ns: int | None = None  # no event is older; None: the year 2000
     reasons: tuple[Reason, ...] = ()
     targets: tuple[Target, ...] = ()  # of the lines that have one
+    revision: int | None = None  # of two models of this plant the higher one is the newer; None: not said
 
     @property
     @once_a_plant

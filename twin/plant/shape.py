@@ -333,6 +333,12 @@ PLANT: Final = Table(
             "No event is older: an earlier `ts` is refused as `bad_time`. Absent: 2000-01-01.",
         ),
         Key("reason", Tables(REASON, MAX_REASONS), "The reasons that operators may give."),
+        Key(
+            "revision",
+            integer(1, 10**9),
+            "Raise it with every change of the file: of two models the higher one counts, and a worker with the lower "
+            "one ends. Absent: whichever file is loaded.",
+        ),
         Key("source", Tables(SOURCE, MAX_SOURCES, unique=False), "Logs to read."),
     ),
 )

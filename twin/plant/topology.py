@@ -31,6 +31,16 @@ def links(line: Line) -> tuple[Link, ...]:
     )
 
 
+def same_flow(one: Line, other: Line) -> bool:
+    """Whether parts flow through both the same way, and their critical path is cut into the same panes."""
+    return _flow(one) == _flow(other)
+
+
+def _flow(line: Line) -> tuple[object, ...]:
+    stations = tuple((s.id, s.inputs, s.output, s.places) for s in line.stations)
+    return stations, tuple(buffer.id for buffer in line.buffers), line.pane_ns
+
+
 def peers(line: Line) -> list[list[int]]:
     """Per station the indices of those that work in parallel with it: with the same inputs and the same output."""
     linked = [(frozenset(s.inputs), s.output) for s in line.stations]

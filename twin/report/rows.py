@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twin.audit import models
 from twin.audit.read import open_set
 from twin.audit.rows import DAY_NS, integers, sort_key
 from twin.results import IDENTITY, TIME_COLUMN
@@ -50,9 +51,25 @@ def select(
     if where is not None:
         wanted &= where
     table = open_set(root, set_name).to_table(filter=wanted).drop_columns(["date"])
-    if set_name not in IDENTITY or revisions:
+    if set_name not in IDENTITY:
         return table
-    return newest(set_name, table, as_of_ns)
+    table = _with_line_models(root, table)
+    return table if revisions else newest(set_name, table, as_of_ns)
+
+
+def _with_line_models(root: Path | str, table: pa.Table) -> pa.Table:
+    """Rows of version 2 do not say the hash of their line, by which they are told apart; the root's models do."""
+    said = table.column("line_model")
+    if said.null_count == 0:
+        return table
+    known = models.line_models(root)
+    model, line = table.column("model").to_pylist(), table.column("line").to_pylist()
+    filled = [
+        one if one is not None else known.get((str(model[k]), str(line[k])), model[k])
+        for k, one in enumerate(said.to_pylist())
+    ]
+    place = table.schema.get_field_index("line_model")
+    return table.set_column(place, table.schema.field(place), pa.array(filled, pa.string()).dictionary_encode())
 
 
 def any_row(root: Path | str, line: str, end_ns: int) -> bool:

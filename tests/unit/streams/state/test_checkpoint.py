@@ -16,7 +16,7 @@ from streams.state.fits import StateError
 from streams.state.store import PartitionStore
 from tests.support.checkpoint import TP0, World
 from tests.support.streams import PLANT, DailyTwin, FakeFrozen, FakeTwin
-from twin.audit import AlreadyPublishedError, layout
+from twin.audit import AlreadyPublishedError, AuditError, layout, models
 from twin.line.snapshot import SnapshotError as LineSnapshotError
 from twin.plant import loads
 from twin.plant.model import Plant
@@ -409,17 +409,74 @@ async def test_state_of_another_topic_is_refused(world: World) -> None:
         await Checkpointer(world.store(), world.outputs).install(world.group.assigned(other), (1, "a"), world.group)
 
 
-async def test_another_model_begins_a_new_epoch_at_the_same_offset(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_another_model_goes_on_at_the_same_offset(world: World, caplog: pytest.LogCaptureFixture) -> None:
     worker = await world.worker()
     world.feed(worker.states[TP0], 10)
     await worker.checkpoint(world.group)
+    before = dict(worker.states[TP0].twin.lines)  # type: ignore[attr-defined]  # FakeTwin
     world.plant = loads(PLANT.replace('site = "test"', 'site = "other"'), "plant.toml")
     second = await world.worker()
     assert second.states[TP0].next == 10
-    assert second.states[TP0].twin.lines == {}  # type: ignore[attr-defined]  # FakeTwin
-    assert "a new epoch begins" in caplog.text
+    assert second.states[TP0].twin.lines == before  # type: ignore[attr-defined]  # FakeTwin
+    assert "replaces" in caplog.text
+    assert "the file has no `revision`" in caplog.text
+
+
+def revised(revision: int | None, site: str = "test") -> Plant:
+    head = "" if revision is None else f"revision = {revision}\n"
+    return loads(head + PLANT.replace('site = "test"', f'site = "{site}"'), "plant.toml")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "why"),
+    [
+        (2, revised(1, "other"), "plant.toml is revision 1, and .* revision 2: this worker has the older file"),
+        (2, revised(2, "other"), "of the same revision: one number, two contents.* write revision = 3 into it"),
+        (2, revised(None, "other"), "plant.toml has no `revision`, and .* of revision 2: this worker would go back"),
+    ],
+)
+async def test_an_older_or_another_plant_of_one_revision_is_for_a_person(
+    world: World, before: int, now: Plant, why: str
+) -> None:
+    world.plant = revised(before)
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 10)
+    await worker.checkpoint(world.group)
+    world.plant, right = now, world.plant
+    with pytest.raises(AuditError, match=why):
+        await world.worker()
+    assert models.stored(world.audit) == [right.hash]  # nothing of the wrong one is left behind
+    world.plant = right
+    assert (await world.worker()).states[TP0].next == 10
+
+
+async def test_a_newer_revision_takes_over_and_the_older_worker_ends(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.plant = older = revised(1)
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 10)
+    await worker.checkpoint(world.group)
+    world.plant = revised(2, "other")
+    second = await world.worker()
+    assert second.states[TP0].next == 10
+    assert "replaces" in caplog.text
+    assert "no `revision`" not in caplog.text
+    world.plant = older
+    with pytest.raises(AuditError, match="has the older file"):
+        await world.worker()
+
+
+async def test_a_state_whose_plant_model_is_lost_is_for_a_person(world: World) -> None:
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 10)
+    await worker.checkpoint(world.group)
+    (world.audit / models.model_name(world.plant.hash)).unlink()
+    world.plant = revised(1, "other")
+    with pytest.raises(
+        StateError, match=r"was made with plant model .* cannot go over to .*: the plant model is missing"
+    ):
+        await world.worker()
 
 
 async def test_retention_is_reported(world: World, caplog: pytest.LogCaptureFixture) -> None:

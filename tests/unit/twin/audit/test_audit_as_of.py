@@ -100,8 +100,14 @@ def test_events_and_rejected_end_at_the_time(tmp_path: Path) -> None:
         assert found == sum(ts is None or ts <= at for ts in times) < 40
 
 
+def test_a_revision_under_another_plant_that_leaves_the_line_is_one_of_the_row(tmp_path: Path) -> None:
+    """Another line has changed: it is the hash of its own line that a row is known by."""
+    _write(tmp_path, [_kpi(0, 10)], [_kpi(0, 99, 1) | {"model": "n"}])
+    assert sorted(_good(tmp_path, None)) == [99]
+
+
 def test_a_revision_of_another_model_or_policy_is_another_row(tmp_path: Path) -> None:
-    other = _kpi(0, 99, 1) | {"model": "n"}
+    other = _kpi(0, 99, 1) | {"model": "n", "line_model": "n"}
     _write(tmp_path, [_kpi(0, 10)], [other])
     assert sorted(_good(tmp_path, None)) == [10, 99]
 

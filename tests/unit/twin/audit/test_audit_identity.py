@@ -77,8 +77,12 @@ def test_the_newest_rows_of_an_interval_sum(
     assert difference.file.startswith("bottlenecks/date=")
 
 
-def test_a_row_said_again_is_found_in_its_partition_and_epoch_only(tmp_path: Path) -> None:
-    """Another partition, or another model in between, may come to the same rows; the same twin may not."""
+def test_a_row_said_again_is_found_in_its_partition_and_epoch_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another partition, or another model in between where lines began anew with it, may come to the same rows; the
+    same twin may not."""
+    monkeypatch.setattr(identity.rules, "begins_anew", lambda _made: True)
     for partition in (3, 4):
         _add(writer(tmp_path, partition), 0, _FIRST)
     for number, plant_hash in ((1, "0000000000000001"), (2, "00ff00ff00ff00ff")):
@@ -90,6 +94,12 @@ def test_a_row_said_again_is_found_in_its_partition_and_epoch_only(tmp_path: Pat
     assert twice.file.endswith(f"-{300:020d}-{400:020d}.parquet")
     assert f"-{200:020d}-{300:020d}.parquet says" in twice.what
     assert "window 1h" in summed.what
+
+
+def test_a_line_that_goes_on_under_another_plant_says_no_row_again(tmp_path: Path) -> None:
+    for number, plant_hash in ((0, "0000000000000001"), (1, "00ff00ff00ff00ff")):
+        _add(writer(tmp_path, plant_hash=plant_hash), number, _FIRST)
+    assert len([one for one in _checked(tmp_path).differences if "says again" in one.what]) == len(_FIRST)
 
 
 def test_memory_is_what_the_documentation_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

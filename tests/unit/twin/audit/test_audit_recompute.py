@@ -235,7 +235,7 @@ def test_a_worker_killed_while_it_publishes_leaves_a_sound_root(tmp_path: Path) 
     assert "was changed, or another of that interval was taken away" in str(check(root).differences[0])
 
 
-def test_a_changed_plant_begins_anew(tmp_path: Path) -> None:
+def test_a_changed_plant_goes_on(tmp_path: Path) -> None:
     first = loads(plant_text(2, 3), "plant.toml")
     second = loads(plant_text(2, 3).replace('"20s"', '"21s"'), "plant.toml")
     log = by_partition(values(2, 3, 300), ["line-0", "line-1"])[0]
@@ -245,7 +245,8 @@ def test_a_changed_plant_begins_anew(tmp_path: Path) -> None:
     assert check(root).sound
     report = recompute(root)
     assert report.sound
-    assert (report.checked["fresh starts"], report.checked["bases begun from"]) == (1, 1)
+    assert (report.checked["fresh starts"], report.checked["changes of the plant"]) == (1, 1)
+    assert report.checked["bases that follow from the events"] == 1
     assert models.stored(root) == sorted([first.hash, second.hash])
 
 

@@ -36,7 +36,7 @@ def remembered(twin: PartitionTwin) -> dict[str, int]:
     memory = twin.engine.memory.get(0)
     fields = {} if memory is None else msgspec.structs.asdict(memory)
     sizes = {name: len(value) for name, value in fields.items() if isinstance(value, list)}
-    return sizes | {"waiting": len(twin._waiting.rows())}
+    return sizes | {"waiting": len(twin.waiting.rows())}
 
 
 @pytest.mark.parametrize("kind", ["mixed", *KINDS])
