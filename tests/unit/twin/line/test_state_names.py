@@ -224,7 +224,7 @@ def test_a_column_that_was_not_there_yet_is_neutral_and_nothing_else_changes(axi
     for array, (_, axes) in ARRAYS.items():
         for line in lines:
             where = snap.spans(n, line)[array]
-            part = snap._part(array, getattr(full, array), where)
+            part = snap.part(array, getattr(full, array), where)
             if ROOM in axes:
                 part = part[:, :room]
             expected = part.copy()
