@@ -18,7 +18,7 @@ from twin.plant.model import Buffer, Line, Plant, Product, Station, Window
 
 Row = dict[str, Any]
 REVISE: Final = 40_000 * S
-_APART: Final = ("model", "line_model")
+_APART: Final = ("model", "line_model", "source_offset")
 
 
 def hashed(plant: Plant, lines: Sequence[Line]) -> Plant:
