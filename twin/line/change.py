@@ -73,7 +73,7 @@ class _Change:
         self._texts()
         told = {}
         for i, j in self._same:
-            same_line(self._old, i, self._new, j, self._ways)
+            same_line(self._old, i, self._new, j, self._ways, fresh=True)
             if i in self._old.memory:
                 self._new.memory[j] = self._renumbered(self._old.memory[i], j)
         for i, j in self._other:
@@ -246,7 +246,7 @@ class _Change:
                 scratch.load_line(i, base.state)
                 target.widen(scratch.state.closings.shape[1])
                 target.texts.replace(scratch.texts.all)
-                same_line(scratch, i, target, j, self._ways)
+                same_line(scratch, i, target, j, self._ways, fresh=False)
                 target.memory[j] = self._renumbered(scratch.memory[i], j)
                 bases.append(Base(base.ts, target.save_line(j)))
             made = new.histories[j] = History(bases, _NO_EVENTS)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from twin.line.engine import Engine
 from twin.line.shape import ARRAYS, ROOM
 
 I64 = npt.NDArray[np.int64]
+_LARGE: Final = frozenset({"rings", "tick_deltas", "tick_orders", "deltas", "closing_orders"})
 
 
 @dataclass(slots=True)
@@ -82,9 +84,10 @@ def _found(theirs: dict[tuple[str, ...], int], ours: dict[tuple[str, ...], int])
     return [ours.get(one, -1) for one in theirs]
 
 
-def same_line(old: Engine, i: int, new: Engine, j: int, found: Ways) -> None:
+def same_line(old: Engine, i: int, new: Engine, j: int, found: Ways, *, fresh: bool) -> None:
     """The line itself is the same, in another place of the plant: other numbers, and nothing else. Both engines have
-    the same texts."""
+    the same texts. `fresh`: the new one holds zeros there, and those of a large array are left out: writing them takes
+    memory."""
     x, y = old.state, new.state
     theirs, ours = snap.spans(old.numbers, i), snap.spans(new.numbers, j)
     for name in ARRAYS:
@@ -93,7 +96,11 @@ def same_line(old: Engine, i: int, new: Engine, j: int, found: Ways) -> None:
         if ROOM in ARRAYS[name].axes:
             target[:, source.shape[1] :] = 0
             target = target[:, : source.shape[1]]
-        target[...] = source
+        if fresh and name in _LARGE:
+            there = source.reshape(len(source), -1).any(axis=1)
+            target[there] = source[there]
+        else:
+            target[...] = source
     y.lines[j, at.L_CAUSAL] = found.stations[x.lines[i, at.L_CAUSAL]]
     for column in (at.B_LAST_PUT, at.B_LAST_TAKE):
         mine = y.buffers[ours["buffers"]]
