@@ -37,8 +37,9 @@ from twin.time.rfc3339 import parse_rfc3339
 log = logging.getLogger(__name__)
 
 SEND_LIMIT_S: Final = 10.0
-MOST_EVENTS: Final = 32  # of one entry; a stop of more words is named as a whole
+MOST_EVENTS: Final = 256  # of one entry; a stop of more words is named as a whole
 MOST_LISTED: Final = 30
+YOUNG_NS: Final = 60 * 10**9
 _MOST_SKEW_NS: Final = 400 * 86_400 * 10**9
 
 
@@ -127,7 +128,7 @@ class Entries:
             until = before.until_ns
             made = [self._undo(one, station) for one in reversed(before.events)]
         else:
-            made = self._events(line, station, entry)
+            made = self._events(line, station, entry, now)
             oldest = min([_instant("start", entry.start), *(int(one["corrects"]) for one in made if "corrects" in one)])
             until = settles_ns(line, oldest)
             self._known_reasons(site, line, station, now, entry)
@@ -164,7 +165,7 @@ class Entries:
             if said and said not in known:
                 raise EntryError(f"{name}: not one of the reasons of {station}")
 
-    def _events(self, line: Line, station: str, entry: Entry) -> list[dict[str, Any]]:
+    def _events(self, line: Line, station: str, entry: Entry, now: Now) -> list[dict[str, Any]]:
         """What is said, without when and by whom."""
         if station not in [one.id for one in line.stations]:
             raise EntryError(f"line {line.id}: there is no station {station!r}")
@@ -173,23 +174,28 @@ class Entries:
         start = _instant("start", entry.start)
         end = None if entry.end is None else _instant("end", entry.end)
         if entry.verb == "reason":
-            return self._reason(line, station, start, end, entry.reason)
+            return self._reason(line, station, start, end, entry.reason, now)
         at = _instant("at", entry.at)
         if not start < at or (end is not None and at >= end):
             raise EntryError("at: lies within the stop, after its beginning")
         words = self._words(line, station, start, at)
         if not words:
-            raise EntryError("the audit does not have the event of this stop yet; try again in a few seconds")
+            _young(start, now)
+            raise EntryError("no event says that this station stood then")
         word = self._class_of(line, entry.reason) or words[-1]["state"]
-        made = self._reason(line, station, words[-1]["ts"], at, entry.first) if entry.first else []
+        made = self._reason(line, station, words[-1]["ts"], at, entry.first, now) if entry.first else []
         return [*made, {"type": "state", "ts": at, "station": station, "state": word, "reason": entry.reason}]
 
-    def _reason(self, line: Line, station: str, start: int, end: int | None, reason: str) -> list[dict[str, Any]]:
+    def _reason(
+        self, line: Line, station: str, start: int, end: int | None, reason: str, now: Now
+    ) -> list[dict[str, Any]]:
         """Each event of the stop by its own time: a stop that is split later keeps what is said of its parts."""
         found = self._words(line, station, start, 2**63 - 1 if end is None else end)
         klass = self._class_of(line, reason)
         said = {"reason": reason} | ({"state": klass} if klass else {})
         head = {"type": "correction", "station": station, **said}
+        if not found:
+            _young(start, now)
         if not found or len(found) > MOST_EVENTS:
             return [{**head, "corrects": str(start), "verb": "stop"}]
         return [{**head, "corrects": str(one["ts"])} for one in found]
@@ -317,6 +323,12 @@ def _whole(
     if cause:
         made["cause"] = cause
     return made
+
+
+def _young(start: int, now: Now) -> None:
+    """Raises NotLiveError where the event of a stop is so new that it may not be audited yet: it waits."""
+    if now.newest_ns - start < YOUNG_NS:
+        raise NotLiveError("the audit does not have the event of this stop yet")
 
 
 def _instant(name: str, text: str) -> int:

@@ -9,17 +9,18 @@ from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kernels.codes import N_CLASSES
+from kernels.codes import CLASS_NAMES, N_CLASSES
 from kernels.figures.oee import AVAILABILITY_LOSS, POLICIES
 from twin.audit.rows import integers
 from twin.plant.calendar import SCHEDULED, table
 from twin.plant.model import Line, Target
 from twin.report.cover import SCOPES, cover
-from twin.report.figures import vectors
 
+I64 = npt.NDArray[np.int64]
 HOUR_NS: Final = 3_600 * 10**9
 EVERY: Final = "*"
 # So far an order's end is looked for.
@@ -60,33 +61,38 @@ def rate_of(target: Target, product: str | None) -> int | None:
 
 def planned_by_product(line: Line, rows: pa.Table, start_ns: int, end_ns: int) -> list[tuple[str | None, int]]:
     """(product, planned ns) of rows laid end to end, by time; where no short row lies, of longer ones."""
-    windows = rows.column("window").cast(pa.string())
-    short = rows.filter(pc.equal(windows, pa.scalar(line.windows[0].id))) if line.windows else rows
-    laid = cover(short, start_ns, end_ns)
+    planned, ends = _planned_ns(rows), integers(rows.column("end"))
+    names = rows.column("product").to_pylist()
+    short = np.arange(rows.num_rows)
+    if line.windows:
+        windows = rows.column("window").cast(pa.string())
+        short = np.flatnonzero(np.asarray(pc.equal(windows, pa.scalar(line.windows[0].id)), np.bool_))
+    laid = cover(rows.take(pa.array(short, pa.int64())), start_ns, end_ns)
     found = [
-        (int(end), name, sign * ns)
+        (int(ends[row]), names[row], sign * int(planned[row]))
         for chosen, sign in ((laid.rows, 1), (laid.minus, -1))
-        for end, name, ns in _planned(short, chosen)
+        for row in short[list(chosen)].tolist()
     ]
     for begin, end in laid.gaps:
         wider = cover(rows, begin, end)
-        ns = sum(ns for *_, ns in _planned(rows, wider.rows)) - sum(ns for *_, ns in _planned(rows, wider.minus))
-        before = [name for at, name, _ in sorted(found, key=lambda one: one[0]) if at <= begin]
-        after = [name for at, name, _ in sorted(found, key=lambda one: one[0]) if at > begin]
-        found.append((end, (before[-1:] or after[:1] or [None])[0], ns))
+        ns = int(planned[list(wider.rows)].sum() - planned[list(wider.minus)].sum())
+        before = max((one for one in found if one[0] <= begin), key=lambda one: one[0], default=None)
+        after = min((one for one in found if one[0] > begin), key=lambda one: one[0], default=None)
+        beside = before or after
+        found.append((end, beside[1] if beside else None, ns))
     return [(name, ns) for _, name, ns in sorted(found, key=lambda one: one[0])]
 
 
-def _planned(rows: pa.Table, chosen: tuple[int, ...]) -> list[tuple[int, str | None, int]]:
-    """(end, product, planned ns) of some rows."""
-    some = rows.take(pa.array(chosen, pa.int64()))
-    sums, ends = vectors(some)[:, :N_CLASSES], integers(some.column("end"))
-    names, policies = some.column("product").to_pylist(), [str(name) for name in some.column("policy").to_pylist()]
-    roles = {name: np.array(list(POLICIES[name].roles)[:N_CLASSES]) >= AVAILABILITY_LOSS for name in set(policies)}
-    return [
-        (int(end), name, int(vector[roles[policy]].sum()))
-        for end, name, vector, policy in zip(ends, names, sums, policies, strict=True)
-    ]
+def _planned_ns(rows: pa.Table) -> I64:
+    """Planned time of each row, by its own policy."""
+    made = np.zeros(rows.num_rows, np.int64)
+    policies = np.array(rows.column("policy").to_pylist())
+    for policy in set(policies.tolist()):
+        mine = policies == policy
+        for c, role in enumerate(POLICIES[str(policy)].roles):
+            if c < N_CLASSES and role >= AVAILABILITY_LOSS:
+                made[mine] += integers(rows.column(f"{CLASS_NAMES[c]}_ns"))[mine]
+    return made
 
 
 def rolling(rows: pa.Table) -> pa.Table:

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from streams.client.records import Line
 from streams.page.app import Options, make_app
 from streams.page.devices import Devices, DevicesError, read
-from streams.page.entries import Entries, EntryError, TakenError, entry_of
+from streams.page.entries import Entries, EntryError, NotLiveError, TakenError, entry_of
 from streams.page.live import Live
 from streams.page.privacy import privacy
 from streams.page.stops import Now, stops, whole
@@ -280,3 +280,11 @@ def test_privacy_names_the_store_and_its_days(tmp_path: Path) -> None:
     assert (
         "page.sqlite" in text and "90 days" in text and "the 2 devices of the file" in text and "of 1 devices" in text
     )
+
+
+def test_a_stop_that_is_not_audited_yet_waits(entries: Entries, root: Path, tmp_path: Path) -> None:
+    """Named as a whole, a split that is entered before the next tick would be part of it, and lost."""
+    stop = {"start": rfc3339(END_S * 10**9 - 5 * 10**9), "end": None}
+    with pytest.raises(NotLiveError):
+        entries.make(tablet(tmp_path), entry(stop))
+    assert entries._store.entry("tablet-4", 1) is None
