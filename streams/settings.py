@@ -90,7 +90,9 @@ class Settings:
     instance: str = _setting("", "static member id, unique per worker; empty: dynamic membership")
     session_timeout_s: float = _setting(10.0, "after this long without a heartbeat a worker counts as dead")
     heartbeat_interval_s: float = _setting(1.0, "time between heartbeats; at most a third of the session")
-    rebalance_timeout_s: float = _setting(10.0, "how long the group waits for its members to give partitions back")
+    rebalance_timeout_s: float = _setting(
+        10.0, "how long the group waits for its members to join anew; below a request"
+    )
     request_timeout_s: float = _setting(30.0, "limit of one request to Kafka; at least the session")
     checkpoint_interval_s: float = _setting(5.0, "time between checkpoints of a partition")
     staging_bytes: int = _setting(24 << 20, "rows are written ahead of their checkpoint from so many on; bounds memory")
@@ -309,6 +311,9 @@ def _problems(s: Settings) -> Iterator[str]:
         yield bad("publish_after_s", f"from 0 to {MAX_PUBLISH_AFTER_S:.0f}")
     if s.heartbeat_interval_s * 3 > s.session_timeout_s:
         yield bad("heartbeat_interval_s", f"at most a third of the session ({s.session_timeout_s} s)")
+    # The answer to who joins comes when all have, or at this limit: given up before, it begins anew for everybody.
+    if s.rebalance_timeout_s >= s.request_timeout_s:
+        yield bad("rebalance_timeout_s", f"below the request timeout ({s.request_timeout_s} s)")
     if s.session_timeout_s > s.request_timeout_s:
         yield bad("session_timeout_s", f"at most the request timeout ({s.request_timeout_s} s)")
     if not -1 <= s.health_port <= 65535:

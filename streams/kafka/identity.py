@@ -25,6 +25,8 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
+from streams import clock
+
 _NO_ID: Final = UUID(int=0)
 
 
@@ -133,11 +135,23 @@ def told(answer: Any, topic: str) -> TopicNow:
 async def ask(client: AIOKafkaClient, topic: str, limit_s: float) -> TopicNow:
     """Of any broker that answers. Raises nothing of Kafka: nobody may be there."""
     nodes = [broker.nodeId for broker in client.cluster.brokers()]
-    for node in nodes:
-        try:
-            # Each has its share: one that hangs must not keep the others from answering.
-            answer = await asyncio.wait_for(client.send(node, TopicRequest(topic)), limit_s / len(nodes))
-        except (KafkaError, TimeoutError):
-            continue
-        return told(answer, topic)
-    return TopicNow(0, "")
+    asked: set[asyncio.Task[Any]] = set()
+    end_s = clock.monotonic_s() + limit_s
+    try:
+        while nodes or asked:
+            if nodes:
+                asked.add(asyncio.ensure_future(client.send(nodes.pop(0), TopicRequest(topic))))
+            # One that is slow is waited for further, one that hangs does not keep the others from being asked.
+            left_s = max(end_s - clock.monotonic_s(), 0.0) / (len(nodes) + 1)
+            done, asked = await asyncio.wait(asked, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                if one.exception() is None:
+                    return told(one.result(), topic)
+                if not isinstance(one.exception(), KafkaError):
+                    one.result()  # a fault of ours
+            if not nodes and not done:
+                break
+        return TopicNow(0, "")
+    finally:
+        for one in asked:
+            one.cancel()

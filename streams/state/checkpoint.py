@@ -54,8 +54,10 @@ class Committer(Protocol):
 class Outputs(Protocol):
     """What a checkpoint needs of `streams.worker.publish.Publisher`."""
 
-    async def flush(self, limit_s: float) -> bool:
-        """True when the broker has acknowledged everything sent before the call."""
+    async def flush(self, limit_s: float, *, patient: bool = False) -> bool:
+        """True when the broker has acknowledged all that was sent before the call. `patient`: the limit is of each
+        pause.
+        """
 
     def claim(self, claim: Claim) -> None:
         """Say outside the root what is committed."""
@@ -220,7 +222,7 @@ class Checkpointer:
                 [one for one in results if isinstance(one, BaseException)], committer, token
             )
             # Outputs first: what was concluded from an offset must be out before the offset counts as done.
-            flushed = overtaken or await self._outputs.flush(self._commit_limit_s)
+            flushed = overtaken or await self._outputs.flush(self._commit_limit_s, patient=True)
             if not flushed:
                 outcome = Committed.RETRY
             elif overtaken or self.token != token:

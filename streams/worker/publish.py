@@ -225,15 +225,22 @@ class Publisher:
             await asyncio.wait(self._unacknowledged, return_when=asyncio.FIRST_COMPLETED)
             self._raise_failed()
 
-    async def flush(self, limit_s: float) -> bool:
-        """Send what is packed; True when the broker has acknowledged all of it. Raises PublishError."""
+    async def flush(self, limit_s: float, *, patient: bool = False) -> bool:
+        """Send what is packed; True when the broker has acknowledged all of it. Raises PublishError.
+
+        `patient`: the limit counts anew with each batch that the broker takes. What is on its way is bounded, what
+        follows meanwhile is not waited for: a broker that takes less than that much within one limit would else never
+        let anything be committed.
+        """
         self._pack_open()
-        waiting = set(self._unacknowledged)
-        if waiting:
+        begun = waiting = set(self._unacknowledged)
+        while waiting:
             # `wait`, which cancels nothing when its time is up.
-            await asyncio.wait(waiting, timeout=limit_s)
+            done, waiting = await asyncio.wait(waiting, timeout=limit_s)
+            if not (done and patient):
+                break
         self._raise_failed()
-        return all(future.done() for future in waiting)
+        return all(future.done() for future in begun)
 
     def _place(self, topic: str, key: bytes | None) -> Place:
         partitions = self._partitions[topic]

@@ -65,7 +65,7 @@ class Outputs:
     def claim(self, claim: Claim) -> None:
         self.claims.append(claim)
 
-    async def flush(self, limit_s: float) -> bool:
+    async def flush(self, limit_s: float, *, patient: bool = False) -> bool:
         self.flushed += 1
         return self.acknowledged
 

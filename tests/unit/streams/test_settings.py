@@ -148,6 +148,13 @@ def test_group_and_instance_may_be_left_out() -> None:
     assert (settings.group_id, settings.instance) == ("twin", "worker-0.plant_1")
 
 
+def test_a_join_is_answered_within_a_request() -> None:
+    """Given up before, each would begin it anew for all others."""
+    with pytest.raises(SettingsError, match=r"TAKTWIN_REBALANCE_TIMEOUT_S: 30\.0 must be below the request timeout"):
+        Settings.from_env({"TAKTWIN_REBALANCE_TIMEOUT_S": "30"})
+    assert Settings.from_env({"TAKTWIN_REBALANCE_TIMEOUT_S": "29"}).rebalance_timeout_s == 29
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 @pytest.mark.parametrize("name", ["request_timeout_s", "view_interval_s", "session_timeout_s", "storage_limit_s"])
 def test_no_setting_is_a_number_that_is_none(name: str, value: str) -> None:

@@ -110,6 +110,21 @@ async def test_flush_sends_what_is_packed_and_waits_for_it(made: tuple[Publisher
     assert await publisher.flush(1)
 
 
+async def test_a_slow_broker_is_waited_for_as_long_as_it_takes_something(made: tuple[Publisher, Producer]) -> None:
+    """What is on its way took longer than the limit, and at the next checkpoint as much was: nothing was committed."""
+    publisher, producer = made
+    producer.automatic = False
+    for _ in range(3):
+        publisher.view("l1", b"x" * 1_800)
+    waiting = asyncio.create_task(publisher.flush(0.2, patient=True))
+    for number in range(3):
+        await asyncio.sleep(0.12)
+        publisher.view("l1", b"x" * 1_800)  # and more comes meanwhile
+        producer.answers[number].set_result(None)
+    assert await waiting
+    assert not await publisher.flush(0.05, patient=True)  # one that takes nothing has its limit
+
+
 async def test_a_claim_goes_where_it_is_kept_and_nowhere_else(made: tuple[Publisher, Producer]) -> None:
     publisher, producer = made
     claim = Claim(
