@@ -124,7 +124,7 @@ def test_the_name_of_a_half_written_note_is_what_notes_write(tmp_path: Path, mon
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(os, "fsync", killed)
+    monkeypatch.setattr(Path, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         Notes(tmp_path, TP("twin.events", 3), 0)
     monkeypatch.undo()
