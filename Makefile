@@ -44,8 +44,8 @@ faults: $(READY) ## 200 seeded fault plans on real workers and a real Kafka: SEE
 		tests/integration/test_zombie_kafka.py
 	@$(BIN)/python -m tests.faults.main --first $(or $(SEED),0) --count $(or $(COUNT),200)
 
-soak: $(READY) ## a steady load with a worker restarted every minute: MINUTES=30 RATE=50000
-	@$(BIN)/python -m tests.faults.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),50000)
+soak: $(READY) ## a steady load with a worker restarted every minute: MINUTES=30 RATE=50000; CYCLES=1: 1,000 orders an hour
+	@$(BIN)/python -m tests.faults.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),50000) $(if $(CYCLES),--cycles)
 
 restart: $(READY) ## kill -9 of the only worker under RATE=100000: how long to the first new result; over 5 s of ours fails
 	@$(BIN)/python -m tests.faults.restart --rate $(or $(RATE),100000)

@@ -221,14 +221,18 @@ def _check(code: int, what: str, message: str | None) -> None:
 
 
 async def _wait_leaders(admin: AIOKafkaAdminClient, names: set[str]) -> None:
-    end = clock.monotonic_s() + _LEADERS_LIMIT_S
+    """Raises TopicsError when no further partition gets a leader for a while: of thousands each takes its time."""
+    end, most = clock.monotonic_s() + _LEADERS_LIMIT_S, 0
     while True:
         found = {t["topic"]: t["partitions"] for t in await admin.describe_topics() if t["topic"] in names}
-        waiting = names - {name for name, parts in found.items() if parts and all(p["leader"] >= 0 for p in parts)}
+        led = {name: sum(p["leader"] >= 0 for p in parts) for name, parts in found.items()}
+        waiting = names - {name for name, parts in found.items() if parts and led[name] == len(parts)}
         if not waiting:
             return
+        if (now := sum(led.values())) > most:
+            end, most = clock.monotonic_s() + _LEADERS_LIMIT_S, now
         if clock.monotonic_s() > end:
             raise TopicsError(
-                f"no leader after {_LEADERS_LIMIT_S} s: {', '.join(sorted(waiting))}; see the broker's log"
+                f"no further leader for {_LEADERS_LIMIT_S} s: {', '.join(sorted(waiting))}; see the broker's log"
             )
         await asyncio.sleep(0.1)

@@ -1,7 +1,7 @@
 """A steady load for the soak and the restart: generated events at a rate, real workers, what they need in memory."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +43,20 @@ class Log:
 
     summary: Any = None
 
-    def __init__(self, plant: Plant, rate_hz: int, seconds: int) -> None:
-        self._asked = plant, rate_hz, seconds
+    def __init__(self, made: Callable[[], Iterator[Batch]]) -> None:
+        self._made = made
 
     def __iter__(self) -> Iterator[Batch]:
-        return blocks(*self._asked)
+        return self._made()
 
 
-async def settings_for(broker: LocalBroker, folder: Path, publish_every: str, **other: Any) -> Settings:
+async def settings_for(
+    broker: LocalBroker, folder: Path, publish_every: str, plant: Path | None = None, **other: Any
+) -> Settings:
     own = Settings(
         bootstrap=broker.bootstrap,
         prefix="load",
-        plant=str(plant_file(folder, publish_every)),
+        plant=str(plant or plant_file(folder, publish_every)),
         audit=str(folder / "audit"),
         health_port=free_port(),
         **other,
@@ -65,11 +67,15 @@ async def settings_for(broker: LocalBroker, folder: Path, publish_every: str, **
 
 async def send(settings: Settings, rate_hz: int, seconds: int, *, arrow: bool) -> None:
     """Feed at the rate of the events' own time."""
-    plant = load(Path(settings.plant))
-    await feed(blocks(plant, rate_hz, seconds), plant, settings=settings, speed=1.0, arrow=arrow)
+    await send_all(settings, blocks(load(Path(settings.plant)), rate_hz, seconds), arrow=arrow)
 
 
-def resident_mb(pid: int) -> float:
+async def send_all(settings: Settings, batches: Iterator[Batch], *, arrow: bool) -> None:
+    """Likewise."""
+    await feed(batches, load(Path(settings.plant)), settings=settings, speed=1.0, arrow=arrow)
+
+
+def resident_mb(pid: int | str) -> float:
     """Resident memory of a process, 0 when it is gone."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])

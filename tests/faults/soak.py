@@ -1,6 +1,7 @@
 """A steady load for a long time, with a worker that is restarted every minute: nothing lost, nothing grows.
 
     python -m tests.faults.soak --minutes 30 --rate 50000       make soak
+    python -m tests.faults.soak --minutes 60 --cycles           make soak CYCLES=1
 
 Two workers share the load: the first stays, so that its memory can be watched; the second gets SIGTERM and kill -9 in
 turn. Prints the figures after 5 minutes and at the end, and what is wrong with them (`judged`); the exit code says the
@@ -16,13 +17,14 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings
+from tests.faults import cycles
 from tests.faults import load as steady
 from tests.support.streams import Worker
 from twin.audit import layout
@@ -30,6 +32,7 @@ from twin.audit.digest import digest
 from twin.plant import load
 from twin.replay import replay
 from twin.results import SETS
+from twin.sources.source import Batch
 
 LEAST_OF_RATE = 0.95
 MOST_DRAIN_S = 30.0
@@ -43,13 +46,17 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--rate", type=int, default=50_000, help="events a second")
     parser.add_argument("--restart-s", type=float, default=60.0)
+    parser.add_argument(
+        "--cycles", action="store_true", help="a line without buffers, 100,000 units in 1,000 orders an hour"
+    )
     parser.add_argument("--json", action="store_true", help="JSON, one event a record; default Arrow")
     parser.add_argument("--folder", type=Path, help="default: a temporary one, removed when all is well")
     asked = parser.parse_args()
     folder = asked.folder or Path(tempfile.mkdtemp(prefix="taktwin-soak-"))
     folder.mkdir(parents=True, exist_ok=True)
     seconds = int(asked.minutes * 60)
-    told = asyncio.run(soak(folder, asked.rate, seconds, asked.restart_s, arrow=not asked.json))
+    rate_hz = cycles.RATE_HZ if asked.cycles else asked.rate
+    told = asyncio.run(soak(folder, rate_hz, seconds, asked.restart_s, arrow=not asked.json, of_cycles=asked.cycles))
     told["wrong"] = judged(told)
     print(json.dumps(told))  # noqa: T201  the command's output
     if not told["wrong"] and asked.folder is None:
@@ -81,6 +88,11 @@ def judged(told: dict[str, Any]) -> list[str]:
             lives[one["life"]] = max(lives.get(one["life"], 0.0), one["restarted_mb"])
         growth = grown(list(lives.values()))
         must(growth <= MOST_GROWTH, f"the largest size of a life grew by {growth:.0%} over {len(lives)} lives")
+        # A snapshot does not grow with what has passed.
+        sizes_of = [1_000 * one["snapshots_mb"] / one["snapshots"] for one in tail if one.get("snapshots")]
+        if sizes_of:
+            growth = grown(sizes_of)
+            must(growth <= MOST_GROWTH, f"snapshots grew by {growth:.0%} after {told['warm_s']} s")
     end = told["files"]
     must(end["staged"] == 0, f"{end['staged']} files are left in the staging folder")
     must(end["snapshots"] <= told["most_snapshots"], f"{end['snapshots']} snapshots, over {told['most_snapshots']}")
@@ -94,14 +106,21 @@ def grown(sizes: Sequence[float]) -> float:
     return statistics.median(sizes[-third:]) / max(1.0, statistics.median(sizes[:third])) - 1
 
 
-async def soak(folder: Path, rate_hz: int, seconds: int, restart_s: float, *, arrow: bool) -> dict[str, Any]:
+async def soak(
+    folder: Path, rate_hz: int, seconds: int, restart_s: float, *, arrow: bool, of_cycles: bool = False
+) -> dict[str, Any]:
+    def batches() -> Iterator[Batch]:
+        plant = load(Path(settings.plant))
+        return cycles.blocks(plant, seconds) if of_cycles else steady.blocks(plant, rate_hz, seconds)
+
     with LocalBroker(folder / "kafka", heap_mb=768) as broker:
-        settings = await steady.settings_for(broker, folder, "60s", session_timeout_s=6.0)
+        own = cycles.write_plant(folder) if of_cycles else None
+        settings = await steady.settings_for(broker, folder, "60s", own, session_timeout_s=6.0)
         stays = Worker(settings, folder / "stays.log", real=True)
         restarted = Restarted(settings, folder)
         samples: list[dict[str, float]] = []
         begun = time.monotonic()
-        feeding = asyncio.create_task(steady.send(settings, rate_hz, seconds, arrow=arrow))
+        feeding = asyncio.create_task(steady.send_all(settings, batches(), arrow=arrow))
         watching = asyncio.create_task(watch(settings, folder, stays, restarted, samples))
         restarting = asyncio.create_task(restarted.now_and_then(restart_s))
         try:
@@ -119,7 +138,7 @@ async def soak(folder: Path, rate_hz: int, seconds: int, restart_s: float, *, ar
             for worker in (stays, restarted.worker):
                 worker.process.kill()
     plant = load(Path(settings.plant))
-    log: Any = steady.Log(plant, rate_hz, seconds)
+    log: Any = steady.Log(batches)
     await asyncio.to_thread(replay, plant, log, folder / "replayed")
     expected, found = digest(folder / "replayed"), digest(folder / "audit")
     # A checkpoint gives each partition at most a file per set, and one more set of them on a new date.

@@ -5,13 +5,22 @@ from typing import Any
 import pytest
 
 from streams.settings import Settings
+from tests.faults import cycles
 from tests.faults.restart import with_parts
 from tests.faults.soak import judged
 
 
 def figures(**changed: Any) -> dict[str, Any]:
     samples = [
-        {"s": 10.0 * k, "stays_mb": 400.0 + k % 3, "restarted_mb": 300.0 + k % 6, "life": k // 6} for k in range(1, 60)
+        {
+            "s": 10.0 * k,
+            "stays_mb": 400.0 + k % 3,
+            "restarted_mb": 300.0 + k % 6,
+            "life": k // 6,
+            "snapshots": 84,
+            "snapshots_mb": 42.0,
+        }
+        for k in range(1, 60)
     ]
     good = {
         "equal": True,
@@ -46,6 +55,7 @@ def test_a_sound_soak() -> None:
         ({"exits": [0, 75]}, "the workers ended with"),
         ({"samples": leaking("stays_mb", 0.5)}, "the worker that stays grew"),
         ({"samples": leaking("restarted_mb", 0.5)}, "over 5 lives"),
+        ({"samples": leaking("snapshots_mb", 0.05)}, "snapshots grew"),
         ({"samples": []}, "only 0 samples"),
         ({"files": {"staged": 1, "snapshots": 84, "published": 1_000}}, "staging"),
         ({"files": {"staged": 0, "snapshots": 85, "published": 1_000}}, "85 snapshots"),
@@ -55,6 +65,13 @@ def test_a_sound_soak() -> None:
 def test_what_a_soak_fails_for(changed: dict[str, Any], told: str) -> None:
     (wrong,) = judged(figures(**changed))
     assert told in wrong
+
+
+def test_half_an_hour_of_units_and_orders_leaves_nothing_behind() -> None:
+    samples = cycles.compressed(1_200)
+    assert len(samples) == cycles.SAMPLES
+    assert cycles.grown([one["bytes"] for one in samples]) < cycles.MOST_GROWTH
+    assert cycles.grown([1.0 * k for k in range(1, 25)]) > cycles.MOST_GROWTH
 
 
 def test_the_session_is_not_ours() -> None:
