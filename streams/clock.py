@@ -11,3 +11,8 @@ def now_ns() -> int:
 def monotonic_s() -> float:
     """Seconds that never go back: for intervals and limits."""
     return time.monotonic()
+
+
+def processor_s() -> float:
+    """Processor time of this process, all threads: of measurements on a machine that others use, too."""
+    return time.process_time()

@@ -100,13 +100,13 @@ def _counts(
 
 
 _STATE: Final = (
-    ("event", "time of an event in the fold", "us"),
+    ("event", "processor time of an event in the fold", "us"),
     ("resident", "memory that the state takes", "MB"),
     ("snapshot", "its snapshot", "MB"),
-    ("checkpoint", "freezing and packing it", "s"),
+    ("checkpoint", "processor time of freezing and packing it", "s"),
 )
 _YEAR: Final = (
-    ("recompute", "twin audit recompute, every row compared", "s"),
+    ("recompute", "processor time of twin audit recompute, every row compared", "s"),
     ("rows", "rows of results", "rows"),
     ("peak", "the most memory of the recomputation", "MB"),
     ("replay-peak", "the most memory of the replay", "MB"),

@@ -88,6 +88,7 @@ class PartitionState:
     partitioner: str = ""  # by which records are checked; "": not at all, the state is older than the check
     deleted: int = 0  # offsets that retention took before they were read
     snapshot_bytes: int = 0  # of the newest snapshot's state
+    viewed: int = -1  # `next` when its views were made last
     opening: "Opening | None" = (
         None  # the state before the rows since the last cut: of another kind than what came before
     )

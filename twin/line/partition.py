@@ -134,9 +134,12 @@ class PartitionTwin:
         if changed:
             seen, rows = wanted, lines[wanted]
             before, shown = self._viewed
-            both = np.intersect1d(seen, before, assume_unique=True, return_indices=True)
-            moved = np.ones(len(seen), np.bool_)
-            moved[both[1]] = (rows[both[1]] != shown[both[2]]).any(axis=1)
+            if np.array_equal(seen, before):  # nearly always
+                moved = (rows != shown).any(axis=1)
+            else:
+                both = np.intersect1d(seen, before, assume_unique=True, return_indices=True)
+                moved = np.ones(len(seen), np.bool_)
+                moved[both[1]] = (rows[both[1]] != shown[both[2]]).any(axis=1)
             self._viewed, wanted = (seen, rows), seen[moved]
         views = []
         for number in wanted.tolist():

@@ -1,5 +1,7 @@
 """From event columns back to the wire, and to the audited set `events`."""
 
+from collections.abc import Callable, Collection
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +23,7 @@ from twin.wire.sound import Bools
 
 __all__ = ["ROWS", "EventRows", "arrow_record", "canonical_json", "events_table", "is_encoded", "json_records"]
 
+_FEW: Final = 32  # rows, of which empty columns are kept
 _ENCODER: Final = msgspec.json.Encoder()
 # The set `events` without the columns that say where a row came from.
 ROWS: Final = pa.schema([f for f in EVENTS_SET if f.name not in ORIGIN])
@@ -32,23 +35,40 @@ _FORMS: Final = [
 ]
 
 
-def _spread(block: EventBlock, name: str) -> tuple[Field, I64] | None:
-    """A payload field over all rows, -1 where an event has none; None where no event of the block can have it."""
+# Which types of events have a field of this name.
+_WITH: Final[dict[str, list[tuple[int, Field]]]] = {
+    column.name: [(code, f) for code, payload in enumerate(PAYLOAD) for f in payload if f.name == column.name]
+    for column in ROWS
+}
+_EVENT_NAMES: Final = pa.array(EVENT_NAMES, pa.string())
+
+
+@lru_cache(maxsize=1_024)
+def _nulls(name: str, rows: int) -> "pa.Array[Any]":
+    """A column without a value, as most are. Blocks of slow sources are of a few lengths."""
+    empty: pa.Array[Any] = pa.nulls(rows, ROWS.field(name).type)
+    return empty
+
+
+def _spread(block: EventBlock, name: str, types: Collection[int]) -> tuple[Field, I64] | None:
+    """A payload field over all rows, -1 where an event has none; None where no event of the block can have it.
+
+    `types`: those of the block.
+    """
     found: I64 | None = None
     declared: Field | None = None
-    for code, payload in enumerate(PAYLOAD):
-        for f in payload:
-            if f.name != name:
-                continue
-            mask = block.type == code
-            if f.form is not None:
-                mask &= block.code == f.form
-            if not mask.any():
-                continue
-            assert f.column is not None
-            values = np.where(mask, getattr(block, f.column), NONE)
-            found = values if found is None else np.where(mask, values, found)
-            declared = f
+    for code, f in _WITH[name]:
+        if code not in types:
+            continue
+        mask = block.type == code
+        if f.form is not None:
+            mask &= block.code == f.form
+        if not mask.any():
+            continue
+        assert f.column is not None
+        values = np.where(mask, getattr(block, f.column), NONE)
+        found = values if found is None else np.where(mask, values, found)
+        declared = f
     return None if found is None or declared is None else (declared, found)
 
 
@@ -131,10 +151,12 @@ def events_table(block: EventBlock, plant: Plant) -> pa.Table:
 
 def _table(block: EventBlock, line: "pa.Array[Any]", station: "pa.Array[Any]") -> pa.Table:
     words = pa.array(block.words, pa.string())
+    rows, types = len(block), frozenset(np.flatnonzero(np.bincount(block.type)).tolist())
+    empty: Callable[[str], pa.Array[Any]] = partial(_nulls if rows <= _FEW else _nulls.__wrapped__, rows=rows)
     heads = {
         "line": line,
         "station": station,
-        "type": _texts(block.type, pa.array(EVENT_NAMES, pa.string()), ROWS.field("type").type),
+        "type": _texts(block.type, _EVENT_NAMES, ROWS.field("type").type),
         "ts": pa.array(block.ts).view(ROWS.field("ts").type),
         "epoch": pa.array(block.epoch),
         "seq": pa.array(block.seq, mask=block.seq < 0),
@@ -146,11 +168,11 @@ def _table(block: EventBlock, line: "pa.Array[Any]", station: "pa.Array[Any]") -
             arrays.append(heads[column.name])
             continue
         if column.name in ENTRY_FIELDS:
-            arrays.append(pa.nulls(len(block), column.type) if said is None else said[column.name])
+            arrays.append(empty(column.name) if said is None else said[column.name])
             continue
-        spread = _spread(block, column.name)
+        spread = _spread(block, column.name, types)
         if spread is None:
-            arrays.append(pa.nulls(len(block), column.type))
+            arrays.append(empty(column.name))
             continue
         field, values = spread
         if field.kind == "integer":

@@ -25,6 +25,7 @@ from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.kafka import transport
 from streams.kafka.records import Record, Records
 from streams.kafka.transport import (
     Committed,
@@ -324,6 +325,7 @@ async def test_a_run_knows_where_its_fetch_began(monkeypatch: pytest.MonkeyPatch
     thread._base, thread._base_of = {}, None
     tp = TopicPartition("events", 0)
     answers = [{tp: [_run(4, 5)]}, {tp: [_run(9)]}]
+    nothing_more = SimpleNamespace(_fetcher=SimpleNamespace(_records={}))
 
     async def fetch(*asked: Any) -> Any:
         assert asked[-1] == 1  # records as Faust counts them: a run is one
@@ -335,9 +337,9 @@ async def test_a_run_knows_where_its_fetch_began(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_fetch_records", fetch)
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_seek_wait", seek)
     await thread._seek_wait(None, {TP0: 3})
-    (first,) = (await thread._fetch_records(None, {TP0}))[TP0]
+    (first,) = (await thread._fetch_records(nothing_more, {TP0}))[TP0]  # type: ignore[arg-type]  # a part of one
     assert (first.base, first.first) == (3, 4)  # the log holds nothing at 3
-    (second,) = (await thread._fetch_records(None, {TP0}))[TP0]
+    (second,) = (await thread._fetch_records(nothing_more, {TP0}))[TP0]  # type: ignore[arg-type]  # likewise
     assert (second.base, second.first) == (6, 9)
 
 
@@ -350,7 +352,54 @@ async def test_a_new_assignment_forgets_where_fetches_began(monkeypatch: pytest.
         return {TopicPartition("events", 0): [_run(8)]}
 
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_fetch_records", fetch)
-    assert (await thread._fetch_records(None, {TP0}))[TP0][0].base is None
+    nothing_more = SimpleNamespace(_fetcher=SimpleNamespace(_records={}))
+    assert (await thread._fetch_records(nothing_more, {TP0}))[TP0][0].base is None  # type: ignore[arg-type]  # a part
+
+
+def test_small_runs_of_other_partitions_come_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `fetched_records` does with each, it does not do with more than one at a time."""
+    from aiokafka.consumer import fetcher as aiokafka_fetcher
+
+    taken = source(aiokafka_fetcher.Fetcher.fetched_records)
+    for what in (
+        "res_or_error.getall(max_records)",
+        "del self._records[tp]",
+        "self._notify(self._wait_consume_future)",
+    ):
+        assert what in taken
+
+    class There:
+        def __init__(self, *runs: Run) -> None:
+            self.runs = list(runs)
+
+        def getall(self, most: int) -> list[Run]:
+            given, self.runs = self.runs[:most], self.runs[most:]
+            return given
+
+        def has_more(self) -> bool:
+            return bool(self.runs)
+
+    monkeypatch.setattr(transport, "FetchResult", There)
+    places = [TopicPartition("events", p) for p in range(6)]
+    told: list[object] = []
+    there: dict[Any, Any] = {place: There(_run(p), _run(p + 10)) for p, place in enumerate(places[:4])}
+    there |= {places[4]: ValueError("is raised at its own call"), places[5]: There()}
+    fetcher = SimpleNamespace(_records=there, _notify=told.append, _wait_consume_future="waits")
+    fetched = {places[0]: [_run(100)]}
+    active = {TP("events", p) for p in (0, 1, 3, 4, 5)}
+    transport._take_small(fetcher, active, fetched)
+    assert {place.partition: [run.first for run in runs] for place, runs in fetched.items()} == {
+        0: [100],
+        1: [1],
+        3: [3],
+    }
+    assert set(there) == set(places[:5])  # what is empty is gone, so that it is fetched anew
+    assert told == ["waits"]
+    transport._take_small(fetcher, active, fetched)
+    assert list(fetched) == [places[0], places[1], places[3]]  # one of each
+    monkeypatch.setattr(transport, "SMALL_BYTES", 1)
+    transport._take_small(fetcher, active, few := {places[0]: [_run(100)]})
+    assert list(few) == [places[0]]
 
 
 def test_each_worker_has_transport_classes_of_its_own() -> None:

@@ -158,7 +158,7 @@ def test_the_detail_names_the_fault_and_no_folder_of_the_host(tmp_path: Path) ->
     assert "test_the_detail_names_the_fault" in error  # a long message does not push its place out
     assert poison.told(_deep(20)).count("_raised_at") == 21
     assert len(poison.told(_deep(500))) <= 4_000
-    assert "unit/test_poison.py:" in poison.told(_raised())
+    assert "worker/test_poison.py:" in poison.told(_raised())
     assert str(Path(__file__).parents[2].parent) not in poison.told(_raised())
 
 
