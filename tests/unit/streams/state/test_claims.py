@@ -1,5 +1,6 @@
 """What workers say outside the root of what they have committed: only what is, and for good; and what it finds."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +10,11 @@ import msgspec
 import pytest
 
 from streams.kafka.transport import Committed
+from streams.settings import Settings
 from streams.state.anchors import anchors
 from streams.state.checkpoint import Checkpointer
 from streams.state.store import PartitionStore
+from streams.tools.chain import strange
 from tests.support.checkpoint import TOPIC, TP0, World
 from tests.support.proof import chain, forge, rewrite
 from twin.audit import claims as claims_of
@@ -206,3 +209,23 @@ async def test_what_is_merged_or_pruned_on_purpose_stands(tmp_path: Path, act: C
     assert ends == ([7000] if act is prune else [6000, 7000]), "it did something"
     report = checked(world)
     assert report.sound, told(report)
+
+
+async def test_a_root_that_is_not_the_one_the_topic_speaks_of(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    marker.claim(world.audit, "twin", "twin", TOPIC, "root-1")
+    world.group.topic_id = "a" * 32
+    await work(world, 10)
+    ours, claims = Settings(), {0: world.outputs.claims}
+    assert strange(ours, world.audit, claims) == []
+    place = world.audit / marker.NAME
+    sound = place.read_text()
+    for old, new, said in (
+        ("root-1", "root-2", "the workers of partition 0 wrote in root root-1 .*: it is another root, or its marker"),
+        ("a" * 32, "b" * 32, "says root root-1 and topic bbbb.* from topic aaaa"),
+        ('"group": "twin"', '"group": "other"', "is of prefix twin and group other, the topic is of prefix twin and"),
+    ):
+        place.write_text(sound.replace(old, new))
+        assert re.search(said, "\n".join(map(str, strange(ours, world.audit, claims))))
+    place.unlink()
+    assert "is missing: a root of workers has one" in str(strange(ours, world.audit, claims)[0])
