@@ -213,7 +213,10 @@ class CsvTable:
         heads = [self._header(line) for line in lines[: -1 if len(lines) > _HEADER_WITHIN + at else None][at:]]
         fitting = [i for i, names in enumerate(heads) if names is not None and not self._lacking(names)]
         chosen = fitting[0] if fitting and form.skip is None else 0
-        if chosen:
+        if not fitting and form.skip is None and heads:
+            # What is told to be missing is missing in the line that is most like the header asked for.
+            chosen = max(range(len(heads)), key=lambda i: self._alike(heads[i]))
+        elif chosen:
             self._summary.note(f"{self._file.name}: the header is line {chosen + 1}; the lines before it were left out")
         names = heads[chosen] if chosen < len(heads) else []
         if names is None:
@@ -238,6 +241,11 @@ class CsvTable:
             ]
         except csv.Error:
             return None
+
+    def _alike(self, names: Sequence[str] | None) -> tuple[int, int]:
+        """How many of the columns asked for a line names, and how many cells it has."""
+        wanted = self._choose(names) if names else []
+        return sum((names or []).count(name) == 1 for name in wanted), len(set(names or []) - {""})
 
     def _lacking(self, names: Sequence[str]) -> bool:
         return any(names.count(name) != 1 for name in self._choose(names))

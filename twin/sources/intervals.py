@@ -20,12 +20,13 @@ from twin.sources.drafts import draft
 OPEN_END: Final = 2**63 - 1  # of an interval whose row has no end
 # What an interval's block carries on its way here: `a` its end, `b` that it is one (1), `c` the class of `otherwise`.
 Said = tuple[int, str | None, str | None, str | None]
+Entry = tuple[int, int, int, Said, int]  # -start, -number, end, what it says, where it stands in the log
 
 
 @dataclass(slots=True)
 class _Station:
     line: int
-    open: list[tuple[int, int, int, Said]] = field(default_factory=list)  # -start, -number, end, what it says
+    open: list[Entry] = field(default_factory=list)
     otherwise: Said = (UNKNOWN, "unknown", None, None)
     told: Said | None = None
 
@@ -37,7 +38,7 @@ class Intervals:
         self._word = otherwise
         self._stations: dict[int, _Station] = {}
         self._number = 0
-        self._ends: list[tuple[int, int]] = []  # (end, station) of the intervals that have one
+        self._ends: list[tuple[int, int, int]] = []  # (end, station, where) of the intervals that have one
 
     def blocks(self, blocks: Iterable[EventBlock]) -> Iterator[EventBlock]:
         for block in blocks:
@@ -65,10 +66,11 @@ class Intervals:
             said = (int(block.code[i]), text(block.x[i]), text(block.y[i]), text(block.z[i]))
             one.open = [entry for entry in one.open if entry[2] != OPEN_END]
             self._number += 1
-            heapq.heappush(one.open, (-ts, -self._number, int(block.a[i]), said))
+            where = int(block.offset[i])
+            heapq.heappush(one.open, (-ts, -self._number, int(block.a[i]), said, where))
             if block.a[i] != OPEN_END:
-                heapq.heappush(self._ends, (int(block.a[i]), station))
-            made.append(self._tell(one, station, ts))
+                heapq.heappush(self._ends, (int(block.a[i]), station, where))
+            made.append(self._tell(one, station, ts, where))
         made.append(self._until(int(block.ts[-1]) - 1))
         others = compact(pick(block, np.flatnonzero(~of_interval)))
         whole = join([others, self._made(made)])
@@ -78,30 +80,30 @@ class Intervals:
         """The changes that ends of intervals make up to this time, in its order."""
         changes: list[_Change] = []
         while self._ends and self._ends[0][0] <= ts:
-            end, station = heapq.heappop(self._ends)
+            end, station, where = heapq.heappop(self._ends)
             one = self._stations[station]
             one.open = [entry for entry in one.open if entry[2] > end]
             heapq.heapify(one.open)
-            changes += self._tell(one, station, end)
+            changes += self._tell(one, station, end, where)
         return changes
 
-    def _tell(self, one: _Station, station: int, ts: int) -> "list[_Change]":
+    def _tell(self, one: _Station, station: int, ts: int, where: int) -> "list[_Change]":
         said = one.open[0][3] if one.open else one.otherwise
         if said == one.told:
             return []
         one.told = said
-        return [(ts, one.line, station, said)]
+        return [(ts, one.line, station, said, where)]
 
     def _made(self, changes: "list[list[_Change]]") -> EventBlock:
         flat = _last_of_an_instant([change for some in changes for change in some])
         if not flat:
             return empty()
         words = Words()
-        texts = np.array([[-1 if word is None else words.add(word) for word in said[1:]] for *_, said in flat]).T
+        texts = np.array([[-1 if word is None else words.add(word) for word in said[1:]] for *_, said, _ in flat]).T
         ts = np.array([change[0] for change in flat], np.int64)
         return draft(
             words.list,
-            np.zeros(len(flat), np.int64),
+            np.array([change[4] for change in flat], np.int64),
             ts,
             np.array([change[1] for change in flat]),
             0,
@@ -114,7 +116,7 @@ class Intervals:
         ).block
 
 
-_Change = tuple[int, int, int, Said]
+_Change = tuple[int, int, int, Said, int]  # time, line, station, what is true from then on, the row that says so
 
 
 def _last_of_an_instant(changes: list[_Change]) -> list[_Change]:

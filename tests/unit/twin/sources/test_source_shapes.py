@@ -405,3 +405,9 @@ def test_a_damaged_sheet_is_told_and_not_left_out(tmp_path: Path) -> None:
             packed.writestr(name, text.replace(b"<row>", b"<row r=>") if name.endswith("sheet2.xml") else text)
     with pytest.raises(SourceError, match=r"b\.xlsx/B: is no sheet that can be read"):
         open_logs([damaged], plant(), mapping(PLAIN))
+
+
+def test_a_missing_column_is_told_of_the_line_that_is_most_like_a_header(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "Report,x,y\n\nt,m,o\n1,1,1\n")
+    with pytest.raises(SourceError, match=r'a\.csv:3: column "n" .* \(t, m, o\)'):
+        read(path, PLAIN)
