@@ -9,7 +9,7 @@ import pytest
 from streams.cli import main
 from tests.support.audit import plain, rows, table, write, writer
 from twin.audit import AuditError
-from twin.audit.query import query
+from twin.audit.query import UNQUOTED, query
 from twin.results import SETS
 
 pytest.importorskip("duckdb")
@@ -189,6 +189,18 @@ def test_plain_views_need_no_quotes(root: Path) -> None:
         assert found.num_rows == 50
         assert not words & set(found.schema.names)
     assert query(root, "SELECT window_id, order_id, max(end_ts) FROM kpis_plain GROUP BY window_id, order_id").num_rows
+
+
+def test_the_page_names_every_column_that_is_an_sql_word() -> None:
+    import duckdb
+
+    kept = "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category <> 'unreserved'"
+    words = {word for (word,) in duckdb.sql(kept).fetchall()}
+    assert words & {name for schema in SETS.values() for name in schema.names} == set(UNQUOTED)
+    page = DOCS.read_text()
+    for name, plainly in UNQUOTED.items():
+        where = ", ".join(set_name for set_name, schema in SETS.items() if name in schema.names)
+        assert f"| `{name}` | {where} | `{plainly}` |" in page
 
 
 def test_times_that_are_cut_down_are_told(tmp_path: Path) -> None:
