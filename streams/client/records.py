@@ -197,6 +197,7 @@ class Head(msgspec.Struct, frozen=True):
     action: str | None = None
     ts: str | None = None
     subject: str | None = None
+    line_model: str | None = None
 
 
 def _time_or_error(kind: type, value: Any) -> Any:
