@@ -14,7 +14,7 @@ from tests.support.fold import Ev, S, block, dicts, multisets
 from twin.line import PartitionTwin, Results
 from twin.line.change import carried
 from twin.plant.canonical import line_hashes, model_hash
-from twin.plant.model import Buffer, Line, Plant, Product, Station, Window
+from twin.plant.model import Buffer, CalendarException, Line, Plant, Product, Station, Window
 
 Row = dict[str, Any]
 REVISE: Final = 40_000 * S
@@ -197,6 +197,24 @@ def sound(results: Sequence[Results]) -> None:
         assert row["start"] >= ends.get(place, 0), row
         assert row["end"] > row["start"]
         ends[place] = row["end"]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.data())
+def test_an_exception_of_the_calendar_that_lies_ahead_changes_no_row(data: st.DataObject) -> None:
+    """Not even of what is late from before: the kept history goes on, too."""
+    draw = data.draw
+    links = draw(st.booleans())
+    plant = small_plant(links, True, draw(st.booleans()), 2, draw(st.sampled_from((None, 60 * S, REVISE))))
+    plant = hashed(plant, plant.lines)
+    events = ended(draw(late(draw(logs(links, draw(st.booleans()), 2, 60)))), 400 * S)
+    place = draw(st.integers(0, len(events)))
+    ahead = CalendarException("2023-11-16", shift="a", hours=(7 * 3_600, 8 * 3_600))
+    calendar = replace(plant.lines[0].calendar, exceptions=(ahead,))
+    new = hashed(plant, [replace(plant.lines[0], calendar=calendar), plant.lines[1]])
+    assert (line_hashes(new), new.hash == plant.hash) == (line_hashes(plant), False)
+    found = rows_of(changing(plant, new, events, place, draw(st.booleans())), ("L", "M"))
+    assert found == rows_of(folded(plant, events), ("L", "M"))
 
 
 @settings(deadline=None, max_examples=40)

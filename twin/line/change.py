@@ -31,11 +31,13 @@ from twin.line.remembered import LineMemory
 from twin.line.revised import stamped
 from twin.line.revision import Base, History
 from twin.line.ways import same_line, ways
+from twin.plant.calendar import table
 from twin.plant.canonical import line_hashes
 from twin.plant.model import Plant
 from twin.results import NAME
 
 I64 = npt.NDArray[np.int64]
+_WEEK_NS: Final = 7 * 86_400_000_000_000
 _NO_EVENTS: Final = np.empty((0, at.N_E), np.int64)
 
 
@@ -55,8 +57,13 @@ class _Change:
         self._ways = ways(self._old, self._new)
         hashes = line_hashes(old.plant), line_hashes(plant)
         lines = list(enumerate(self._ways.lines[:-1].tolist()))
-        self._same = [(i, j) for i, j in lines if j >= 0 and hashes[0][i] == hashes[1][j]]
-        self._other = [(i, j) for i, j in lines if j >= 0 and hashes[0][i] != hashes[1][j]]
+        there = [(i, j) for i, j in lines if j >= 0]
+        alike = [(i, j) for i, j in there if hashes[0][i] == hashes[1][j]]
+        self._same = [(i, j) for i, j in alike if old.plant.lines[i].calendar == plant.lines[j].calendar]
+        # Of these only the calendar has other exceptions.
+        self._excepted = [one for one in alike if one not in self._same]
+        self._other = [one for one in there if one not in self._same]
+        self._kept = [one for one in self._excepted if self._as_before(*one)]
         self._gone = [i for i, j in lines if j < 0]
         self._tables: dict[str, list[pa.Table]] = {}
         self._waiting = old.waiting.rows()
@@ -66,7 +73,9 @@ class _Change:
         self._part_with(parting.tables(self._twin.parting))
         for i in self._gone:
             self._end(i)
-        for i, _ in self._other:
+        for i, j in self._other:
+            if (i, j) in self._kept:
+                continue
             # What is late, or corrects, is folded in before the history is given up.
             for tables in self._twin.revisions.at_once(i, self._until(i)):
                 self._part_with(tables)
@@ -83,7 +92,8 @@ class _Change:
         self._admission()
         self._histories()
         for j, changed in told.items():
-            if changed is not None or lost[j]:
+            only_exceptions = j in {other for _, other in self._excepted}
+            if (changed is not None and not only_exceptions) or lost[j]:
                 self._tell(j, changed or Changed(), lost[j])
         new.parting = parting.packed(self._tables)
         return new
@@ -123,9 +133,9 @@ class _Change:
         """`of`: first rows of this old line, which carry the number of its last revision."""
         if of is not None and (revision := int(self._old.state.lines[of, at.L_REVISION])):
             tables = stamped(tables, {self._old.plant.lines[of].id: revision})
-        for name, table in tables.items():
-            if table.num_rows:
-                self._tables.setdefault(name, []).append(_under(self._new.plant.hash, table))
+        for name, rows in tables.items():
+            if rows.num_rows:
+                self._tables.setdefault(name, []).append(_under(self._new.plant.hash, rows))
 
     # Lines that are others now.
 
@@ -237,7 +247,7 @@ class _Change:
         """Kept events and bases of lines that are the same; the others begin one where they stand."""
         new = self._new_twin.revisions
         scratch, target = Engine(self._old.plant), Engine(self._new.plant)
-        for i, j in self._same:
+        for i, j in (*self._same, *self._kept):
             history = self._twin.revisions.histories.get(i)
             if history is None:
                 continue
@@ -248,6 +258,8 @@ class _Change:
                 target.texts.replace(scratch.texts.all)
                 same_line(scratch, i, target, j, self._ways, fresh=False)
                 target.memory[j] = self._renumbered(scratch.memory[i], j)
+                if (i, j) in self._kept and base.ts:
+                    self._look_again(target, j, base.ts)
                 bases.append(Base(base.ts, target.save_line(j)))
             made = new.histories[j] = History(bases, _NO_EVENTS)
             made.keep(self._moved(history.events())[0])
@@ -259,8 +271,29 @@ class _Change:
                 about.row = self._moved(about.row[None, :])[0][0]
                 made.amended.append(about)
         for i, j in self._other:
-            if new.keeping[j] and self._new.state.lines[j, at.L_SEEN]:
+            if (i, j) not in self._kept and new.keeping[j] and self._new.state.lines[j, at.L_SEEN]:
                 new.histories[j] = History([Base(self._until(i), self._new.save_line(j))], _NO_EVENTS)
+
+    def _as_before(self, i: int, j: int) -> bool:
+        """Whether the new calendar says of all that the line's history reaches back to what the old one says."""
+        history = self._twin.revisions.histories.get(i)
+        row = self._old.state.lines[i]
+        if history is None or not row[at.L_SEEN]:
+            return False
+        since = max(history.bases[0].ts, int(row[at.L_T0]))
+        lines = self._old.plant.lines[i], self._new.plant.lines[j]
+        both = [table(line.calendar, since, self._until(i) + 1) for line in lines]
+        said = [(one.ts[1:].tolist(), one.klass.tolist(), one.shift.tolist(), one.day.tolist()) for one in both]
+        return said[0] == said[1]
+
+    def _look_again(self, target: Engine, j: int, ts: int) -> None:
+        """A base of before has to meet what the new calendar says next."""
+        row = target.state.lines[j]
+        if row[at.L_NEXT_CALENDAR] == at.FAR:
+            return
+        following = int(table(self._new.plant.lines[j].calendar, ts, ts + _WEEK_NS).ts[1])
+        row[at.L_NEXT_CALENDAR] = following
+        row[at.L_NEXT] = min(int(row[at.L_NEXT]), following)
 
 
 def _under(model: str, table: pa.Table) -> pa.Table:

@@ -9,6 +9,7 @@ from twin.plant.kinds import DAY_S, NEVER, WEEK_S
 from twin.plant.model import (
     Buffer,
     Calendar,
+    CalendarException,
     Counter,
     Limits,
     Line,
@@ -135,6 +136,10 @@ def _calendar(node: Node) -> Calendar:
         shifts=tuple(Shift(s["id"], s["days"], *s["hours"]) for s in node["shift"]),
         planned_stops=tuple(stop for s in node["planned_stop"] for stop in _planned_stops(s)),
         day_start_s=node["day_start"],
+        exceptions=tuple(
+            CalendarException(*(one[key] for key in ("on", "off", "shift", "stop", "hours")))
+            for one in node["exception"]
+        ),
     )
 
 

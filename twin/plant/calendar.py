@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.codes import OFF_SHIFT, PLANNED_STOP
-from twin.plant.model import Calendar, Shift
+from twin.plant.model import Calendar, CalendarException
 from twin.time.zone import to_utc_ns, to_utc_s
 
 I8 = npt.NDArray[np.int8]
@@ -128,7 +128,7 @@ def _freeze(calendar: Calendar, rows: I64) -> CalendarTable:
 
 def _shifts(calendar: Calendar, days: I64) -> tuple[I64, I64, I64]:
     """Start and end (ns), running number of every shift instance that starts on these local days, by start."""
-    parts = [_one_shift(shift, index, len(calendar.shifts), days) for index, shift in enumerate(calendar.shifts)]
+    parts = [_one_shift(calendar, index, days) for index in range(len(calendar.shifts))]
     if not parts:
         nothing = np.empty(0, np.int64)
         return nothing, nothing, nothing
@@ -140,12 +140,28 @@ def _shifts(calendar: Calendar, days: I64) -> tuple[I64, I64, I64]:
     return starts[order], ends[order], numbers[order]
 
 
-def _one_shift(shift: Shift, index: int, shifts: int, days: I64) -> tuple[I64, I64, I64]:
+def _one_shift(calendar: Calendar, index: int, days: I64) -> tuple[I64, I64, I64]:
     """Local start and end (s), running number."""
+    shift = calendar.shifts[index]
     own = days[np.isin((days + 3) % 7, shift.days)]  # 1970-01-01 was a Thursday
-    length = (shift.end_s - shift.start_s) % _DAY_S or _DAY_S
-    start = own * _DAY_S + shift.start_s
-    return start, start + length, (own + _ORDINAL_1970) * shifts + index
+    other = [one for one in calendar.exceptions if one.stop is None and one.shift in (None, shift.id)]
+    own = own[~np.isin(own, [_day(one) for one in other])]
+    told = [(_day(one), *one.hours) for one in other if one.hours is not None and days[0] <= _day(one) <= days[-1]]
+    own, begin, end = np.concatenate(
+        [
+            np.stack([own, np.full(len(own), shift.start_s), np.full(len(own), shift.end_s)]),
+            np.array(told, np.int64).reshape(-1, 3).T,
+        ],
+        axis=1,
+    )
+    start = own * _DAY_S + begin
+    length = (end - begin) % _DAY_S
+    return start, start + np.where(length == 0, _DAY_S, length), (own + _ORDINAL_1970) * len(calendar.shifts) + index
+
+
+def _day(one: CalendarException) -> int:
+    """Days since 1970-01-01."""
+    return date.fromisoformat(one.on).toordinal() - _ORDINAL_1970
 
 
 def _stops(calendar: Calendar, days: I64) -> tuple[I64, I64]:
@@ -155,11 +171,22 @@ def _stops(calendar: Calendar, days: I64) -> tuple[I64, I64]:
     for stop in calendar.planned_stops:
         if stop.weekly is not None:
             start, end = stop.weekly
-            first = mondays * _DAY_S + start
+            other = [one for one in calendar.exceptions if one.stop == stop.id]
+            kept = mondays[~np.isin(mondays + start // _DAY_S, [_day(one) for one in other])]
+            first = kept * _DAY_S + start
             starts.append(to_utc_s(calendar.zone, first) * _NS)
             ends.append(to_utc_s(calendar.zone, first + ((end - start) % _WEEK_S or _WEEK_S)) * _NS)
         if stop.dated is not None:
             begin, finish = (to_utc_ns(calendar.zone, datetime.fromisoformat(text)) for text in stop.dated)
+            starts.append(np.array([begin], np.int64))
+            ends.append(np.array([finish], np.int64))
+    weekly = {stop.id for stop in calendar.planned_stops if stop.weekly is not None}
+    for one in calendar.exceptions:
+        if one.stop in weekly and one.hours is not None and days[0] <= _day(one) <= days[-1]:
+            begin_s = _day(one) * _DAY_S + one.hours[0]
+            length_s = (one.hours[1] - one.hours[0]) % _DAY_S or _DAY_S
+            local = np.array([begin_s, begin_s + length_s], np.int64)
+            begin, finish = (to_utc_s(calendar.zone, local) * _NS).tolist()
             starts.append(np.array([begin], np.int64))
             ends.append(np.array([finish], np.int64))
     return np.sort(np.concatenate(starts)), np.sort(np.concatenate(ends))

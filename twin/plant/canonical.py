@@ -45,8 +45,9 @@ def model_hash(plant: Plant) -> str:
 
 
 def line_hash(line: Line) -> str:
-    """As `model_hash`, of one line with its calendar: another line's change leaves it."""
-    return _hash(_text(line))
+    """As `model_hash`, of one line with its calendar: another line's change leaves it, and so does an exception of the
+    calendar."""
+    return _hash(_text(replace(line, calendar=replace(line.calendar, exceptions=()))))
 
 
 @once_a_plant

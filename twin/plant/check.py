@@ -1,5 +1,6 @@
 """What one value of a plant file alone cannot tell: references, contradictions, loops, overlaps."""
 
+from datetime import date
 from typing import Final
 
 from kernels.codes import CLASS_NAMES
@@ -215,6 +216,61 @@ def _calendar(calendar: Node, report: Report) -> None:
     _overlaps(calendar, report)
     for stop in calendar["planned_stop"]:
         _planned_stop(stop, report)
+    for one in calendar["exception"]:
+        _exception(one, calendar, report)
+
+
+def _exception(one: Node, calendar: Node, report: Report) -> None:
+    """What it names is there, and is told apart from what it is on other days."""
+    if one["shift"] is not None and one["stop"] is not None:
+        report.add(one.at("stop"), "is of a shift and of a stop; make it two exceptions")
+        return
+    if one["shift"] is not None:
+        _reference(one["shift"], calendar["shift"], "shift in this calendar", one.at("shift"), report)
+    if one["stop"] is not None:
+        weekly = [stop for stop in calendar["planned_stop"] if not stop["from"]]
+        _reference(one["stop"], weekly, "weekly planned stop in this calendar", one.at("stop"), report)
+    if one["off"] and "hours" in one.given:
+        report.add(one.at("hours"), "does not take place and has hours; keep off = true or hours")
+    if not one["off"] and one["shift"] is None and one["stop"] is None:
+        report.add(one.path, "says nothing; add off = true, or shift = ... or stop = ... with hours = ...")
+    elif not one["off"] and "hours" not in one.given:
+        report.add(one.path, "says no hours; add hours = ..., or off = true")
+    same = [
+        other
+        for other in calendar["exception"]
+        if (other["on"], other["shift"], other["stop"]) == (one["on"], one["shift"], one["stop"])
+    ]
+    if one["on"] is not None and one is not same[0]:
+        report.add(one.at("on"), "is an exception already; keep one of them", see=same[0].at("on"))
+    if one["shift"] is not None and one["hours"] and one["on"] is not None:
+        _exceptional_overlap(one, calendar, report)
+
+
+def _exceptional_overlap(one: Node, calendar: Node, report: Report) -> None:
+    """Of two shifts at once nobody could say which a part belongs to."""
+    day = date.fromisoformat(one["on"]).toordinal()
+    begin, end = _span(day, one["hours"])
+    others = [other for other in calendar["exception"] if other["on"] is not None]
+    for number in range(day - 1, day + 2):
+        told = [other for other in others if date.fromisoformat(other["on"]).toordinal() == number]
+        closed = any(other["off"] and other["shift"] is None and other["stop"] is None for other in told)
+        for shift in calendar["shift"]:
+            own = [other for other in told if other["shift"] is not None and other["shift"] == shift["id"]]
+            if one in own or any(other["off"] for other in own):
+                continue
+            hours = own[0]["hours"] if own else shift["hours"]
+            if not hours or not shift["days"] or (not own and (closed or (number - 1) % 7 not in shift["days"])):
+                continue
+            first, last = _span(number, hours)
+            if first < end and begin < last:
+                report.add(one.at("hours"), f'overlaps the shift "{shift["id"]}" on that day; change the hours of one')
+                return
+
+
+def _span(day: int, hours: tuple[int, int]) -> tuple[int, int]:
+    begin = day * DAY_S + hours[0]
+    return begin, begin + ((hours[1] - hours[0]) % DAY_S or DAY_S)
 
 
 def _overlaps(calendar: Node, report: Report) -> None:

@@ -97,11 +97,23 @@ class PlannedStop:
 
 
 @dataclass(frozen=True, slots=True)
+class CalendarException:
+    """What is otherwise on one local date. No part of what a line is: its hash leaves it out."""
+
+    on: str  # ISO date on which the shift or the stop begins
+    off: bool = False  # it does not take place; without a shift and a stop: no shift does
+    shift: str | None = None  # id
+    stop: str | None = None  # id of a weekly planned stop
+    hours: tuple[int, int] | None = None  # seconds of the local day, start and end, instead of its own
+
+
+@dataclass(frozen=True, slots=True)
 class Calendar:
     zone: str = "UTC"
     shifts: tuple[Shift, ...] = ()  # none: always on shift, one shift row per local day is not made
     planned_stops: tuple[PlannedStop, ...] = ()
     day_start_s: int = 0
+    exceptions: tuple[CalendarException, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ MAX_WINDOW_STEPS: Final = 100_000  # 24 h in seconds is 86,400
 MAX_PANES: Final = 10_000
 MAX_SHIFTS: Final = 64
 MAX_PLANNED_STOPS: Final = 4_096
+MAX_EXCEPTIONS: Final = 4_096
 MAX_SOURCES: Final = 1_000
 MAX_REASONS: Final = 2_000
 MAX_SEQ_MODULUS: Final = 65_536
@@ -136,6 +137,17 @@ PLANNED_STOP: Final = Table(
     ),
 )
 
+EXCEPTION: Final = Table(
+    "An exception on one date: overtime, a holiday, a break at another time",
+    (
+        Key("on", kinds.DATE, "Local date on which the shift, or the stop, begins.", required=True),
+        Key("off", kinds.BOOLEAN, "It does not take place; without `shift` and `stop`: no shift does.", default=False),
+        Key("shift", kinds.ID, "Name of the shift that is otherwise: with `hours` it takes place then, on any day."),
+        Key("stop", kinds.ID, "Name of the weekly planned stop that is otherwise."),
+        Key("hours", kinds.HOURS, "Local start and end on that date, instead of its own."),
+    ),
+)
+
 CALENDAR: Final = Table(
     "A shift calendar. Without shifts the line is always in shift",
     (
@@ -143,6 +155,11 @@ CALENDAR: Final = Table(
         Key("day_start", kinds.CLOCK, "Local time at which the production day starts.", default="00:00"),
         Key("shift", Tables(SHIFT, MAX_SHIFTS), "The shifts of the week."),
         Key("planned_stop", Tables(PLANNED_STOP, MAX_PLANNED_STOPS), "Stops that are planned, inside shifts."),
+        Key(
+            "exception",
+            Tables(EXCEPTION, MAX_EXCEPTIONS, unique=False),
+            "What is otherwise on single dates. Lines go on with them as they are.",
+        ),
     ),
 )
 
