@@ -222,9 +222,9 @@ def unpack_arrays(
                 raise SnapshotError(f"array {name} ends at {begin + len(data)} of {begin + size} bytes")
             values = np.frombuffer(data, np.int64)
             values = values.reshape(shape) if written is None else written.array(name, values, rows, width)
-            if fresh and some is not None:
+            if fresh and name != "buffers":  # which begin with their levels
                 there = values.any(axis=tuple(range(1, values.ndim)))
-                target[np.flatnonzero(some)[there]] = values[there]
+                target[np.flatnonzero(there if some is None else some)[... if some is None else there]] = values[there]
             elif some is None:
                 target[...] = values
             else:
