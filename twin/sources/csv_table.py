@@ -210,12 +210,18 @@ class CsvTable:
             return _from_line(piece, at)
         if not piece.strip():
             return b""  # an empty file
-        heads = [self._header(line) for line in lines[: -1 if len(lines) > _HEADER_WITHIN + at else None][at:]]
-        fitting = [i for i, names in enumerate(heads) if names is not None and not self._lacking(names)]
-        chosen = fitting[0] if fitting and form.skip is None else 0
-        if not fitting and form.skip is None and heads:
+        lines = lines[: -1 if len(lines) > _HEADER_WITHIN + at else None][at:]
+        heads: list[list[str] | None] = []
+        chosen, found = 0, form.skip is not None
+        for line in lines[:1] if found else lines:
+            heads.append(names := self._header(line))
+            if not found and names is not None and not self._lacking(names):
+                chosen, found = len(heads) - 1, True
+                break
+        if not found and heads:
             # What is told to be missing is missing in the line that is most like the header asked for.
-            chosen = max(range(len(heads)), key=lambda i: self._alike(heads[i]))
+            best = max(range(len(heads)), key=lambda i: self._alike(heads[i]))
+            chosen = best if self._alike(heads[best])[0] else 0
         elif chosen:
             self._summary.note(f"{self._file.name}: the header is line {chosen + 1}; the lines before it were left out")
         names = heads[chosen] if chosen < len(heads) else []

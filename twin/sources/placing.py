@@ -62,9 +62,11 @@ class Placing:
         n, mapping, rules = len(ts), self._mapping, self._rules
         form = mapping.form
         columns = {name: Column.of(array, form.numbers, form.blank) for name, array in text.columns.items()}
-        empty = np.logical_and.reduce(
-            [column.spread(lambda text: not text).astype(bool) for column in columns.values()]
-        )
+        empty = np.zeros(n, bool)
+        if not read.all() or not mapping.time.columns:  # a row whose cells hold a time is not empty
+            empty = np.logical_and.reduce(
+                [column.spread(lambda text: not text).astype(bool) for column in columns.values()]
+            )
         self._summary.rows += n - int(empty.sum())
         at = np.arange(self._at + 1, self._at + 1 + n) if renumbered else text.lines
         self._at += n
