@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -230,6 +231,8 @@ class Api:
             for name in ("shifts", "days", "orders")
             for row in found[name]
         ]
+        # A workbook needs an optional package; the page offers none where it is missing.
+        kept["formats"] = list(BINARY) if find_spec("xlsxwriter") else []
         return JSON, _json({**kept, "said": said, "tables": tables, "charts": charts, "rows": rows_of})
 
     def why(self, query: Query, _accept: str) -> Answer:

@@ -47,8 +47,8 @@ export function head(view, parameters) {
       el("a", { href: address({ ...parameters, view: query().get("view") === "handover" ? "line" : "handover" }) }, w(query().get("view") === "handover" ? "line" : "handover")),
       el("a", { href: `api/v1/report?${asked}&format=html`, target: "_blank" }, w("report")),
       el("a", { href: `api/v1/report?${asked}&format=${lang === "de" ? "csv-de" : "csv"}&table=hours`, download: "hours.csv" }, "CSV"),
-      el("a", { href: `api/v1/report?${asked}&format=xlsx`, download: "report.xlsx" }, "Excel"),
-      el("a", { href: `api/v1/report?${asked}&format=eml`, download: "report.eml" }, w("mail"))));
+      [["xlsx", "Excel"], ["eml", w("mail")]].filter(([form]) => view.formats.includes(form)).map(([form, name]) =>
+        el("a", { href: `api/v1/report?${asked}&format=${form}`, download: `report.${form}` }, name))));
 }
 
 export function said(view) {
