@@ -109,6 +109,8 @@ async def _reload(live: Live, tiles: Tiles, pool: ThreadPoolExecutor) -> None:
             if str(error) != said:  # once, not every few seconds
                 said = str(error)
                 log.warning("page: %s", said)
+        except Exception as error:  # nobody waits for this task: it goes on, whatever it was
+            log.warning("page: the audit root could not be read", exc_info=error)
         # A large root takes its time: most of it is left to those who ask.
         await asyncio.sleep(max(RELOAD_S, 3 * (clock.monotonic_s() - begun)))
 

@@ -71,6 +71,10 @@ class Live:
             except* (KafkaError, AccessError, ClientError, OSError) as errors:
                 self.problem = str(errors.exceptions[0])
                 log.warning("page: %s; trying again", self.problem)
+            except* Exception as errors:
+                # Nobody waits for this task: an error that nobody has thought of must not end it in silence.
+                self.problem = f"{type(errors.exceptions[0]).__name__}: {errors.exceptions[0]}"
+                log.warning("page: %s; trying again", self.problem, exc_info=errors)
             self._set_state("away")
             await asyncio.sleep(RETRY_S)
 
