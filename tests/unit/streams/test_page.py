@@ -19,6 +19,7 @@ from streams.page import rows
 from streams.page.app import STATIC, Options, make_app
 from streams.page.live import Live
 from streams.page.tiles import Tiles
+from streams.settings import Settings
 from tests.support.biscuit import HOSTILE, audited
 from twin.audit.query import query
 from twin.report.build import report
@@ -277,3 +278,21 @@ def test_lines_of_other_days_have_tiles_too(root: Path) -> None:
     assert set(first) == {"oven-1", HOSTILE}
     tiles.load()
     assert {name: (one.newest_ns, one.figures) for name, one in tiles.so_far.items()} == first
+
+
+async def test_an_error_that_nobody_thought_of_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ended the task that keeps what is live, and the page went on showing it as it had been."""
+
+    def broken(_: Any) -> Any:
+        raise AttributeError("no such thing")
+
+    monkeypatch.setattr("streams.page.live.Client", broken)
+    monkeypatch.setattr("streams.page.live.RETRY_S", 0.01)
+    live = Live(Settings())
+    task = asyncio.create_task(live.run())
+    for _ in range(1000):
+        await asyncio.sleep(0.01)
+        if live.state == "away":
+            break
+    assert "no such thing" in live.problem and not task.done()
+    task.cancel()
