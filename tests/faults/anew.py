@@ -10,7 +10,6 @@ from aiokafka import AIOKafkaProducer
 from streams import exits
 from streams.kafka.topics import admin_client, ensure
 from streams.settings import Settings
-from streams.state.anchors import anchors
 from tests.faults.inputs import Input, Record
 from tests.faults.plan import Plan
 from tests.faults.site import Crew
@@ -71,9 +70,9 @@ def problems(settings: Settings, crew: Crew) -> list[str]:
     """What is wrong with the audit of the topic that is gone."""
     root = Path(settings.audit)
     found = [] if len(marker.read(root).topic_id) == 32 else ["the root is bound to no topic"]
-    named, damaged = anchors(settings.state_folder)
-    found += [str(one) for one in damaged if not crew.fired()]
-    for report in (verify(root, anchors=named, every=True), recompute(root, every=True)):
+    # Without the snapshots: a worker that was fenced has removed the files that its newest one names, and after this no
+    # commit passes it by.
+    for report in (verify(root, every=True), recompute(root, every=True)):
         found += [str(one) for one in report.differences[:3]]
     rejected = open_set(root, "rejected").to_table(columns=["value"]).column("value").to_pylist()
     if _STRANGE in rejected:
