@@ -356,6 +356,21 @@ async def test_a_new_assignment_forgets_where_fetches_began(monkeypatch: pytest.
     assert (await thread._fetch_records(nothing_more, {TP0}))[TP0][0].base is None  # type: ignore[arg-type]  # a part
 
 
+async def test_what_is_assigned_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "ensure_TPset(self._ensure_consumer().assignment())" in source(driver.AIOKafkaConsumerThread.assignment)
+    thread, _, _ = _thread([TopicPartition("events", 0)])
+    thread._held = set(), frozenset()
+    held = {TopicPartition("events", 0), TopicPartition("events", 1)}
+    monkeypatch.setattr(thread, "_ensure_consumer", lambda: SimpleNamespace(assignment=lambda: set(held)))
+    first = thread.assignment()
+    assert first == {TP("events", 0), TP("events", 1)}
+    assert all(type(tp) is TP for tp in first)
+    first.clear()  # the caller's own
+    assert len(thread.assignment()) == 2
+    held.remove(TopicPartition("events", 1))
+    assert thread.assignment() == {TP("events", 0)}
+
+
 def test_small_runs_of_other_partitions_come_along(monkeypatch: pytest.MonkeyPatch) -> None:
     """What `fetched_records` does with each, it does not do with more than one at a time."""
     from aiokafka.consumer import fetcher as aiokafka_fetcher
