@@ -8,7 +8,7 @@ import pytest
 
 SCRIPT = """
 import sys, tempfile, threading
-from streams.state import snapshot_files
+from streams.state import snapshot_files as snapshots
 from twin.audit import models
 from twin.line import PartitionTwin
 from twin.plant import loads
