@@ -218,7 +218,7 @@ def sizes(audit: Path, settings: Settings) -> dict[str, float]:
                 found.append(path.stat().st_size)
             except FileNotFoundError:  # published or collected meanwhile
                 continue
-        return len(found), round(sum(found) / 1e6, 1)
+        return len(found), round(sum(found) / 1e6, 4)
 
     published = [file.path for set_name in SETS for file in layout.published(audit, set_name)]
     count, size = held(snapshots, "*.snapshot")
