@@ -124,7 +124,8 @@ class Admission:
                 else:
                     self.rejected.append(("jump_unconfirmed", h.ts))
             self.held = []
-            if self.newest is not None and e.ts > self.newest + (jump if first else self.line.max_jump_ns):
+            # What it bore out may all have been refused by its number: then it is the first itself.
+            if self.newest is None or e.ts > self.newest + (jump if first else self.line.max_jump_ns):
                 self.held.append(e)
                 return
             if not self.numbered(e):
@@ -157,7 +158,7 @@ class Admission:
         elif not begun:
             self.held.append(e)
             return
-        if self.newest is not None and e.ts > self.newest + reach:
+        if self.newest is None or e.ts > self.newest + reach:
             self.held.append(e)
         elif self.numbered(e):
             if self.newest is not None and e.ts < self.newest - line.lateness_ns:
