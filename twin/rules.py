@@ -169,6 +169,11 @@ HISTORY: Final = (
         ("states", "kpis", "bottlenecks", "alerts", "rejected"),
         "where the plant model changes, lines go on with what still has a place; they began anew",
     ),
+    Rule(
+        "last_word_within_a_stop",
+        ("states",),
+        "a part of a stop that is entered after the whole stop's reason keeps its own, also before the next tick",
+    ),
 )
 RULES: Final = len(HISTORY)
 

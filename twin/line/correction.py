@@ -118,7 +118,7 @@ class _Amender:
                 return
         if len(self._standing) >= MAX_STANDING:
             raise _RefusedError(at.OVERFULL)
-        for row in self._meant(event, station):
+        for row in self._meant(one, station):
             arrival = int(row[at.E_ARRIVAL])
             known = [each for each in self.amended if each.row[at.E_ARRIVAL] == arrival]
             about = known[0] if known else Amended(row.copy(), [])
@@ -140,8 +140,9 @@ class _Amender:
                 found.append((of >= 0, one.arrival, one))
         return max(found, key=lambda each: each[:2])[2] if found else None
 
-    def _meant(self, event: Declared | Count | Order, station: int) -> I64:
+    def _meant(self, one: Correction, station: int) -> I64:
         """The events (n, N_E) that are corrected: the newest one that fits, or those of a whole stop."""
+        event = one.event
         undo = isinstance(event, Declared) and event.verb == "undo"
         # What is undone may be the line's, where the station has nothing of that name.
         rows = self.rows[(self.rows[:, at.E_STATION] == station) | (undo & (self.rows[:, at.E_STATION] < 0))]
@@ -175,7 +176,9 @@ class _Amender:
             begin -= 1
         while whole and end < len(rows) and rows[end, at.E_CODE] in _STOPS:
             end += 1
-        return rows[begin:end]
+        # The entry that came last counts: a part that was said of the stop after this keeps its own.
+        later = whole & (rows[:, at.E_ARRIVAL] > one.arrival) & (rows[:, at.E_TS] <= one.ts)
+        return rows[begin:end][~later[begin:end]]
 
     def _made(self, row: I64, told: Sequence[Correction]) -> I64 | None:
         """The event after all that was said of it; None: it never was."""

@@ -121,6 +121,16 @@ def test_a_split_and_its_undo() -> None:
     assert stops([*STOP, split, said("undo", 56, corrects=str(at(17)))]) == stops(STOP)
 
 
+@pytest.mark.parametrize("between", [None, 75])
+def test_the_entry_that_came_last_counts(between: int | None) -> None:
+    """A split that comes after the whole stop's reason, before the tick at which both are applied or after it."""
+    whole = said("stop", 52, corrects=rfc3339(at(15)), reason="caps")
+    split = said("split", 76 if between else 55, at=at(17), state="HALT", reason="jam")
+    applied = [count(between, good=1)] if between else []
+    assert stops([*STOP, whole, *applied, split]) == [(10, 17, "caps"), (17, 20, "jam")]
+    assert stops([*STOP, split, whole]) == [(10, 20, "caps")]
+
+
 ORDER = [
     order(0, "start", "A", quantity=50),
     count(10, good=6),
