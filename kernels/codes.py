@@ -71,7 +71,8 @@ ORDER: Final = 3
 BUFFER: Final = 4
 HEARTBEAT: Final = 5
 CORRECTION: Final = 6
-EVENT_NAMES: Final = ("state", "count", "cycle", "order", "buffer", "heartbeat", "correction")
+MEASURE: Final = 7
+EVENT_NAMES: Final = ("state", "count", "cycle", "order", "buffer", "heartbeat", "correction", "measure")
 
 # `code` of a cycle, an order, a count.
 START: Final = 0

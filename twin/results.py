@@ -62,6 +62,8 @@ EVENTS: Final = pa.schema(
         pa.field("cause", NAME),
         pa.field("due", TS),
         pa.field("verb", NAME),
+        pa.field("measure", NAME),
+        pa.field("measured", TEXT),  # with all the decimals that the plant declares: exact, and read by any tool
         *_ORIGIN_FIELDS,
         pa.field(INDEX, pa.int32(), nullable=False),  # of the event within its record
     ]
@@ -162,6 +164,27 @@ BOTTLENECKS: Final = pa.schema(
     ]
 )
 
+# What was measured, between two publishing ticks: longer times are sums of these rows. An interval has a row for each
+# order, shift and time class that its values belong to, so no value stands in two rows.
+MEASURES: Final = pa.schema(
+    [
+        *[field for field in _INTERVAL if field.name != "policy"],
+        pa.field("measure", NAME, nullable=False),
+        pa.field("quantity", NAME),
+        pa.field("unit", NAME, nullable=False),
+        pa.field("during", NAME),  # what the station did meanwhile, a time class; null: a measure of the line
+        pa.field("decimals", pa.int32(), nullable=False),  # what follows is in the last of so many decimal places
+        pa.field("n", pa.int64(), nullable=False),  # values, also those that were not believed
+        pa.field("amount", pa.int64()),  # meters and amounts: what was used
+        pa.field("least", pa.int64()),  # of the values; not of meters
+        pa.field("most", pa.int64()),
+        pa.field("total", pa.int64()),  # gauges and characteristics: sum of the values
+        pa.field("squares_high", pa.int64()),  # and of their squares: high x 10^18 + low
+        pa.field("squares_low", pa.int64()),
+        *_ORIGIN_FIELDS,
+    ]
+)
+
 ALERTS: Final = pa.schema(
     [
         pa.field("line", NAME, nullable=False),
@@ -203,6 +226,10 @@ IDENTITY: Final = {
     "kpis": ("line", "station", "window", "start", "end", "policy", "line_model"),
     "bottlenecks": ("line", "station", "window", "start", "end", "policy", "line_model"),
     "alerts": ("line", "station", "kind", "action", "ts", "subject", "line_model"),
+    "measures": (
+        *("line", "station", "measure", "window", "start", "end"),
+        *("production_date", "shift", "order", "product", "during", "line_model"),
+    ),
 }
 
 SETS: Final[dict[str, pa.Schema]] = {
@@ -212,6 +239,7 @@ SETS: Final[dict[str, pa.Schema]] = {
     "bottlenecks": BOTTLENECKS,
     "alerts": ALERTS,
     "rejected": REJECTED,
+    "measures": MEASURES,
 }
 # The column a set is foldered (UTC date) and sorted by.
 TIME_COLUMN: Final = {
@@ -221,14 +249,16 @@ TIME_COLUMN: Final = {
     "bottlenecks": "end",
     "alerts": "ts",
     "rejected": "ts",
+    "measures": "end",
 }
 # Version that brought a column, of those that version 2 had not. New names are no SQL words.
 SINCE: Final[dict[str, dict[str, int]]] = {
     "states": {"product": 3, "production_date": 3, "shift": 3, "line_model": 3},
     "kpis": {"production_date": 3, "line_model": 3, "quantity": 3, "unit": 3},
-    "events": {"by": 3, "entered": 3, "note": 3, "cause": 3, "due": 3, "verb": 3},
+    "events": {"by": 3, "entered": 3, "note": 3, "cause": 3, "due": 3, "verb": 3, "measure": 3, "measured": 3},
     "bottlenecks": {"production_date": 3, "line_model": 3},
     "alerts": {"subject": 3, "line_model": 3},
+    "measures": {field.name: 3 for field in MEASURES},  # the set itself
 }
 
 

@@ -11,6 +11,7 @@ from kernels.codes import (
     COUNT,
     END,
     HEARTBEAT,
+    MEASURE,
     PARTS,
     STATE,
 )
@@ -215,12 +216,12 @@ def mark_wrapped(slots: I64, row: int, event: I64) -> int:
 
 @hot
 def _kinds(event: I64) -> int:
-    """A bit for each thing that an event tells; counters and buffers by their numbers, which may meet."""
+    """A bit for each thing that an event tells; counters, buffers and measures by their numbers, which may meet."""
     kind = event[E_TYPE]
     if kind == COUNT and event[E_CODE] == PARTS:
         bits = (event[E_A] > 0) | (event[E_B] > 0) << 1 | (event[E_C] > 0) << 2
         return int(np.int64(bits)) if bits else 8
-    if kind in (COUNT, BUFFER):
+    if kind in (COUNT, BUFFER, MEASURE):
         return int(np.int64(1) << np.int64(24 + event[E_X] % 38))
     return int(np.int64(1) << np.int64(4 + 2 * kind + (event[E_CODE] == END and kind != STATE)))
 

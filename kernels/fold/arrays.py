@@ -64,6 +64,7 @@ class Out(NamedTuple):
     paths: I64
     alerts: I64
     active: I64
+    measured: I64
     n: I64  # (N_OUT,)
     path: I64  # scratch: a station each of the longest line
     mix: I64  # scratch: (N_MIX, stations and further places), see kernels.fold.path

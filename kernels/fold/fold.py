@@ -3,13 +3,14 @@
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import BUFFER, COUNT, CYCLE, END, HEARTBEAT, ORDER, STATE
+from kernels.codes import BUFFER, COUNT, CYCLE, END, HEARTBEAT, MEASURE, ORDER, STATE
 from kernels.fold import bits
 from kernels.fold import layout as at
 from kernels.fold.arrays import Model, Out, State
 from kernels.fold.classes import choose_causal, settle
 from kernels.fold.cuts import emit
 from kernels.fold.flow import begin_cycles, complete, set_level, start
+from kernels.fold.measured import observe
 from kernels.fold.moves import unblock
 from kernels.fold.orders import change_order
 from kernels.fold.out import alert
@@ -37,6 +38,7 @@ def room(m: Model, x: State, o: Out, line: int, group: int) -> bool:
         and o.paths.shape[0] - o.n[at.N_PATH] >= rows
         and o.alerts.shape[0] - o.n[at.N_ALERT] >= rows + 4 * group
         and o.active.shape[0] - o.n[at.N_ACTIVE] >= rows
+        and o.measured.shape[0] - o.n[at.N_MEASURED] >= group
     )
 
 
@@ -83,6 +85,8 @@ def apply(m: Model, x: State, o: Out, line: int, events: I64, i: int, k: int, j:
         change_order(m, x, o, line, event, t)
     elif kind == BUFFER:
         set_level(m, x, o, line, event[at.E_X], event[at.E_A], t)
+    elif kind == MEASURE:
+        observe(x, o, line, event, t)
     return completed
 
 

@@ -8,7 +8,7 @@ members). Rows are zero until the line's first event, so a large plant costs onl
 
 from typing import Final
 
-from kernels.codes import BLOCKED, CAUSAL_NS, N_COLUMNS, RUNNING, STARVED
+from kernels.codes import BLOCKED, CAUSAL_NS, N_CLASSES, N_COLUMNS, RUNNING, STARVED
 
 FAR: Final = 9_223_372_036_854_775_807  # an instant that never comes
 
@@ -24,7 +24,7 @@ E_CODE: Final = 7
 E_A: Final = 8  # of a cycle: hash of its unit, 0 none
 E_B: Final = 9
 E_C: Final = 10
-E_X: Final = 11  # text id (state word, order) or counter or buffer number
+E_X: Final = 11  # text id (state word, order) or counter, buffer or measure number
 E_Y: Final = 12  # text id (reason, product)
 E_PRODUCT: Final = 13  # product number within the line, -1 none or not in the plant
 E_ARRIVAL: Final = 14
@@ -388,8 +388,25 @@ NOTE_ORDER_ENDED: Final = 11
 DOUBT_CYCLES: Final = 12
 DOUBT_UNHEARD: Final = 13
 DOUBT_UNITS: Final = 14
+# AO_SINCE: a text, the measure. A meter's reading that was not believed; one after which the meter went on, and what it
+# measured in between is not known.
+DOUBT_METER: Final = 15
+DOUBT_METER_LEFT: Final = 16
 RAISED: Final = 0
 CLEARED: Final = 1
+
+# MO: what a measure event said, and the context in which it did.
+MO_LINE: Final = 0
+MO_STATION: Final = 1  # -1 the line
+MO_MEASURE: Final = 2  # number of the measure in the plant
+MO_TS: Final = 3
+MO_EPOCH: Final = 4
+MO_VALUE: Final = 5  # in the last decimal place that the plant declares
+MO_ORDER: Final = 6  # text
+MO_PRODUCT: Final = 7  # text
+MO_CLASS: Final = 8  # of the station until then, -1 of a line
+MO_TIMES: Final = 9  # ns that the station has been in each class until then, since the line began
+N_MO: Final = MO_TIMES + N_CLASSES + 1
 
 # Verdicts of admission.
 ADMITTED: Final = 0
@@ -424,4 +441,5 @@ N_INTERVAL: Final = 1
 N_PATH: Final = 2
 N_ALERT: Final = 3
 N_ACTIVE: Final = 4
-N_OUT: Final = 5
+N_MEASURED: Final = 5
+N_OUT: Final = 6

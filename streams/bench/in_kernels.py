@@ -34,7 +34,7 @@ I64 = npt.NDArray[np.int64]
 
 BLOCK: Final = 65_536  # events of a block, as a replay reads them
 _OUT_ROWS: Final = 65_536  # more than any instant of these inputs needs
-_WIDTHS: Final = (at.N_KO, at.N_IO, at.N_PO, at.N_AO, at.N_PA)
+_WIDTHS: Final = (at.N_KO, at.N_IO, at.N_PO, at.N_AO, at.N_PA, at.N_MO)
 
 
 def rows_of(plant: Plant, blocks: Sequence[EventBlock]) -> list[I64]:
@@ -83,14 +83,15 @@ def _drive(m: Model, x: State, o: Out, rows: I64, lines: I64, until: I64) -> Non
 
 
 def _out(stations: int) -> Out:
-    kpis, intervals, paths, alerts, active = (np.empty((_OUT_ROWS, width), np.int64) for width in _WIDTHS)
+    kpis, intervals, paths, alerts, active, measured = (np.empty((_OUT_ROWS, width), np.int64) for width in _WIDTHS)
     return Out(
         kpis,
         intervals,
         paths,
         alerts,
         active,
-        np.zeros(5, np.int64),
+        measured,
+        np.zeros(at.N_OUT, np.int64),
         np.zeros(stations, np.int64),
         np.zeros((4, stations), np.int64),
         np.zeros(4, np.int64),

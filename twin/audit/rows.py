@@ -30,6 +30,10 @@ ORDER: Final = {
     "bottlenecks": ("line", "station", "window", "end", "start", "revision"),
     "alerts": ("line", "station", "ts", "kind", "action", "revision"),
     "rejected": ("source_offset",),
+    "measures": (
+        *("line", "station", "measure", "end", "start", "production_date", "shift", "order", "product", "during"),
+        "revision",
+    ),
 }
 BY_ARRIVAL: Final = ("events", "rejected")
 

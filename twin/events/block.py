@@ -30,7 +30,10 @@ class EventBlock:
     buffer                    level                  buffer
     heartbeat                                                     reason
     correction verb or -1     good     scrap  rework corrects     reason   state
+    measure                   value                  unit         measure  order
     ========== ============== ======== ====== ====== ============ ======== =====
+
+    The value of a measure is in the last decimal place that the plant declares of it.
 
     `x`, `y`, `z` are indices into `words`, the block's own dictionary; -1 is absent. An absent integer of
     `a`, `b`, `c` is 0 (a count) or -1 (quantity, due, and every count of a correction). `entry` is an index

@@ -12,6 +12,7 @@ import pyarrow as pa
 from msgspec import Meta, inspect
 
 from kernels.codes import COUNTER, EVENT_NAMES, NONE, PARTS
+from twin.decimals import MAX_DIGITS
 
 INT64_MAX: Final = 2**63 - 1
 YEAR_2200_NS: Final = 7_258_118_400 * 10**9
@@ -65,6 +66,17 @@ def into(
     return Meta(description=description, extra=extra)
 
 
+Decimal = Annotated[
+    msgspec.Raw,
+    Meta(
+        extra_json_schema={
+            "anyOf": [
+                {"type": "number"},
+                {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"},
+            ]
+        }
+    ),
+]
 By = Annotated[Id | None, into("entry", "Who entered it: an opaque id, never a name, for the audit forgets nothing")]
 Entered = Annotated[Time | None, into("entry", "When it was entered, where that is not `ts`")]
 Note = Annotated[Text | None, into("entry", "SHA-256 of a salt and a note, as 64 hexadecimal digits: never the note")]
@@ -176,21 +188,35 @@ class Correction(StationEvent, kw_only=True, gc=False, tag="correction"):
     cause: Cause = None
 
 
+class Measure(LineEvent, kw_only=True, gc=False, tag="measure"):
+    """Something was measured, as a measure of the plant declares it: a meter's reading, an amount, a level, a weight.
+
+    The value is a decimal, read digit by digit. In JSON it is called `value`, in Arrow and in the audit `measured`.
+    """
+
+    measured: Annotated[Decimal, into("a", "What was measured: a number, or the text of one")] = msgspec.field(
+        name="value"
+    )
+    measure: Annotated[Text, into("y", "Measure id of the station, or of the line where no station is named")]
+    unit: Annotated[Text | None, into("x", "Id of the part or batch that was measured", unique=True)] = None
+    order: Annotated[Id | None, into("z", "Order id that it belongs to. Absent: the order that is open")] = None
+
+
 # In the order of the codes: EVENTS[code] is the declaration of EVENT_NAMES[code].
-EVENTS: Final[tuple[type[Event], ...]] = (State, Count, Cycle, Order, Buffer, Heartbeat, Correction)
-AnyEvent = State | Count | Cycle | Order | Buffer | Heartbeat | Correction
+EVENTS: Final[tuple[type[Event], ...]] = (State, Count, Cycle, Order, Buffer, Heartbeat, Correction, Measure)
+AnyEvent = State | Count | Cycle | Order | Buffer | Heartbeat | Correction | Measure
 TYPE_CODE: Final[dict[str, int]] = {name: code for code, name in enumerate(EVENT_NAMES)}
 
-Kind = Literal["time", "text", "integer", "choice"]
+Kind = Literal["time", "text", "integer", "choice", "decimal"]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field as declared: what is allowed on the wire, and where it stands in an `EventBlock`.
 
-    `minimum` and `maximum` bound the value of a time or an integer and the length of a text. `column` is the block
-    column (None for what every event carries), `absent` its value when the field is missing, and `form` the `code`
-    of the events the field belongs to (None: all of its type).
+    `minimum` and `maximum` bound the value of a time or an integer and the length of a text. A decimal is a text until
+    its measure is known. `column` is the block column (None for what every event carries), `absent` its value when the
+    field is missing, and `form` the `code` of the events the field belongs to (None: all of its type).
     """
 
     name: str
@@ -213,7 +239,7 @@ class Field:
             case "integer":
                 return pa.int64()
             case _:
-                return pa.string() if self.unique else pa.dictionary(pa.int32(), pa.string())
+                return pa.string() if self.unique or self.kind == "decimal" else pa.dictionary(pa.int32(), pa.string())
 
 
 def _field(declared: inspect.Field) -> Field:
@@ -221,6 +247,12 @@ def _field(declared: inspect.Field) -> Field:
     extra: dict[str, object] = {}
     if isinstance(kind, inspect.Metadata):
         extra, kind = kind.extra or {}, kind.type
+    if isinstance(kind, inspect.RawType):
+        return msgspec.convert(
+            {"name": declared.name, "required": declared.required, **extra}
+            | {"kind": "decimal", "minimum": 1, "maximum": MAX_DIGITS},
+            Field,
+        )
     options = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
     texts = [t for t in options if isinstance(t, inspect.StrType)]
     integers = [t for t in options if isinstance(t, inspect.IntType)]
@@ -265,9 +297,11 @@ def _wire() -> dict[str, Field]:
             if field.name not in ("order", "corrects") or field.required:
                 wire.setdefault(field.name, field)
     # What came later stands last.
-    later = (*ENTRY_FIELDS, "due", "verb")
+    later = (*ENTRY_FIELDS, "due", "verb", "measure", "measured")
     return {name: field for name, field in wire.items() if name not in later} | {name: wire[name] for name in later}
 
 
 # Every field of the wire by name, in the canonical order: what all events carry, then the rest as declared.
 WIRE: Final = _wire()
+# Fields that JSON calls by another name.
+JSON_NAME: Final = {"measured": "value"}

@@ -49,6 +49,10 @@ _WHAT: Final = {
     "the plant file",
     at.DOUBT_UNITS: "stations most likely count different things, so constraint and OTE are doubtful; `twin plant "
     "check` says which: give the line a unit and each station its unit and factor",
+    at.DOUBT_METER: "a reading of meter {} was not believed and not counted: it fell, or rose faster than "
+    "`most_per_hour` allows, and the reading after it did not confirm it; look at the gateway",
+    at.DOUBT_METER_LEFT: "meter {} went on from another reading, as one does that was exchanged or set: what it "
+    "measured in between is not known and not counted",
     at.NOTE_ORDER_STARTED: "order {} began again after it had ended: it has a row for each time",
 }
 # What admission counts of a source, by kernels.fold.layout TOLD_*: the subject, and the sentence.

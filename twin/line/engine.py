@@ -23,6 +23,9 @@ from twin.line.result_rows import RowMaker, first_stations
 from twin.line.shape import Translation, empty_state
 from twin.line.stops import decided
 from twin.line.texts import Texts
+from twin.measures.catalogue import declared
+from twin.measures.families import Families
+from twin.measures.totals import Observed
 from twin.plant.model import Plant
 from twin.plant.shared import once_a_plant
 
@@ -67,6 +70,8 @@ class Engine:
         self._bottlenecks = _bottlenecks(plant)
         self.doubts = Doubts(plant, self.texts)
         self.alerts = Alerts(plant, self.doubts)
+        self._measures = declared(plant)
+        self.families = Families(plant, self.numbers.lines[:, at.LC_PUBLISH_NS])
         self.model: Model | None = None
         self._covered = (0, 0)
         self._out = _out(_OUT_ROWS, len(plant.stations), len(self.numbers.places))
@@ -127,14 +132,19 @@ class Engine:
                 before, done = done, int(pass_time(m, self.state, self._out, lines, until, done))
                 self._put_aside(done > before)
         given, self._given = self._given, [[] for _ in self._given]
-        return self._collect([np.concatenate(parts) if parts else None for parts in given])
+        tables = self._collect([np.concatenate(parts) if parts else None for parts in given])
+        if self.families and len(lines):
+            rows = self.families.rows(zip(lines.tolist(), until.tolist(), strict=True))
+            if rows:
+                tables["measures"] = self.rows.measures(rows)
+        return tables
 
     def _put_aside(self, moved: bool) -> None:
         """Empty the output. Where nothing moved although it was empty, one instant needs more room."""
         if not moved and not self._out.n.any():
             self._grow()
             return
-        for parts, array, n in zip(self._given, self._out[:5], self._out.n, strict=False):
+        for parts, array, n in zip(self._given, self._out[: at.N_OUT], self._out.n, strict=False):
             if n:
                 parts.append(array[:n].copy())
         self._out.n[:] = 0
@@ -148,10 +158,13 @@ class Engine:
         )
 
     def _collect(self, parts: list[I64 | None]) -> Tables:
-        kpis, intervals, paths, alerts, active = parts
+        kpis, intervals, paths, alerts, active, measured = parts
         tables: Tables = {}
         if intervals is not None:
             tables["states"] = self.rows.states(decided(intervals, self.memory))
+        if measured is not None:
+            doubts = self._observed(measured)
+            alerts = doubts if alerts is None else np.concatenate([alerts, doubts])
         if alerts is not None:
             self.alerts.from_fold(alerts, self.memory)
         if kpis is not None:
@@ -175,9 +188,29 @@ class Engine:
             tables["alerts"] = alarmed
         return tables
 
+    def _observed(self, rows: I64) -> I64:
+        """Hand observations to the families. What casts doubt on them, as alerts of the fold."""
+        # A value ends the time that it is of: shift and day are those of the instant before.
+        shift, day = self.rows.dates.at(rows[:, at.MO_LINE], rows[:, at.MO_TS] - 1)
+        doubts = self.families.take(Observed(rows, shift, day), self.texts.text)
+        for row in doubts:
+            row[at.AO_SINCE] = self.texts.number(self._measures[row[at.AO_SINCE]].measure.id)
+        return doubts
+
+    def remembered(self, line: int) -> LineMemory:
+        """What the line remembers, with the states of its families, for what is saved."""
+        mine, families = self.memory.get(line, LineMemory()), self.families.save(line)
+        return msgspec.structs.replace(mine, families=families) if families else mine
+
+    def remember(self, line: int, saved: LineMemory) -> None:
+        """Take back what was saved. Raises ValueError."""
+        self.families.load(line, saved.families)
+        saved.families = {}
+        self.memory[line] = saved
+
     def save_line(self, line: int) -> bytes:
         """All that one line is, but for what admission knows of it. Equal states give equal bytes."""
-        memory = {line: self.memory.get(line, LineMemory())}
+        memory = {line: self.remembered(line)}
         mine = compacted(self.state, self.numbers, [line], [], memory, self.texts.all)
         mine.state.lines[line, list(at.ADMISSION)] = 0
         width = snap.closings_width(mine.state, [line])
@@ -199,7 +232,10 @@ class Engine:
         row[list(at.ADMISSION)] = known
         mapping = np.array([*map(self.texts.number, saved.texts), -1], np.int64)
         renumber(self.state, self.numbers, line, saved.memory, mapping)
-        self.memory[line] = saved.memory
+        try:
+            self.remember(line, saved.memory)
+        except ValueError as fault:
+            raise snap.SnapshotError(str(fault)) from fault
 
     def widen(self, closings: int) -> None:
         while self.state.closings.shape[1] < closings:
@@ -215,7 +251,7 @@ class Engine:
 
 
 def _out(rows: int, stations: int, places: int) -> Out:
-    widths = (at.N_KO, at.N_IO, at.N_PO, at.N_AO, at.N_PA)
+    widths = (at.N_KO, at.N_IO, at.N_PO, at.N_AO, at.N_PA, at.N_MO)
     arrays = [np.empty((rows, width), np.int64) for width in widths]
     return Out(
         arrays[0],
@@ -223,6 +259,7 @@ def _out(rows: int, stations: int, places: int) -> Out:
         arrays[2],
         arrays[3],
         arrays[4],
+        arrays[5],
         np.zeros(at.N_OUT, np.int64),
         np.zeros(stations, np.int64),
         np.zeros((N_MIX, stations + places), np.int64),

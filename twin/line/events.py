@@ -12,6 +12,7 @@ from kernels.read.parquet_cells import tally
 from twin.events.block import I8, I32, I64, EventBlock, pick
 from twin.events.declare import END_OF_LOG
 from twin.line.texts import Texts, by_owner, unit_hashes
+from twin.measures.catalogue import numbers, owner
 from twin.plant.model import Plant
 from twin.plant.shared import once_a_plant
 
@@ -22,6 +23,8 @@ PHASES[codes.ORDER] = at.PHASE_ORDER_START, at.PHASE_ORDER_END
 PHASES[codes.STATE] = at.PHASE_STATE
 PHASES[codes.COUNT] = at.PHASE_COUNT
 PHASES[codes.BUFFER] = at.PHASE_BUFFER
+# What is measured at the instant of an order's end belongs to that order, and at that of its start not yet to it.
+PHASES[codes.MEASURE] = at.PHASE_COMPLETION
 
 
 @once_a_plant
@@ -42,6 +45,7 @@ class Preparation:
     def __init__(self, plant: Plant, texts: Texts) -> None:
         self._texts = texts
         self._counters, self._buffers, self._products = _by_id(plant)
+        self._measures, self._first_line = numbers(plant), owner(plant, 0, -1)
 
     def rows(self, block: EventBlock, arrival: int) -> I64:
         """int64 (events, N_E); `arrival` is the number of the first."""
@@ -53,12 +57,13 @@ class Preparation:
         words, kind = block.words, _kinds(block)
         there = np.zeros(len(codes.EVENT_NAMES), np.int64)
         tally(kind, there)
-        named = (there[codes.COUNT] or there[codes.CYCLE]) and (block.z >= 0).any()
+        named = there[[codes.COUNT, codes.CYCLE, codes.MEASURE]].any() and (block.z >= 0).any()
         if there[codes.STATE] or there[codes.ORDER] or named:
             both_named = (kind == codes.STATE) | (kind == codes.ORDER)
             first, second = np.where(both_named, block.x, -1), np.where(both_named, block.y, -1)
-            if named:  # parts may say whose they are
-                second = np.where((kind == codes.COUNT) | (kind == codes.CYCLE), block.z, second)
+            if named:  # parts and measures may say whose they are
+                theirs = (kind == codes.COUNT) | (kind == codes.CYCLE) | (kind == codes.MEASURE)
+                second = np.where(theirs, block.z, second)
             told = np.flatnonzero((first >= 0) | (second >= 0))
             both = self._texts.numbers(words, np.stack([first[told], second[told]], axis=1).ravel())
             x[told], y[told] = both[0::2], both[1::2]
@@ -77,6 +82,10 @@ class Preparation:
         if there[codes.BUFFER]:
             stored = np.flatnonzero(kind == codes.BUFFER)
             x[stored] = by_owner(block.line[stored], block.x[stored], words, self._buffers)
+        if there[codes.MEASURE]:
+            told = np.flatnonzero(kind == codes.MEASURE)
+            owners = np.where(block.station[told] >= 0, block.station[told], self._first_line + block.line[told])
+            x[told] = by_owner(owners, block.y[told], words, self._measures)
         code = block.code
         if there[codes.HEARTBEAT] and END_OF_LOG in words:
             code = np.where((kind == codes.HEARTBEAT) & (block.y == words.index(END_OF_LOG)), codes.END, code)

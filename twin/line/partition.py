@@ -248,7 +248,10 @@ class PartitionTwin:
         # Repeats and late numbers are counted before the first event is admitted, too.
         lines = np.flatnonzero(engine.state.lines.any(axis=1)).tolist()
         arrays = [self.admission.held, self.waiting.rows(), *self.revisions.event_arrays()]
-        mine = compacted(engine.state, engine.numbers, lines, arrays, engine.memory, engine.texts.all)
+        memory = engine.memory
+        if engine.families:
+            memory = {line: engine.remembered(line) for line in {*memory, *lines}}
+        mine = compacted(engine.state, engine.numbers, lines, arrays, memory, engine.texts.all)
         heard = np.flatnonzero(sequences.any(axis=1))
         wrapped = np.flatnonzero(self.admission.wrapped[:, at.W_TS])
         rounds = {"wrapped_rows": wrapped.tobytes(), "wrapped": self.admission.wrapped[wrapped].tobytes()}
@@ -308,7 +311,8 @@ class PartitionTwin:
         other = None if written.same else written
         snap.unpack_arrays(engine.state, engine.numbers, saved.lines, saved.arrays, saved.closings, other)
         engine.texts.replace(saved.texts)
-        engine.memory = saved.memory
+        for line, memory in saved.memory.items():
+            engine.remember(line, memory)
         twin.arrival = saved.arrival
         admission.held = _events(saved.held, other)
         admission.held_values = saved.held_values

@@ -36,6 +36,7 @@ class LineMemory(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     ended: list[str] = []  # orders that have ended, the last ones
     doubts: dict[str, tuple[int, int]] = {}  # by what casts doubt (twin.line.doubts): how often, and first when
     path_from: PathFrom | None = None
+    families: dict[str, bytes] = {}  # in what is saved only: states of families (twin.measures.families)
 
 
 class SavedHistory(msgspec.Struct, array_like=True, forbid_unknown_fields=True):

@@ -17,11 +17,13 @@ from twin.line.bottlenecks import PATH, PathRows
 from twin.line.dates import Dates
 from twin.line.numbers import ideal_ns, worth
 from twin.line.texts import Texts
+from twin.measures.catalogue import declared
+from twin.measures.totals import AMOUNT, CLASSES, LEAST, MOST, N_OF, SQUARES, TOTAL, USED, Row
 from twin.oee import subsystems
 from twin.plant.calendar import NO_SHIFT, shift_id
 from twin.plant.canonical import line_hashes
 from twin.plant.model import Line, Plant
-from twin.results import BOTTLENECKS, CLASS_COLUMNS, DATE, KPIS, ORIGIN, STATES, TS
+from twin.results import BOTTLENECKS, CLASS_COLUMNS, DATE, KPIS, MEASURES, ORIGIN, STATES, TS
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -38,6 +40,8 @@ def own(schema: pa.Schema) -> pa.Schema:
 _STATES: Final = own(STATES)
 _KPIS: Final = own(KPIS)
 _BOTTLENECKS: Final = own(BOTTLENECKS)
+_MEASURES: Final = own(MEASURES)
+PUBLISH: Final = "publish"  # the window of rows of what was measured: from one publishing tick to the next
 
 
 class Labels:
@@ -89,6 +93,7 @@ def ratio_array(values: F64) -> "pa.Array[Any]":
 
 
 _CLASSES: Final = Labels(codes.CLASS_NAMES)
+_MEASURED_CLASSES: Final = Labels(CLASSES)
 
 
 class RowMaker:
@@ -97,8 +102,10 @@ class RowMaker:
     def __init__(self, plant: Plant, first: Sequence[int]) -> None:
         self._plant = plant
         self._texts = Texts()
-        self._dates = Dates([line.calendar for line in plant.lines])
+        self.dates = Dates([line.calendar for line in plant.lines])
         self._first = np.array(first, np.int64)
+        self._measures = declared(plant)
+        self._publish = np.array([line.publish_every_ns for line in plant.lines], np.int64)
         policies = sorted({line.policy for line in plant.lines})
         windows = [w.id for line in plant.lines for w in line.windows]
         self._lines = Labels([line.id for line in plant.lines])
@@ -131,7 +138,7 @@ class RowMaker:
 
     def states(self, rows: I64) -> pa.Table:
         line = rows[:, at.IO_LINE]
-        shift, day = self._dates.at(line, rows[:, at.IO_START])
+        shift, day = self.dates.at(line, rows[:, at.IO_START])
         return pa.Table.from_arrays(
             [
                 self._lines.array(rows[:, at.IO_LINE]),
@@ -268,11 +275,11 @@ class RowMaker:
     def _ended(self, line: I64, end: I64, shift: I64, days: npt.NDArray[np.bool_] | None = None) -> "pa.Array[Any]":
         """Production dates of rows that end there: of their shift's start, or of their last instant. `days`: rows of a
         whole production day, which is theirs whatever the shift."""
-        _, day = self._dates.at(line, end - 1)
+        _, day = self.dates.at(line, end - 1)
         return self._production_dates(line, shift if days is None else np.where(days, NO_SHIFT, shift), day)
 
     def _production_dates(self, line: I64, shift: I64, day: I64) -> "pa.Array[Any]":
-        return pa.array(self._dates.of_shifts(line, shift, day).astype(np.int32)).cast(DATE)
+        return pa.array(self.dates.of_shifts(line, shift, day).astype(np.int32)).cast(DATE)
 
     def _shifts(self, line: I64, shift: I64) -> "pa.Array[Any]":
         if not len(line):
@@ -288,6 +295,60 @@ class RowMaker:
     def _shift_text(self, line: int, instance: int) -> str:
         name, day = shift_id(self._plant.lines[line].calendar, instance)
         return f"{day.isoformat()} {name}"
+
+    def measures(self, rows: Sequence[Row]) -> pa.Table:
+        """Rows of what was measured (twin.measures.totals)."""
+        keys, sums = [key for key, _ in rows], [sums for _, sums in rows]
+        which = [self._measures[key.measure] for key in keys]
+        line, station, end, shift, day, during = np.array(
+            [
+                (one.line, one.station, key.end, key.shift, key.day, key.during)
+                for one, key in zip(which, keys, strict=True)
+            ],
+            np.int64,
+        ).T
+        kinds = [one.measure.kind for one in which]
+
+        def whole(values: list[int], told: Sequence[bool]) -> "pa.Array[Any]":
+            return pa.array([value if known else None for value, known in zip(values, told, strict=True)], pa.int64())
+
+        valued = [kind != "meter" and one[N_OF] > 0 for kind, one in zip(kinds, sums, strict=True)]
+        summed = [kind in ("gauge", "characteristic") for kind in kinds]
+        squares = [divmod(one[SQUARES], 10**18) for one in sums]
+        return pa.Table.from_arrays(
+            [
+                self._lines.array(line),
+                self._stations.array(station),
+                constant(PUBLISH, len(rows)),
+                times(end - self._publish[line]),
+                times(end),
+                self._production_dates(line, shift, day),
+                self._shifts(line, shift),
+                pa.array([key.order for key in keys], pa.string()).dictionary_encode(),
+                pa.array([key.product for key in keys], pa.string()).dictionary_encode(),
+                *first_revision(len(rows)),
+                constant(self._plant.hash, len(rows)),
+                self._line_models.array(line),
+                *[
+                    pa.array(column, pa.string()).dictionary_encode()
+                    for column in (
+                        [one.measure.id for one in which],
+                        [one.measure.quantity for one in which],
+                        [one.measure.unit for one in which],
+                    )
+                ],
+                _MEASURED_CLASSES.array(during),
+                pa.array([one.measure.decimals for one in which], pa.int32()),
+                pa.array([one[N_OF] for one in sums], pa.int64()),
+                whole([one[AMOUNT] for one in sums], [one[USED] > 0 for one in sums]),
+                whole([one[LEAST] for one in sums], valued),
+                whole([one[MOST] for one in sums], valued),
+                whole([one[TOTAL] for one in sums], summed),
+                whole([high for high, _ in squares], summed),
+                whole([low for _, low in squares], summed),
+            ],
+            schema=_MEASURES,
+        )
 
     def bottlenecks(self, intervals: Sequence[PathRows]) -> pa.Table:
         counts = [len(one.cells) for one in intervals]

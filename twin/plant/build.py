@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from kernels.codes import CLASS_NAMES
+from twin.decimals import scaled
 from twin.plant.canonical import model_hash
 from twin.plant.kinds import DAY_S, NEVER, WEEK_S
 from twin.plant.model import (
@@ -13,6 +14,7 @@ from twin.plant.model import (
     Counter,
     Limits,
     Line,
+    Measure,
     PlannedStop,
     Plant,
     Product,
@@ -86,6 +88,7 @@ def _line(node: Node, shared: Calendar) -> Line:
         limits=_limits(node["limits"]) if node["limits"] else Limits(),
         unit=node["unit"],
         seq_modulus=node["seq_modulus"],
+        measures=tuple(map(_measure, node["measure"])),
     )
 
 
@@ -111,6 +114,22 @@ def _station(node: Node, line: Node, words: dict[str, int]) -> Station:
         unit=node["unit"] or line["unit"],
         factor=None if line["unit"] is None else node["factor"] or (1, 1),
         cycle_parts=node["parts_per_cycle"],
+        measures=tuple(map(_measure, node["measure"])),
+    )
+
+
+def _measure(node: Node) -> Measure:
+    decimals = node["decimals"]
+    modulus, most = node["modulus"], node["most_per_hour"]
+    return Measure(
+        id=node["id"],
+        kind=node["kind"],
+        unit=node["unit"],
+        quantity=node["quantity"],
+        decimals=decimals,
+        rounds=node["round"] or None,
+        modulus=None if modulus is None else scaled(modulus, decimals),
+        most_per_hour=None if most is None else scaled(most, decimals),
     )
 
 

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from kernels.codes import CLASS_NAMES
+from twin.decimals import MAX_DIGITS, written
 from twin.plant.problem import hint
 from twin.time import zone as zones
 from twin.time.duration import DURATION_PATTERN, RATE_PATTERN, cycle_ns, duration_ns
@@ -264,6 +265,14 @@ def _factor(value: Any) -> tuple[int, int]:
     return found.numerator, found.denominator
 
 
+def _decimal(value: Any) -> str:
+    """The text of a number above 0; its places are looked at beside the decimals that are declared."""
+    text = written(value)
+    if text is None or not _DECIMAL.fullmatch(text) or len(text) > MAX_DIGITS or not float(text):
+        raise ValueError(f'"{value}" is not a decimal above 0; write it as "999999.999"')
+    return text
+
+
 def _class(text: str) -> int:
     if text not in CLASS_NAMES:
         raise ValueError(f'there is no time class "{text}"{hint(text, CLASS_NAMES, most=20)}')
@@ -272,6 +281,7 @@ def _class(text: str) -> int:
 
 NEVER: Final = "never"
 _FULL_WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 _FRACTION = re.compile(r"([0-9]{1,12})\s*(?:/\s*([0-9]{1,12}))?")
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?")
 _TIME: Final = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
@@ -293,6 +303,16 @@ FACTOR: Final = Scalar(
         "anyOf": [
             {"type": "integer", "minimum": 1, "maximum": MAX_FACTOR},
             {"type": "string", "pattern": "^[0-9]{1,12} *(/ *[0-9]{1,12})?$", "examples": ["1/8"]},
+        ]
+    },
+)
+DECIMAL: Final = Scalar(
+    "decimal",
+    _decimal,
+    {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0},
+            {"type": "string", "pattern": "^[0-9]+([.][0-9]+)?$", "examples": ["999999.999"]},
         ]
     },
 )

@@ -7,6 +7,7 @@ from twin.plant.shared import once_a_plant
 
 LineType = Literal["assembly", "flow", "batch", "cell"]
 Quality = Literal["good", "scrap", "rework", "total"]
+MeasureKind = Literal["meter", "amount", "gauge", "characteristic"]
 ABSENT: Final = "absent"  # in a field's metadata: see `later`
 
 
@@ -27,6 +28,20 @@ class Counter:
     scale: int = 1
     modulus: int | None = None
     counts: Literal["parts", "cycles"] | None = None  # "cycles": a step is what a cycle makes; None: parts
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What is measured at a station or of a line. `modulus` and `most_per_hour` are in the last decimal place."""
+
+    id: str
+    kind: MeasureKind
+    unit: str
+    quantity: str | None = None  # energy, water, ...: what is summed over machines
+    decimals: int = 0
+    rounds: bool | None = None  # further decimals of a source are rounded; None: they are refused
+    modulus: int | None = None  # of a meter: it wraps to 0 here; None: never
+    most_per_hour: int | None = None  # of a meter: no reading that rises faster is believed at once; None: all are
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +69,7 @@ class Station:
     places: int | None = None  # parts it holds at once; None: one, unless cycles of several units overlap
     unit: str | None = None  # what its parts are: g, pack
     factor: tuple[int, int] | None = None  # units of the line in one of its parts; None: not declared
+    measures: tuple[Measure, ...] = ()
 
     @property
     def parts_per_cycle(self) -> int:
@@ -147,6 +163,7 @@ class Line:
     limits: Limits = Limits()
     unit: str | None = None  # in which its stations' parts are compared; each of them then has a factor
     seq_modulus: int | None = None  # sequence numbers of its sources wrap to 0 here; None: they do not
+    measures: tuple[Measure, ...] = ()  # of the line as a whole
 
 
 @dataclass(frozen=True, slots=True)

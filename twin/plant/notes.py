@@ -16,7 +16,8 @@ LEAST_REVISE_NS: Final = 36 * 3_600 * 10**9
 
 
 def notes(plant: Plant) -> tuple[str, ...]:
-    return tuple(f"line {line.id}: {note}" for line in plant.lines for note in (*units(line), *entries(plant, line)))
+    found = [(line, (*units(line), *_meters(line), *entries(plant, line))) for line in plant.lines]
+    return tuple(f"line {line.id}: {note}" for line, notes_of in found for note in notes_of)
 
 
 def entries(plant: Plant, line: Line) -> list[str]:
@@ -26,6 +27,17 @@ def entries(plant: Plant, line: Line) -> list[str]:
     has = "no `revise`" if line.revise_ns is None else f"revise = {duration_text(line.revise_ns)}"
     what = "nothing that they enter changes a row" if line.revise_ns is None else "what they enter later is refused"
     return [f'operators may enter reasons, and it has {has}: {what}; write revise = "36h" (80h over a weekend)']
+
+
+def _meters(line: Line) -> list[str]:
+    """Meters without a bound: one wrong reading far above the others is believed."""
+    owners = [(f"station {one.id}: ", one.measures) for one in line.stations]
+    return [
+        f"{owner}meter {one.id} has no `most_per_hour`: a wrong reading that is too high is believed"
+        for owner, measures in [("", line.measures), *owners]
+        for one in measures
+        if one.kind == "meter" and one.most_per_hour is None
+    ]
 
 
 def units(line: Line) -> list[str]:

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from twin.decimals import MAX_DECIMALS
 from twin.plant import kinds
 from twin.plant.kinds import Scalar, choice, duration, integer
 
@@ -18,6 +19,7 @@ MAX_STATIONS_PER_LINE: Final = 512
 MAX_BUFFERS_PER_LINE: Final = 2_048
 MAX_PRODUCTS_PER_LINE: Final = 10_000
 MAX_COUNTERS_PER_STATION: Final = 64
+MAX_MEASURES: Final = 256  # of a station, and of a line itself
 MAX_PLACES: Final = 1_024
 MAX_WORDS: Final = 4_096
 MAX_WINDOWS_PER_LINE: Final = 8
@@ -188,6 +190,36 @@ COUNTER: Final = Table(
     ),
 )
 
+MEASURE: Final = Table(
+    "What is measured, beside parts",
+    (
+        _id("Name of the measure in the events; unique at its station, or among the line's own."),
+        Key(
+            "kind",
+            choice("meter", "amount", "gauge", "characteristic"),
+            "meter: a running total; amount: what was used since the last one; gauge: a level, such as a temperature; "
+            "characteristic: of a part, such as its weight.",
+            required=True,
+        ),
+        Key("unit", kinds.ID, "Unit of its values, such as kWh, m3, g.", required=True),
+        Key("quantity", kinds.ID, "What it is of, such as energy or water: what is summed over machines."),
+        Key("decimals", integer(0, MAX_DECIMALS), "Decimal places of its values; inside they are integers.", default=0),
+        Key(
+            "round",
+            kinds.BOOLEAN,
+            "Further places are rounded, half to even, as for sources that send binary fractions. Absent: such a value "
+            "is refused.",
+        ),
+        Key("modulus", kinds.DECIMAL, "A meter wraps to 0 here, such as 1000000; absent: it never wraps."),
+        Key(
+            "most_per_hour",
+            kinds.DECIMAL,
+            "A meter cannot measure more in an hour: a reading that needs it waits for the next one to confirm it. "
+            "Absent: every rise is believed.",
+        ),
+    ),
+)
+
 _STATION_DEFAULTS: Final = (
     ("minor_stop", duration(0), "A stop shorter than this is a minor stop, a longer one is down.", "5min"),
     ("staleness", duration(), "Silent for longer than this, a station is unknown.", "15min"),
@@ -216,6 +248,7 @@ STATION: Final = Table(
         Key("factor", kinds.FACTOR, 'Units of the line in one of its parts: 250, or a fraction such as "1/8".'),
         *(Key(name, kind, f"{doc} Absent: as the line says.") for name, kind, doc, _ in _STATION_DEFAULTS),
         Key("counter", Tables(COUNTER, MAX_COUNTERS_PER_STATION), "Running counters."),
+        Key("measure", Tables(MEASURE, MAX_MEASURES), "What is measured at the station."),
         Key("states", _STATES, "The station's own state words; they go before the line's."),
     ),
 )
@@ -308,6 +341,7 @@ LINE: Final = Table(
         Key("station", Tables(STATION, MAX_STATIONS_PER_LINE), "The stations in their order.", required=True),
         Key("buffer", Tables(BUFFER, MAX_BUFFERS_PER_LINE), "What joins the stations."),
         Key("product", Tables(PRODUCT, MAX_PRODUCTS_PER_LINE), "What the line makes."),
+        Key("measure", Tables(MEASURE, MAX_MEASURES), "What is measured of the line as a whole."),
         Key("states", _STATES, "Time class of each state word of the sources."),
         Key("calendar", CALENDAR, "The line's own calendar, instead of the plant's."),
         Key("limits", LIMITS, "When the line raises an alert."),

@@ -127,7 +127,8 @@ def closing_ns(line: Line, newest: int, stopped: list[int]) -> int:
     """Where the heartbeat stands that closes a log of the line: when its time has passed to there, less the lateness,
 
     the rows of the next publishing tick are out, what waits for that tick is applied, and a stop is decided that began
-    by then.
+    by then. What was measured in an interval is out when the line's time has passed its end, not at the end itself.
     """
     tick = (newest // line.publish_every_ns + 1) * line.publish_every_ns
-    return tick + max((line.stations[k].minor_stop_ns for k in stopped), default=0) + line.lateness_ns
+    measured = bool(line.measures or any(one.measures for one in line.stations)) and newest % line.publish_every_ns > 0
+    return int(measured) + tick + max((line.stations[k].minor_stop_ns for k in stopped), default=0) + line.lateness_ns

@@ -46,6 +46,9 @@ def _misfit(field: Field, kind: pa.DataType) -> str | None:
     if field.kind in ("text", "choice"):
         fits = _is_text(kind) or (pa.types.is_dictionary(kind) and _is_text(kind.value_type))
         return None if fits else "send a string or a dictionary of strings"
+    if field.kind == "decimal":
+        fits = _is_text(kind) or pa.types.is_int64(kind) or pa.types.is_float64(kind) or pa.types.is_decimal128(kind)
+        return None if fits else "send a string, decimal128, float64 or int64"
     if pa.types.is_integer(kind):
         return None
     if field.kind == "time":
@@ -312,6 +315,18 @@ class _Columns:
         least, most = field.minimum, field.maximum
         return _pick([words[t] if t is None or least <= len(t) <= most else INVALID for t in texts], at)
 
+    def decimals(self, field: Field, words: Words) -> I32:
+        """The word of each value's text: -1 where null, below where it is too long."""
+        chunks = self._chunks.get(field.name)
+        if not chunks or _is_text(chunks[0].type):
+            return self.words(field, words)
+        column: Any = pa.concat_arrays(chunks)
+        if pa.types.is_float64(column.type):  # the shortest text that is this number
+            texts = [None if value is None else repr(value) for value in column.to_pylist()]
+        else:
+            texts = column.cast(pa.string()).to_pylist()
+        return np.fromiter((words[text] for text in texts), np.int32, self._length)
+
     def events(self, rows: npt.NDArray[np.int64]) -> list[dict[str, object]]:
         """These rows as events, without what is null; times in ns as far as a timestamp says."""
         listed: dict[str, list[object]] = {}
@@ -379,6 +394,8 @@ def _payload(table: _Columns, field: Field, words: Words) -> npt.NDArray[Any]:
     match field.kind:
         case "integer" | "time":
             return table.integers(field.name)
+        case "decimal":
+            return table.decimals(field, words)
         case "choice":
             return table.mapped(field.name, {choice: i for i, choice in enumerate(field.choices)})
         case _:

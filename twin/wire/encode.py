@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kernels.codes import EVENT_NAMES, NONE
+from kernels.codes import EVENT_NAMES, MEASURE, NONE
 from twin.events.block import EventBlock
-from twin.events.declare import ENTRY_FIELDS, EVENTS, PAYLOAD, WIRE, Field
+from twin.events.declare import ENTRY_FIELDS, EVENTS, JSON_NAME, PAYLOAD, WIRE, Field
 from twin.plant.model import Plant
 from twin.plant.shared import once_a_plant
 from twin.results import EVENTS as EVENTS_SET
@@ -19,6 +19,7 @@ from twin.results import ORIGIN
 from twin.wire.canonical import canonical_json
 from twin.wire.entries import unpack
 from twin.wire.lookup import I64
+from twin.wire.measured import has_measures, texts_of
 from twin.wire.sound import Bools
 
 __all__ = ["ROWS", "EventRows", "arrow_record", "canonical_json", "events_table", "is_encoded", "json_records"]
@@ -89,6 +90,7 @@ class EventRows:
     """Turns blocks of one plant into rows; a large plant's names are gathered once, not with every block."""
 
     def __init__(self, plant: Plant) -> None:
+        self._plant = plant
         self._lines = pa.array([line.id for line in plant.lines], pa.string())
         # Lines may name their stations alike: one entry per different name.
         ids = pa.array([s.id for s in plant.stations], pa.string()).dictionary_encode()
@@ -104,7 +106,7 @@ class EventRows:
             return block.rows
         kind = ROWS.field("line").type
         line = _texts(block.line, self._lines, kind)
-        return _table(block, line, _texts(self._station_of[block.station], self._stations, kind))
+        return _table(block, self._plant, line, _texts(self._station_of[block.station], self._stations, kind))
 
 
 def is_encoded(table: pa.Table, block: EventBlock) -> bool:
@@ -112,7 +114,8 @@ def is_encoded(table: pa.Table, block: EventBlock) -> bool:
 
     Every value of the block is the table's, so what is left to ask is whether both have one in the same places.
     """
-    if not table.schema.equals(ROWS) or table.num_rows != len(block):
+    # A value may be written in several ways.
+    if not table.schema.equals(ROWS) or table.num_rows != len(block) or has_measures(block):
         return False
     present: dict[str, Bools] = {"station": block.station >= 0, "seq": block.seq >= 0}
     for code, form in _FORMS:
@@ -149,7 +152,7 @@ def events_table(block: EventBlock, plant: Plant) -> pa.Table:
     return EventRows(plant).table(block)
 
 
-def _table(block: EventBlock, line: "pa.Array[Any]", station: "pa.Array[Any]") -> pa.Table:
+def _table(block: EventBlock, plant: Plant, line: "pa.Array[Any]", station: "pa.Array[Any]") -> pa.Table:
     words = pa.array(block.words, pa.string())
     rows, types = len(block), frozenset(np.flatnonzero(np.bincount(block.type)).tolist())
     empty: Callable[[str], pa.Array[Any]] = partial(_nulls if rows <= _FEW else _nulls.__wrapped__, rows=rows)
@@ -175,7 +178,9 @@ def _table(block: EventBlock, line: "pa.Array[Any]", station: "pa.Array[Any]") -
             arrays.append(empty(column.name))
             continue
         field, values = spread
-        if field.kind == "integer":
+        if field.kind == "decimal":
+            arrays.append(_measured(block, plant))
+        elif field.kind == "integer":
             arrays.append(pa.array(values, mask=values < 0))
         elif field.kind == "time":
             arrays.append(pa.array(values, mask=values < 0).view(column.type))
@@ -183,6 +188,13 @@ def _table(block: EventBlock, line: "pa.Array[Any]", station: "pa.Array[Any]") -
             names = pa.array(field.choices, pa.string()) if field.kind == "choice" else words
             arrays.append(_texts(values, names, column.type))
     return pa.Table.from_arrays(arrays, schema=ROWS)
+
+
+def _measured(block: EventBlock, plant: Plant) -> "pa.Array[Any]":
+    rows = np.flatnonzero(block.type == MEASURE)
+    place = np.full(len(block), NONE, np.int64)
+    place[rows] = np.arange(len(rows))
+    return _texts(place, pa.array(texts_of(block, rows, plant), pa.string()), pa.string())
 
 
 def _said(block: EventBlock) -> "dict[str, pa.Array[Any]]":
@@ -241,11 +253,14 @@ def json_records(block: EventBlock, plant: Plant) -> list[bytes]:
                 said = unpack(block.words, block.entry[rows])
                 columns |= {name: [one[k] for one in said] for k, name in enumerate(ENTRY_FIELDS)}
             for f in PAYLOAD[code]:
-                if f.form in (None, form) and f.column != "entry":
+                if f.kind == "decimal":
+                    columns[f.name] = [msgspec.Raw(text.encode()) for text in texts_of(block, rows, plant)]
+                elif f.form in (None, form) and f.column != "entry":
                     columns[f.name] = _values(f, block, rows, words)
             names = tuple(name for name in WIRE if name in columns)
+            keys = tuple(JSON_NAME.get(name, name) for name in names)
             for row, values in zip(rows.tolist(), zip(*(columns[n] for n in names), strict=True), strict=True):
-                records[row] = _ENCODER.encode({k: v for k, v in zip(names, values, strict=True) if v is not None})
+                records[row] = _ENCODER.encode({k: v for k, v in zip(keys, values, strict=True) if v is not None})
     return records
 
 

@@ -7,16 +7,28 @@ declarations and the plant, until the first fault is found.
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
+from twin.decimals import written
 from twin.events.block import Rejected
-from twin.events.declare import FIELDS, MAX_TEXT, TYPE_CODE, YEAR_2200_NS, Field
+from twin.events.declare import FIELDS, JSON_NAME, MAX_TEXT, TYPE_CODE, YEAR_2200_NS, Field
 from twin.time.rfc3339 import out_of_range, parse_rfc3339
 from twin.wire.entries import is_note
 from twin.wire.lookup import Lookup
+from twin.wire.measured import value_of
 
 Fault = tuple[str, str]
 _HUGE_DIGITS: Final = 30
+
+
+class _Written(float):
+    """A number with a fraction or an exponent, and how it was written."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 class _NotJsonError(ValueError):
@@ -32,7 +44,7 @@ def _integer(digits: str) -> int:
     return int(digits[:_HUGE_DIGITS])
 
 
-_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant, parse_int=_integer)
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant, parse_int=_integer, parse_float=_Written)
 _SPACE: Final = " \t\r\n"
 _HALF_PAIR: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -86,8 +98,15 @@ def json_event(value: bytes, offset: int, lookup: Lookup) -> Rejected:
     except ValueError as error:
         detail = f"not JSON: {error}" if value.strip() else "empty record"
         return Rejected("not_json", detail, offset, value)
-    reason, detail = fault(event, lookup) or _strict_fault(value)
+    reason, detail = fault(_named_alike(event), lookup) or _strict_fault(value)
     return Rejected(reason, detail, offset, value, *claim(event, lookup))
+
+
+def _named_alike(event: object) -> object:
+    """With the fields of a measure called as everywhere but in JSON."""
+    if not isinstance(event, dict) or event.get("type") != "measure":
+        return event
+    return {**event, **{name: event.get(of_json) for name, of_json in JSON_NAME.items()}}
 
 
 def _strict_fault(value: bytes) -> Fault:
@@ -136,7 +155,10 @@ def _surrogates(text: str) -> bool:
 def _field_fault(field: Field, value: object, earliest_ns: int) -> Fault | None:
     name = field.name
     if value is None:
-        return ("missing_field", f"{name} is missing") if field.required else None
+        shown = JSON_NAME.get(name, name)
+        return ("missing_field", f"{shown} is missing") if field.required else None
+    if field.kind == "decimal":
+        return None if _decimal_text(value) is not None else ("wrong_type", f"value is {_kind(value)}, not a number")
     if field.kind == "time" and isinstance(value, str):
         try:
             value = parse_rfc3339(value)
@@ -164,6 +186,10 @@ def _field_fault(field: Field, value: object, earliest_ns: int) -> Fault | None:
     if len(value) < field.minimum:
         return "impossible_value", f"{name} is empty"
     return None
+
+
+def _decimal_text(value: object) -> str | None:
+    return value.text if isinstance(value, _Written) else str(value) if isinstance(value, Decimal) else written(value)
 
 
 def _form_fault(name: str, event: Mapping[str, object]) -> Fault | None:
@@ -210,6 +236,8 @@ def _plant_fault(name: str, event: Mapping[str, Any], lookup: Lookup) -> Fault |
         known = _some(s.id for s in lookup.plant.lines[index].stations)
         return "unknown_station", f"line {_show(line)} has no station {_show(station)}: {known}"
     at = int(lookup.station_of[lookup.places[line, station]])
+    if name == "measure":
+        return _measure_fault(event, at, index, lookup)
     if name == "buffer":
         return _bounded(lookup.buffer_max[index], event, "buffer", "level", f"line {_show(line)}")
     where = f"station {_show(station)} of line {_show(line)}"
@@ -222,6 +250,22 @@ def _plant_fault(name: str, event: Mapping[str, Any], lookup: Lookup) -> Fault |
     state = event.get("state")
     if name in ("state", "correction") and state is not None and state not in lookup.states[at]:
         return "unknown_state", f"{where} has no state {_show(state)}: {_some(lookup.states[at])}"
+    return None
+
+
+def _measure_fault(event: Mapping[str, Any], station: int, line: int, lookup: Lookup) -> Fault | None:
+    plant = lookup.plant
+    measures = plant.stations[station].measures if station >= 0 else plant.lines[line].measures
+    known = {one.id: one for one in measures}
+    named = event["measure"]
+    if named not in known:
+        where = f"line {_show(event['line'])}" if station < 0 else f"station {_show(event['station'])}"
+        return "unknown_measure", f"{where} has no measure {_show(named)}: {_some(known)}"
+    text = _decimal_text(event["measured"]) or ""
+    try:
+        value_of(known[named], text)
+    except ValueError as error:
+        return "impossible_value", f"value {_show(text)} of measure {_show(named)} {error}"
     return None
 
 

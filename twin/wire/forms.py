@@ -167,7 +167,7 @@ def _dictionaries(schema: bytes) -> list[int | None]:
 
 def _column(name: str, kind: pa.DataType, buffer: int, dictionaries: list[int | None], own: int | None) -> list[int]:
     """A row of `Forms.columns`. Raises `_OddError` for a type that is not plain."""
-    if name not in FIELDS or name in ENTRY_FIELDS:
+    if name not in FIELDS or name in ENTRY_FIELDS or name in ("measure", "measured"):
         raise _OddError
     column = dict.fromkeys(range(at.N_COLUMN), 0)
     column |= {at.COLUMN_FIELD: FIELDS.index(name), at.COLUMN_BUFFER: buffer}

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.codes import INVALID, NONE
+from twin.decimals import MAX_DIGITS
 from twin.events.block import Rejected
 from twin.events.declare import (
     EVENTS,
@@ -28,6 +29,8 @@ from twin.wire.sound import Rows, finish
 
 _RECORD: Final = msgspec.json.Decoder(AnyEvent | list[AnyEvent])
 _EVENT: Final = msgspec.json.Decoder(AnyEvent)
+_TEXT: Final = msgspec.json.Decoder(str)
+_NO_NUMBER: Final = (b"{", b"[", b"t", b"f", b"")
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 # Everything msgspec raises for bytes it does not take.
 _UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -238,9 +241,28 @@ def _column(field: Field, get: Callable[[Event], Any], events: list[Event], word
     if field.kind == "choice":
         chosen = {choice: k for k, choice in enumerate(field.choices)} | {None: NONE}
         return np.fromiter(map(chosen.__getitem__, values), np.int32, len(events))
+    if field.kind == "decimal":
+        return np.fromiter(
+            (words[text] if (text := _written(raw)) != "" else INVALID for raw in values), np.int32, len(events)
+        )
     if field.kind == "time":
         return _times([NONE if value is None else value for value in values])
     return _integers(list(values), NONE)
+
+
+def _written(raw: Any) -> str | None:
+    """A number as it was written, or the text of one; None: null, empty: anything else."""
+    value = bytes(raw)
+    if value == b"null":
+        return None
+    if len(value) > MAX_DIGITS or value[:1] in _NO_NUMBER:
+        return ""
+    if value[:1] != b'"':
+        return value.decode()
+    try:
+        return _TEXT.decode(value)
+    except _UNDECODABLE:
+        return ""
 
 
 def _integers(values: list[Any], absent: int) -> I64:

@@ -21,7 +21,10 @@ from twin.wire.values import Values
 
 _FIELDS: Final = tuple(WIRE)
 assert [_FIELDS[f] for f in (at.F_TYPE, at.F_LINE, at.F_STATION)] == ["type", "line", "station"]
-_KIND: Final = {"integer": at.INTEGER, "text": at.TEXT, "time": at.TIME, "choice": at.CHOICE}
+# A decimal is left to the other decoder: with no number from `least` to `most`, no event that has one is taken.
+_KIND: Final = {
+    "integer": at.INTEGER, "text": at.TEXT, "time": at.TIME, "choice": at.CHOICE, "decimal": at.INTEGER,
+}  # fmt: skip
 _HEADS: Final = {"ts": at.ROW_OWN, "epoch": at.ROW_OWN + 1, "seq": at.ROW_OWN + 2}
 _OWN: Final = at.ROW_OWN + len(_HEADS)  # the first field of a type's own stands here
 _N_ROW: Final = _OWN + max(map(len, PAYLOAD))
@@ -54,7 +57,7 @@ def _form(code: int, field: Field) -> list[int]:
         int(field.required),
         heads.get(field.name, NONE),
         field.minimum,
-        field.maximum,
+        0 if field.kind == "decimal" else field.maximum,
     ]
 
 

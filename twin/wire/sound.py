@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, NONE, ORDER, STATE
+from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, MEASURE, NONE, ORDER, STATE
 from twin.events.block import DTYPES
 from twin.events.declare import NEEDS_STATION, PAYLOAD, STOP, UNDO, YEAR_2200_NS
-from twin.wire import entries
+from twin.wire import entries, measured
 from twin.wire.lookup import I32, I64, Lookup, Tables, Words
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -28,7 +28,7 @@ class Rows:
     """Events as decoded, columns of one length: -1 is absent, below that is invalid.
 
     `payload[type]` holds which rows are of that type (None: all) and their fields by name: numbers as they are (int64),
-    texts as indices into the words of the run, choices as the index of the choice (int32).
+    texts and decimals as indices into the words of the run, choices as the index of the choice (int32).
     """
 
     record: I64  # position of the event's record in the run
@@ -134,6 +134,8 @@ def named(code: int, filled: Columns, line: I32, station: I32, lookup: Lookup, w
         ok &= filled["a"] <= _named(lookup.buffer_max, line, filled["x"], words)
     elif code == ORDER:
         ok &= filled["b"] < YEAR_2200_NS
+    elif code == MEASURE:
+        ok &= measured.fill(filled, line, station, lookup, words.texts)
     elif code == CORRECTION:
         ok &= (filled["z"] < 0) | (_named(lookup.states, station, filled["z"], words) >= 0)
         parts = np.any([filled[name] >= 0 for name in ("a", "b", "c")], axis=0)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, INVALID, NONE, ORDER, STATE
+from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, INVALID, MEASURE, NONE, ORDER, STATE
 from kernels.read import parquet_cells
 from twin.events.block import DTYPES, EventBlock
 from twin.events.declare import ENTRY_FIELDS, EVENTS, NEEDS_STATION, PAYLOAD, TYPE_CODE, YEAR_2200_NS, Field
@@ -39,6 +39,8 @@ class _Place:
 def _declared() -> dict[str, _Place]:
     places: dict[str, _Place] = {}
     for code, payload in enumerate(PAYLOAD):
+        if code == MEASURE:  # left to the general decoder
+            continue
         for f in payload:
             # Parts that name their order have it elsewhere, and what people enter is rare: left to the general decoder.
             if (f.name == "order" and code != ORDER) or f.name == "corrects" or f.column == "entry":
@@ -130,7 +132,11 @@ class StoredReader:
             parquet_cells.mark(kinds, counter.there, counter.shift, COUNT, _SHOWS)
         numbers = np.zeros(_SHOWS + 1, np.int64)
         parquet_cells.tally(kinds, numbers)
-        if numbers[CORRECTION] or any(table.column(name).null_count < n for name in ("corrects", *ENTRY_FIELDS)):
+        if (
+            numbers[MEASURE]
+            or numbers[CORRECTION]
+            or any(table.column(name).null_count < n for name in ("corrects", *ENTRY_FIELDS))
+        ):
             raise _UnusualError
         words = Words()
         for name, where in _PLACES.items():

@@ -1,0 +1,42 @@
+"""The measures of a plant, numbered: what the numbers in event rows and observations mean."""
+
+from dataclasses import dataclass
+
+from twin.plant.model import Measure, Plant
+from twin.plant.shared import once_a_plant
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A measure and where it is: `line` and `station` are the plant's numbers, station -1 for a measure of the line."""
+
+    line: int
+    station: int
+    measure: Measure
+
+
+@once_a_plant
+def declared(plant: Plant) -> tuple[Declared, ...]:
+    """Every measure by its number: line by line, a line's own before those of its stations."""
+    found: list[Declared] = []
+    station = 0
+    for number, line in enumerate(plant.lines):
+        found += [Declared(number, -1, measure) for measure in line.measures]
+        for one in line.stations:
+            found += [Declared(number, station, measure) for measure in one.measures]
+            station += 1
+    return tuple(found)
+
+
+@once_a_plant
+def numbers(plant: Plant) -> tuple[dict[str, int], ...]:
+    """Number by id of the measures of each station, then of each line (see `owner`)."""
+    tables: list[dict[str, int]] = [{} for _ in range(len(plant.stations) + len(plant.lines))]
+    for number, one in enumerate(declared(plant)):
+        tables[owner(plant, one.line, one.station)][one.measure.id] = number
+    return tuple(tables)
+
+
+def owner(plant: Plant, line: int, station: int) -> int:
+    """The place in `numbers` of a station, or of a line's own measures (station -1)."""
+    return station if station >= 0 else len(plant.stations) + line

@@ -1,0 +1,226 @@
+"""What was measured between two publishing ticks: amounts, numbers, extremes, sums. Additive, exact, in integers.
+
+An interval (start, end] holds what came behind its start up to its end: a reading on the full minute ends a minute. Its
+rows are written once the line's time has passed the end. Values of one interval stand in rows of their own for each
+order, product, shift and time class, so that longer times of anything are sums of rows.
+
+A meter's reading and an amount say what was used since the one before. That is divided among the time classes in which
+the station was meanwhile, by time, to the last decimal (largest remainder; of equal ones the lower class). It stands
+in the interval, the shift and the order of the reading.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from kernels import codes
+from kernels.fold import layout as at
+from twin.measures import meter
+from twin.measures.catalogue import Declared
+from twin.measures.meter import Meter, Reading
+
+I64 = npt.NDArray[np.int64]
+
+# Observations summed at a time: of so many values up to twin.decimals.MAX_SCALED every sum fits into int64.
+CHUNK: Final = 16_384
+# Whether a stop is a minor one or a downtime is known when it ends; here both are `stopped`, for no row waits.
+CLASSES: Final = (*codes.CLASS_NAMES[: codes.N_CLASSES], "stopped")
+_BY_CLASS: Final = np.array([codes.STOPPED if c in (codes.MINOR_STOP, codes.DOWN) else c for c in range(len(CLASSES))])
+_LIMB: Final = 24  # bits: squares are summed in three parts
+_MOST: Final = np.iinfo(np.int64).max
+N_OF, USED, AMOUNT, LEAST, MOST, TOTAL, SQUARES = range(7)
+_USES: Final = ("meter", "amount")
+
+
+class Key(NamedTuple):
+    """What a row is about; `measure` is the plant's number, `shift` the calendar's, `during` a class or -1."""
+
+    end: int
+    measure: int
+    day: int
+    shift: int
+    order: str | None
+    product: str | None
+    during: int
+
+
+Row = tuple[Key, list[int]]  # sums by N_OF, ...; USED counts the amounts that are known
+
+
+class Observed(NamedTuple):
+    """What the fold saw (rows, N_MO), in each line's order; and of each the shift and production day that end there."""
+
+    rows: I64
+    shift: I64
+    day: I64
+
+
+class _Saved(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """A line's state; measures by their number within the line."""
+
+    meters: list[tuple[int, Meter]] = []
+    sums: list[tuple[int, int, int, int, str | None, str | None, int, list[int]]] = []
+
+
+_DECODER: Final = msgspec.msgpack.Decoder(_Saved)
+
+
+class _Line:
+    def __init__(self) -> None:
+        self.meters: dict[int, Meter] = {}  # of an amount only the base, for when it came
+        self.sums: dict[Key, list[int]] = {}
+
+
+class Totals:
+    """The sums of a partition's lines that are not written yet, and where their meters stand."""
+
+    def __init__(self, measures: Sequence[Declared], publish_ns: I64) -> None:
+        """`publish_ns`: of each line."""
+        self._measures = measures
+        self._publish = publish_ns
+        self._uses = np.array([one.measure.kind in _USES for one in measures], np.bool_)
+        self._summed = np.array([one.measure.kind != "meter" for one in measures], np.bool_)
+        self._first: dict[int, int] = {}
+        for number, one in enumerate(measures):
+            self._first.setdefault(one.line, number)
+        self._lines: dict[int, _Line] = {}
+
+    def take(self, observed: Observed, text: Callable[[int], str | None]) -> list[list[int]]:
+        """Add what was observed. Returns what casts doubt on it: rows of N_AO, the measure's number as AO_SINCE."""
+        doubts: list[list[int]] = []
+        for begin in range(0, len(observed.rows), CHUNK):
+            doubts += self._add(Observed(*(part[begin : begin + CHUNK] for part in observed)), text)
+        return doubts
+
+    def rows(self, line: int, until: int) -> list[Row]:
+        """The rows of intervals that ended before `until`: nothing can come into them any more."""
+        mine = self._lines.get(line)
+        if mine is None:
+            return []
+        done = [(key, mine.sums.pop(key)) for key in [key for key in mine.sums if key.end < until]]
+        return sorted(done, key=lambda row: _in_order(row[0]))
+
+    def save(self, line: int) -> bytes:
+        mine, first = self._lines.get(line), self._first.get(line, 0)
+        if mine is None:
+            return b""
+        keys = sorted(mine.sums, key=_in_order)
+        return msgspec.msgpack.encode(
+            _Saved(
+                [(number - first, mine.meters[number]) for number in sorted(mine.meters)],
+                [(*key._replace(measure=key.measure - first), mine.sums[key]) for key in keys],
+            )
+        )
+
+    def load(self, line: int, data: bytes) -> None:
+        """Set a line back to what `save` gave. Raises msgspec.MsgspecError."""
+        self._lines.pop(line, None)
+        if not data:
+            return
+        saved, mine, first = _DECODER.decode(data), _Line(), self._first.get(line, 0)
+        mine.meters = {number + first: one for number, one in saved.meters}
+        for end, number, day, shift, order, product, during, sums in saved.sums:
+            mine.sums[Key(end, number + first, day, shift, order, product, during)] = sums
+        self._lines[line] = mine
+
+    def _add(self, observed: Observed, text: Callable[[int], str | None]) -> list[list[int]]:
+        rows, shifts, days = observed
+        numbers, klass = rows[:, at.MO_MEASURE], rows[:, at.MO_CLASS]
+        classes = np.where(klass >= 0, _BY_CLASS[klass], -1)
+        who, used_in, amount, doubts = self._used(rows, classes)
+        n, m = len(rows), len(who)
+        every = np.concatenate([np.arange(n), who])
+        publish = self._publish[rows[:, at.MO_LINE]]
+        ends = -(-rows[:, at.MO_TS] // publish) * publish
+        about = np.stack(
+            [rows[:, at.MO_LINE], ends, numbers, days, shifts, rows[:, at.MO_ORDER], rows[:, at.MO_PRODUCT]]
+        )
+        keys = np.concatenate([about[:, every], np.concatenate([classes, used_in])[None, :]])
+        place = np.lexsort(keys[::-1])
+        keys = keys[:, place]
+        begins = np.flatnonzero(np.concatenate([[True], (keys[:, 1:] != keys[:, :-1]).any(axis=0)]))
+        value = rows[:, at.MO_VALUE]
+        summed = np.where(self._summed[numbers], value, 0)
+        high, low = summed >> _LIMB, summed & ((1 << _LIMB) - 1)
+        nothing = np.zeros(m, np.int64)
+        columns = [
+            np.concatenate([np.ones(n, np.int64), nothing]),
+            np.concatenate([np.zeros(n, np.int64), np.ones(m, np.int64)]),
+            np.concatenate([np.zeros(n, np.int64), amount]),
+            *(np.concatenate([part, nothing]) for part in (summed, high * high, high * low, low * low)),
+        ]
+        counts, used, amounts, total, squares, crossed, small = (
+            np.add.reduceat(column[place], begins).tolist() for column in columns
+        )
+        least = np.minimum.reduceat(np.concatenate([value, np.full(m, _MOST)])[place], begins).tolist()
+        most = np.maximum.reduceat(np.concatenate([value, np.full(m, -_MOST)])[place], begins).tolist()
+        for k, (line, end, number, day, shift, order, product, during) in enumerate(keys[:, begins].T.tolist()):
+            square = (squares[k] << 2 * _LIMB) + (crossed[k] << _LIMB + 1) + small[k]
+            new = [counts[k], used[k], amounts[k], least[k], most[k], total[k], square]
+            sums = self._line(line).sums
+            made = Key(end, number, day, shift, text(order), text(product), during)
+            sums[made] = _merged(sums[made], new) if made in sums else new
+        return doubts
+
+    def _line(self, line: int) -> _Line:
+        return self._lines.setdefault(line, _Line())
+
+    def _used(self, rows: I64, during: I64) -> tuple[I64, I64, I64, list[list[int]]]:
+        """What was used: by which observation, in which class, how much (several of one); and doubts."""
+        times = _times(rows)
+        found: list[tuple[int, int, int]] = []
+        doubts: list[list[int]] = []
+        for k in np.flatnonzero(self._uses[rows[:, at.MO_MEASURE]]).tolist():
+            line, station, number, ts, epoch, value = rows[k, : at.MO_ORDER].tolist()
+            measure = self._measures[number].measure
+            mine = self._line(line).meters.setdefault(number, Meter())
+            now = Reading(value, epoch, ts, times[k].tolist() if station >= 0 else [])
+            if measure.kind == "amount":
+                verdict, amount, since, mine.base = meter.SOUND, value, mine.base, now
+                since = since or now
+            else:
+                verdict, amount, since = mine.take(now, measure.modulus, measure.most_per_hour)
+            if verdict in (meter.REFUTED, meter.LEFT):
+                kind = at.DOUBT_METER if verdict == meter.REFUTED else at.DOUBT_METER_LEFT
+                doubts.append([line, station, kind, at.RAISED, ts, number])
+            if since is not None:
+                found += [(k, c, part) for c, part in _divided(amount, since.times, now.times, int(during[k]))]
+        who, classes, amounts = np.array(found, np.int64).reshape(-1, 3).T
+        return who, classes, amounts, doubts
+
+
+def _times(rows: I64) -> I64:
+    """ns in each of CLASSES."""
+    times = rows[:, at.MO_TIMES :].copy()
+    for c in (codes.MINOR_STOP, codes.DOWN):
+        times[:, codes.STOPPED] += times[:, c]
+        times[:, c] = 0
+    return times
+
+
+def _divided(amount: int, since: list[int], now: list[int], here: int) -> Iterator[tuple[int, int]]:
+    """An amount among the classes between two readings, by time; all of it to `here` where there is no time."""
+    spent = [(c, b - a) for c, (a, b) in enumerate(zip(since, now, strict=True)) if b > a]
+    whole = sum(ns for _, ns in spent)
+    if len(spent) < 2:
+        yield (spent[0][0] if spent else here), amount
+        return
+    size, sign = abs(amount), -1 if amount < 0 else 1
+    parts = [divmod(size * ns, whole) for _, ns in spent]
+    left = size - sum(part for part, _ in parts)
+    first = sorted(range(len(parts)), key=lambda k: -parts[k][1])[:left]
+    for k, (c, _) in enumerate(spent):
+        yield c, sign * (parts[k][0] + (k in first))
+
+
+def _merged(one: list[int], other: list[int]) -> list[int]:
+    sums = [a + b for a, b in zip(one, other, strict=True)]
+    sums[LEAST], sums[MOST] = min(one[LEAST], other[LEAST]), max(one[MOST], other[MOST])
+    return sums
+
+
+def _in_order(key: Key) -> tuple[object, ...]:
+    return (*key[:4], key.order is not None, key.order or "", key.product is not None, key.product or "", key.during)
