@@ -55,6 +55,8 @@ class Admission:
     def told(self, e: Ev) -> list[object]:
         if (e.type, e.code) == (codes.COUNT, codes.PARTS):
             return [name for name in "abc" if getattr(e, name)] or ["nothing"]
+        if e.type == codes.MEASURE:
+            return [(e.type, e.y)]
         return [(e.type, e.x if e.type in (codes.COUNT, codes.BUFFER) else e.code if e.type != codes.STATE else None)]
 
     def number(self, e: Ev) -> str | None:
@@ -214,6 +216,15 @@ class Work:
 
 
 @dataclass
+class Measured:
+    ts: int
+    event: Ev
+    order: str | None
+    product: str | None
+    segment: Segment | None  # of the station, until then
+
+
+@dataclass
 class StationTwin:
     segment: Segment
     since: int
@@ -241,6 +252,8 @@ class StationTwin:
 def phase(e: Ev) -> int:
     if e.type == codes.CYCLE:
         return 0 if e.code == codes.END else 6
+    if e.type == codes.MEASURE:
+        return 0
     if e.type == codes.ORDER:
         return 1 if e.code == codes.END else 2
     return {codes.STATE: 3, codes.COUNT: 4, codes.BUFFER: 5}.get(e.type, 7)
@@ -263,6 +276,7 @@ class NaiveTwin:
         self.doubts: Counted[str] = Counted()
         self.folded: list[int] = []
         self.alerts: list[tuple[str, str, int, int]] = []  # kind, action, ts, station
+        self.measured: list[Measured] = []
         self.levels = {b.id: b.initial for b in line.buffers}
         self.short: set[int] = set()  # buffers for which a level of 0 was reported last
 
@@ -414,6 +428,8 @@ class NaiveTwin:
         elif e.type == codes.STATE:
             station = self.stations[e.station]
             station.reported, station.word, station.reason = e.code, e.x, e.y
+        elif e.type == codes.MEASURE:
+            self.measure(e, t)
         elif e.type == codes.COUNT:
             if self.later == ():
                 self.book(e, t, k)
@@ -421,6 +437,17 @@ class NaiveTwin:
             self.order(e, t)
         elif e.type == codes.BUFFER:
             self.level(e, t)
+
+    def measure(self, e: Ev, t: int) -> None:
+        if e.station >= 0:
+            order, product, _ = self.named()[e.station]
+            segment = self.stations[e.station].segment
+        else:
+            order, product = (self.running.order, self.running.product) if self.running else (None, None)
+            segment = None
+        if e.z not in (None, order):
+            order, product = e.z, None
+        self.measured.append(Measured(t, e, order, product, segment))
 
     def named(self) -> dict[int, Named]:
         works = enumerate(station.work for station in self.stations)

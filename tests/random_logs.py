@@ -14,6 +14,7 @@ from twin.plant.model import (
     Counter,
     Limits,
     Line,
+    Measure,
     PlannedStop,
     Plant,
     Product,
@@ -36,6 +37,13 @@ CALENDAR: Final = Calendar(
     ),
     planned_stops=(PlannedStop("break", weekly=(86_400 + SIX + 50, 86_400 + SIX + 60)),),
     day_start_s=SIX + 120,
+)
+MEASURES: Final = (
+    Measure("m", "meter", "kWh", "energy", 1, modulus=40),
+    Measure("b", "meter", "l", "water", 0, most_per_hour=3_600),
+    Measure("u", "amount", "g", decimals=2),
+    Measure("g", "gauge", "C"),
+    Measure("c", "characteristic", "mm", decimals=3),
 )
 _WINDOWS: Final = (Window("10s", 10 * S, S), Window("60s", 60 * S, 5 * S))
 
@@ -62,6 +70,7 @@ def small_line(
                 minor_stop_ns=(MINOR, 30 * S, MINOR)[i],
                 staleness_ns=(STALE, STALE, 5 * S)[i],
                 places=(None, None, 2)[i],
+                measures=MEASURES if i else MEASURES[:3],
             )
             for i in range(3)
         ),
@@ -77,6 +86,7 @@ def small_line(
         panes=4,
         requires_order=requires_order,
         limits=Limits(down_ns=12 * S, oee_below=0.5, oee_window="10s"),
+        measures=(MEASURES[0], MEASURES[2]),
     )
 
 
@@ -134,6 +144,9 @@ _TOPICS: Final = (
     ("own", "own", "order", "beat"),
     ("state", "state", "order", "own"),
     ("together", "order", "own", "cycle"),
+    ("measure", "measure", "whole", "state", "order", "own"),
+    ("measure", "whole", "all", "cycle", "state"),
+    ("measure",),
 )
 _SEQS: Final = ("next", "next", "next", "none", "same", "gap", "old", "restart", "back", "leap", "broken")
 
@@ -169,7 +182,7 @@ def logs(draw: st.DrawFn, links: bool, cycles: bool, lines: int = 1, size: int =
             kind = "count"
         if kind == "buffer" and not links:
             kind = "beat"
-        station = -1 if kind in ("order", "buffer", "all") else 3 * line + local
+        station = -1 if kind in ("order", "buffer", "all", "whole") else 3 * line + local
         event = _event(kind, value, times[line] - back, station, line)
         epoch, seq = seqs.get((line, station), (0, 0))
         if numbered == "restart":
@@ -184,7 +197,7 @@ def logs(draw: st.DrawFn, links: bool, cycles: bool, lines: int = 1, size: int =
             seq += 10**12 + 600 * value
         if numbered == "back":
             epoch = max(0, epoch - 1)
-        if event.type in (codes.COUNT, codes.CYCLE) and value in named:
+        if event.type in (codes.COUNT, codes.CYCLE, codes.MEASURE) and value in named:
             event = event._replace(z=f"o{value % 3 % 2}")
         events.append(event if numbered == "none" else event._replace(epoch=epoch, seq=seq))
     return events
@@ -219,6 +232,12 @@ def _event(kind: str, value: int, ts: int, station: int, line: int) -> Ev:
         product = (None, "p", "other")[value % 3]
         quantity = (-1, 7, 0, 5)[value // 3 % 4]
         return Ev(ts, codes.ORDER, station, code, quantity, x=f"o{value % 2}", y=product, line=line)
+    if kind in ("measure", "whole"):
+        # What a measure of the line is called is one of its stations', too.
+        known = ("m", "u") if station < 0 else ("m", "m", "b", "u") if station % 3 == 0 else ("m", "b", "u", "g", "c")
+        name = known[value % len(known)]
+        a = {"m": value * 11 % 40, "b": value * value, "u": value - 5, "g": 3 - value}.get(name, value * 10**9)
+        return Ev(ts, codes.MEASURE, station, 0, a, x=f"part {value}", y=name, line=line)
     if kind == "buffer":
         return Ev(ts, codes.BUFFER, -1, 0, value % 2, x=f"{'LMN'[line]}b{value % 3}", line=line)
     return heartbeat(ts, line)._replace(station=station)

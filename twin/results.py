@@ -251,14 +251,14 @@ TIME_COLUMN: Final = {
     "rejected": "ts",
     "measures": "end",
 }
-# Version that brought a column, of those that version 2 had not. New names are no SQL words.
+# Version that brought a column, of those that version 2 had not. New names are no SQL words. (The set `measures` came as
+# a whole with version 3: no older file of it exists.)
 SINCE: Final[dict[str, dict[str, int]]] = {
     "states": {"product": 3, "production_date": 3, "shift": 3, "line_model": 3},
     "kpis": {"production_date": 3, "line_model": 3, "quantity": 3, "unit": 3},
     "events": {"by": 3, "entered": 3, "note": 3, "cause": 3, "due": 3, "verb": 3, "measure": 3, "measured": 3},
     "bottlenecks": {"production_date": 3, "line_model": 3},
     "alerts": {"subject": 3, "line_model": 3},
-    "measures": {field.name: 3 for field in MEASURES},  # the set itself
 }
 
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import codes
+from tests.naive_measures import measure_rows
 from tests.naive_twin import NaiveTwin
 from tests.random_logs import ALL_DAYS, SIX, START, ended, logs, small_plant
 from tests.support.fold import S, dicts, fold_once, rows
@@ -47,6 +48,7 @@ def test_every_row(data: st.DataObject, links: bool, cycles: bool, calendar: boo
     midnights = [(first_day + d * DAY) * S for d in range(-1, 3)]
     expected = NaiveTwin(plant.lines[0], calendar_at if calendar else no_calendar, turns if calendar else midnights)
     expected.run(log)
+    measured = measure_rows(expected)
     twin, results = fold_once(plant, log)
 
     before = min(newest, expected.until) + 50 * S if expected.until > newest else expected.until - 50 * S
@@ -57,6 +59,13 @@ def test_every_row(data: st.DataObject, links: bool, cycles: bool, calendar: boo
     columns = ["station", "start", "end", "class", "state", "reason", "order", "product"]
     states = [] if got_states is None else [r for r in rows(got_states, columns) if r[2] <= before]
     assert Counter(states) == Counter(expected.state_rows(before))
+
+    got_measures = dicts([results], "measures")
+    columns = list(measured[0]) if measured else []
+    assert Counter(tuple(r[c] for c in columns) for r in got_measures if columns) == Counter(
+        tuple(r[c] for c in columns) for r in measured
+    )
+    assert bool(measured) == bool(got_measures)
 
     told = Counter(
         (r["kind"], r["action"], r["ts"], r["station"])

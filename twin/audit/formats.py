@@ -14,6 +14,7 @@ SET_MEANINGS: Final = {
     "bottlenecks": "One row per station and pane or window: its share of the critical path and the signs beside it.",
     "alerts": "One row each time an alert was raised or cleared.",
     "rejected": "What was refused, with the bytes as they came.",
+    "measures": "One row per measure, publishing interval, time class, order and shift: what was measured, as exact integers.",
 }
 
 _REVISION: Final = {
@@ -45,7 +46,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     "events": {
         **_COMMON,
         "station": "station id; null: the whole line",
-        "type": "state, count, cycle, order, buffer, heartbeat, correction",
+        "type": "state, count, cycle, order, buffer, heartbeat, correction, measure",
         "ts": "event time",
         "epoch": "run of the source, 0 where it sends none",
         "seq": "number of the event within station and epoch",
@@ -72,6 +73,8 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "cause": "station that caused it",
         "due": "when an order is due",
         "verb": "of a correction: stop, undo",
+        "measure": "id of a measure",
+        "measured": "its value, as text with all its decimals",
         "source_index": "place of the event within its record: offset and place are the order of arrival",
     },
     "states": {
@@ -154,6 +157,30 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "line": "line id it claimed, where readable",
         "ts": "event time it claimed, where readable",
         "value": "the bytes as they came; of an event that only the fold refuses, its canonical JSON",
+    },
+    "measures": {
+        **_COMMON,
+        **_INTERVAL,
+        "station": "station id; null: a measure of the line",
+        "window": "`publish`: from one publishing tick to the next; longer times are sums of rows",
+        "start": "start of the interval (not included)",
+        "end": "end of the interval (included): a reading on the full minute ends a minute",
+        "production_date": "that of the value: local date of the shift's start, or the production day",
+        "shift": "the shift that the value is of: one of its last instant is its own",
+        "order": "the order that the value is of: one of its last instant is its own",
+        "measure": "id of the measure",
+        "quantity": "what it is of, such as energy",
+        "unit": "unit of its values",
+        "during": "time class of the station: for `n`, `least` and what follows at the value, for `amount` in between; "
+        "`stopped` is minor_stop and down; null: a measure of the line",
+        "decimals": "the next columns are in the last of so many decimal places: 1,234 with 3 decimals is 1.234",
+        "n": "values, also those that were not believed",
+        "amount": "meters and amounts: what was used; null: not known (a first reading), or nothing to use",
+        "least": "the least value; null: a meter, or no value",
+        "most": "the greatest",
+        "total": "gauges and characteristics: sum of the values",
+        "squares_high": "and of their squares, high x 10^18 + low, in twice as many decimals",
+        "squares_low": "below 10^18",
     },
 }
 FOOTER: Final = {

@@ -10,6 +10,7 @@ from twin.events.declare import (
     EVENTS,
     FIELDS,
     INT64_MAX,
+    JSON_NAME,
     MAX_TEXT,
     NEEDS_STATION,
     PAYLOAD,
@@ -70,6 +71,12 @@ def test_mapping_to_block_columns() -> None:
             "rework": ("c", -1, None),
             **said,
         },
+        "measure": {
+            "measured": ("a", -1, None),
+            "measure": ("y", -1, None),
+            "unit": ("x", -1, None),
+            "order": ("z", -1, None),
+        },
     }
 
 
@@ -81,7 +88,7 @@ def test_limits_are_read_from_the_declarations() -> None:
     assert WIRE["phase"].choices[START] == "start"
     assert WIRE["phase"].choices[END] == "end"
     optional = {EVENT_NAMES[i] for i, needed in enumerate(NEEDS_STATION) if not needed}
-    assert optional == {"order", "heartbeat"}
+    assert optional == {"order", "heartbeat", "measure"}
 
 
 def test_a_name_means_the_same_in_every_type() -> None:
@@ -125,8 +132,9 @@ def test_json_schema_names_every_type_and_field() -> None:
     for code, event in enumerate(EVENTS):
         definition = definitions[event.__name__]
         assert definition["description"]
-        assert set(definition["properties"]) == {"type", *(f.name for f in FIELDS[code])}
-        assert set(definition["required"]) == {"type", *(f.name for f in FIELDS[code] if f.required)}
+        assert set(definition["properties"]) == {"type", *(JSON_NAME.get(f.name, f.name) for f in FIELDS[code])}
+        needed = {JSON_NAME.get(f.name, f.name) for f in FIELDS[code] if f.required}
+        assert set(definition["required"]) == {"type", *needed}
         for name, field in definition["properties"].items():
             assert name == "type" or field["description"]
     assert definitions["AnyEvent"]["discriminator"]["mapping"]["state"] == "#/$defs/State"

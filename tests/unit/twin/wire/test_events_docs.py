@@ -15,7 +15,7 @@ from twin.events.declare import (
     MAX_RECORD_BYTES,
     MAX_TEXT,
 )
-from twin.plant.model import Buffer, Counter, Line, Plant, Station
+from twin.plant.model import Buffer, Counter, Line, Measure, Plant, Station
 from twin.wire.decode import Decoder
 
 PAGE = (Path(__file__).parents[4] / "docs" / "events.md").read_text("utf-8")
@@ -28,7 +28,12 @@ PLANT = Plant(
             "a",
             "flow",
             (
-                Station("filler", states=STATES, counters=(Counter("bottles", "good", modulus=65536),)),
+                Station(
+                    "filler",
+                    states=STATES,
+                    counters=(Counter("bottles", "good", modulus=65536),),
+                    measures=(Measure("electricity", "meter", "kWh", decimals=3),),
+                ),
                 Station("capper"),
             ),
             buffers=(Buffer("table", 20),),
@@ -78,6 +83,7 @@ def test_every_reason_is_explained() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {
         "not_json", "not_arrow", "bad_utf8", "too_large", "wrong_type", "missing_field", "unknown_field_value",
         "unknown_line", "unknown_station", "unknown_type", "unknown_state", "unknown_counter", "unknown_buffer",
+        "unknown_measure",
         "impossible_value", "bad_time", "late", "jump_unconfirmed", "stale_epoch", "wrong_line_key",
         "nothing_to_correct", "line_overfull", "internal_error",
     }  # fmt: skip
