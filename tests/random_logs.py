@@ -1,5 +1,6 @@
 """Logs of a small line that has everything at once: disorder, repeats, gaps, resets, silence, stops at ticks."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -131,6 +132,11 @@ _KINDS: Final = (
     "beat",
     "all",
 )
+MEASURED: Final = (
+    ("measure", "measure", "whole", "state", "order", "own"),
+    ("measure", "whole", "all", "cycle"),
+    ("measure", "state"),
+)
 # What a log is about: a little of everything, stops, orders over cycles, counters.
 _TOPICS: Final = (
     _KINDS,
@@ -144,17 +150,22 @@ _TOPICS: Final = (
     ("own", "own", "order", "beat"),
     ("state", "state", "order", "own"),
     ("together", "order", "own", "cycle"),
-    ("measure", "measure", "whole", "state", "order", "own"),
-    ("measure", "whole", "all", "cycle", "state"),
-    ("measure",),
+    *MEASURED,
 )
 _SEQS: Final = ("next", "next", "next", "none", "same", "gap", "old", "restart", "back", "leap", "broken")
 
 
 @st.composite
-def logs(draw: st.DrawFn, links: bool, cycles: bool, lines: int = 1, size: int = 40) -> list[Ev]:
+def logs(
+    draw: st.DrawFn,
+    links: bool,
+    cycles: bool,
+    lines: int = 1,
+    size: int = 40,
+    topics: Sequence[Sequence[str]] = _TOPICS,
+) -> list[Ev]:
     """Events in order of arrival."""
-    topic = draw(st.sampled_from(_TOPICS))
+    topic = draw(st.sampled_from(topics))
     brief = draw(st.booleans())
     # Parts of these values name their order.
     named = draw(st.sampled_from([(), (), (1, 2, 6, 7), range(14)]))
@@ -236,7 +247,7 @@ def _event(kind: str, value: int, ts: int, station: int, line: int) -> Ev:
         # What a measure of the line is called is one of its stations', too.
         known = ("m", "u") if station < 0 else ("m", "m", "b", "u") if station % 3 == 0 else ("m", "b", "u", "g", "c")
         name = known[value % len(known)]
-        a = {"m": value * 11 % 40, "b": value * value, "u": value - 5, "g": 3 - value}.get(name, value * 10**9)
+        a = {"m": value * 5 % 40, "b": value * value, "u": value - 5, "g": 3 - value}.get(name, value * 10**9)
         return Ev(ts, codes.MEASURE, station, 0, a, x=f"part {value}", y=name, line=line)
     if kind == "buffer":
         return Ev(ts, codes.BUFFER, -1, 0, value % 2, x=f"{'LMN'[line]}b{value % 3}", line=line)

@@ -251,8 +251,8 @@ TIME_COLUMN: Final = {
     "rejected": "ts",
     "measures": "end",
 }
-# Version that brought a column, of those that version 2 had not. New names are no SQL words. (The set `measures` came as
-# a whole with version 3: no older file of it exists.)
+# Version that brought a column, of those that version 2 had not. New names are no SQL words. The set `measures` came as
+# a whole with version 3: there is no older file of it.
 SINCE: Final[dict[str, dict[str, int]]] = {
     "states": {"product": 3, "production_date": 3, "shift": 3, "line_model": 3},
     "kpis": {"production_date": 3, "line_model": 3, "quantity": 3, "unit": 3},

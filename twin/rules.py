@@ -168,6 +168,9 @@ HISTORY: Final = (
         CARRIED,
         ("states", "kpis", "bottlenecks", "alerts", "rejected"),
         "where the plant model changes, lines go on with what still has a place; they began anew",
+        "measures",
+        ("events", "measures", "alerts", "rejected"),
+        "events of type measure are taken, and summed; they were refused as unknown_type",
     ),
     Rule(
         "last_word_within_a_stop",

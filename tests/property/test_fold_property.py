@@ -1,6 +1,7 @@
 """The whole fold against the plain Python twin of a line: every figure of every row."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,9 +9,11 @@ from hypothesis import strategies as st
 from kernels import codes
 from tests.naive_measures import measure_rows
 from tests.naive_twin import NaiveTwin
-from tests.random_logs import ALL_DAYS, SIX, START, ended, logs, small_plant
-from tests.support.fold import S, dicts, fold_once, rows
+from tests.random_logs import ALL_DAYS, MEASURED, SIX, START, ended, logs, small_plant
+from tests.support.fold import Ev, S, dicts, fold_once, rows
+from twin.line import Results
 from twin.plant.calendar import SCHEDULED
+from twin.plant.model import Plant
 
 DAY = 86_400
 assert tuple(range(7)) == ALL_DAYS
@@ -36,6 +39,36 @@ def no_calendar(t: int) -> tuple[int, str | None, str]:
 EDGES = (20, 50, 60, 90, 120, 300)
 
 
+def naive(plant: Plant, calendar: bool, log: Sequence[Ev]) -> NaiveTwin:
+    first_day = START // S // DAY * DAY
+    turns = [(first_day + d * DAY + SIX + e) * S for d in range(-1, 3) for e in EDGES]
+    midnights = [(first_day + d * DAY) * S for d in range(-1, 3)]
+    twin = NaiveTwin(plant.lines[0], calendar_at if calendar else no_calendar, turns if calendar else midnights)
+    twin.run(log)
+    return twin
+
+
+def same_measures(expected: NaiveTwin, results: Sequence[Results]) -> None:
+    """Every row of what was measured; `expected` then has its doubts, too."""
+    wanted, got = measure_rows(expected), dicts(results, "measures")
+    columns = list(wanted[0]) if wanted else []
+    assert len(got) == len(wanted)
+    assert Counter(tuple(r[c] for c in columns) for r in got) == Counter(tuple(r[c] for c in columns) for r in wanted)
+
+
+@settings(max_examples=300)
+@given(st.data(), st.booleans(), st.booleans(), st.booleans(), st.sampled_from((9, 40, 80)))
+def test_every_row_of_what_was_measured(
+    data: st.DataObject, links: bool, cycles: bool, calendar: bool, size: int
+) -> None:
+    plant = small_plant(links, calendar, False)
+    log = ended(data.draw(logs(links, cycles, size=size, topics=MEASURED)))
+    expected = naive(plant, calendar, log)
+    twin, results = fold_once(plant, log)
+    same_measures(expected, [results])
+    assert {key: n for key, (n, _) in twin.engine.memory[0].doubts.items()} == expected.doubts
+
+
 @settings(max_examples=200)
 @given(st.data(), st.booleans(), st.booleans(), st.booleans(), st.booleans())
 def test_every_row(data: st.DataObject, links: bool, cycles: bool, calendar: bool, requires_order: bool) -> None:
@@ -43,13 +76,9 @@ def test_every_row(data: st.DataObject, links: bool, cycles: bool, calendar: boo
     events = data.draw(logs(links, cycles))
     newest = max(e.ts for e in events)
     log = ended(events)
-    first_day = START // S // DAY * DAY
-    turns = [(first_day + d * DAY + SIX + e) * S for d in range(-1, 3) for e in EDGES]
-    midnights = [(first_day + d * DAY) * S for d in range(-1, 3)]
-    expected = NaiveTwin(plant.lines[0], calendar_at if calendar else no_calendar, turns if calendar else midnights)
-    expected.run(log)
-    measured = measure_rows(expected)
+    expected = naive(plant, calendar, log)
     twin, results = fold_once(plant, log)
+    same_measures(expected, [results])
 
     before = min(newest, expected.until) + 50 * S if expected.until > newest else expected.until - 50 * S
     assert results.duplicates == expected.admission.duplicates
@@ -59,13 +88,6 @@ def test_every_row(data: st.DataObject, links: bool, cycles: bool, calendar: boo
     columns = ["station", "start", "end", "class", "state", "reason", "order", "product"]
     states = [] if got_states is None else [r for r in rows(got_states, columns) if r[2] <= before]
     assert Counter(states) == Counter(expected.state_rows(before))
-
-    got_measures = dicts([results], "measures")
-    columns = list(measured[0]) if measured else []
-    assert Counter(tuple(r[c] for c in columns) for r in got_measures if columns) == Counter(
-        tuple(r[c] for c in columns) for r in measured
-    )
-    assert bool(measured) == bool(got_measures)
 
     told = Counter(
         (r["kind"], r["action"], r["ts"], r["station"])

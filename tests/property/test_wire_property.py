@@ -8,13 +8,15 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernels.codes import EVENT_NAMES
 from tests.support.wire import PLANT, events_of
 from twin.events.block import DTYPES, EventBlock, Rejected
-from twin.events.declare import INT64_MAX, YEAR_2200_NS
+from twin.events.declare import INT64_MAX, JSON_NAME, YEAR_2200_NS
 from twin.wire import explain
 from twin.wire.decode import Decoder
 from twin.wire.encode import ROWS, arrow_record, canonical_json, events_table, is_encoded, json_records
 from twin.wire.lookup import Lookup
+from twin.wire.measured import has_measures
 from twin.wire.stored import StoredReader
 
 DECODER = Decoder(PLANT)
@@ -78,12 +80,30 @@ def events(draw: st.DrawFn, lines: tuple[str, ...] = ("L1", "L2")) -> dict[str, 
     if (line, station) == ("L1", "M1"):
         kinds["count"] |= _required(counter=st.just("parts"), value=st.integers(0, 999))
         kinds["count"] |= _required(counter=st.just("bad"), value=whole)
+        more_of = _optional(unit=text, order=order)
+        values = st.integers(0, 999_999_999).map(lambda v: f"{v // 1000}.{v % 1000:03}")
+        meter = values | st.integers(0, 999_999) | st.floats(0, 9).map(lambda v: round(v, 3))
+        gauge = st.floats(-(10.0**12), 10.0**12) | st.integers(-(10**13), 10**13) | values
+        numbers = st.integers(-(10**14), 10**14)
+        kinds["measure"] = st.one_of(
+            st.builds(dict.__or__, _required(measure=st.just(name), value=of), more_of)
+            for name, of in (("kwh", meter), ("t", gauge), ("w", numbers | numbers.map(str)))
+        )
+    if line == "L1":
+        of_line = st.decimals(-(10**5), 10**5, places=9).map(str)
+        kinds["of line"] = _required(measure=st.just("w"), value=of_line)
     kind = draw(st.sampled_from(sorted(kinds)))
-    event = {"type": kind, "ts": draw(st.integers(0, YEAR_2200_NS - 1)), "line": line, "station": station}
-    if kind in ("order", "heartbeat") and draw(st.booleans()):
+    fields = draw(kinds[kind])
+    event = {
+        "type": "measure" if kind == "of line" else kind,
+        "ts": draw(st.integers(0, YEAR_2200_NS - 1)),
+        "line": line,
+        "station": station,
+    }
+    if kind == "of line" or (kind in ("order", "heartbeat") and draw(st.booleans())):
         del event["station"]
     more = draw(said) if kind in ("state", "count", "order", "correction") and draw(st.booleans()) else {}
-    return event | draw(_optional(epoch=whole, seq=whole)) | draw(kinds[kind]) | more
+    return event | draw(_optional(epoch=whole, seq=whole)) | fields | more
 
 
 def decode(values: list[bytes]) -> tuple[EventBlock, list[Rejected]]:
@@ -134,7 +154,10 @@ def test_events_table_round_trip(given_events: list[dict[str, Any]]) -> None:
     again, refused = DECODER.decode_table(rows, block.offset)
     assert refused == []
     assert events_of(again) == events_of(block)
-    canonical = [canonical_json(row) for row in _rows(rows)]
+    canonical = [
+        canonical_json({JSON_NAME.get(name, name) if row["type"] == "measure" else name: row[name] for name in row})
+        for row in ({name: cell for name, cell in row.items() if cell is not None} for row in _rows(rows))
+    ]
     assert [e[:-1] for e in events_of(decode(canonical)[0])] == [e[:-1] for e in events_of(block)]
 
 
@@ -144,7 +167,7 @@ def test_rows_are_carried_on_only_where_encoding_gives_them_again(
 ) -> None:
     rows = events_table(block_of(given_events), PLANT)
     again, _ = DECODER.decode_table(rows, np.arange(len(rows)))
-    assert is_encoded(rows, again)
+    assert is_encoded(rows, again) == (not has_measures(again))
     _read_alike(rows)
     # One cell more or less, and either the table is what the decoded block gives, or it is not taken for it.
     column = data.draw(st.sampled_from([name for name in rows.column_names if rows.schema.field(name).nullable]))
@@ -157,7 +180,8 @@ def test_rows_are_carried_on_only_where_encoding_gives_them_again(
     cells[row] = other if cells[row] is None else None
     changed = rows.set_column(position, field, pa.array(cells, plain).cast(field.type))
     block, refused = DECODER.decode_table(changed, np.arange(len(changed)))
-    assert is_encoded(changed, block) == (not refused and _rows(events_table(block, PLANT)) == _rows(changed))
+    same = not refused and not has_measures(block) and _rows(events_table(block, PLANT)) == _rows(changed)
+    assert is_encoded(changed, block) == same
     _read_alike(changed)
 
 
@@ -222,6 +246,9 @@ FIELDS = (
     "good",
     "counter",
     "value",
+    "measure",
+    "measured",
+    "unit",
     "phase",
     "order",
     "buffer",
@@ -232,7 +259,7 @@ FIELDS = (
 @given(st.lists(st.tuples(events(), st.dictionaries(st.sampled_from(FIELDS), odd, max_size=2)), max_size=10))
 def test_fast_decoder_and_slow_explanation_agree(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
     given_events = [event | changed for event, changed in pairs]
-    expected = [explain.fault(event, LOOKUP) for event in given_events]
+    expected = [explain.fault(explain.named_alike(event), LOOKUP) for event in given_events]
     reasons = [fault[0] for fault in expected if fault]
     single, refused = decode([json.dumps(event).encode() for event in given_events])
     # Half a pair in a field that does not matter is still no JSON.
@@ -275,7 +302,7 @@ def _sane(block: EventBlock, refused: list[Rejected], offsets: int) -> None:
         assert (block.ts >= 0).all()
         assert (block.ts < YEAR_2200_NS).all()
         assert (block.line >= 0).all()
-        assert set(block.type.tolist()) <= set(range(7))
+        assert set(block.type.tolist()) <= set(range(len(EVENT_NAMES)))
     # What is taken can be written again, and is then the same.
     again, lost = decode(json_records(block, PLANT))
     assert lost == []

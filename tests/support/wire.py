@@ -2,10 +2,15 @@
 
 from kernels import codes
 from twin.events.block import INTEGER_COLUMNS, EventBlock
-from twin.plant.model import Buffer, Counter, Line, Plant, Station
+from twin.plant.model import Buffer, Counter, Line, Measure, Plant, Station
 
 STATES = {"RUN": codes.RUNNING, "STOP": codes.STOPPED, "WAIT": codes.WAITING}
 COUNTERS = (Counter("parts", "good", modulus=1000), Counter("bad", "scrap"))
+MEASURES = (
+    Measure("kwh", "meter", "kWh", decimals=3, modulus=10**9),
+    Measure("t", "gauge", "C", decimals=1, rounds=True),
+    Measure("w", "characteristic", "g", decimals=0),
+)
 PLANT = Plant(
     site="s",
     lines=(
@@ -14,10 +19,11 @@ PLANT = Plant(
             "a",
             "flow",
             (
-                Station("M1", states=STATES, counters=COUNTERS),
+                Station("M1", states=STATES, counters=COUNTERS, measures=MEASURES),
                 Station("M2", states={"RUN": codes.RUNNING, "P": codes.SETUP}),
             ),
             buffers=(Buffer("B1", 10), Buffer("B2", None)),
+            measures=(Measure("w", "amount", "l", decimals=9),),
         ),
         # The second line names its station like the first.
         Line("L2", "a", "cell", (Station("M1", states={"RUN": codes.DOWN, "Störung": codes.DOWN}),)),

@@ -14,7 +14,7 @@ SET_MEANINGS: Final = {
     "bottlenecks": "One row per station and pane or window: its share of the critical path and the signs beside it.",
     "alerts": "One row each time an alert was raised or cleared.",
     "rejected": "What was refused, with the bytes as they came.",
-    "measures": "One row per measure, publishing interval, time class, order and shift: what was measured, as exact integers.",
+    "measures": "One row per measure, publishing interval, time class, order and shift: what was measured, exactly.",
 }
 
 _REVISION: Final = {

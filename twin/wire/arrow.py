@@ -43,11 +43,11 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _misfit(field: Field, kind: pa.DataType) -> str | None:
     """What to send instead, when a column of this type cannot hold the field."""
+    words = _is_text(kind) or (pa.types.is_dictionary(kind) and _is_text(kind.value_type))
     if field.kind in ("text", "choice"):
-        fits = _is_text(kind) or (pa.types.is_dictionary(kind) and _is_text(kind.value_type))
-        return None if fits else "send a string or a dictionary of strings"
+        return None if words else "send a string or a dictionary of strings"
     if field.kind == "decimal":
-        fits = _is_text(kind) or pa.types.is_int64(kind) or pa.types.is_float64(kind) or pa.types.is_decimal128(kind)
+        fits = words or pa.types.is_int64(kind) or pa.types.is_float64(kind) or pa.types.is_decimal128(kind)
         return None if fits else "send a string, decimal128, float64 or int64"
     if pa.types.is_integer(kind):
         return None
@@ -318,7 +318,7 @@ class _Columns:
     def decimals(self, field: Field, words: Words) -> I32:
         """The word of each value's text: -1 where null, below where it is too long."""
         chunks = self._chunks.get(field.name)
-        if not chunks or _is_text(chunks[0].type):
+        if not chunks or pa.types.is_dictionary(chunks[0].type) or _is_text(chunks[0].type):
             return self.words(field, words)
         column: Any = pa.concat_arrays(chunks)
         if pa.types.is_float64(column.type):  # the shortest text that is this number

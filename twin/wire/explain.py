@@ -98,11 +98,11 @@ def json_event(value: bytes, offset: int, lookup: Lookup) -> Rejected:
     except ValueError as error:
         detail = f"not JSON: {error}" if value.strip() else "empty record"
         return Rejected("not_json", detail, offset, value)
-    reason, detail = fault(_named_alike(event), lookup) or _strict_fault(value)
+    reason, detail = fault(named_alike(event), lookup) or _strict_fault(value)
     return Rejected(reason, detail, offset, value, *claim(event, lookup))
 
 
-def _named_alike(event: object) -> object:
+def named_alike(event: object) -> object:
     """With the fields of a measure called as everywhere but in JSON."""
     if not isinstance(event, dict) or event.get("type") != "measure":
         return event
