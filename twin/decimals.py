@@ -7,7 +7,7 @@ import re
 from typing import Any, Final
 
 MAX_DECIMALS: Final = 9
-# Of a value in its last decimal place. Sums of a million of them stay inside int64, squares inside 128 bits.
+# Of a value in its last decimal place: sums of 90,000 of them stay inside int64, of their squares inside 128 bits.
 MAX_SCALED: Final = 10**14
 MAX_DIGITS: Final = 64  # characters of one value
 _NUMBER: Final = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,3}))?", re.ASCII)

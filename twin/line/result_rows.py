@@ -310,7 +310,9 @@ class RowMaker:
         kinds = [one.measure.kind for one in which]
 
         def whole(values: list[int], told: Sequence[bool]) -> "pa.Array[Any]":
-            return pa.array([value if known else None for value, known in zip(values, told, strict=True)], pa.int64())
+            # What no 64 bits hold would need millions of the largest values in one interval.
+            fits = [known and -(1 << 63) <= value < 1 << 63 for value, known in zip(values, told, strict=True)]
+            return pa.array([value if fit else None for value, fit in zip(values, fits, strict=True)], pa.int64())
 
         valued = [kind != "meter" and one[N_OF] > 0 for kind, one in zip(kinds, sums, strict=True)]
         summed = [kind in ("gauge", "characteristic") for kind in kinds]

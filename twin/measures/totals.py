@@ -62,7 +62,8 @@ class _Saved(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """A line's state; measures by their number within the line."""
 
     meters: list[tuple[int, Meter]] = []
-    sums: list[tuple[int, int, int, int, str | None, str | None, int, list[int]]] = []
+    # The sums as hexadecimal texts: squares pass 64 bits, which msgpack does not hold.
+    sums: list[tuple[int, int, int, int, str | None, str | None, int, list[str]]] = []
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(_Saved)
@@ -111,7 +112,7 @@ class Totals:
         return msgspec.msgpack.encode(
             _Saved(
                 [(number - first, mine.meters[number]) for number in sorted(mine.meters)],
-                [(*key._replace(measure=key.measure - first), mine.sums[key]) for key in keys],
+                [(*key._replace(measure=key.measure - first), [f"{n:x}" for n in mine.sums[key]]) for key in keys],
             )
         )
 
@@ -123,7 +124,8 @@ class Totals:
         saved, mine, first = _DECODER.decode(data), _Line(), self._first.get(line, 0)
         mine.meters = {number + first: one for number, one in saved.meters}
         for end, number, day, shift, order, product, during, sums in saved.sums:
-            mine.sums[Key(end, number + first, day, shift, order, product, during)] = sums
+            key = Key(end, number + first, day, shift, order, product, during)
+            mine.sums[key] = [int(text, 16) for text in sums]
         self._lines[line] = mine
 
     def _add(self, observed: Observed, text: Callable[[int], str | None]) -> list[list[int]]:
