@@ -117,7 +117,9 @@ def test_records_as_they_are_sent(groups: list[list[dict[str, Any]]]) -> None:
     values = [arrow_record(block_of(group), PLANT) for group in groups]
     for _ in range(2):
         agree(values)
-    entered = [any(event.get(name) is not None for event in group for name in ENTRY_FIELDS) for group in groups]
+    entered = [
+        any(event.get(name) is not None for event in group for name in (*ENTRY_FIELDS, "measure")) for group in groups
+    ]
     assert read_by_kernel(values) == {k for k, one in enumerate(entered) if not one}
 
 
