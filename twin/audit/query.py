@@ -30,7 +30,6 @@ UNQUOTED: Final = {
 _MOST_LOOKED_AT: Final = 256
 
 
-<<<<<<< HEAD
 @dataclass(slots=True)
 class Reading:
     """What a statement took: files opened for their rows, of so many that the sets it names have."""
@@ -47,11 +46,7 @@ def query(
     notes: list[str] | None = None,
     reading: Reading | None = None,
 ) -> pa.Table:
-    """Run one SELECT over the views events, states, kpis, bottlenecks, alerts and rejected.
-=======
-def query(root: Path | str, sql: str, *, as_of_ns: int | None = None, notes: list[str] | None = None) -> pa.Table:
     """Run one SELECT over the views events, states, kpis, bottlenecks, alerts, rejected and measures.
->>>>>>> 95e0436 (Measures: readers and meters tested, rule and changelog)
 
     Of a row of results that was revised, the views show the newest revision, and nothing where it was retracted; all
     of them are in the views states_revisions, kpis_revisions, bottlenecks_revisions and alerts_revisions. `as_of_ns`
