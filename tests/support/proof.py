@@ -1,6 +1,7 @@
 """An audit root as workers leave it: partitions, intervals, snapshots, models; and forgers of its files."""
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,10 +162,24 @@ _JUNK = (
 )
 
 
+def _with_readings(records: Iterable[Record], line: str) -> Iterator[Record]:
+    """With a reading of the line's meter behind every tenth of its records: a step each second."""
+    mine = 0
+    for key, value in records:
+        yield key, value
+        mine += key == line.encode()
+        if key == line.encode() and mine % 10 == 0:
+            ts = json.loads(value)["ts"]
+            reading = {"type": "measure", "line": line, "ts": ts, "measure": "kwh", "value": ts // 10**9 - 10**9}
+            yield key, json.dumps(reading).encode()
+
+
 def example(root: Path) -> Plant:
-    """Two partitions of two lines each, some five intervals, refusals of every kind, a record without events."""
-    plant = loads(plant_text(4, 3), "plant.toml")
+    """Two partitions of two lines each, some five intervals, every kind of refusal, a meter, a record without events."""
+    meter = '[[line.measure]]\nid = "kwh"\nkind = "meter"\nunit = "kWh"\n'
+    plant = loads(plant_text(4, 3).replace("[[line.station]]", f"{meter}[[line.station]]", 1), "plant.toml")
     logs = by_partition(values(4, 3, 300), [line.id for line in plant.lines])
+    logs[0] = list(_with_readings(logs[0], plant.lines[0].id))
     logs[0][900:900] = _JUNK
     logs[1].append((b"line-1", b"[]"))
     live(root, plant, logs)

@@ -113,7 +113,15 @@ def test_everything_is_written_once_with_rising_offsets(tmp_path: Path) -> None:
     seen: list[int] = []
     report = replay(PLANT, logs(), tmp_path / "audit", progress=seen.append)
     assert report.events == 12
-    assert report.rows == {"events": 12, "states": 0, "kpis": 0, "bottlenecks": 0, "alerts": 12, "rejected": 3}
+    assert report.rows == {
+        "events": 12,
+        "states": 0,
+        "kpis": 0,
+        "bottlenecks": 0,
+        "alerts": 12,
+        "rejected": 3,
+        "measures": 0,
+    }
     assert report.summary.rows == 15
     assert report.late == 3  # one per fold
     assert report.seconds > 0
