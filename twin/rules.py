@@ -168,6 +168,8 @@ HISTORY: Final = (
         CARRIED,
         ("states", "kpis", "bottlenecks", "alerts", "rejected"),
         "where the plant model changes, lines go on with what still has a place; they began anew",
+    ),
+    Rule(
         "measures",
         ("events", "measures", "alerts", "rejected"),
         "events of type measure are taken, and summed; they were refused as unknown_type",

@@ -31,6 +31,7 @@ from twin.line.remembered import LineMemory
 from twin.line.revised import stamped
 from twin.line.revision import Base, History
 from twin.line.ways import same_line, ways
+from twin.measures.catalogue import declared, same
 from twin.plant.calendar import table
 from twin.plant.canonical import line_hashes
 from twin.plant.model import Plant
@@ -67,6 +68,7 @@ class _Change:
         self._gone = [i for i, j in lines if j < 0]
         self._tables: dict[str, list[pa.Table]] = {}
         self._waiting = old.waiting.rows()
+        self._measures = same(old.plant, plant)
 
     def take(self) -> PartitionTwin:
         new = self._new_twin
@@ -83,6 +85,7 @@ class _Change:
         told = {}
         for i, j in self._same:
             same_line(self._old, i, self._new, j, self._ways, fresh=True)
+            self._new.families.load(j, self._old.families.save(i))
             if i in self._old.memory:
                 self._new.memory[j] = self._renumbered(self._old.memory[i], j)
         for i, j in self._other:
@@ -128,6 +131,7 @@ class _Change:
             self._part_with(last_rows(engine, i, newest), of=i)
             detail = f"the line is not in plant model {self._new.plant.hash}: its open rows end here"
             self._part_with({"alerts": engine.alerts.of_plant(i, newest, detail)}, of=i)
+            self._part_with(engine.measured_so_far(i), of=i)
 
     def _part_with(self, tables: Tables, of: int | None = None) -> None:
         """`of`: first rows of this old line, which carry the number of its last revision."""
@@ -157,7 +161,12 @@ class _Change:
         if told.shift and "kpis" in last:
             parts["kpis"] = _shift_or_of(last["kpis"], told.removed)
         self._part_with(parts, of=i)
+        self._part_with(self._old.measured_so_far(i), of=i)
+        self._new.families.go_on(self._old.families, {k: n for k, n in self._measures.items() if self._is_of(k, i)})
         return told
+
+    def _is_of(self, measure: int, i: int) -> bool:
+        return declared(self._old.plant)[measure].line == i
 
     def _tell(self, j: int, changed: Changed, lost: int) -> None:
         said = [
@@ -211,6 +220,10 @@ class _Change:
         for which, numbers in ((counted, found.counters), (kind == codes.BUFFER, found.buffers)):
             rows[which, at.E_X] = numbers[events[which, at.E_X]]
             kept &= ~which | (rows[:, at.E_X] >= 0)
+        measured = np.flatnonzero(kind == codes.MEASURE)
+        # Values are in the last decimal of the measure as it was declared.
+        rows[measured, at.E_X] = [self._measures.get(k, -1) for k in events[measured, at.E_X].tolist()]
+        kept[measured] &= rows[measured, at.E_X] >= 0
         for k in np.flatnonzero(kept & (line >= 0)).tolist():
             rows[k, at.E_PRODUCT] = self._product(int(line[k]), int(rows[k, at.E_LINE]), events[k])
         return rows[kept], kept
@@ -258,6 +271,7 @@ class _Change:
                 target.texts.replace(scratch.texts.all)
                 same_line(scratch, i, target, j, self._ways, fresh=False)
                 target.memory[j] = self._renumbered(scratch.memory[i], j)
+                target.families.load(j, scratch.families.save(i))
                 if (i, j) in self._kept and base.ts:
                     self._look_again(target, j, base.ts)
                 bases.append(Base(base.ts, target.save_line(j)))

@@ -197,6 +197,11 @@ class Engine:
             row[at.AO_SINCE] = self.texts.number(self._measures[row[at.AO_SINCE]].measure.id)
         return doubts
 
+    def measured_so_far(self, line: int) -> Tables:
+        """Rows of all that was measured of a line and is not written yet, whatever may still come."""
+        rows = self.families.rows([(line, at.FAR)])
+        return {"measures": self.rows.measures(rows)} if rows else {}
+
     def remembered(self, line: int) -> LineMemory:
         """What the line remembers, with the states of its families, for what is saved."""
         mine, families = self.memory.get(line, LineMemory()), self.families.save(line)

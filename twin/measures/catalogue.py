@@ -40,3 +40,17 @@ def numbers(plant: Plant) -> tuple[dict[str, int], ...]:
 def owner(plant: Plant, line: int, station: int) -> int:
     """The place in `numbers` of a station, or of a line's own measures (station -1)."""
     return station if station >= 0 else len(plant.stations) + line
+
+
+def same(old: Plant, new: Plant) -> dict[int, int]:
+    """New numbers, by old ones, of the measures that both plants declare alike: by line, station and id."""
+
+    def named(plant: Plant) -> dict[tuple[str, str | None, Measure], int]:
+        stations = plant.stations
+        return {
+            (plant.lines[one.line].id, stations[one.station].id if one.station >= 0 else None, one.measure): number
+            for number, one in enumerate(declared(plant))
+        }
+
+    ours = named(new)
+    return {number: ours[name] for name, number in named(old).items() if name in ours}

@@ -7,7 +7,7 @@ observations are cut: rows follow from their order and from the times alone.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 import numpy as np
@@ -31,6 +31,9 @@ class Family(Protocol):
 
     def rows(self, line: int, until: int) -> list[Row]:
         """What became certain, all before `until` being observed; each row once."""
+
+    def go_on(self, other: Any, measures: dict[int, int]) -> None:
+        """Take from the same family of another plant what goes on, of measures that are the same: by their numbers."""
 
     def save(self, line: int) -> bytes:
         """A line's state; equal states give equal bytes, and a line without one none."""
@@ -57,6 +60,12 @@ class Families:
     def rows(self, lines: Iterable[tuple[int, int]]) -> list[Row]:
         """Rows of these lines (number, until)."""
         return [row for line, until in lines for family in self._all.values() for row in family.rows(line, until)]
+
+    def go_on(self, other: "Families", measures: dict[int, int]) -> None:
+        """What goes on under another plant, of lines whose open rows were written. `measures`: numbers there and here."""
+        for name, family in self._all.items():
+            if name in other._all:
+                family.go_on(other._all[name], measures)
 
     def save(self, line: int) -> dict[str, bytes]:
         saved = {name: family.save(line) for name, family in self._all.items()}

@@ -128,6 +128,13 @@ class Totals:
             mine.sums[key] = [int(text, 16) for text in sums]
         self._lines[line] = mine
 
+    def go_on(self, other: "Totals", measures: dict[int, int]) -> None:
+        """Meters of another plant's lines go on here; `measures`: their numbers there and here."""
+        for number, one in measures.items():
+            theirs = other._lines.get(other._measures[number].line)
+            if theirs is not None and number in theirs.meters:
+                self._line(self._measures[one].line).meters[one] = theirs.meters[number]
+
     def _add(self, observed: Observed, text: Callable[[int], str | None]) -> list[list[int]]:
         rows, shifts, days = observed
         numbers, klass = rows[:, at.MO_MEASURE], rows[:, at.MO_CLASS]
