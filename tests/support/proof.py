@@ -175,7 +175,7 @@ def _with_readings(records: Iterable[Record], line: str) -> Iterator[Record]:
 
 
 def example(root: Path) -> Plant:
-    """Two partitions of two lines each, some five intervals, all kinds of refusals, a meter, a record without events."""
+    """Two partitions of two lines each, some five intervals, all kinds of refusals, a meter, an empty record."""
     meter = '[[line.measure]]\nid = "kwh"\nkind = "meter"\nunit = "kWh"\n'
     plant = loads(plant_text(4, 3).replace("[[line.station]]", f"{meter}[[line.station]]", 1), "plant.toml")
     logs = by_partition(values(4, 3, 300), [line.id for line in plant.lines])

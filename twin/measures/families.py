@@ -62,7 +62,7 @@ class Families:
         return [row for line, until in lines for family in self._all.values() for row in family.rows(line, until)]
 
     def go_on(self, other: "Families", measures: dict[int, int]) -> None:
-        """What goes on under another plant, of lines whose open rows were written. `measures`: numbers there and here."""
+        """What goes on of lines that are others now, and whose open rows were written; `measures` there and here."""
         for name, family in self._all.items():
             if name in other._all:
                 family.go_on(other._all[name], measures)
