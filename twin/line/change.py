@@ -161,6 +161,9 @@ class _Change:
         if told.shift and "kpis" in last:
             parts["kpis"] = _shift_or_of(last["kpis"], told.removed)
         self._part_with(parts, of=i)
+        if (i, j) in self._excepted:  # its rows are those of the same line
+            self._new.families.load(j, self._old.families.save(i))
+            return told
         self._part_with(self._old.measured_so_far(i), of=i)
         self._new.families.go_on(self._old.families, {k: n for k, n in self._measures.items() if self._is_of(k, i)})
         return told
