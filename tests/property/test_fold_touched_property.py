@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import codes
-from kernels.fold import fold
 from kernels.fold import layout as at
 from kernels.fold.arrays import State
 from kernels.fold.classes import settle_line
+from kernels.fold.fold import fold
 from tests.property.test_fold_flow_property import Log, nonsense, plant_of
 from tests.random_logs import ended, logs, small_plant
 from tests.support.fold import Ev, block, heartbeat

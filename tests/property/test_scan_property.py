@@ -136,9 +136,11 @@ def test_a_run_and_its_records_one_by_one(values: list[bytes]) -> None:
 
 @given(st.lists(events(), min_size=2, max_size=10), SPACED)
 def test_plain_events_are_taken(given_events: list[dict[str, Any]], spaced: tuple[str, str]) -> None:
-    """Otherwise nothing would be gained."""
+    """Otherwise nothing would be gained. Measures are the general reader's: their values are decimals."""
     values = [json.dumps(event, ensure_ascii=False, separators=spaced).encode() for event in given_events]
-    frills = sum(any(c in json.dumps(e, ensure_ascii=False)[1:] for c in "\\[{") for e in given_events)
+    frills = sum(
+        e["type"] == "measure" or any(c in json.dumps(e, ensure_ascii=False)[1:] for c in "\\[{") for e in given_events
+    )
     assert len(READER.read(Values.of(values), 1 << 40).rest) == frills
 
 
