@@ -99,10 +99,15 @@ def settled() -> tuple[Cache, ...]:
     return tuple(of_wing(wing) for wing in WINGS)
 
 
+def of_kernel(function: Callable[..., Any]) -> Cache:
+    """Of the wing that a kernel is declared in."""
+    module = function.__module__.split(".")
+    return of_wing(module[1] if module[0] == "kernels" else ELSEWHERE)
+
+
 def keeping(function: Callable[..., Any], dispatcher: Any) -> Any:
     """The dispatcher of a function, with its wing's folder for compiled code: only to read, where that is all."""
-    module = function.__module__.split(".")
-    cache = of_wing(module[1] if module[0] == "kernels" else ELSEWHERE)
+    cache = of_kernel(function)
     if not cache.used or not hasattr(dispatcher, "enable_caching"):
         return dispatcher
     # Looked at by numba's own locator, when it makes the cache of a kernel; ours is one folder a wing.

@@ -38,6 +38,11 @@ def kernel(function: F) -> F:
     return _compiled(function)
 
 
+def plain(function: F) -> F:
+    """The Python that a kernel is made of, if it calls no other: for a few numbers, and nothing is compiled."""
+    return cast(F, getattr(function, "py_func", function))
+
+
 def _compiled(function: F, **options: Any) -> F:
     dispatcher = numba.njit(nogil=True, fastmath=False, **options)(function)
     return cast(F, keeping(function, dispatcher))

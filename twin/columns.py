@@ -1,7 +1,7 @@
 """Questions about whole columns."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,15 @@ def value_range(parquet: pq.ParquetFile, column: str) -> tuple[int, int] | None:
         limits: Any = pc.min_max(values)
         found += [v for v in (limits["min"].as_py(), limits["max"].as_py()) if v is not None]
     return (min(found), max(found)) if found else None
+
+
+def filled(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The columns of a schema, null where the table has none of that name; what else the table has is left out."""
+    there, rows = set(table.column_names), table.num_rows
+    columns: list[Any] = [
+        table.column(f.name) if f.name in there else pa.nulls(rows, cast(Any, f.type)) for f in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def in_order(keys: Sequence[npt.NDArray[np.int64]]) -> bool:

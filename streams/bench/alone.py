@@ -23,7 +23,6 @@ from twin.audit.recompute import recompute
 from twin.events.block import EventBlock
 from twin.line import PartitionTwin
 from twin.line.untouched import spare_memory
-from twin.plant import loads
 from twin.plant.model import Plant
 from twin.replay import replay
 from twin.wire.decode import Decoder
@@ -117,9 +116,7 @@ def distinct(what: str) -> Callable[[int], Mapping[str, float]]:
                 yield block
 
     def of(size: int) -> Mapping[str, float]:
-        plant = loads(
-            inputs.text(1, 2).replace('type = "flow"\n', 'type = "flow"\nwindows = ["1h/1min"]\n'), "bench.toml"
-        )
+        plant = inputs.quiet_plant()
         return _folded(plant, events(size, plant))
 
     return of
@@ -130,16 +127,12 @@ def year(size: int) -> Mapping[str, float]:
     plant = inputs.plant(1, 5)
     events = size * _DAY_S // _YEAR_S
 
-    def blocks() -> Iterator[EventBlock]:
-        for block in inputs.blocks(plant, events, 1):
-            block.ts[:] = inputs.START_NS + (block.ts - inputs.START_NS) * _YEAR_S
-            yield block
-
+    blocks = inputs.slowed(inputs.blocks(plant, events, 1), _YEAR_S)
     folder = Path(tempfile.mkdtemp(prefix="taktwin-year-"))
     try:
         if os.fork() == 0:  # the replay's memory is not the recomputation's
             try:
-                replay(plant, Given(blocks()), folder / "audit")  # type: ignore[arg-type]
+                replay(plant, Given(blocks), folder / "audit")  # type: ignore[arg-type]
                 (folder / "peak").write_text(str(_resident_mb("VmHWM")))
                 os._exit(0)
             finally:

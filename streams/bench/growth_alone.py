@@ -17,7 +17,6 @@ from twin.audit.intervals import contents
 from twin.audit.query import Reading, query
 from twin.audit.verify import verify
 from twin.events.block import pick
-from twin.plant import loads
 
 STATIONS: Final = (10, 100, 1_000, 10_000, 20_000)
 NAMES: Final = (1_000, 10_000, 100_000, 1_000_000)
@@ -53,15 +52,13 @@ def _timed(what: Callable[[], object]) -> float:
 @contextmanager
 def files(room: Room, _size: int) -> Iterator[Repeat]:
     """A root that grows by a few files at a time; asked when it has so many."""
-    text = inputs.text(1, 2).replace('type = "flow"\n', 'type = "flow"\nwindows = ["1h/1min"]\n')
-    plant = loads(text, "bench.toml")
+    plant = inputs.quiet_plant()
 
     def once() -> Sequence[float]:
         root = room.folder()
         written = Written(plant, root, 0)
         asked: list[list[float]] = []
-        for block in inputs.blocks(plant, FILES[-1], 1, 1_000):
-            block.ts[:] = inputs.START_NS + (block.ts - inputs.START_NS) * _EVERY_S
+        for block in inputs.slowed(inputs.blocks(plant, FILES[-1], 1, 1_000), _EVERY_S):
             for k in range(len(block)):
                 written.take(pick(block, slice(k, k + 1)))
                 written.checkpoint()

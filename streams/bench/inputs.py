@@ -1,6 +1,6 @@
 """What the benchmarks run on: a generated plant and its events, the same for every subject."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -56,6 +56,18 @@ def blocks(p: Plant, events: int, rate_hz: int, block: int = 65_536, seed: int =
             columns[name] = np.full(size, -1, np.int32)
         columns["offset"] = index
         yield EventBlock(**columns, words=WORDS)
+
+
+def quiet_plant() -> Plant:
+    """A line of two stations with one window, of which few rows come."""
+    return loads(text(1, 2).replace('type = "flow"\n', 'type = "flow"\nwindows = ["1h/1min"]\n'), "bench.toml")
+
+
+def slowed(blocks: Iterable[EventBlock], times: int) -> Iterator[EventBlock]:
+    """The same events, so many times as far apart."""
+    for block in blocks:
+        block.ts[:] = START_NS + (block.ts - START_NS) * times
+        yield block
 
 
 def cycle_blocks(p: Plant, events: int, block: int = 65_536, seed: int = 1) -> Iterator[EventBlock]:

@@ -3,8 +3,8 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -93,24 +93,21 @@ def keep_up(room: Room, settings: Settings, lines: Sequence[str], seconds: int) 
         return worst / len(lines), cpu_us, clock.monotonic_s() - ended_s
 
 
-def keeping_up(room: Room, size: int) -> AbstractContextManager[Repeat]:
-    @contextmanager
-    def prepare() -> Iterator[Repeat]:
-        several = []
-        for partitions in STEPS:
-            lines = a_line_each(partitions)
-            text = inputs.text(partitions, 2)
-            for k, line in reversed(list(enumerate(lines))):
-                text = text.replace(f'id = "line-{k}"', f'id = "{line}."')
-            own = settings_for(room, text.replace('."\narea', '"\narea'), f"keep-{partitions}", partitions=partitions)
-            several.append((own, lines))
+@contextmanager
+def keeping_up(room: Room, size: int) -> Iterator[Repeat]:
+    several = []
+    for partitions in STEPS:
+        lines = a_line_each(partitions)
+        text = inputs.text(partitions, 2)
+        for k, line in reversed(list(enumerate(lines))):
+            text = text.replace(f'id = "line-{k}"', f'id = "{line}."')
+        own = settings_for(room, text.replace('."\narea', '"\narea'), f"keep-{partitions}", partitions=partitions)
+        several.append((own, lines))
 
-        def once() -> Sequence[float]:
-            return [figure for own, lines in several for figure in keep_up(room, own, lines, size)]
+    def once() -> Sequence[float]:
+        return [figure for own, lines in several for figure in keep_up(room, own, lines, size)]
 
-        yield once
-
-    return prepare()
+    yield once
 
 
 def _counts() -> Iterator[Count]:
@@ -122,7 +119,6 @@ def _counts() -> Iterator[Count]:
         yield Count("from the last event until all is committed; checkpoints every 5 s", "s", f"{partitions}-kept")
 
 
-_PREPARE: Callable[[Room, int], AbstractContextManager[Repeat]] = keeping_up
 BENCHMARKS: Final = (
     Benchmark(
         "growth-slow",
@@ -130,7 +126,7 @@ BENCHMARKS: Final = (
         "a run of one event: decoding, folding, views, notes, checkpoints, from the first second on",
         "one event a second in each of 4 to 1,000 partitions of one worker for {size} s; a line of two stations each",
         tuple(_counts()),
-        _PREPARE,
+        keeping_up,
         (30, 60),
         (0, 1),
     ),

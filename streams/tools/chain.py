@@ -8,6 +8,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.kafka.access import connection
+from streams.kafka.reading import to_the_end
 from streams.kafka.topics import CHAIN, admin_client, partition_counts
 from streams.settings import Settings
 from twin.audit import claims, marker
@@ -49,24 +50,21 @@ async def _read(settings: Settings, topic: str, partitions: int) -> dict[int, li
         places = [TopicPartition(topic, partition) for partition in range(partitions)]
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
-        ends = await consumer.end_offsets(places)
-        while any([await consumer.position(place) < end for place, end in ends.items()]):
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                for record in records:
-                    if record.value is None:  # forgotten by hand: the root was restored from a copy
-                        group, _, partition = (record.key or b"").decode("utf-8", "replace").rpartition("/")
-                        if group == settings.group_id and partition.isdecimal():
-                            found.pop(int(partition), None)
-                        continue
-                    try:
-                        claim = claims.decode(record.value)
-                    except msgspec.MsgspecError as error:
-                        raise ChainError(
-                            f"{topic}: the record at offset {record.offset} is none of a worker ({error}): who else "
-                            "may write there?"
-                        ) from error
-                    if claim.group == settings.group_id:
-                        found.setdefault(claim.partition, []).append(claim)
+        async for record in to_the_end(consumer):
+            if record.value is None:  # forgotten by hand: the root was restored from a copy
+                group, _, partition = (record.key or b"").decode("utf-8", "replace").rpartition("/")
+                if group == settings.group_id and partition.isdecimal():
+                    found.pop(int(partition), None)
+                continue
+            try:
+                claim = claims.decode(record.value)
+            except msgspec.MsgspecError as error:
+                raise ChainError(
+                    f"{topic}: the record at offset {record.offset} is none of a worker ({error}): who else may write "
+                    "there?"
+                ) from error
+            if claim.group == settings.group_id:
+                found.setdefault(claim.partition, []).append(claim)
     return found
 
 

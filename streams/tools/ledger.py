@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from kernels.codes import HEARTBEAT
 from streams import clock
 from streams.kafka.access import connection
+from streams.kafka.reading import to_the_end
 from streams.kafka.topics import FED
 from streams.settings import Settings
 from streams.tools.follow import Follower
@@ -137,11 +138,8 @@ class Ledger:
     async def refresh(self) -> None:
         """Read what has come meanwhile."""
         async with self._reading:
-            ends = await self._consumer.end_offsets(self._consumer.assignment())
-            while any([await self._consumer.position(place) < end for place, end in ends.items()]):
-                for records in (await self._consumer.getmany(timeout_ms=200)).values():
-                    for record in records:
-                        self.take(record.key, record.value)
+            async for record in to_the_end(self._consumer):
+                self.take(record.key, record.value)
 
     def refresh_from_thread(self) -> None:
         asyncio.run_coroutine_threadsafe(self.refresh(), self._loop).result()

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.kafka.access import connection
+from streams.kafka.reading import to_the_end
 from streams.kafka.topics import EVENTS, REJECTED
 from streams.settings import Settings
 from streams.tools.feed import FeedSummary
@@ -107,19 +108,16 @@ class Outcome:
             consumer.assign(places)
             for place, offset in self._rejected.items():
                 consumer.seek(place, offset)
-            ends = await consumer.end_offsets(places)
-            while any([await consumer.position(place) < end for place, end in ends.items()]):
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    for record in records:
-                        headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-                        partition, offset = int(headers["source_partition"]), int(headers["source_offset"])
-                        mine = headers["source_topic"] == events and sent.holds(partition, offset)
-                        if not mine or headers["id"] in seen:
-                            continue
-                        seen.add(headers["id"])
-                        reason = headers["reason"]
-                        taken.refused[reason] += 1
-                        taken.first.setdefault(reason, f"at {events}/{partition} offset {offset}: {headers['detail']}")
+            async for record in to_the_end(consumer):
+                headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+                partition, offset = int(headers["source_partition"]), int(headers["source_offset"])
+                mine = headers["source_topic"] == events and sent.holds(partition, offset)
+                if not mine or headers["id"] in seen:
+                    continue
+                seen.add(headers["id"])
+                reason = headers["reason"]
+                taken.refused[reason] += 1
+                taken.first.setdefault(reason, f"at {events}/{partition} offset {offset}: {headers['detail']}")
 
 
 def _repeats(watcher: Watcher) -> dict[str, int]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from numba.core import event
 from numba.core.dispatcher import Dispatcher
 
-from kernels.cache import settled
+from kernels.cache import of_kernel, settled
 from streams import clock
 
 log = logging.getLogger(__name__)
@@ -108,9 +108,10 @@ class _First(event.Listener):
         self.said = False
 
     def on_start(self, event: Any) -> None:
-        if not self.said and event.data["dispatcher"].py_func.__module__.startswith("kernels."):
+        function = event.data["dispatcher"].py_func
+        if not self.said and function.__module__.startswith("kernels."):
             self.said = True
-            wing = settled()[0]
+            wing = of_kernel(function)
             why = wing.problem or f"{wing.folder} holds none of this version for this processor"
             log.warning("%s, a minute or two: %s", COMPILING, why)
 

@@ -1,19 +1,16 @@
 """A meter live, late and over a kill -9: the sums that a replay gives, and those worked out by hand."""
 
-import asyncio
 import json
-import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from streams import exits
 from streams.kafka.topics import ensure
-from streams.local.broker import LocalBroker, free_port
-from tests.integration.test_orders_kafka import has_committed, send_values
-from tests.support.streams import Worker, own_settings, settled, workers
+from streams.local.broker import LocalBroker
+from tests.support.streams import over_a_kill, own_settings
 from tests.unit.twin.line.test_line_stops import T0, S
+from tests.unit.twin.line.test_station_orders import text
 from twin.audit.query import query
 from twin.audit.recompute import recompute
 from twin.audit.verify import verify
@@ -23,23 +20,9 @@ from twin.sources import open_logs
 
 pytestmark = pytest.mark.kafka
 
-PLANT = """
-site = "test"
-area = [{ id = "a" }]
-[[line]]
-id = "L"
-area = "a"
-type = "flow"
-lateness = "0s"
-publish_every = "10min"
-windows = ["10min/10min"]
-staleness = "1d"
-revise = "2h"
-[line.states]
-run = "running"
-[[line.station]]
-id = "s0"
-ideal_cycle = "10s"
+PLANT = (
+    text(1)
+    + """
 [[line.station.measure]]
 id = "electricity"
 kind = "meter"
@@ -48,6 +31,7 @@ unit = "kWh"
 decimals = 1
 modulus = "1000"
 """
+)
 MIN = 60 * S
 
 
@@ -66,17 +50,7 @@ async def test_a_meter(broker: LocalBroker, prefix: str, tmp_path: Path) -> None
     log = [run, reading(2, "999.5"), reading(8, "0.5"), reading(22, "4.0"), beats[0], reading(15, "2.5"), *beats[1:]]
     values = [json.dumps(event).encode() for event in log]
     slow = replace(settings, poll_records=1, checkpoint_interval_s=0.2)
-    with workers() as started:
-        started.append(Worker(slow, tmp_path / "0.log", real=True))
-        await asyncio.to_thread(started[0].wait_ready, 1, 300.0)
-        await send_values(settings, values[:5])
-        await has_committed(settings, 2)
-        await asyncio.to_thread(started[0].end, signal.SIGKILL)
-        await send_values(settings, values[5:])
-        again = Worker(replace(slow, health_port=free_port()), tmp_path / "1.log", real=True)
-        started.append(again)
-        await settled(settings, limit_s=300.0)
-        assert await asyncio.to_thread(again.end) == exits.OK, again.log()
+    await over_a_kill(slow, tmp_path, values[:5], values[5:])
     assert verify(settings.audit).differences == []
     assert recompute(settings.audit).differences == []
     asked = "SELECT start, during, n, amount FROM measures ORDER BY start, during"

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
 
 from streams import exits
 from streams.kafka.topics import ensure
 from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings
 from streams.tools.correct import correct
-from tests.support.streams import Worker, committed, own_settings, settled, workers
+from tests.support.streams import Worker, has_committed, own_settings, send_values, settled, workers
 from tests.unit.twin.line.test_orders_of_a_week import MONDAY, PLANT, Row, S, delayed, expected, repeated, sent
 from twin.audit.query import query
 from twin.audit.recompute import recompute
@@ -31,26 +30,6 @@ async def send(settings: Settings, events: Sequence[Row]) -> None:
     await send_values(
         settings, [json.dumps({**event, "ts": event["ts"] * S, "line": "L"}).encode() for event in events]
     )
-
-
-async def send_values(settings: Settings, values: Sequence[bytes]) -> None:
-    """Keyed by line L, in this order."""
-    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, enable_idempotence=True)
-    await producer.start()
-    try:
-        for value in values:
-            await producer.send(settings.topic("events"), value, key=b"L")
-        await producer.flush()
-    finally:
-        await producer.stop()
-
-
-async def has_committed(settings: Settings, least: int) -> None:
-    for _ in range(1_200):
-        if max((offset for offset, _ in (await committed(settings)).values()), default=0) >= least:
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"{least} records were not committed within two minutes")
 
 
 async def test_a_week_of_orders(broker: LocalBroker, prefix: str, tmp_path: Path) -> None:

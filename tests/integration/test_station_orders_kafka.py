@@ -1,20 +1,16 @@
 """Two reactors, and a changeover that walks down six stations, live: late events and a kill -9 on the way."""
 
-import asyncio
 import json
 import random
-import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from streams import exits
 from streams.kafka.topics import ensure
-from streams.local.broker import LocalBroker, free_port
-from tests.integration.test_orders_kafka import has_committed, send_values
-from tests.support.streams import Worker, own_settings, settled, workers
+from streams.local.broker import LocalBroker
+from tests.support.streams import over_a_kill, own_settings
 from tests.unit.twin.line import test_station_orders as hand
 from twin.audit.query import query
 from twin.audit.recompute import recompute
@@ -42,17 +38,8 @@ async def test_orders_of_stations(broker: LocalBroker, prefix: str, tmp_path: Pa
     ends = [{"type": "heartbeat", "ts": hand.T0 + minute * hand.MIN * hand.S, "line": "L"} for minute in (300, 301)]
     half = len(log) // 2
     slow = replace(settings, poll_records=2, checkpoint_interval_s=0.2)
-    with workers() as started:
-        started.append(Worker(slow, tmp_path / "0.log", real=True))
-        await asyncio.to_thread(started[0].wait_ready, 1, 300.0)
-        await send_values(settings, [json.dumps(event).encode() for event in log[:half]])
-        await has_committed(settings, 2)
-        await asyncio.to_thread(started[0].end, signal.SIGKILL)
-        await send_values(settings, [json.dumps(event).encode() for event in [*log[half:], *ends]])
-        again = Worker(replace(slow, health_port=free_port()), tmp_path / "1.log", real=True)
-        started.append(again)
-        await settled(settings, limit_s=300.0)
-        assert await asyncio.to_thread(again.end) == exits.OK, again.log()
+    values = [json.dumps(event).encode() for event in [*log, *ends]]
+    await over_a_kill(slow, tmp_path, values[:half], values[half:])
     assert verify(settings.audit).differences == []
     assert recompute(settings.audit).differences == []
     columns = 'station, start, "end", "order", good, ideal_ns'

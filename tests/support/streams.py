@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import pyarrow.dataset as ds
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
+from streams import exits
 from streams.local.broker import LocalBroker, free_port
 from streams.local.guard import die_with_parent
 from streams.settings import Settings, process_environment
@@ -302,6 +303,41 @@ def workers() -> Iterator[list[Worker]]:
             if worker.process.poll() is None:
                 worker.process.kill()
             worker.process.wait()
+
+
+async def send_values(settings: Settings, values: Sequence[bytes]) -> None:
+    """Keyed by line L, in this order."""
+    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, enable_idempotence=True)
+    await producer.start()
+    try:
+        for value in values:
+            await producer.send(settings.topic("events"), value, key=b"L")
+        await producer.flush()
+    finally:
+        await producer.stop()
+
+
+async def has_committed(settings: Settings, least: int) -> None:
+    for _ in range(1_200):
+        if max((offset for offset, _ in (await committed(settings)).values()), default=0) >= least:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{least} records were not committed within two minutes")
+
+
+async def over_a_kill(settings: Settings, folder: Path, before: Sequence[bytes], after: Sequence[bytes]) -> None:
+    """Give the real worker some values of line L, kill it at work, give the rest, and let another one finish."""
+    with workers() as started:
+        started.append(Worker(settings, folder / "0.log", real=True))
+        await asyncio.to_thread(started[0].wait_ready, 1, 300.0)
+        await send_values(settings, before)
+        await has_committed(settings, 2)
+        await asyncio.to_thread(started[0].end, signal.SIGKILL)
+        await send_values(settings, after)
+        again = Worker(replace(settings, health_port=free_port()), folder / "1.log", real=True)
+        started.append(again)
+        await settled(settings, limit_s=300.0)
+        assert await asyncio.to_thread(again.end) == exits.OK, again.log()
 
 
 def wait_for(condition: Any, limit_s: float = 30.0, explain: Any = str) -> None:

@@ -5,7 +5,7 @@ import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -17,7 +17,7 @@ from twin.audit.filelist import ListedFile
 from twin.audit.intervals import Contents, Interval, contents
 from twin.audit.layout import PublishedFile, check_set, existing_root, sha256_of
 from twin.audit.rows import days_of, integers
-from twin.columns import value_range
+from twin.columns import filled, value_range
 from twin.results import OLDEST_SCHEMA, SCHEMA_VERSION, SETS, TIME_COLUMN, schema_of
 
 # What pyarrow raises over a damaged file; texts that are not UTF-8 are found only when they are looked at.
@@ -128,13 +128,7 @@ def completed(set_name: str, table: pa.Table) -> pa.Table:
     else:
         raise AuditError(f"its columns are not those of the set {set_name}")
     schema = SETS[set_name]
-    if len(table.schema) == len(schema):
-        return table
-    there = set(table.column_names)
-    columns: list[Any] = [
-        table.column(f.name) if f.name in there else pa.nulls(table.num_rows, cast(Any, f.type)) for f in schema
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
+    return table if len(table.schema) == len(schema) else filled(table, schema)
 
 
 def footer_of(file: PublishedFile) -> dict[str, str]:

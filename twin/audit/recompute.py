@@ -27,7 +27,7 @@ from twin.audit.intervals import Interval, contents
 from twin.audit.layout import PublishedFile
 from twin.audit.matching import Matching
 from twin.audit.period import beginning, says
-from twin.audit.read import completed, footer_of, keys_of, schema_version
+from twin.audit.read import footer_of, keys_of, schema_version
 from twin.audit.report import EnoughError, Report
 from twin.audit.rows import integers
 from twin.audit.written import Written, whole
@@ -302,14 +302,9 @@ class _Partition:
             )
 
     def _matching(self, set_name: str, interval: Interval) -> Matching:
-        def written() -> Iterator[pa.Table]:
-            for file in interval.of(set_name):
-                yield from map(self._written.of_line, self._written.pieces(file, said=True))
-            table = interval.rows.table(set_name) if interval.rows is not None else None
-            if table is not None:
-                yield self._written.of_line(completed(set_name, table))
-
-        return Matching(set_name, self._schema, written(), keep=set_name not in self._touched)
+        found = self._written.pieces(set_name, interval, said=True)
+        written = (self._written.of_line(piece) for _, pieces in found for piece in pieces)
+        return Matching(set_name, self._schema, written, keep=set_name not in self._touched)
 
     def _matched(self, set_name: str, interval: Interval, matching: Matching) -> None:
         """Tell what is written and does not follow, and the other way round."""

@@ -15,6 +15,7 @@ from twin.audit.intervals import Interval
 from twin.audit.layout import PublishedFile
 from twin.audit.read import UNREADABLE, completed, footer, open_file
 from twin.audit.report import Report
+from twin.columns import filled
 from twin.results import SETS
 
 I64 = npt.NDArray[np.int64]
@@ -37,28 +38,26 @@ class Written:
     def stored(self, set_name: str, interval: Interval) -> list[Stored]:
         """The interval's rows of a set as they were written, of the line that is asked for."""
         found = []
-        for name, table in self._tables(set_name, interval):
-            rows = np.arange(table.num_rows)
-            if self._line is not None:
-                rows = np.flatnonzero(
-                    np.asarray(pc.equal(table.column("line"), pa.scalar(self._line)).fill_null(False))
-                )
-                table = table.take(rows)
-            found.append(Stored(name, table, rows))
+        for name, several in self.pieces(set_name, interval, said=True):
+            pieces = list(several)
+            table = pa.concat_tables(pieces) if pieces else SETS[set_name].empty_table()
+            rows = self.rows_of_line(table)
+            found.append(Stored(name, table if self._line is None else table.take(rows), rows))
         return found
 
-    def _tables(self, set_name: str, interval: Interval) -> Iterator[tuple[str, pa.Table]]:
-        """Of events without the columns that have no value, which are most (`_whole`)."""
+    def pieces(self, set_name: str, interval: Interval, *, said: bool) -> Iterator[tuple[str, Iterable[pa.Table]]]:
+        """Where the interval's rows of a set are written, and these rows some at a time, of all lines.
+
+        Of events without the columns that have no value, which are most (`whole`). `said`: files are counted.
+        """
         for file in interval.of(set_name):
-            name = file.path.relative_to(self._root).as_posix()
-            pieces = list(self.pieces(file, said=True))
-            yield name, pa.concat_tables(pieces) if pieces else SETS[set_name].empty_table()
+            yield file.path.relative_to(self._root).as_posix(), self._read(file, said=said)
         table = interval.rows.table(set_name) if interval.rows is not None else None
         if table is not None:
-            yield interval.name(self._root), completed(set_name, table)
+            yield interval.name(self._root), [completed(set_name, table)]
 
-    def pieces(self, file: PublishedFile, *, said: bool) -> Iterator[pa.Table]:
-        """A file's rows, some at a time; what cannot be read is told (if `said`: for the first time)."""
+    def _read(self, file: PublishedFile, *, said: bool) -> Iterator[pa.Table]:
+        """What cannot be read is told."""
         name = file.path.relative_to(self._root).as_posix()
         self._report.checked["files"] += said
         try:
@@ -71,10 +70,8 @@ class Written:
                 for batch in parquet.iter_batches(PIECE_ROWS, columns=columns):
                     table = pa.Table.from_batches([batch])
                     yield table if file.set == "events" else completed(file.set, table)
-        except UNREADABLE as error:
-            self._report.differs(name, f"is not readable as published ({str(error).splitlines()[0]})")
-        except AuditError as error:
-            unreadable = isinstance(error.__cause__, UNREADABLE)
+        except (AuditError, *UNREADABLE) as error:
+            unreadable = isinstance(error, UNREADABLE) or isinstance(error.__cause__, UNREADABLE)
             what = f"is not readable as published ({str(error).splitlines()[0]})" if unreadable else str(error)
             self._report.differs(name, what)
 
@@ -82,7 +79,7 @@ class Written:
         """Those written rows that are to be shown: `wanted` counts along all of them."""
         found = []
         begin = 0
-        for name, pieces in self._written(set_name, interval):
+        for name, pieces in self.pieces(set_name, interval, said=False):
             above = 0  # rows of this file before the piece
             for piece in pieces:
                 mine = self.rows_of_line(piece)
@@ -92,13 +89,6 @@ class Written:
                 begin, above = begin + len(mine), above + piece.num_rows
         return found
 
-    def _written(self, set_name: str, interval: Interval) -> Iterator[tuple[str, Iterable[pa.Table]]]:
-        for file in interval.of(set_name):
-            yield file.path.relative_to(self._root).as_posix(), self.pieces(file, said=False)
-        table = interval.rows.table(set_name) if interval.rows is not None else None
-        if table is not None:
-            yield interval.name(self._root), [completed(set_name, table)]
-
     def rows_of_line(self, table: pa.Table) -> I64:
         if self._line is None:
             return np.arange(table.num_rows)
@@ -107,7 +97,4 @@ class Written:
 
 def whole(events: pa.Table) -> pa.Table:
     """With the columns that have no value."""
-    rows = events.num_rows
-    there = set(events.column_names)
-    columns = [events.column(f.name) if f.name in there else pa.nulls(rows, f.type) for f in SETS["events"]]
-    return pa.Table.from_arrays(columns, schema=SETS["events"])
+    return filled(events, SETS["events"])

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import CAUSAL_NS, CYCLES, DOWN, DOWNS, MINOR_STOP, MINOR_STOPS, STOPPED, UNKNOWN
+from kernels.codes import CYCLES, STOPPED, UNKNOWN
 from kernels.fold import layout as at
-from kernels.fold.arrays import State
+from kernels.fold.classes import accrue, accrue_causal
+from kernels.fold.stops import standing
+from kernels.fold.timers import align_up
+from kernels.jit import plain
 from twin.line.engine import Engine
 from twin.line.remembered import LineMemory, PathFrom
 from twin.line.ways import Ways, common_stations, first_station
@@ -24,6 +27,11 @@ from twin.plant.topology import same_flow
 I64 = npt.NDArray[np.int64]
 _IDLE = (at.CYCLE_READY, at.CYCLE_STARVED)
 _PANE = np.array(at.PANE_COLUMNS)
+# A change is rare, and its numbers are few: no worker should wait for these to be compiled.
+_accrue = plain(accrue)
+_accrue_causal = plain(accrue_causal)
+_align_up = plain(align_up)
+_standing = plain(standing)
 
 
 @dataclass(slots=True)
@@ -36,22 +44,6 @@ class Changed:
     path: bool = False  # the critical path begins anew
     shift: bool = False  # the new calendar does not know the shift that is on
     ticks: int = 0  # instants whose rows of windows were waiting, and are not written
-
-
-def accrue(x: State, stations: range, line: int, ts: int) -> None:
-    """As kernels.fold.classes.accrue_line."""
-    for s in stations:
-        row, total = x.stations[s], x.total[s]
-        if ts > row[at.S_ACCRUED]:
-            klass = int(row[at.S_CLASS])
-            total[klass] += ts - row[at.S_ACCRUED]
-            if row[at.S_ACCRUED] == row[at.S_STOP_START] and klass in (DOWN, MINOR_STOP):
-                total[DOWNS if klass == DOWN else MINOR_STOPS] += 1
-            row[at.S_ACCRUED] = ts
-    leader = int(x.lines[line, at.L_CAUSAL])
-    if leader >= 0:
-        x.total[leader, CAUSAL_NS] += ts - x.lines[line, at.L_CAUSAL_TS]
-    x.lines[line, at.L_CAUSAL_TS] = ts
 
 
 class ChangedLine:
@@ -73,9 +65,10 @@ class ChangedLine:
     def take(self) -> Changed:
         """Fill the new line's rows, which hold zeros, and its memory."""
         x, y, i, j = self._x, self._y, self._i, self._j
-        accrue(
-            x, range(first_station(self._old, i), first_station(self._old, i) + len(self._was.stations)), i, self._ts
-        )
+        first = first_station(self._old, i)
+        for s in range(first, first + len(self._was.stations)):
+            _accrue(x, s, self._ts)
+        _accrue_causal(x, i, self._ts)
         y.lines[j] = x.lines[i]
         self._products()
         self._places()
@@ -129,7 +122,7 @@ class ChangedLine:
         active = np.flatnonzero(since >= 0)
         row[at.L_CAUSAL] = self._stations[int(active[since[active].argmin()])] if active.size else -1
         row[at.L_CAUSAL_TS], row[at.L_DIRTY] = self._ts, 0
-        row[at.L_UNDECIDED] = sum(_standing(y.stations[t]) == STOPPED for t in self._stations)
+        row[at.L_UNDECIDED] = sum(_standing(y, t) == STOPPED for t in self._stations)
 
     def _new_station(self, t: int) -> None:
         y, ts, row = self._y, self._ts, self._y.lines[self._j]
@@ -345,17 +338,6 @@ class ChangedLine:
             doubts=dict(mine.doubts),
             path_from=path_from,
         )
-
-
-def _align_up(ts: int, step: int) -> int:
-    return -(-ts // step) * step
-
-
-def _standing(row: I64) -> int:
-    """As kernels.fold.stops.standing, of a row of stations."""
-    if row[at.S_STOP_START] < 0:
-        return UNKNOWN
-    return int(row[at.S_HIDDEN]) if row[at.S_HIDDEN] != UNKNOWN else int(row[at.S_CLASS])
 
 
 def _ends(station: Station) -> tuple[str | None, int | None]:

@@ -2,10 +2,11 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
+from twin.columns import filled
 from twin.line.engine import Tables
 from twin.line.result_rows import own
 from twin.line.shape import SnapshotError
@@ -40,13 +41,7 @@ def _read(data: bytes, schema: pa.Schema) -> pa.Table:
         table = stream.read_all()
     if strange := sorted(set(table.column_names) - set(schema.names)):
         raise KeyError(strange[0])
-    columns: list[Any] = [
-        table.column(field.name).cast(field.type)
-        if field.name in table.column_names
-        else pa.nulls(len(table), field.type)
-        for field in schema
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
+    return filled(table, _plain(schema)).cast(schema)
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
