@@ -24,7 +24,7 @@ from streams.kafka.partitioner import choose
 from streams.kafka.topics import EVENTS
 from streams.page.devices import Device
 from streams.page.live import Live
-from streams.page.stops import STOPPED, Now, now_of, reasons, settles_ns
+from streams.page.stops import STOPPED, Now, now_of, reasons, reported, settles_ns
 from streams.page.store import Kept, Store
 from streams.page.tiles import Tiles
 from streams.settings import Settings
@@ -207,12 +207,9 @@ class Entries:
 
     def _words(self, line: Line, station: str, start: int, end: int) -> list[Row]:
         """Audited state events of a stop: the one that holds at its beginning, and those after it until `end`."""
-        back = max(0, start - (line.revise_ns or 0) - line.lateness_ns)
-        wanted = (pc.field("station") == station) & pc.field("type").isin(["state", "correction"])
-        rows = dicts(select(self._root, "events", back, end, line=line.id, where=wanted))
-        undone = {row["corrects"] for row in rows if row["verb"] == "undo"}
-        rows = [row for row in rows if row["type"] == "state" and str(row["ts"]) not in undone]
-        rows.sort(key=lambda row: (int(row["ts"]), row["source_offset"], row["source_index"]))
+        back = start - (line.revise_ns or 0) - line.lateness_ns
+        rows = [row for row in reported(self._root, line, station, back, end) if row["type"] == "state"]
+        rows.sort(key=lambda row: int(row["ts"]))
         words = next(one.states for one in line.stations if one.id == station)
         held = [row for row in rows if row["ts"] <= start][-1:]
         rows = held + [row for row in rows if start < row["ts"] < end]

@@ -13,7 +13,7 @@ from streams.page.live import Live
 from streams.page.tiles import Tiles
 from twin.plant.model import Line
 from twin.report import ReportError
-from twin.report.rows import Row, dicts, select
+from twin.report.rows import MOST_NS, Row, dicts, select
 from twin.report.spans import Site, local, shift_at
 from twin.report.words import LANGUAGES
 from twin.time.rfc3339 import rfc3339
@@ -85,10 +85,10 @@ def stops(root: Path, line: Line, station: str, now: Now, language: str = "en") 
         last = made[-1] if made else None
         if last and last["end"] == rfc3339(now.since_ns):  # another part of it has begun
             made.pop()
-            parts = [*last["parts"], _part(now.since_ns, None, now, _said(root, line, station, now))]
+            parts = [*last["parts"], _part(now.since_ns, None, _said(root, line, station, now))]
             made.append({**last, "end": None, "ns": None, "class": "stopped", "parts": parts})
         else:
-            at = _part(now.since_ns, None, now, _said(root, line, station, now))
+            at = _part(now.since_ns, None, _said(root, line, station, now))
             made.append(
                 {**at, "class": "stopped", "ns": None, "parts": [at], **_until(line, now.since_ns, now, language)}
             )
@@ -102,14 +102,18 @@ def stops(root: Path, line: Line, station: str, now: Now, language: str = "en") 
     }
 
 
-def _said(root: Path, line: Line, station: str, now: Now) -> str | None:
-    """The reason of a stop that goes on, which has no row yet: that of its newest event, or what people said of it."""
+def reported(root: Path, line: Line, station: str, begin_ns: int, end_ns: int = MOST_NS) -> list[Row]:
+    """Audited states of a station and corrections, in the order in which they came, without what was undone."""
     wanted = (pc.field("station") == station) & pc.field("type").isin(["state", "correction"])
-    begin = (now.since_ns or 0) - LIST_NS
-    rows = dicts(select(root, "events", max(0, begin), line=line.id, where=wanted))
+    rows = dicts(select(root, "events", max(0, begin_ns), end_ns, line=line.id, where=wanted))
     rows.sort(key=lambda row: (row["source_offset"], row["source_index"]))
     undone = {row["corrects"] for row in rows if row["verb"] == "undo"}
-    rows = [row for row in rows if str(row["ts"]) not in undone and row["verb"] != "undo"]
+    return [row for row in rows if str(row["ts"]) not in undone and row["verb"] != "undo"]
+
+
+def _said(root: Path, line: Line, station: str, now: Now) -> str | None:
+    """The reason of a stop that goes on, which has no row yet: that of its newest event, or what people said of it."""
+    rows = reported(root, line, station, (now.since_ns or 0) - LIST_NS)
     states = [row for row in rows if row["type"] == "state"]
     if not states:
         return None
@@ -119,7 +123,7 @@ def _said(root: Path, line: Line, station: str, now: Now) -> str | None:
     return None if reason is None else str(reason)
 
 
-def _part(start_ns: int, end_ns: int | None, now: Now, reason: str | None = None) -> dict[str, Any]:
+def _part(start_ns: int, end_ns: int | None, reason: str | None = None) -> dict[str, Any]:
     return {
         "start": rfc3339(start_ns),
         "start_ms": start_ns // 10**6,
@@ -140,10 +144,10 @@ def _until(line: Line, start_ns: int, now: Now, language: str) -> dict[str, Any]
 
 def _stop(line: Line, rows: list[Row], now: Now, language: str) -> dict[str, Any]:
     start, end = int(rows[0]["start"]), int(rows[-1]["end"])
-    parts = [_part(int(row["start"]), int(row["end"]), now, row["reason"]) for row in rows]
+    parts = [_part(int(row["start"]), int(row["end"]), row["reason"]) for row in rows]
     klass = "down" if any(row["class"] == "down" for row in rows) else "minor_stop"
     return {
-        **_part(start, end, now, rows[0]["reason"]),
+        **_part(start, end, rows[0]["reason"]),
         "start_local": weekday(line.calendar.zone, start, language),
         "end_local": local(line.calendar.zone, end, "%H:%M"),
         "class": klass,

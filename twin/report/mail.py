@@ -53,8 +53,9 @@ def mail(report: dict[str, Any], language: str = "en") -> bytes:
         subtype="vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         filename=f"{name}.xlsx",
     )
-    message.add_attachment(page(report, language).encode(), maintype="text", subtype="html", filename=f"{name}.html")
-    digest = hashlib.sha256(page(report, language).encode()).hexdigest()[:24]
+    whole = page(report, language).encode()
+    message.add_attachment(whole, maintype="text", subtype="html", filename=f"{name}.html")
+    digest = hashlib.sha256(whole).hexdigest()[:24]
     for number, part in enumerate(part for part in message.walk() if part.is_multipart()):
         part.set_boundary(f"taktwin-{number}-{digest}")
     return message.as_bytes()

@@ -16,14 +16,14 @@ from twin.results import IDENTITY, TIME_COLUMN
 
 I64 = npt.NDArray[np.int64]
 Row = dict[str, Any]
-_MOST_NS: Final = 9_223_372_036_854_775_807
+MOST_NS: Final = 9_223_372_036_854_775_807
 
 
 def select(
     root: Path | str,
     set_name: str,
     start_ns: int = 0,
-    end_ns: int = _MOST_NS,
+    end_ns: int = MOST_NS,
     *,
     line: str | None = None,
     where: pc.Expression | None = None,

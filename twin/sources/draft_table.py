@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from twin.sources.draft_plant import Drafter
 from twin.sources.draft_rows import MANY, DraftRows
-from twin.sources.draft_tags import count
+from twin.sources.draft_tags import count, sampled
 from twin.sources.roles import role_of, tokens
 from twin.sources.sniff import TimeGuess, quoted
 
@@ -157,10 +157,8 @@ class _Table:
                 if quality == "good" and span is not None:
                     self._pace(span, counted)
         self._order()
-        hold = rows.hold_s()
-        states = any('"state"' in rule for rule in drafter.rules)
-        if hold is not None and span is None and not drafter.by_cycle and states:
-            drafter.rules.insert(0, f'\n[sample]\nhold = "{hold:.9g}s"\ntolerance = "{hold / 2:.9g}s"')
+        if span is None and not drafter.by_cycle and any('"state"' in rule for rule in drafter.rules):
+            sampled(drafter, rows)
 
     def _by_station(self) -> list[tuple[str, Mask]]:
         """Each station of the draft and its rows."""

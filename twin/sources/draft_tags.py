@@ -211,9 +211,7 @@ def _good_of_left(
         numbers = [whole_numbers(series[name], rows.found.form.numbers) for name in names]
         if all(one is not None and _runs_on(one) for one in numbers):
             for name in names:
-                before = name[: -len(tail)]
-                split = max(before.rstrip("._/:\\").rfind(mark) for mark in "./:\\]") + 1
-                shapes.setdefault((name[:split], "good", name[len(before.rstrip("._/:\\")) :]), []).append(
-                    before.rstrip("._/:\\")[split:]
-                )
+                before = name[: -len(tail)].rstrip("._/:\\")
+                split = max(before.rfind(mark) for mark in "./:\\]") + 1
+                shapes.setdefault((name[:split], "good", name[len(before) :]), []).append(before[split:])
             return
