@@ -112,15 +112,26 @@ def keeping(function: Callable[..., Any], dispatcher: Any) -> Any:
         return dispatcher
     # Looked at by numba's own locator, when it makes the cache of a kernel; ours is one folder a wing.
     config.CACHE_DIR = str(cache.folder)
-    if cache.writable:
-        dispatcher.enable_caching()
-    else:
-        dispatcher._cache = _ReadOnly(function)  # type: ignore[no-untyped-call]  # numba has no types
+    kept: Any = _Written if cache.writable else _ReadOnly  # numba has no types
+    dispatcher._cache = kept(function)
     return dispatcher
 
 
 class _Locator(UserProvidedCacheLocator):
-    """Names the folder without a probe: numba's own passes over one that it cannot write."""
+    """Names the folder without a probe: numba's own passes over one that it cannot write.
+
+    numba tells kernels apart by the path and the time of their file. The hash in our folder's name says more: with it
+    the same sources in another place, a second checkout or an installed wheel, find what is compiled.
+    """
+
+    def __init__(self, py_func: Any, py_file: Any) -> None:
+        super().__init__(py_func, py_file)  # type: ignore[no-untyped-call]  # numba has no types
+        self._hashed = not _NAMED and of_kernel(py_func) is not of_wing(ELSEWHERE)
+        if self._hashed:
+            self._cache_path = str(Path(config.CACHE_DIR) / py_func.__module__)
+
+    def get_source_stamp(self) -> Any:
+        return "" if self._hashed else super().get_source_stamp()  # type: ignore[no-untyped-call]  # as above
 
     @classmethod
     def from_function(cls, py_func: Any, py_file: Any) -> Any:
@@ -129,6 +140,10 @@ class _Locator(UserProvidedCacheLocator):
 
 class _Impl(CompileResultCacheImpl):
     _locator_classes = [_Locator]  # noqa: RUF012  as numba declares it
+
+
+class _Written(FunctionCache):
+    _impl_class = _Impl
 
 
 class _ReadOnly(FunctionCache):

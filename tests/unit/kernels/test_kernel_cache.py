@@ -103,6 +103,24 @@ def test_processes_that_start_together_share_it(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*.nbi"))
 
 
+def test_the_same_sources_elsewhere_find_what_is_compiled(tmp_path: Path) -> None:
+    """A second checkout, an installed wheel, a build stage of an image: 80 s each that nobody should wait."""
+    twin = tmp_path / "other"
+    for path in (ROOT / "kernels").rglob("*.py"):
+        copy = twin / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    count = COUNT.split("from tests")[0] + ("from kernels.figures.stats import t975 as f; print(f(7), len(seen))")
+    answers = []
+    for root in (ROOT, twin):
+        process = _start(
+            f"import sys; sys.path.insert(0, {str(root)!r}); {count}", TAKTWIN_CACHE=str(tmp_path / "cache")
+        )
+        answers.append(process.communicate(timeout=120)[0].split())
+    assert int(answers[0][1]) > 0
+    assert answers[1] == [answers[0][0], "0"]
+
+
 def test_kernels_in_a_folder_that_cannot_be_written_are_read_without_a_miss(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     made, _ = _start(COUNT, TAKTWIN_CACHE=str(tmp_path)).communicate(timeout=120)
