@@ -23,6 +23,7 @@ from streams.client.records import (
     Head,
     Kpi,
     Line,
+    Measured,
     Nanoseconds,
     Refused,
     Row,
@@ -44,6 +45,7 @@ __all__ = [
     "ClientError",
     "Kpi",
     "Line",
+    "Measured",
     "Nanoseconds",
     "Refused",
     "Secret",
@@ -102,6 +104,12 @@ class Client:
     ) -> AsyncIterator[Bottleneck]:
         """Shares of the critical path, as `kpis`."""
         return self._rows(topics.KPIS, "bottlenecks", Bottleneck, line, start, latest)
+
+    def measures(
+        self, line: str | None = None, *, start: str | int = "now", latest: bool = False
+    ) -> AsyncIterator[Measured]:
+        """What was measured, by publishing interval, as `kpis`."""
+        return self._rows(topics.MEASURES, "measures", Measured, line, start, latest)
 
     def alerts(
         self, line: str | None = None, *, start: str | int = "now", latest: bool = False

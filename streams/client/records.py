@@ -121,6 +121,34 @@ class Bottleneck(Interval, frozen=True, kw_only=True):
     active_causal_ns: int
 
 
+class Measured(Row, frozen=True, kw_only=True):
+    """What was measured in (start, end], by time class, order and shift (docs/events.md).
+
+    The figures are integers of the last of `decimals` places.
+    """
+
+    station: str | None  # None: of the line
+    window: str
+    start_ns: Nanoseconds = msgspec.field(name="start")
+    end_ns: Nanoseconds = msgspec.field(name="end")
+    production_date: datetime.date | None
+    shift: str | None
+    order: str | None
+    product: str | None
+    measure: str
+    quantity: str | None
+    unit: str
+    during: str | None
+    decimals: int
+    n: int
+    amount: int | None
+    least: int | None
+    most: int | None
+    total: int | None
+    squares_high: int | None
+    squares_low: int | None
+
+
 class Alert(Row, frozen=True, kw_only=True):
     """Raised or cleared (`action`) at `ts_ns`."""
 
@@ -198,6 +226,12 @@ class Head(msgspec.Struct, frozen=True):
     ts: str | None = None
     subject: str | None = None
     line_model: str | None = None
+    measure: str | None = None
+    production_date: str | None = None
+    shift: str | None = None
+    order: str | None = None
+    product: str | None = None
+    during: str | None = None
 
 
 def _time_or_error(kind: type, value: Any) -> Any:

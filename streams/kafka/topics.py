@@ -18,6 +18,7 @@ from twin.events.declare import MAX_ARROW_BYTES
 EVENTS: Final = "events"
 LINES: Final = "lines"
 KPIS: Final = "kpis"
+MEASURES: Final = "measures"
 ALERTS: Final = "alerts"
 REJECTED: Final = "events.rejected"
 FED: Final = "fed"
@@ -87,6 +88,7 @@ def desired(settings: Settings) -> list[Topic]:
         ),
         LINES: (1, compact, None, ""),
         KPIS: (settings.partitions, keep, 7, "readers may be away; the audit keeps them for good"),
+        MEASURES: (settings.partitions, keep, 7, "as the key figures: the audit keeps them for good"),
         ALERTS: (1, keep, 30, "few, and people look back"),
         REJECTED: (1, keep, 30, "time to mend the source and send them again"),
         FED: (1, compact, None, ""),

@@ -39,7 +39,12 @@ MOST_REJECTED_BYTES: Final = 900_000
 _DELIVERY_LIMIT_S: Final = 120.0
 
 _ENCODER: Final = msgspec.json.Encoder()
-TOPIC_OF: Final = {"kpis": topics.KPIS, "bottlenecks": topics.KPIS, "alerts": topics.ALERTS}
+TOPIC_OF: Final = {
+    "kpis": topics.KPIS,
+    "bottlenecks": topics.KPIS,
+    "measures": topics.MEASURES,
+    "alerts": topics.ALERTS,
+}
 Headers = list[tuple[str, bytes]]  # a list: aiokafka takes no other sequence
 Place = tuple[str, int]  # topic, partition
 
@@ -124,6 +129,7 @@ class Publisher:
         self._producer: AIOKafkaProducer | None = None
         self._place_of: dict[tuple[str, str], Place] = {}
         self._partitions: dict[str, list[int]] = {}
+        self._missing: set[str] = set()
         self._open: dict[Place, Any] = {}
         self._ready: asyncio.Queue[tuple[Place, Any, asyncio.Future[None]]] = asyncio.Queue()
         self._unacknowledged: dict[asyncio.Future[None], int] = {}  # with the bytes of the batch
@@ -147,11 +153,11 @@ class Publisher:
         # Not `partitions_for`, which tries for 40 s to find a topic that is not there, and logs each time.
         there = await self._producer.client.fetch_all_metadata()
         names = (topics.EVENTS, topics.LINES, topics.KPIS, topics.ALERTS, topics.REJECTED)
-        chain = settings.topic(topics.CHAIN)
+        chain, measures = settings.topic(topics.CHAIN), settings.topic(topics.MEASURES)
         found = {topic: there.partitions_for_topic(topic) for topic in map(settings.topic, names)}
         if missing := [topic for topic, partitions in found.items() if not partitions]:
             raise PublishError(f"there is no topic {', '.join(missing)}; make them with `twin topics apply`")
-        found[chain] = there.partitions_for_topic(chain)
+        found[chain], found[measures] = there.partitions_for_topic(chain), there.partitions_for_topic(measures)
         if not found[chain]:  # an earlier version's topics: no reason to stop a plant
             log.warning(
                 "there is no topic %s: the ends of the audit's chains are kept nowhere but in its root; make it with "
@@ -177,9 +183,21 @@ class Publisher:
             name = TOPIC_OF.get(set_name)
             if name is not None and table.num_rows:
                 topic = self._settings.topic(name)
+                if topic not in self._partitions:  # an earlier version's topics: the audit has the rows
+                    self._say_missing(topic)
+                    continue
                 for start in range(0, table.num_rows, _ROWS_AT_ONCE):
                     for line, value in json_rows(set_name, table.slice(start, _ROWS_AT_ONCE)):
                         self._append(self._place_of_line(topic, line), line.encode(), value)
+
+    def _say_missing(self, topic: str) -> None:
+        if topic not in self._missing:
+            self._missing.add(topic)
+            log.warning(
+                "there is no topic %s: its rows go into the audit alone; make it with `twin topics apply` and start "
+                "the workers again",
+                topic,
+            )
 
     def rejected(self, rejected: Iterable[Rejected], topic: str, partition: int) -> None:
         """Refused records: the bytes as they came, and in the headers why and from where."""

@@ -10,12 +10,11 @@ import msgspec
 
 from streams.kafka import topics
 from streams.settings import Settings
-from streams.worker.publish import json_rows
+from streams.worker.publish import TOPIC_OF, json_rows
 from tests.support.streams import read_all
 from twin.audit.read import open_set
 from twin.results import ORIGIN, SETS
 
-TOPIC_OF = {"kpis": topics.KPIS, "bottlenecks": topics.KPIS, "alerts": topics.ALERTS}
 # Where a row came from is the cut's, so it may differ between two sendings.
 _OWN = {set_name: set(SETS[set_name].names) - set(ORIGIN) for set_name in TOPIC_OF}
 

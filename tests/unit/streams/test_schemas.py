@@ -16,6 +16,8 @@ from streams.schemas import asyncapi, breaking, documents, results, text_of
 from streams.settings import Settings
 from streams.worker.health import schema_pages
 from streams.worker.publish import TOPIC_OF, json_rows
+from tests.unit.twin.line.test_line_stops import T0, S
+from tests.unit.twin.line.test_station_orders import text
 from twin import plant as plants
 from twin.audit.read import open_set
 from twin.line import PartitionTwin
@@ -54,11 +56,32 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with a meter and a gauge, both over the ends of intervals."""
+    folder = tmp_path_factory.mktemp("measured")
+    kinds = {"electricity": "meter", "heat": "gauge"}
+    said = "".join(
+        f'[[line.station.measure]]\nid = "{name}"\nkind = "{kind}"\nunit = "kWh"\n' for name, kind in kinds.items()
+    )
+    (folder / "plant.toml").write_text(text(1) + said)
+    events = [
+        {"type": "measure", "ts": T0 + minute * 60 * S, "line": "L", "station": "s0", "measure": name, "value": minute}
+        for minute in range(0, 60, 7)
+        for name in kinds
+    ]
+    (folder / "log.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    root = folder / "audit"
+    logs = [str(folder / "log.jsonl")]
+    assert main(["replay", "--plant", str(folder / "plant.toml"), *logs, "--audit", str(root)]) == 0
+    return root
+
+
 @pytest.mark.parametrize("name", sorted(TOPIC_OF))
-def test_rows_of_a_real_log_are_as_the_schema_says(audit: Path, name: str) -> None:
+def test_rows_of_a_real_log_are_as_the_schema_says(audit: Path, measured: Path, name: str) -> None:
     schema = results()[name]
     Draft202012Validator.check_schema(schema)
-    table = open_set(audit, name).to_table()
+    table = open_set(measured if name == "measures" else audit, name).to_table()
     if "date" in table.column_names:
         table = table.drop_columns(["date"])
     rows = [json.loads(value) for _, value in json_rows(name, table.slice(0, 300))]
@@ -91,8 +114,8 @@ def test_views_are_as_the_schema_says() -> None:
 def test_events_that_the_decoder_takes_are_as_the_schema_says() -> None:
     validator = Draft202012Validator(documents()["event.schema.json"])
     seen = 0
-    for text in (ROOT / "docs" / "events.md").read_text().split("```json\n")[1:]:
-        example = text.partition("```")[0].strip()
+    for part in (ROOT / "docs" / "events.md").read_text().split("```json\n")[1:]:
+        example = part.partition("```")[0].strip()
         for record in [example] if example.startswith("[") else example.splitlines():
             validator.validate(json.loads(record))
             seen += 1

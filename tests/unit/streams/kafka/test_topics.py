@@ -10,7 +10,8 @@ KEEP = {"cleanup.policy": "delete"}
 
 def test_desired_topics_follow_prefix_partitions_and_replication() -> None:
     topics = {t.name: t for t in desired(Settings(prefix="x", partitions=6, replication=3))}
-    assert set(topics) == {"x.events", "x.lines", "x.kpis", "x.alerts", "x.events.rejected", "x.fed", "x.chain"}
+    names = ("events", "lines", "kpis", "measures", "alerts", "events.rejected", "fed", "chain")
+    assert set(topics) == {f"x.{name}" for name in names}
     assert topics["x.events"].partitions == 6
     assert topics["x.lines"].config["cleanup.policy"] == "compact"
     assert {t.config["min.insync.replicas"] for t in topics.values()} == {"2"}

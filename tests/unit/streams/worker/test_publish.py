@@ -19,6 +19,7 @@ from streams.worker.publish import (
     json_rows,
     record_id,
 )
+from tests.support.client import rows
 from twin.audit.claims import Claim
 from twin.events.block import Rejected
 from twin.results import ALERTS
@@ -226,3 +227,16 @@ async def test_a_refusal_has_its_own_id_and_keeps_it_however_runs_are_cut(made: 
     assert ids[:3] == ids[3:]
     publisher.rejected([late[0], late[0]], "t", 3)  # an array record may hold one event twice
     assert len({*ids}) == 4
+
+
+async def test_without_the_topic_of_measures_the_rest_is_sent_and_it_is_said_once(
+    made: tuple[Publisher, Producer], caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher, producer = made
+    for _ in range(2):
+        publisher.results([rows("measures", {"line": "l1"}), ("alerts", alerts({}))])
+    assert await publisher.flush(1)
+    assert producer.sent == [("twin.alerts", 0, 2)]
+    assert [record.message.split(";")[0] for record in caplog.records] == [
+        "there is no topic twin.measures: its rows go into the audit alone"
+    ]
