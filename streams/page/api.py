@@ -17,14 +17,13 @@ from streams.page.tiles import Tiles
 from twin.report import ReportError
 from twin.report.build import report
 from twin.report.files import BINARY, as_bytes
-from twin.report.flow import chain_texts, flow
 from twin.report.html import against_target, bottleneck, doubts, health, ratios, sentence
 from twin.report.rows import dicts, select
+from twin.report.sections import SECTIONS, charts, has
 from twin.report.spans import site_of
-from twin.report.svg import CHARTS
 from twin.report.tables import DIALECTS, EVIDENCE, NAMES, for_people, shaped, table
 from twin.report.why import why
-from twin.report.words import LANGUAGES, WORDS
+from twin.report.words import LANGUAGES, WORDS, word
 from twin.time.rfc3339 import parse_rfc3339, rfc3339
 
 JSON: Final = "application/json"
@@ -219,9 +218,18 @@ class Api:
             "bottleneck": bottleneck(found, language),
             "doubts": doubts(found, language),
             "health": health(found, language),
-            "chains": chain_texts(found, language),
         }
-        charts = {name: draw(found, language) for name, draw in {**CHARTS, "flow": flow}.items()}
+        sections = [
+            {
+                "id": one.id,
+                "title": word(one.title, language),
+                "note": word(one.note, language) if one.note else None,
+                "charts": charts(one, found, language),
+                "texts": one.texts(found, language) if one.texts else [],
+            }
+            for one in SECTIONS
+            if has(one, found)
+        ]
         kept = {
             key: found[key]
             for key in ("site", "line", "area", "zone", "span", "as_of", "settled", "health", "proof", "total")
@@ -233,7 +241,7 @@ class Api:
         ]
         # A workbook needs an optional package; the page offers none where it is missing.
         kept["formats"] = list(BINARY) if find_spec("xlsxwriter") else []
-        return JSON, _json({**kept, "said": said, "tables": tables, "charts": charts, "rows": rows_of})
+        return JSON, _json({**kept, "said": said, "tables": tables, "sections": sections, "rows": rows_of})
 
     def why(self, query: Query, _accept: str) -> Answer:
         start, end = _instant(query, "start"), _instant(query, "end")

@@ -22,6 +22,7 @@ from twin.report.flow import flow_of
 from twin.report.losses import Loss, bottleneck, changeovers, clipped, loss_classes, pareto
 from twin.report.plan import Plan, as_dict, plan_of, rolling
 from twin.report.rows import Row, any_row, dicts, select
+from twin.report.sections import SECTIONS
 from twin.report.spans import Span, hours, local, site_of, span_of
 from twin.time.rfc3339 import parse_rfc3339, rfc3339
 
@@ -43,7 +44,7 @@ class Sheet:
     ) -> None:
         if span.end_ns - span.start_ns > MOST_SPAN_NS:
             raise ReportError(f"{span.label}: a span has at most {MOST_SPAN_NS // 86_400 // 10**9} days")
-        self.line, self.span, self.as_of_ns = line, span, as_of_ns
+        self.root, self.line, self.span, self.as_of_ns = root, line, span, as_of_ns
         self.target = target or Target(line.id)
         at = (span.start_ns, span.end_ns)
         # Rows beside the span bridge gaps in it.
@@ -351,6 +352,7 @@ def _body(sheet: Sheet, span: Span) -> dict[str, Any]:
         "alerts": [texts(row) for row in sheet.alerts[:MOST_ROWS]],
         "refused": [texts(row) for row in sheet.refused[:MOST_ROWS]],
         "health": sheet.health(),
+        **{one.id: one.rows(sheet) for one in SECTIONS if one.rows is not None},
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from twin.plant.model import Line
 from twin.plant.topology import flow_order, links
-from twin.report.svg import GROUP, _cut, _svg, _text
+from twin.report.svg import GROUP, cut, frame, label
 from twin.report.words import minutes_of, number, percent, word
 
 MOST_CHAINS: Final = 8
@@ -47,12 +47,12 @@ def flow(report: dict[str, Any], language: str) -> str:
         if k + 1 < len(stations):
             body += _between(report, one["station"], stations[k + 1]["station"], x, y, k)
     rows = (len(stations) + _EACH - 1) // _EACH
-    return _svg(rows * _ROW + 10, word("flow", language), body)
+    return frame(rows * _ROW + 10, word("flow", language), body)
 
 
 def _box(one: dict[str, Any], x: int, y: int, language: str) -> list[str]:
     body = [f'<rect class="k-box" x="{x}" y="{y}" width="{_WIDE}" height="118" rx="5"/>']
-    body.append(_text(x + 8, y + 20, _cut(one["station"], 16)))
+    body.append(label(x + 8, y + 20, cut(one["station"], 16)))
     at, total = float(x + 8), max(one["ns"], 1)
     for klass in _CLASSES:
         wide = (_WIDE - 16) * one[f"{klass}_ns"] / total
@@ -63,14 +63,14 @@ def _box(one: dict[str, Any], x: int, y: int, language: str) -> list[str]:
             )
             at += wide
     starved, blocked = (minutes_of(one[f"{klass}_ns"], language) for klass in ("starved", "blocked"))
-    body.append(_text(x + 8, y + 62, f"{word('starved', language)} {starved}", soft=True))
-    body.append(_text(x + 8, y + 79, f"{word('blocked', language)} {blocked}", soft=True))
+    body.append(label(x + 8, y + 62, f"{word('starved', language)} {starved}", soft=True))
+    body.append(label(x + 8, y + 79, f"{word('blocked', language)} {blocked}", soft=True))
     if one["share"] is not None:
         said = f"{word('path', language)} {percent(one['share'], language, 0)}"
-        body.append(_text(x + 8, y + 96, said))
+        body.append(label(x + 8, y + 96, said))
         if one["share_low"] is not None:
             low, high = (number(100 * one[key], 0, language) for key in ("share_low", "share_high"))
-            body.append(_text(x + 8, y + 112, f"({low} – {high} %)", soft=True))
+            body.append(label(x + 8, y + 112, f"({low} – {high} %)", soft=True))
     return body
 
 
@@ -83,8 +83,8 @@ def _between(report: dict[str, Any], one: str, other: str, x: int, y: int, k: in
     places = "∞" if found["capacity"] is None else str(found["capacity"])
     return [
         f'<path class="k-line" d="M{a} {y + 36}H{b}M{b - 7} {y + 31}L{b} {y + 36}L{b - 7} {y + 41}"/>',
-        _text((a + b) / 2, y + 24, _cut(found["buffer"], 6), anchor="middle", soft=True),
-        _text((a + b) / 2, y + 56, places, anchor="middle", soft=True),
+        label((a + b) / 2, y + 24, cut(found["buffer"], 6), anchor="middle", soft=True),
+        label((a + b) / 2, y + 56, places, anchor="middle", soft=True),
     ]
 
 

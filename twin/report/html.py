@@ -3,10 +3,10 @@
 import html
 from typing import Any, Final
 
-from twin.report.flow import chain_texts, flow
+from twin.report.sections import SECTIONS, Section, charts, has
 from twin.report.spans import local
-from twin.report.svg import COLOURS, pareto, timeline, waterfall
-from twin.report.tables import NAMES, Table, shown, table
+from twin.report.svg import COLOURS
+from twin.report.tables import Table, shown, table
 from twin.report.words import hours_of, number, percent, word
 from twin.time.rfc3339 import parse_rfc3339
 
@@ -46,19 +46,11 @@ def page(report: dict[str, Any], language: str = "en") -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{text(title)}</title><style>{_STYLE}</style></head><body>",
         *_head(report, title, language),
-        _section("waterfall", waterfall(report, language), report, language),
-        _section("pareto", pareto(report, language), report, language, note="count_note"),
-        _section("charged", "", report, language, note="charged_note"),
-        f"<section><h2>{text(word('flow', language))}</h2>{flow(report, language)}",
-        *(f"<p>{text(said)}</p>" for said in chain_texts(report, language)),
-        f"</section><section><h2>{text(word('timeline', language))}</h2>{timeline(report, language)}</section>",
+        *(_section(one, report, language) for one in SECTIONS if has(one, report)),
+        *_health(report, language),
+        *_proof(report, language),
+        "</body></html>\n",
     ]
-    parts += [
-        _section(name, "", report, language, note="ideal_note" if name == "hours" else "")
-        for name in NAMES
-        if name not in ("waterfall", "pareto", "charged")
-    ]
-    parts += [*_health(report, language), *_proof(report, language), "</body></html>\n"]
     return "".join(parts)
 
 
@@ -153,15 +145,14 @@ def bottleneck(report: dict[str, Any], language: str) -> str:
     return f"{word('bottleneck', language)}: {name} ({share}, {word('share', language)}, {interval})"
 
 
-def _section(name: str, chart: str, report: dict[str, Any], language: str, *, note: str = "") -> str:
-    found = table(report, name, language)
-    if not found.rows:
-        return ""
-    said = f'<p class="soft">{text(word(note, language))}</p>' if note else ""
-    left = report.get(f"{name}_left_out", 0)
+def _section(one: Section, report: dict[str, Any], language: str) -> str:
+    said = f'<p class="soft">{text(word(one.note, language))}</p>' if one.note else ""
+    left = report.get(f"{one.id}_left_out", 0)
     more = f'<p class="soft">+ {left} {text(word("left_out", language))}</p>' if left else ""
-    rows = table_html(found, report["zone"], language)
-    return f"<section><h2>{text(found.title)}</h2>{said}{chart}{rows}{more}</section>"
+    rows = table_html(table(report, one.id, language), report["zone"], language) if one.columns else ""
+    told = "".join(f"<p>{text(line)}</p>" for line in (one.texts(report, language) if one.texts else ()))
+    drawn = "".join(charts(one, report, language))
+    return f"<section><h2>{text(word(one.title, language))}</h2>{said}{drawn}{rows}{more}{told}</section>"
 
 
 def table_html(found: Table, zone: str, language: str) -> str:

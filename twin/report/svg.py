@@ -66,7 +66,7 @@ _PATTERNS: Final = (
 )
 
 
-def _svg(height: int, title: str, body: Iterable[str]) -> str:
+def frame(height: int, title: str, body: Iterable[str]) -> str:
     said = html.escape(title)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 {_WIDTH} {height}" role="img" '
@@ -79,12 +79,12 @@ def _safe(text: str) -> str:
     return html.escape("".join(c if c.isprintable() else "\ufffd" for c in text))
 
 
-def _text(x: float, y: float, text: str, *, anchor: str = "start", soft: bool = False) -> str:
+def label(x: float, y: float, text: str, *, anchor: str = "start", soft: bool = False) -> str:
     kind = ' class="soft"' if soft else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{kind}>{_safe(text)}</text>'
 
 
-def _cut(text: str, most: int = 26) -> str:
+def cut(text: str, most: int = 26) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -97,7 +97,7 @@ def timeline(report: dict[str, Any], language: str) -> str:
     body = [*_hours_axis(start, ns, zone, scale, 26 + height * len(rows))]
     for k, row in enumerate(rows):
         top = 24 + k * height
-        body.append(_text(0, top + 20, _cut(row["station"])))
+        body.append(label(0, top + 20, cut(row["station"])))
         by: dict[str, list[tuple[int, int]]] = {}
         for one in row["intervals"]:
             by.setdefault(GROUP[one["class"]], []).append((parse_rfc3339(one["start"]) - start, one["ns"]))
@@ -110,7 +110,7 @@ def timeline(report: dict[str, Any], language: str) -> str:
             )
             total = sum(long for _, long in by[group])
             body.append(f'<path class="c-{group}" data-ns="{total}" d="{path}"/>')
-    return _svg(30 + height * len(rows), word("timeline", language), body)
+    return frame(30 + height * len(rows), word("timeline", language), body)
 
 
 def _hours_axis(start: int, ns: int, zone: str, scale: float, bottom: int) -> Iterable[str]:
@@ -122,7 +122,7 @@ def _hours_axis(start: int, ns: int, zone: str, scale: float, bottom: int) -> It
         x = _LABEL + at * scale
         yield f'<path class="grid" d="M{x:.1f} 18V{bottom}"/>'
         anchor = "end" if at + every > ns and x > _WIDTH - 40 else "middle"
-        yield _text(x, 13, local(zone, start + at, form), anchor=anchor, soft=True)
+        yield label(x, 13, local(zone, start + at, form), anchor=anchor, soft=True)
 
 
 def waterfall(report: dict[str, Any], language: str) -> str:
@@ -150,7 +150,7 @@ def waterfall(report: dict[str, Any], language: str) -> str:
                 language,
             )
         )
-    return _svg(28 * (len(steps) + 1) + 6, word("waterfall", language), body)
+    return frame(28 * (len(steps) + 1) + 6, word("waterfall", language), body)
 
 
 def _row(k: int, name: str, kind: str, x: float, wide: float, ns: int, parts: float | None, language: str) -> str:
@@ -158,10 +158,10 @@ def _row(k: int, name: str, kind: str, x: float, wide: float, ns: int, parts: fl
     tail = f"{hours_of(ns, language)} h"
     count = "" if parts is None else number(parts, 0, language)
     return (
-        _text(0, y + 16, _cut(name, 28))
+        label(0, y + 16, cut(name, 28))
         + f'<rect class="{kind}" data-ns="{ns}" x="{x:.3f}" y="{y}" width="{wide:.3f}" height="21"/>'
-        + _text(880, y + 16, tail, anchor="end")
-        + _text(1000, y + 16, count, anchor="end", soft=True)
+        + label(880, y + 16, tail, anchor="end")
+        + label(1000, y + 16, count, anchor="end", soft=True)
     )
 
 
@@ -179,13 +179,10 @@ def pareto(report: dict[str, Any], language: str, most: int = 12, name: str = "p
         y = 4 + 28 * k
         said = f"{one['station']}: {one['reason'] or word('no_reason', language)}"
         wide = 320 * one["ns"] / longest
-        body.append(_text(0, y + 16, _cut(said, 48)))
+        body.append(label(0, y + 16, cut(said, 48)))
         kind = f'class="c-{GROUP[one["class"]]}" data-ns="{one["ns"]}"'
         body.append(f'<rect {kind} x="360" y="{y}" width="{wide:.3f}" height="21"/>')
-        body.append(_text(700, y + 16, word(one["class"], language), soft=True))
-        body.append(_text(935, y + 16, f"{minutes_of(one['ns'], language)} min", anchor="end"))
-        body.append(_text(1000, y + 16, f"{one['count']}×", anchor="end", soft=True))
-    return _svg(28 * len(losses) + 6, word(name, language), body)
-
-
-CHARTS: Final = {"timeline": timeline, "waterfall": waterfall, "pareto": pareto, "charged": charged}
+        body.append(label(700, y + 16, word(one["class"], language), soft=True))
+        body.append(label(935, y + 16, f"{minutes_of(one['ns'], language)} min", anchor="end"))
+        body.append(label(1000, y + 16, f"{one['count']}×", anchor="end", soft=True))
+    return frame(28 * len(losses) + 6, word(name, language), body)

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from twin.report.sections import BY_ID, SECTIONS, rows_of
 from twin.report.spans import local
-from twin.report.words import minutes_of, number, percent, word
+from twin.report.words import minutes_of, number, percent, significant, word
 from twin.time.rfc3339 import parse_rfc3339
 
 DIALECTS: Final = ("csv", "csv-de")
@@ -17,7 +18,8 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """kind: text, word, time (an instant), clock (of a day), ns (a duration), parts, count, percent, loss."""
+    """kind: text, word, time (an instant), clock (of a day), ns (a duration), parts, count, percent, value (a measured
+    float, four digits for people, all in files), loss."""
 
     key: str
     kind: str
@@ -32,112 +34,7 @@ class Table:
     rows: tuple[tuple[Any, ...], ...]
 
 
-_KPI: Final = (
-    ("start", "time", "start"),
-    ("end", "time", "end"),
-    ("good", "count", "good"),
-    ("scrap", "count", "scrap"),
-    ("oee", "percent", "oee"),
-    ("availability", "percent", "availability"),
-    ("performance", "percent", "performance"),
-    ("quality", "percent", "quality_ratio"),
-    ("down_ns", "ns", "down"),
-    ("minor_stop_ns", "ns", "minor_stop"),
-    ("setup_ns", "ns", "setup"),
-    ("unknown_ns", "ns", "unknown"),
-)
-_SHAPES: Final[dict[str, tuple[str, tuple[tuple[str, str, str], ...]]]] = {
-    "waterfall": ("waterfall", (("step", "word", "step"), ("ns", "ns", "minutes"), ("parts", "parts", "parts"))),
-    "stations": ("stations", (("station", "text", "station"), *_KPI[2:])),
-    "pareto": (
-        "pareto",
-        (
-            ("station", "text", "station"),
-            ("class", "word", "class"),
-            ("reason", "text", "reason"),
-            ("ns", "ns", "minutes"),
-            ("count", "count", "count"),
-            ("longest_ns", "ns", "longest"),
-            ("longest_start", "time", "start"),
-        ),
-    ),
-    "charged": (
-        "charged",
-        (
-            ("station", "text", "station"),
-            ("class", "word", "class"),
-            ("reason", "text", "reason"),
-            ("ns", "ns", "minutes"),
-            ("count", "count", "count"),
-        ),
-    ),
-    "hours": (
-        "hours_title",
-        (
-            ("start", "clock", "start"),
-            ("end", "clock", "end"),
-            ("planned_ns", "ns", "planned"),
-            ("ideal_parts", "parts", "ideal"),
-            ("plan_parts", "parts", "target"),
-            ("good", "count", "good"),
-            ("plan_difference", "parts", "difference"),
-            ("plan_so_far", "parts", "summed_plan"),
-            ("lost_parts", "parts", "lost_parts"),
-            ("lost_so_far", "parts", "summed"),
-            ("scrap", "count", "scrap"),
-            ("unknown_ns", "ns", "unknown"),
-            ("no_rows_ns", "ns", "no_rows"),
-            ("biggest", "loss", "biggest"),
-        ),
-    ),
-    "shifts": ("shifts", (("shift", "text", "shift"), *_KPI)),
-    "days": ("days", (("production_date", "text", "day"), *_KPI)),
-    "orders": ("orders", (("order", "text", "order"), ("product", "text", "product"), *_KPI)),
-    "changeovers": (
-        "changeovers",
-        (
-            ("station", "text", "station"),
-            ("start", "time", "start"),
-            ("ns", "ns", "minutes"),
-            ("target_ns", "ns", "target"),
-            ("from", "text", "from"),
-            ("to", "text", "to"),
-            ("order", "text", "order"),
-        ),
-    ),
-    "bottleneck": (
-        "bottleneck",
-        (
-            ("station", "text", "station"),
-            ("share", "percent", "share"),
-            ("share_low", "percent", "from"),
-            ("share_high", "percent", "to"),
-            ("running_ns", "ns", "running"),
-            ("starved_ns", "ns", "starved"),
-            ("blocked_ns", "ns", "blocked"),
-        ),
-    ),
-    "alerts": (
-        "alerts",
-        (
-            ("ts", "time", "time"),
-            ("station", "text", "station"),
-            ("kind", "text", "kind"),
-            ("action", "text", "step"),
-            ("detail", "text", "detail"),
-        ),
-    ),
-    "refused": (
-        "refused",
-        (
-            ("ts", "time", "time"),
-            ("reason", "text", "reason"),
-            ("detail", "text", "detail"),
-            ("place", "text", "offset"),
-        ),
-    ),
-}
-NAMES: Final = tuple(_SHAPES)
+NAMES: Final = tuple(one.id for one in SECTIONS if one.columns)
 # Of the evidence under a figure (`twin.report.why`).
 _EVIDENCE: Final[dict[str, tuple[str, tuple[tuple[str, str, str], ...]]]] = {
     "classes": ("step", (("class", "word", "class"), ("ns", "ns", "minutes"), ("role", "text", "counts_as"))),
@@ -186,7 +83,7 @@ _EVIDENCE: Final[dict[str, tuple[str, tuple[tuple[str, str, str], ...]]]] = {
             ("file", "text", "file"),
         ),
     ),
-    "refused": _SHAPES["refused"],
+    "refused": ("refused", BY_ID["refused"].columns),
 }
 EVIDENCE: Final = tuple(_EVIDENCE)
 # What every event has, or what stands in a column of its own.
@@ -195,14 +92,12 @@ _NOT_TOLD: Final = ("line", "station", "type", "ts", "epoch", "file", "line_mode
 
 def table(report: dict[str, Any], name: str, language: str) -> Table:
     """One of NAMES."""
-    return shaped(
-        name, (report["bottleneck"] or {"rows": []})["rows"] if name == "bottleneck" else report[name], language
-    )
+    return shaped(name, rows_of(BY_ID[name], report), language)
 
 
 def shaped(name: str, found: Iterable[dict[str, Any]], language: str) -> Table:
     """Rows of one of NAMES or EVIDENCE."""
-    title, shape = {**_SHAPES, **_EVIDENCE}[name]
+    title, shape = _EVIDENCE[name] if name in _EVIDENCE else (BY_ID[name].title, BY_ID[name].columns)
     rows = [dict(row) for row in found]
     for row in rows if name == "refused" else ():
         row["place"] = f"{row['source_topic']} {row['source_partition']}/{row['source_offset']}"
@@ -242,6 +137,8 @@ def shown(value: Any, kind: str, zone: str, language: str) -> str:
             return percent(value, language)
         case "parts" | "count":
             return number(value, 0, language)
+        case "value":
+            return significant(value, language)
         case "word":
             return word(value, language)
         case "loss":
@@ -279,7 +176,7 @@ def _plain(value: Any, kind: str, zone: str, german: bool) -> str:
             return local(zone, parse_rfc3339(value), "%Y-%m-%d %H:%M:%S")
         case "ns":
             return _decimal(f"{'-' if value < 0 else ''}{abs(value) // 10**9}.{abs(value) % 10**9:09d}", german)
-        case "percent" | "parts" | "count":
+        case "percent" | "parts" | "count" | "value":
             return _decimal(repr(value), german)
         case "loss":
             return defused(": ".join(filter(None, [value["class"], value["reason"]])))

@@ -1,6 +1,7 @@
 """The words of page and report, English and German, in one table; and how numbers and times are written in each."""
 
 from fractions import Fraction
+from math import floor, log10
 from typing import Final
 
 LANGUAGES: Final = ("en", "de")
@@ -265,6 +266,13 @@ def number(value: float | Fraction | None, digits: int, language: str) -> str:
         return "–"
     text = f"{float(value):,.{digits}f}" if digits else f"{round(value):,}"
     return text.translate(str.maketrans(",.", ".,")) if language == "de" else text
+
+
+def significant(value: float, language: str, digits: int = 4) -> str:
+    """A measured value: so many digits that say something, none of the whole part dropped."""
+    if value == 0:
+        return "0"
+    return number(value, max(0, digits - 1 - floor(log10(abs(value)))), language)
 
 
 def percent(value: float | None, language: str, digits: int = 1) -> str:

@@ -23,6 +23,7 @@ _FORMATS: Final = {
     "percent": "0.0%",
     "parts": "#,##0",
     "count": "#,##0",
+    "value": "General",
 }
 _MINUTE_NS: Final = 60 * NS
 
@@ -97,7 +98,7 @@ def _column(
             sheet.write_datetime(row, at + 1, utc.replace(tzinfo=None), formats["time"])
         elif column.kind == "ns":
             sheet.write_number(row, at, value / _MINUTE_NS, formats["ns"])
-        elif column.kind in ("percent", "parts", "count"):
+        elif column.kind in ("percent", "parts", "count", "value"):
             sheet.write_number(row, at, value, formats[column.kind])
         else:
             _text(sheet, row, at, shown(value, column.kind, name, language), formats)

@@ -75,12 +75,16 @@ export function livePart(main, line) {
   return { draw, stop: () => { stop(); clearInterval(ticking); } };
 }
 
-function section(view, name, drawn, note, extra) {
-  const data = view.tables[name];
-  if (!data || !data.rows.length) return null;
-  const rows = table(data, extra);
-  return el("section", { id: name }, el("h2", {}, data.title), note ? el("p", { class: "soft" }, w(note)) : null,
-    drawn ? [chart(view.charts[name]), el("details", {}, el("summary", {}, w("figures_as_table")), rows)] : rows);
+// A section as the server lists it (twin/report/sections.py): title, note, charts with the table folded beside, sentences.
+function section(view, id, extra) {
+  const one = view.sections.find((each) => each.id === id);
+  if (!one) return null;
+  const data = view.tables[id];
+  const rows = data ? table(data, extra) : null;
+  return el("section", { id, class: one.charts.length ? "drawn" : null }, el("h2", {}, one.title), one.note ? el("p", { class: "soft" }, one.note) : null,
+    one.charts.map(chart),
+    rows && one.charts.length ? el("details", {}, el("summary", {}, w("figures_as_table")), rows) : rows,
+    one.texts.map((text) => el("p", {}, text)));
 }
 
 function rowsOf(view, window) {
@@ -92,11 +96,20 @@ function rowsOf(view, window) {
 function losses(view, parameters) {
   const cause = query().get("losses") === "cause";
   const link = (which, text) => el("a", { href: address({ view: "line", ...parameters, losses: which }), "aria-current": (which === "cause") === cause ? "page" : null }, text);
-  const made = cause ? section(view, "charged", true, "charged_note") : section(view, "pareto", true, "count_note");
+  const made = section(view, cause ? "charged" : "pareto");
   made?.querySelector("h2").after(el("nav", { class: "counts", "aria-label": w("pareto") }, link(null, w("as_victims")), link("cause", w("to_the_cause"))));
   if (made) made.id = "pareto";
   return made;
 }
+
+// Sections of which the page has something of its own; all others are drawn as they come.
+const OWN = {
+  pareto: losses,
+  charged: () => null, // stands in the place of the losses, where the address asks for it
+  shifts: (view) => section(view, "shifts", rowsOf(view, "shift")),
+  days: (view) => section(view, "days", rowsOf(view, "day")),
+  orders: (view) => section(view, "orders", rowsOf(view, "order")),
+};
 
 export function line(main) {
   const parameters = chosen();
@@ -109,12 +122,7 @@ export function line(main) {
     main.replaceChildren(
       head(view, parameters), said(view),
       ...[
-        section(view, "waterfall", true), losses(view, parameters),
-        el("section", { id: "flow" }, el("h2", {}, w("flow")), chart(view.charts.flow), view.said.chains.map((text) => el("p", {}, text))),
-        el("section", { id: "timeline" }, el("h2", {}, w("timeline")), chart(view.charts.timeline)),
-        section(view, "hours", false, "ideal_note"), section(view, "shifts", false, null, rowsOf(view, "shift")),
-        section(view, "days", false, null, rowsOf(view, "day")), section(view, "orders", false, null, rowsOf(view, "order")),
-        section(view, "changeovers"), section(view, "stations"), section(view, "bottleneck"), section(view, "alerts"), section(view, "refused"),
+        ...view.sections.map(({ id }) => (id in OWN ? OWN[id](view, parameters) : section(view, id))),
         el("section", { id: "health" }, el("h2", {}, w("health")), el("ul", {}, view.said.health.map((text) => el("li", {}, text)))),
         el("section", { id: "proof" }, el("h2", {}, w("proof")), view.proof.commands.map((one) => el("p", {}, el("code", {}, one)))),
       ].filter((one) => one));

@@ -14,13 +14,15 @@ from tests.support.biscuit import HOSTILE, audited
 from twin import plant as plants
 from twin.audit.query import query
 from twin.replay import replay
-from twin.report import ReportError
+from twin.report import ReportError, build, files, sections, svg
+from twin.report import html as html_file
 from twin.report.build import Sheet, report
 from twin.report.cover import cover
 from twin.report.files import as_file
+from twin.report.sections import Section
 from twin.report.spans import between, hours, site_of
 from twin.report.tables import NAMES, defused
-from twin.report.words import LANGUAGES, WORDS, number
+from twin.report.words import LANGUAGES, WORDS, number, significant, word
 from twin.sources import open_logs
 from twin.time.rfc3339 import parse_rfc3339, rfc3339
 
@@ -128,7 +130,7 @@ def test_what_is_drawn_sums_to_the_rows(root: Path, name: str) -> None:
     drawn = re.findall(r'data-ns="(-?\d+)"', text)
     stations = sum(sum(row["totals_ns"].values()) for row in found["timeline"])
     steps = sum(step["ns"] for step in found["waterfall"])
-    losses = sum(one["ns"] for one in found["pareto"][:12])
+    losses = sum(one["ns"] for name in ("pareto", "charged") for one in found[name][:12])
     boxes = sum(one[key] for one in found["flow"]["stations"] for key in one if key.endswith("_ns"))
     assert sum(map(int, drawn)) == stations + 2 * steps + losses + boxes  # calendar time is drawn once itself
     paths = re.findall(r'<path class="c-\w+" data-ns="(\d+)" d="([^"]*)"', text)
@@ -318,3 +320,38 @@ def test_json_is_plain(root: Path) -> None:
     found = json.loads(as_file(report(root, "oven-1", "shift", SHIFT), "json", "", "en"))
     assert found["span"]["start_local"] == "2026-03-16 06:00"
     assert datetime.datetime.fromisoformat(found["span"]["end"][:19]) == datetime.datetime(2026, 3, 16, 13)  # noqa: DTZ001
+
+
+def test_a_section_that_is_added_is_everywhere(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One entry of the register: rows, charts, sentence and note come to JSON, HTML and CSV."""
+    columns = (("station", "text", "station"), ("mean", "value", "difference"))
+    one = Section(
+        "tried",
+        "stations",
+        columns,
+        rows=lambda sheet: [{"station": station.id, "mean": 1 / 3} for station in sheet.line.stations],
+        draw=lambda report, language: (
+            [svg.frame(20, word("stations", language), [svg.label(0, 9, report["line"])])] * 2
+        ),
+        texts=lambda report, _: [f"{len(report['tried'])} tried"],
+        note="count_note",
+    )
+    longer = (*sections.SECTIONS, one)
+    for module in (build, html_file):
+        monkeypatch.setattr(module, "SECTIONS", longer)
+    monkeypatch.setitem(sections.BY_ID, "tried", one)
+    monkeypatch.setattr(files, "NAMES", (*NAMES, "tried"))
+    found = report(root, "oven-1", "shift", SHIFT)
+    assert [row["mean"] for row in found["tried"]] == [1 / 3] * len(found["stations"])
+    page = as_file(found, "html", "", "de")
+    assert page.count(f"{len(found['stations'])} tried") == 1 and page.count(">0,3333<") == len(found["stations"])
+    assert page.count("</svg>") == as_file({**found, "tried": []}, "html", "", "de").count("</svg>") + 2
+    assert as_file(found, "csv", "tried", "en").splitlines()[1].endswith(f",{1 / 3!r}")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0"), (1 / 3, "0.3333"), (12345.6, "12,346"), (-0.00012345, "-0.0001234"), (9.9999, "10.000")],
+)
+def test_a_measured_value_has_four_digits(value: float, shown: str) -> None:
+    assert significant(value, "en") == shown

@@ -1,0 +1,206 @@
+"""The sections of a report and of a line's page, in their order. Whoever adds one adds it here, and only here.
+
+A section is a title, and what it has of rows, charts and sentences. All readers take it from its entry in `SECTIONS`:
+the HTML file, the workbook (a sheet), CSV (`--table ID`), JSON and API (`report[ID]`), and the page. To add one:
+
+1. a function of a `Sheet` that gives the rows as plain values (instants as RFC 3339, durations as ns, ratios as
+   floats); `sheet.root`, `.line`, `.span` and `.as_of_ns` say of what. No row: the section is left out;
+2. if it has charts, a function of report and language that gives SVG, one or several, made of `svg.frame`, `svg.label`
+   and the classes of `svg.COLOURS`; what is drawn has its figure as `data-ns` or `data-value`, the table beside it;
+3. a `Section` at its place below, its words in `twin.report.words` in both languages, a row in docs/page.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from twin.report.flow import chain_texts, flow
+from twin.report.svg import charged, pareto, timeline, waterfall
+
+if TYPE_CHECKING:
+    from twin.report.build import Sheet
+
+Report = dict[str, Any]
+Rows = list[dict[str, Any]]
+Shape = tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    id: str  # key of the report, name of the table, anchor on the page
+    title: str  # a word
+    columns: Shape = ()  # (key, kind of `tables.Column`, word) each; none: no table
+    rows: Callable[[Sheet], Rows] | None = None  # None: `build` has them
+    draw: Callable[[Report, str], str | list[str]] | None = None  # SVG; the page folds the table beside it
+    texts: Callable[[Report, str], list[str]] | None = None  # sentences under it
+    note: str = ""  # a word: how it is to be read
+
+
+_KPI: Final = (
+    ("start", "time", "start"),
+    ("end", "time", "end"),
+    ("good", "count", "good"),
+    ("scrap", "count", "scrap"),
+    ("oee", "percent", "oee"),
+    ("availability", "percent", "availability"),
+    ("performance", "percent", "performance"),
+    ("quality", "percent", "quality_ratio"),
+    ("down_ns", "ns", "down"),
+    ("minor_stop_ns", "ns", "minor_stop"),
+    ("setup_ns", "ns", "setup"),
+    ("unknown_ns", "ns", "unknown"),
+)
+SECTIONS: Final = (
+    Section(
+        "waterfall",
+        "waterfall",
+        (
+            ("step", "word", "step"),
+            ("ns", "ns", "minutes"),
+            ("parts", "parts", "parts"),
+        ),
+        draw=waterfall,
+    ),
+    Section(
+        "pareto",
+        "pareto",
+        (
+            ("station", "text", "station"),
+            ("class", "word", "class"),
+            ("reason", "text", "reason"),
+            ("ns", "ns", "minutes"),
+            ("count", "count", "count"),
+            ("longest_ns", "ns", "longest"),
+            ("longest_start", "time", "start"),
+        ),
+        draw=pareto,
+        note="count_note",
+    ),
+    Section(
+        "charged",
+        "charged",
+        (
+            ("station", "text", "station"),
+            ("class", "word", "class"),
+            ("reason", "text", "reason"),
+            ("ns", "ns", "minutes"),
+            ("count", "count", "count"),
+        ),
+        draw=charged,
+        note="charged_note",
+    ),
+    Section("flow", "flow", draw=flow, texts=chain_texts),
+    Section("timeline", "timeline", draw=timeline),
+    Section(
+        "hours",
+        "hours_title",
+        (
+            ("start", "clock", "start"),
+            ("end", "clock", "end"),
+            ("planned_ns", "ns", "planned"),
+            ("ideal_parts", "parts", "ideal"),
+            ("plan_parts", "parts", "target"),
+            ("good", "count", "good"),
+            ("plan_difference", "parts", "difference"),
+            ("plan_so_far", "parts", "summed_plan"),
+            ("lost_parts", "parts", "lost_parts"),
+            ("lost_so_far", "parts", "summed"),
+            ("scrap", "count", "scrap"),
+            ("unknown_ns", "ns", "unknown"),
+            ("no_rows_ns", "ns", "no_rows"),
+            ("biggest", "loss", "biggest"),
+        ),
+        note="ideal_note",
+    ),
+    Section(
+        "shifts",
+        "shifts",
+        (("shift", "text", "shift"), *_KPI),
+    ),
+    Section(
+        "days",
+        "days",
+        (("production_date", "text", "day"), *_KPI),
+    ),
+    Section(
+        "orders",
+        "orders",
+        (
+            ("order", "text", "order"),
+            ("product", "text", "product"),
+            *_KPI,
+        ),
+    ),
+    Section(
+        "changeovers",
+        "changeovers",
+        (
+            ("station", "text", "station"),
+            ("start", "time", "start"),
+            ("ns", "ns", "minutes"),
+            ("target_ns", "ns", "target"),
+            ("from", "text", "from"),
+            ("to", "text", "to"),
+            ("order", "text", "order"),
+        ),
+    ),
+    Section(
+        "stations",
+        "stations",
+        (("station", "text", "station"), *_KPI[2:]),
+    ),
+    Section(
+        "bottleneck",
+        "bottleneck",
+        (
+            ("station", "text", "station"),
+            ("share", "percent", "share"),
+            ("share_low", "percent", "from"),
+            ("share_high", "percent", "to"),
+            ("running_ns", "ns", "running"),
+            ("starved_ns", "ns", "starved"),
+            ("blocked_ns", "ns", "blocked"),
+        ),
+    ),
+    Section(
+        "alerts",
+        "alerts",
+        (
+            ("ts", "time", "time"),
+            ("station", "text", "station"),
+            ("kind", "text", "kind"),
+            ("action", "text", "step"),
+            ("detail", "text", "detail"),
+        ),
+    ),
+    Section(
+        "refused",
+        "refused",
+        (
+            ("ts", "time", "time"),
+            ("reason", "text", "reason"),
+            ("detail", "text", "detail"),
+            ("place", "text", "offset"),
+        ),
+    ),
+)
+BY_ID: Final = {one.id: one for one in SECTIONS}
+
+
+def has(section: Section, report: Report) -> bool:
+    """Whether there is anything to show: a section without a table is always there."""
+    return not section.columns or bool(rows_of(section, report))
+
+
+def rows_of(section: Section, report: Report) -> Sequence[dict[str, Any]]:
+    found = report[section.id]
+    if section.id == "bottleneck":  # a statement with rows
+        return found["rows"] if found else []
+    return list(found)
+
+
+def charts(section: Section, report: Report, language: str) -> list[str]:
+    drawn = section.draw(report, language) if section.draw else []
+    return [drawn] if isinstance(drawn, str) else drawn
