@@ -4,12 +4,14 @@ No float on the way: a text is read digit by digit, and a float that a source se
 """
 
 import re
+from fractions import Fraction
 from typing import Any, Final
 
 MAX_DECIMALS: Final = 9
 # Of a value in its last decimal place: sums of 90,000 of them stay inside int64, of their squares inside 128 bits.
 MAX_SCALED: Final = 10**14
 MAX_DIGITS: Final = 64  # characters of one value
+_TOO_FINE: Final = "has more than {} decimals: declare more, or `round = true`, in the plant file"
 _NUMBER: Final = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,3}))?", re.ASCII)
 
 
@@ -31,12 +33,23 @@ def scaled(text: str, decimals: int, *, rounds: bool = False) -> int:
     else:
         value, rest = divmod(digits, 10**-shift)
         if rest and not rounds:
-            raise ValueError(f"has more than {decimals} decimals: declare more, or `round = true`, in the plant file")
+            raise ValueError(_TOO_FINE.format(decimals))
         half = 2 * rest - 10**-shift
         value += half > 0 or (half == 0 and value % 2)
     if value > MAX_SCALED:
         raise ValueError(_too_large(decimals))
     return -value if sign else value
+
+
+def fitted(number: Fraction, decimals: int, *, rounds: bool = False) -> int:
+    """As `scaled`, of a number that is exact already."""
+    exact = number * 10**decimals
+    value = round(exact)  # half to even
+    if value != exact and not rounds:
+        raise ValueError(_TOO_FINE.format(decimals))
+    if abs(value) > MAX_SCALED:
+        raise ValueError(_too_large(decimals))
+    return value
 
 
 def _too_large(decimals: int) -> str:

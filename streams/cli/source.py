@@ -108,6 +108,13 @@ def _about(facts: "StationFacts") -> list[str]:
         if counter.suspect:
             text += f"; look at its largest step: {counter.largest:,} at {iso(counter.largest_at)}"
         found.append(text)
+    for name, one in facts.measures.items():
+        text = f"measure {name}: {one.readings:,} values from {one.text(one.least)} to {one.text(one.most)} {one.unit}"
+        if one.meter:
+            text += f", {one.text(one.first)} at first and {one.text(one.last)} at last"
+        if one.falls:
+            text += f", {one.falls:,} falls (first {one.fall})"
+        found.append(text)
     if facts.silence:
         found.append(f"longest silence: {facts.silence / 1e9:,.0f} s from {iso(facts.silence_at)}")
     if facts.late:

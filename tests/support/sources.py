@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kernels.codes import COUNT, COUNTER, CYCLE, END, EVENT_NAMES, ORDER
 from twin.events.block import EventBlock, Rejected
 from twin.plant import loads
 from twin.plant.model import Plant
 from twin.sources import Logs, Mapping, open_logs
 from twin.sources.mapping import loads as mapping_loads
+from twin.wire.measured import texts_of
 
 S = 1_000_000_000
 EPOCH = 1_767_225_600 * S  # 2026-01-01T00:00:00Z
@@ -139,6 +142,9 @@ def plain(blocks: list[EventBlock], model: Plant) -> list[dict[str, Any]]:
                 event["value"] = int(block.a[i])
             elif kind == COUNT:
                 event["parts"] = (int(block.a[i]), int(block.b[i]), int(block.c[i]))
+            elif event["type"] == "measure":
+                event |= {"measure": words[1], "value": texts_of(block, np.array([i]), model)[0]}
+                event |= {name: word for name, word in (("unit", words[0]), ("order", words[2])) if word is not None}
             elif event["type"] == "buffer":
                 event["level"] = int(block.a[i])
             elif kind == ORDER and block.a[i] >= 0:

@@ -7,9 +7,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import BUFFER, COUNT, CYCLE, END, HEARTBEAT, ORDER, PARTS, START, STATE, UNKNOWN
+from kernels.codes import BUFFER, COUNT, CYCLE, END, HEARTBEAT, MEASURE, ORDER, PARTS, START, STATE, UNKNOWN
 from twin.events.declare import MAX_TEXT
 from twin.sources.blocks import Words, by_pair
+from twin.sources.csv_measures import measures
 from twin.sources.drafts import RULE, Draft, draft
 from twin.sources.mapping import EventRule
 from twin.sources.samples import NEVER, UNKNOWN_WORD, StateRows
@@ -127,6 +128,7 @@ class Rules:
             ORDER: self._orders,
             BUFFER: self._buffers,
             HEARTBEAT: self._heartbeats,
+            MEASURE: self._measures,
         }
         for rank, rule in self._others:
             mask = self._holds(rows, rank, rule)
@@ -324,6 +326,15 @@ class Rules:
         above = ok & ~unknown & (level > most)
         self.report(rows, above, "impossible_value", "level above the capacity of the buffer", buffer)
         return self._draft(rows, ok & ~unknown & ~above, rank, type=BUFFER, a=level, x=buffer)
+
+    def _measures(self, rows: Rows, mask: Mask, rule: EventRule, rank: int) -> Draft:
+        """Every reading: one that shows the same as before says that nothing was used meanwhile."""
+        name = self._text(rows, mask, rule, "measure")
+        made = measures(rows, mask & (name >= 0), name, rule.fields["value"], self._lookup.plant, self.report)
+        unit = self._text(rows, mask, rule, "unit")
+        # Whose a value is follows from its time; only a rule that says so names another order.
+        order = self._text(rows, mask, rule, "order")
+        return self._draft(rows, made.sound, rank, type=MEASURE, a=made.values, x=unit, y=name, z=order)
 
     def _heartbeats(self, rows: Rows, mask: Mask, rule: EventRule, rank: int) -> Draft:
         return self._draft(rows, mask, rank, type=HEARTBEAT)

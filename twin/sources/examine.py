@@ -7,13 +7,27 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import CLASS_NAMES, COUNT, COUNTER, CYCLE, END, EVENT_NAMES, HEARTBEAT, ORDER, PARTS, STATE
+from kernels.codes import (
+    CLASS_NAMES,
+    COUNT,
+    COUNTER,
+    CYCLE,
+    END,
+    EVENT_NAMES,
+    HEARTBEAT,
+    MEASURE,
+    ORDER,
+    PARTS,
+    STATE,
+)
+from twin.decimals import text_of
 from twin.events.block import EventBlock
-from twin.plant.model import Plant
+from twin.plant.model import Measure, Plant
 from twin.sources.csv_log import CsvLog
 from twin.sources.source import Source
 from twin.sources.summary import Summary, merged
 from twin.sources.times import iso
+from twin.wire.measured import texts_of
 
 I64 = npt.NDArray[np.int64]
 _MOST: Final = 5  # examples of a kind
@@ -42,6 +56,39 @@ class CounterFacts:
 
 
 @dataclass(slots=True)
+class MeasureFacts:
+    """A measure as read; values in the last of its decimals."""
+
+    decimals: int
+    unit: str
+    meter: bool
+    readings: int = 0
+    first: int = 0
+    last: int = 0
+    least: int = 0
+    most: int = 0
+    falls: int = 0  # of a meter, unless it wraps there
+    fall: str = ""  # the first of them
+
+    def add(self, values: I64, ts: I64) -> None:
+        if not self.readings:
+            self.first = self.last = self.least = self.most = int(values[0])
+        steps = np.diff(np.concatenate([[self.last], values]))
+        falls = np.flatnonzero(steps < 0) if self.meter else np.empty(0, np.int64)
+        if len(falls) and not self.falls:
+            i = int(falls[0])
+            was, now = (text_of(int(value), self.decimals) for value in (values[i] - steps[i], values[i]))
+            self.fall = f"{iso(int(ts[i]))}: {was} to {now}"
+        self.falls += len(falls)
+        self.readings += len(values)
+        self.least, self.most = min(self.least, int(values.min())), max(self.most, int(values.max()))
+        self.last = int(values[-1])
+
+    def text(self, value: int) -> str:
+        return text_of(value, self.decimals)
+
+
+@dataclass(slots=True)
 class StationFacts:
     """What the events say of one station (None: of the line as a whole)."""
 
@@ -59,6 +106,7 @@ class StationFacts:
     parts: dict[str, int] = field(default_factory=dict)
     cycles: dict[str, int] = field(default_factory=dict)
     products: dict[str, int] = field(default_factory=dict)
+    measures: dict[str, MeasureFacts] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -134,6 +182,8 @@ def event_text(block: EventBlock, row: int, plant: Plant) -> str:
     elif kind == COUNT:
         parts = {"good": a, "scrap": b, "rework": c}
         said = [f"{words[0]} = {a:,}"] if code == COUNTER else [f"{n:,} {name}" for name, n in parts.items() if n]
+    elif kind == MEASURE:
+        said = [f"{words[1]} = {texts_of(block, np.array([row]), plant)[0]}", *said[:-1]]
     elif kind in (CYCLE, ORDER):
         said.insert(0, "end" if code == END else "start")
     elif kind != HEARTBEAT:
@@ -156,6 +206,7 @@ def _note(
             facts = stations.setdefault((line.id, name), StationFacts(line.id, name))
             own = block.station[rows] == station
             _station(block, rows[own], facts)
+            _measures(block, rows[own], plant.stations[station].measures if station >= 0 else line.measures, facts)
             late = behind[own]
             facts.late += int((late > 0).sum())
             facts.latest = max(facts.latest, int(late.max(initial=0)))
@@ -188,6 +239,16 @@ def _station(block: EventBlock, rows: I64, facts: StationFacts) -> None:
                     facts.parts[quality] = facts.parts.get(quality, 0) + made
         else:
             _counter(block, own, facts.counters.setdefault(block.words[word], CounterFacts()))
+
+
+def _measures(block: EventBlock, rows: I64, declared: Sequence[Measure], facts: StationFacts) -> None:
+    rows = rows[block.type[rows] == MEASURE]
+    known = {one.id: one for one in declared}
+    for word in np.unique(block.y[rows]).tolist():
+        one = known[block.words[word]]
+        own = rows[block.y[rows] == word]
+        found = facts.measures.setdefault(one.id, MeasureFacts(one.decimals, one.unit, one.kind == "meter"))
+        found.add(block.a[own], block.ts[own])
 
 
 def _tally(block: EventBlock, rows: I64) -> list[tuple[int, int, int]]:
@@ -244,5 +305,15 @@ def _plain(one: StationFacts) -> dict[str, Any]:
                 "suspect": c.suspect,
             }
             for name, c in one.counters.items()
+        },
+        "measures": {
+            name: {
+                "readings": m.readings,
+                "unit": m.unit,
+                **{key: m.text(getattr(m, key)) for key in ("first", "last", "least", "most")},
+                "falls": m.falls,
+                "first_fall": m.fall or None,
+            }
+            for name, m in one.measures.items()
         },
     }

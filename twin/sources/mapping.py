@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kernels.codes import BUFFER as BUFFER_EVENT
-from kernels.codes import COUNT, CYCLE, HEARTBEAT, ORDER, STATE
+from kernels.codes import COUNT, CYCLE, HEARTBEAT, MEASURE, ORDER, STATE
 from twin.events.declare import NEEDS_STATION
 from twin.plant.model import Plant
 from twin.plant.problem import Problem, Report, hint
@@ -18,6 +18,7 @@ from twin.sources.mapping_model import (
     EventRule,
     Mapping,
     MappingError,
+    MeasureRule,
     OrderRule,
     ShdrMapping,
     TableForm,
@@ -31,7 +32,7 @@ __all__ = ["CsvMapping", "EventRule", "Mapping", "MappingError", "OrderRule", "S
 
 # What a constant may hold, filled in when a file is opened.
 _LATER: Final = re.compile(r"\{(file(\.\w+)?|folder|sheet|station)\}")
-# Every field of an event type: whether it must be there, whether it is a whole number.
+# Every field of an event type: whether it must be there, whether it is a number (whole, but for a measure's value).
 FIELDS: Final[dict[str, tuple[int, dict[str, tuple[bool, bool]]]]] = {
     "state": (STATE, {"state": (True, False), "reason": (False, False), "mode": (False, False)}),
     "count": (
@@ -55,6 +56,10 @@ FIELDS: Final[dict[str, tuple[int, dict[str, tuple[bool, bool]]]]] = {
     ),
     "buffer": (BUFFER_EVENT, {"buffer": (True, False), "level": (True, True)}),
     "heartbeat": (HEARTBEAT, {}),
+    "measure": (
+        MEASURE,
+        {"measure": (True, False), "value": (True, True), "unit": (False, False), "order": (False, False)},
+    ),
 }
 
 
@@ -281,8 +286,23 @@ def _shdr(root: Section, document: Document) -> ShdrMapping:
             part.problem("parts", "a running counter's quality stands in the plant; remove this or `counter`")
         part.finish()
         counts.append(CountRule(name, counter or None, parts))  # type: ignore[arg-type] # checked by choice
+    measures = []
+    for part in root.sections("measure"):
+        measures.append(MeasureRule(part.text("item"), part.text("measure"), part.scale()))
+        part.finish()
     return ShdrMapping(
-        document, line, station, item, states, mode, reasons or (), tuple(counts), heartbeat or 0, zone, file
+        document,
+        line,
+        station,
+        item,
+        states,
+        mode,
+        reasons or (),
+        tuple(counts),
+        heartbeat or 0,
+        zone,
+        file,
+        tuple(measures),
     )
 
 
@@ -305,6 +325,11 @@ def check(mapping: Mapping, plant: Plant) -> None:
                 elif not _LATER.search(station):
                     why = f'station "{station}" is not in line "{name}"{hint(station, list(stations))}'
                     report.add((*path, "station"), why)
+            if isinstance(mapping, CsvMapping) and mapping.station is None:
+                measures = [measure.id for measure in lines[str(name)].measures]
+                for i, rule in enumerate(mapping.events):
+                    if rule.station is None:
+                        _check_measure(("event", i, "measure"), rule, measures, f'line "{name}"', report)
     mapping.document.raise_if_any(report)
 
 
@@ -323,15 +348,20 @@ def _stations(mapping: Mapping) -> list[tuple[Place, str]]:
 def _check_station(mapping: Mapping, station: Any, place: Place, report: Report) -> None:
     """What the rules of this station name: those of the event at `place`, or of all without a station of their own."""
     counters = [counter.id for counter in station.counters]
+    measures = [measure.id for measure in station.measures]
     named: list[tuple[Place, str]] = []
     words: list[tuple[Place, str]] = []
     if isinstance(mapping, ShdrMapping):
         named = [(("count", i, "counter"), rule.counter) for i, rule in enumerate(mapping.counts) if rule.counter]
         words = [(("state", "words", source), word) for source, word in mapping.states.items()]
+        for i, one in enumerate(mapping.measures):
+            if one.measure not in measures:
+                _no_measure(("measure", i, "measure"), one.measure, measures, f'station "{station.id}"', report)
     else:
         for i, rule in enumerate(mapping.events):
             if (place != ("event", i)) if place else (rule.station is not None):
                 continue
+            _check_measure(("event", i, "measure"), rule, measures, f'station "{station.id}"', report)
             for key, found in (("counter", named), ("state", words)):
                 template = rule.fields.get(key)
                 if template is not None and template.constant is not None:
@@ -344,3 +374,14 @@ def _check_station(mapping: Mapping, station: Any, place: Place, report: Report)
     for path, word in words:
         if word not in station.states and word != "unknown":
             report.add(path, f'state "{word}" is not known at station "{station.id}"{hint(word, list(station.states))}')
+
+
+def _check_measure(path: Place, rule: EventRule, known: list[str], where: str, report: Report) -> None:
+    template = rule.fields.get("measure") if rule.type == MEASURE else None
+    name = None if template is None or template.constant is None else str(template.constant)
+    if name is not None and not _LATER.search(name) and name not in known:
+        _no_measure(path, name, known, where, report)
+
+
+def _no_measure(path: Place, name: str, known: list[str], where: str, report: Report) -> None:
+    report.add(path, f'measure "{name}" is not declared at {where}{hint(name, known)}')

@@ -143,6 +143,15 @@ class CountRule:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasureRule:
+    """An item that measures; `scale` makes the plant's unit of the item's."""
+
+    item: str
+    measure: str
+    scale: Fraction = Fraction(1)
+
+
+@dataclass(frozen=True, slots=True)
 class ShdrMapping:
     document: Document
     line: str
@@ -155,6 +164,7 @@ class ShdrMapping:
     heartbeat_every_ns: int = HEARTBEAT_EVERY_NS
     zone: str | None = None
     file: str | None = None
+    measures: tuple[MeasureRule, ...] = ()
 
 
 Mapping = CsvMapping | ShdrMapping

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from kernels.codes import COUNT, COUNTER, HEARTBEAT, PARTS, STATE, UNKNOWN
+from kernels.codes import COUNT, COUNTER, HEARTBEAT, MEASURE, PARTS, STATE, UNKNOWN
 from twin.events.block import EventBlock
 from twin.events.declare import INT64_MAX, MAX_TEXT, YEAR_2200_NS
 from twin.plant.model import Plant
@@ -23,16 +23,18 @@ from twin.sources.clock import Clock
 from twin.sources.drafts import draft
 from twin.sources.files import LogFile
 from twin.sources.mapping import ShdrMapping, check
-from twin.sources.mapping_model import CountRule
+from twin.sources.mapping_model import CountRule, MeasureRule
 from twin.sources.samples import UNKNOWN_WORD
 from twin.sources.source import BLOCK_EVENTS, Batch, Stage
 from twin.sources.summary import Summary
 from twin.sources.time_format import TimeFormat
 from twin.sources.times import TimeReader, iso
-from twin.sources.values import to_number
+from twin.sources.values import Numbers, stands_for_nothing, to_number
 from twin.wire.lookup import Lookup
+from twin.wire.measured import value_of_number
 
 UNAVAILABLE = "UNAVAILABLE"
+_POINT = Numbers(".")
 _LEVELS = {"NORMAL": 0, "WARNING": 1, "FAULT": 2}
 _CONDITION_FIELDS = 6
 _MESSAGE_FIELDS = 3
@@ -88,6 +90,8 @@ class ShdrLog:
         self._line, self._station = int(lookup.line_of[place]), int(lookup.station_of[place])
         self._states = lookup.states[self._station]
         self._counter_max = lookup.counter_max[self._station]
+        self._measures = {rule.item: rule for rule in mapping.measures}
+        self._declared = {measure.id: measure for measure in plant.stations[self._station].measures}
         self._counts = {rule.item: rule for rule in mapping.counts}
         self._clock = Clock(plant, self.summary)
         self._machine = _Machine()
@@ -157,6 +161,8 @@ class ShdrLog:
             self._tell(ts, events)
         elif item in self._counts:
             self._count(ts, self._counts[item], value, events)
+        elif item in self._measures:
+            self._measure(ts, self._measures[item], value, events)
         if len(events) > before:
             machine.newest = max(machine.newest, ts)
             self.summary.told += 1
@@ -231,6 +237,20 @@ class ShdrLog:
         elif self._machine.counters.get(rule.counter) != parts:
             self._machine.counters[rule.counter] = parts
             events.append(_Event(self._row, ts, COUNT, COUNTER, (parts, 0, 0), (rule.counter, None, None)))
+
+    def _measure(self, ts: int, rule: MeasureRule, value: str, events: list[_Event]) -> None:
+        if value.upper() == UNAVAILABLE or stands_for_nothing(value):
+            return
+        numbers = _POINT.measure(value)
+        if not numbers:
+            self._problem("unreadable_number", f"{rule.item} is not a number: {value[:60]}", row=False)
+            return
+        try:
+            scaled = value_of_number(self._declared[rule.measure], numbers[0] * rule.scale)
+        except ValueError as error:
+            self._problem("impossible_value", f"{rule.item}: {value[:60]!r} {error}", row=False)
+            return
+        events.append(_Event(self._row, ts, MEASURE, 0, (scaled, 0, 0), (None, rule.measure, None)))
 
     def _block(self, events: list[_Event]) -> EventBlock | None:
         if not events:

@@ -195,6 +195,29 @@ def whole_numbers(template: Template, columns: Columns, n: int) -> Whole:
     return Whole(np.array(values, np.int64)[column.index], of_row == _PRESENT, of_row >= _UNUSABLE, of_row == _UNSURE)
 
 
+def decimals(template: Template, column: Column) -> list[Fraction | str | None]:
+    """Of each text of a column the decimal that it is (after scaling), exactly; None: blank; else why it is none."""
+    return [_decimal(text, template, column.numbers) for text in column.texts]
+
+
+def _decimal(text: str, template: Template, numbers: Numbers) -> Fraction | str | None:
+    if template.words is not None and text in template.words:
+        return Fraction(template.words[text])
+    if stands_for_nothing(text):
+        return None
+    scale = template.scale
+    if template.units is not None:
+        found = without_unit(text, template.units)
+        if found is None:
+            return "unreadable_number"
+        text, scale = found[0], scale * found[1]
+    # As in a comparison, and unlike in a count, an exponent is a number: meters and scales write them.
+    readings = numbers.measure(text)
+    if len(readings) != 1:
+        return "unsure_number" if readings else "unreadable_number"
+    return readings[0] * scale
+
+
 _BLANK, _PRESENT, _UNUSABLE, _UNSURE = range(4)
 
 

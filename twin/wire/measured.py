@@ -4,13 +4,14 @@ One rule for all readers: each hands over the text of a value, and what it means
 """
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from kernels.codes import MEASURE, NONE
-from twin.decimals import scaled, text_of
+from twin.decimals import fitted, scaled, text_of
 from twin.events.block import EventBlock
 from twin.measures.catalogue import declared, numbers, owner
 from twin.plant.model import Measure, Plant
@@ -21,7 +22,15 @@ _BAD: Final = -(1 << 63)
 
 def value_of(measure: Measure, text: str) -> int:
     """In the last decimal place. ValueError, with a sentence for people: it is no value of the measure."""
-    value = scaled(text, measure.decimals, rounds=bool(measure.rounds))
+    return _possible(measure, scaled(text, measure.decimals, rounds=bool(measure.rounds)))
+
+
+def value_of_number(measure: Measure, number: Fraction) -> int:
+    """As `value_of`, of a number that is exact already."""
+    return _possible(measure, fitted(number, measure.decimals, rounds=bool(measure.rounds)))
+
+
+def _possible(measure: Measure, value: int) -> int:
     if measure.kind == "meter":
         if value < 0:
             raise ValueError("is below 0, and a meter is not")
