@@ -44,7 +44,7 @@ def scaled(text: str, decimals: int, *, rounds: bool = False) -> int:
 def fitted(number: Fraction, decimals: int, *, rounds: bool = False) -> int:
     """As `scaled`, of a number that is exact already."""
     exact = number * 10**decimals
-    value = round(exact)  # half to even
+    value: int = round(exact)  # half to even
     if value != exact and not rounds:
         raise ValueError(_TOO_FINE.format(decimals))
     if abs(value) > MAX_SCALED:
