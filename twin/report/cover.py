@@ -45,12 +45,19 @@ def cover(table: pa.Table, start_ns: int, end_ns: int) -> Cover:
     for a, b in zip(edges[::2], edges[1::2], strict=True):
         if b <= a:
             continue
-        way = _bridge(table, starts, ends, a, b)
+        way, first, last = _bridge(table, starts, ends, a, b), a, b
+        if way is None and b == end_ns:  # no row reaches so far: as far as they reach
+            last = int(ends[(ends > a) & (ends < b)].max(initial=a))
+            way = _bridge(table, starts, ends, a, last) if last > a else None
+        if way is None and a == start_ns:
+            first, last = int(starts[(starts > a) & (starts < b)].min(initial=b)), b
+            way = _bridge(table, starts, ends, first, b) if first < b else None
         if way is None:
             gaps.append((a, b))
         else:
             plus += way[0]
             minus += way[1]
+            gaps += [(c, d) for c, d in ((a, first), (last, b)) if c < d]
     by_time = sorted(plus, key=lambda row: (int(ends[row]), int(starts[row])))
     return Cover(tuple(by_time), tuple(minus), tuple(gaps))
 

@@ -23,6 +23,7 @@ from twin.report.cover import SCOPES, cover
 I64 = npt.NDArray[np.int64]
 HOUR_NS: Final = 3_600 * 10**9
 EVERY: Final = "*"
+UNCLEAR: Final = "\0"  # one of several products, nobody can tell which
 # So far an order's end is looked for.
 MOST_AHEAD_NS: Final = 60 * 86_400 * 10**9
 
@@ -46,9 +47,9 @@ def plan_of(line: Line, target: Target, rows: pa.Table, start_ns: int, end_ns: i
     if not target.parts_per_hour or not rows.num_rows:
         return Plan(None, None, 0)
     planned = planned_by_product(line, rows, start_ns, end_ns)
-    missing = [name for name, ns in planned if ns and rate_of(target, name) is None]
+    missing = [name for name, ns in planned if ns and (name == UNCLEAR or rate_of(target, name) is None)]
     parts = sum((Fraction(ns * (rate_of(target, name) or 0), HOUR_NS) for name, ns in planned), Fraction())
-    last = next((name for name, _ in reversed(planned) if name is not None), None)
+    last = next((name for name, _ in reversed(planned) if name not in (None, UNCLEAR)), None)
     total = sum(ns for _, ns in planned)
     return Plan(None if missing else parts, rate_of(target, last), total)
 
@@ -73,6 +74,7 @@ def planned_by_product(line: Line, rows: pa.Table, start_ns: int, end_ns: int) -
         for chosen, sign in ((laid.rows, 1), (laid.minus, -1))
         for row in short[list(chosen)].tolist()
     ]
+    lacking = set[str | None]()
     for begin, end in laid.gaps:
         wider = cover(rows, begin, end)
         ns = int(planned[list(wider.rows)].sum() - planned[list(wider.minus)].sum())
@@ -80,6 +82,13 @@ def planned_by_product(line: Line, rows: pa.Table, start_ns: int, end_ns: int) -
         after = min((one for one in found if one[0] > begin), key=lambda one: one[0], default=None)
         beside = before or after
         found.append((end, beside[1] if beside else None, ns))
+        if wider.gaps:
+            lacking |= {one[1] for one in (before, after) if one}
+    # Longer rows over all of it may know of time that no row within a gap does.
+    over = cover(rows, start_ns, end_ns)
+    rest = int(planned[list(over.rows)].sum() - planned[list(over.minus)].sum()) - sum(ns for _, _, ns in found)
+    if rest > 0:
+        found.append((end_ns, lacking.pop() if len(lacking) == 1 else UNCLEAR, rest))
     return [(name, ns) for _, name, ns in sorted(found, key=lambda one: one[0])]
 
 

@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from tests.support.biscuit import HOSTILE, audited
 from twin import plant as plants
 from twin.audit.query import query
+from twin.audit.rows import integers
 from twin.replay import replay
 from twin.report import ReportError, build, files, sections, svg
 from twin.report import html as html_file
 from twin.report.build import Sheet, report
 from twin.report.cover import cover
 from twin.report.files import as_file
+from twin.report.rows import select
 from twin.report.sections import Section
 from twin.report.spans import between, hours, site_of
 from twin.report.tables import NAMES, defused
@@ -249,11 +253,8 @@ def test_hours_of_a_night_the_clock_changes(root: Path) -> None:
 
 
 def test_the_best_cover_never_counts_time_twice(root: Path) -> None:
-    from twin.report.rows import select
-
     start, end = parse_rfc3339("2026-03-16T06:05:00Z"), parse_rfc3339("2026-03-16T09:50:00Z")
     rows = select(root, "kpis", start, end, line="oven-1")
-    import pyarrow.compute as pc
 
     line = rows.filter(pc.is_null(rows.column("station")))
     found = cover(line, start, end)
@@ -309,6 +310,24 @@ def test_a_long_silence_within_an_hour_is_bridged(tmp_path: Path) -> None:
     found = report(tmp_path / "audit", "l", "span", f"{rfc3339(begin * 10**9)}/{rfc3339((begin + 7_860) * 10**9)}")
     assert found["total"]["no_rows_ns"] == 0 and found["total"]["ahead_ns"] == 0
     assert found["total"]["down_ns"] == 570 * 10**9 and found["total"]["good"] == 50 * 120 + 20
+    # A shift that goes on ends where no row reaches: what is known until now is known all the same. The last minutes
+    # stand in an hour's row only, and the hour before the first one in none.
+    kpis = select(tmp_path / "audit", "kpis", 0, line="l")
+    late = (begin + 7_800) * 10**9
+    ends, windows = integers(kpis.column("end")), kpis.column("window").cast("string").to_pylist()
+    where = (ends < late) | np.array([one == "1h" for one in windows])
+    kept = kpis.filter(pa.array(where & np.array([one is None for one in kpis.column("station").to_pylist()])))
+    last = int(integers(kept.column("end")).max())
+    assert last > late
+    for after in (0, 1, 30, 600):
+        for first in range(begin + 7_020, late // 10**9, 60):
+            laid = cover(kept, first * 10**9, last + after * 60 * 10**9)
+            assert laid.gaps == (((last, last + after * 60 * 10**9),) if after else ())
+    laid = cover(kept, (begin - 3_600) * 10**9, last)
+    assert laid.gaps == (((begin - 3_600) * 10**9, begin * 10**9),)
+    day = report(tmp_path / "audit", "l", "day", "2026-03-16")
+    for key in ("planned_ns", "good"):
+        assert sum(hour[key] or 0 for hour in day["hours"]) == day["total"][key], key
 
 
 def test_every_word_has_both_languages() -> None:

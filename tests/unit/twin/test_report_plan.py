@@ -3,14 +3,19 @@
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from tests.support import floor
 from twin import plant as plants
 from twin.audit.query import query
+from twin.audit.rows import integers
 from twin.plant.model import Target
 from twin.replay import replay
 from twin.report.build import report
+from twin.report.cover import cover
+from twin.report.figures import Figures
 from twin.report.plan import HOUR_NS, done_at, plan_of, rate_of, rolling
 from twin.report.rows import select
 from twin.report.spans import shift_of, site_of
@@ -116,3 +121,28 @@ id = "A"
     assert at(650) == parse_rfc3339("2026-03-30T07:00:00+02:00")
     assert at(0) == at(-5) == start
     assert done_at(line, 5, 0, HOUR_NS, start) is None and done_at(line, 10**9, *pace, start) is None
+
+
+def test_a_plan_is_over_the_planned_time_that_is_shown(root: Path) -> None:
+    """Of a shift that goes on, wherever it stands: also where its last minutes stand in longer rows only, or beside a
+    change of the constraint, where no way leads through the short ones."""
+    tried = wider = 0
+    for name, (line, _) in site_of(root).lines.items():
+        span = shift_of(line, "2026-03-16 late")
+        rows = rolling(select(root, "kpis", span.start_ns - HOUR_NS, span.end_ns, line=name))
+        mine = rows.filter([one is None for one in rows.column("station").to_pylist()])
+        ends, windows = integers(mine.column("end")), mine.column("window").to_pylist()
+        for minutes in range(25, 480, 45):
+            end = span.start_ns + minutes * 60 * 10**9
+            for dropped in (0, 9):  # minutes without a short row, as of a station that says nothing
+                kept = (ends <= end) & ~((ends > end - dropped * 60 * 10**9) & np.array([w == "1min" for w in windows]))
+                known = mine.filter(pa.array(kept))
+                laid = cover(known, span.start_ns, span.end_ns)
+                plus, minus = (known.take(pa.array(some, pa.int64())) for some in (laid.rows, laid.minus))
+                planned = Figures.of(plus, minus, line.policy).planned_ns
+                plan = plan_of(line, site_of(root).target(name), known, span.start_ns, span.end_ns)
+                assert plan.planned_ns == planned, (name, minutes, dropped)
+                if plan.parts is not None:
+                    assert Fraction(planned * 2400, HOUR_NS) <= plan.parts <= Fraction(planned * 2500, HOUR_NS)
+                tried, wider = tried + 1, wider + (dropped > 0 and planned > 0)
+    assert tried > 150 and wider > 50
