@@ -17,7 +17,8 @@ def add(commands: "Commands") -> None:
         help="ask this machine's or container's own worker whether it is ready; exit code 1 where it is not",
         example="twin health --alive",
         more="For HEALTHCHECK and probes. Asks TAKTWIN_HEALTH_PORT; where that is 0, the port that the worker has\n"
-        "left in its runtime folder. Several workers of one machine: each has its own port, so name it.",
+        "left in its runtime folder. Several workers of one machine: each has its own port, so name it.\n"
+        "A page is asked with --alive and its port.",
     )
     parser.add_argument("--alive", action="store_true", help="only whether it answers at all")
     parser.add_argument("--port", type=int, metavar="N", help="port of the worker (default: TAKTWIN_HEALTH_PORT)")

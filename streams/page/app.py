@@ -44,6 +44,7 @@ HEADERS: Final = {
 }
 _REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+ALIVE: Final = "/alive"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,7 @@ def make_app(options: Options) -> web.Application:
     app.router.add_get("/api/v1/openapi.json", _fixed("application/json", document))
     app.router.add_get("/api/v1/stream", _stream(live, tiles))
     app.router.add_get("/static/chart.css", _fixed("text/css", COLOURS.encode()))
+    app.router.add_get(ALIVE, _fixed("application/json", b'{"alive":true}'))
     app.router.add_get("/", _fixed("text/html", (STATIC / "index.html").read_bytes()))
     for path in sorted(STATIC.iterdir()):
         kind = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}.get(path.suffix)
@@ -121,7 +123,8 @@ def _guard(options: Options, doors: Doors) -> Any:
 
     @web.middleware
     async def guard(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Any:
-        if names and _host_of(request) not in names:
+        # A probe calls by whatever address it has, and is told nothing.
+        if names and request.path != ALIVE and _host_of(request) not in names:
             return _problem(421, f"this page is not known as {request.host}; start it with --name {_host_of(request)}")
         if (refused := doors.refuses(request)) is not None:
             return _problem(*refused)

@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,7 +91,8 @@ def show(console: Console, root: Path, examples: Path) -> bool:
     console.print(_bottleneck_table(bottleneck(root)))
     console.print()
     console.print(f"audited Parquet: {root}", soft_wrap=True)
-    console.print("ask it anything:")
+    needs = "" if find_spec("duckdb") else " (first install the package duckdb)"
+    console.print(f"ask it anything{needs}:")
     sql = r"""SELECT \"order\", good, scrap, oee FROM kpis WHERE \"window\" = 'order' AND station IS NULL"""
     console.print(f'  twin audit query {root} "{sql}"', style="bold", soft_wrap=True)
     return agreeing == N_BATCHES

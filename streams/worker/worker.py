@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 from aiokafka import codec
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from faust.types import TP
 
 import twin.plant
@@ -159,8 +159,14 @@ class TwinWorker:
             await self._publisher.start()
         except AccessError as error:
             exits.end_now(exits.REFUSED, str(error))
+        except KafkaConnectionError as error:
+            exits.end_now(
+                exits.NO_KAFKA,
+                f"cannot start before Kafka is there: {error.args[0] if error.args else error}; nothing is lost, start "
+                "it again (Docker, systemd and Kubernetes do)",
+            )
         except (KafkaError, PublishError) as error:
-            exits.end_now(exits.NO_KAFKA, f"Kafka at {self.settings.bootstrap}: {error}")
+            exits.end_now(exits.NO_KAFKA, f"cannot start: Kafka at {self.settings.bootstrap}: {error}")
         try:
             await self._health.start()
         except OSError as error:

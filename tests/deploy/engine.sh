@@ -14,7 +14,7 @@ start)
     for descriptor in 3 4 5 6 7 8 9; do eval "exec $descriptor>&-"; done
     # A session of its own: it outlives the shell that started it, and Ctrl-C there.
     setsid nohup dockerd --host "$socket" --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/dockerd.pid" \
-        --bridge=none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false --userland-proxy=false \
+        --bridge=none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false --userland-proxy=true \
         --storage-driver overlay2 >"$dir/dockerd.log" 2>&1 </dev/null &
     for _ in $(seq 300); do
         if DOCKER_HOST=$socket docker info >/dev/null 2>&1; then

@@ -1,33 +1,41 @@
 """`make image`: the image and docker-compose.yml, seen working with a real engine.
 
-Build, size and contents; the stack from nothing to healthy; the demo's logs through it while a worker is killed; a
-backup in the midst of it; down and up again; the backup restored over what came later. The audit's digest must be that
-of a replay each time. And what a start says that cannot succeed.
+Build, size and contents; a changed source that compiles no kernel; what a start says that is slow or cannot succeed.
+Then as a newcomer would: `up` from nothing to healthy, the demo's logs, the page, Prometheus, a killed worker, `down`
+and `up`. Then the drill: a backup in the midst of the logs, all lost, restored. The audit's digest must be that of a
+replay each time.
 
-    python -m tests.deploy.image
+    python -m tests.deploy.image [--only PART]
 
-Takes the engine of DOCKER_HOST, or one of its own without a network (root, dockerd; Debian: docker.io mmdebstrap).
+Takes the engine of DOCKER_HOST, or one of its own with no way out (root, dockerd; Debian: docker.io mmdebstrap).
 Images that cannot be pulled are made under their official names. Ends what it started; --keep leaves the engine for a
 look.
 """
 
 import argparse
 import contextlib
+import functools
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[2]
 CACHE: Final = ROOT / ".cache" / "deploy"
 IMAGE: Final = "taktwin:0.1.0"
 BASE: Final = "python:3.13-slim-bookworm"
 KAFKA: Final = "apache/kafka:4.1.1"
+PROMETHEUS: Final = "prom/prometheus:v3.5.0"
+PARTS: Final = ("alone", "stack", "drill")
 MOST_UNPACKED_MB: Final = 650
 MOST_COMPRESSED_MB: Final = 230
 LOGS: Final = [
@@ -43,7 +51,7 @@ def say(text: str) -> None:
 
 
 class Docker:
-    """The client against one engine. `compose`: of this checkout, alone on a private loopback."""
+    """The client against one engine. `compose`: of this checkout."""
 
     def __init__(self, host: str) -> None:
         # Debian's client has BuildKit built in; a newer one would want a plugin for it.
@@ -76,9 +84,21 @@ class Docker:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen([self._client, *command], cwd=ROOT, env=self._environment, text=True, **pipes)
 
+    @functools.cached_property
+    def networks(self) -> bool:
+        """Whether containers can have networks here; else they share one loopback (deploy/compose.alone.yml)."""
+        made = self.run("network", "create", "taktwin_probe", check=False).returncode == 0
+        if made:
+            self.run("network", "rm", "taktwin_probe")
+        return made
+
+    @property
+    def composed(self) -> tuple[str, ...]:
+        alone = () if self.networks else ("--file", "deploy/compose.alone.yml")
+        return ("compose", "--file", "docker-compose.yml", *alone)
+
     def compose(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        files = ("--file", "docker-compose.yml", "--file", "deploy/compose.alone.yml")
-        return self.run("compose", *files, *command, check=check)
+        return self.run(*self.composed, *command, check=check)
 
     def has(self, image: str) -> bool:
         return self.run("image", "inspect", image, check=False).returncode == 0
@@ -94,13 +114,38 @@ def built(docker: Docker) -> None:
     for image, make in (
         (BASE, ("tests/deploy/base.sh", BASE)),
         (KAFKA, ("tests/deploy/kafka/build.sh", KAFKA, BASE)),
+        (PROMETHEUS, ("tests/deploy/prometheus/build.sh", PROMETHEUS, BASE)),
     ):
         if not docker.has(image) and docker.run("pull", "--quiet", image, check=False).returncode:
             say(f"{image} cannot be pulled: made here")
             docker.other(str(ROOT / make[0]), *make[1:])
+    said, took_s = build(docker, ROOT, IMAGE)
+    say(f"built in {took_s:.0f} s; {said}")
+
+
+def build(docker: Docker, context: Path, tag: str) -> tuple[str, float]:
+    """What warming said of the kernels, empty where the layer was kept; and the time."""
     begun = time.monotonic()
-    docker.run("build", "--network=host", "--file=deploy/Dockerfile", f"--tag={IMAGE}", ".")
-    say(f"built in {time.monotonic() - begun:.0f} s")
+    options = ("--network=host", "--progress=plain", f"--file={context}/deploy/Dockerfile", f"--tag={tag}")
+    told = docker.run("build", *options, str(context)).stderr
+    warmed = re.findall(r'"(hits|misses)": (\d+)', told)
+    return ", ".join(f"{name} {n}" for name, n in warmed[:2]), time.monotonic() - begun
+
+
+def check_change(docker: Docker) -> None:
+    """A source outside kernels/ that changed: another image, and no kernel is compiled."""
+    with tempfile.TemporaryDirectory(prefix="taktwin-context-") as name:
+        context = Path(name)
+        for one in ("kernels", "twin", "streams", "examples", "deploy"):
+            shutil.copytree(ROOT / one, context / one, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+        for one in ("pyproject.toml", "uv.lock", "README.md", ".dockerignore"):
+            shutil.copy2(ROOT / one, context / one)
+        with (context / "twin" / "version.py").open("a") as changed:
+            changed.write(f"\n_CHANGED = {time.time_ns()}\n")
+        said, took_s = build(docker, context, "taktwin:changed")
+    assert said.endswith("misses 0"), said
+    say(f"a source outside kernels/ changed: built in {took_s:.0f} s; kernels: {said}")
+    docker.run("image", "rm", "taktwin:changed")
 
 
 def check_sources(docker: Docker) -> None:
@@ -153,14 +198,29 @@ def check_alone(docker: Docker) -> None:
     assert owner.stdout.split() == ["10001", "0"]
     plant = f"--volume={ROOT}/examples:/plant:ro"
     for what, code, options, command in (
-        ("audit volume read-only", 74, ("--env=TAKTWIN_AUDIT=/etc/audit", plant), ("worker", PLANT)),
+        ("audit volume read-only", 74, (plant, "--volume=taktwin_replayed:/data:ro"), ("worker", PLANT)),
         ("Kafka not there", 1, (plant, "--tmpfs=/data:uid=10001"), ("worker", PLANT, "--bootstrap=127.0.0.1:9092")),
         ("no plant", 2, (), ("worker", "--plant=/none.toml")),
     ):
         ran = docker.in_image(*command, options=options, check=False)
         told = [line for line in ran.stderr.splitlines() if "IPv4 forwarding" not in line]
         assert ran.returncode == code, f"{what}: {ran.returncode}\n{ran.stderr}"
+        assert len(told) == 1, told
         say(f"{what}: exit code {code}, says: {told[-1]}")
+
+
+def check_cold(docker: Docker) -> None:
+    """Kernels that are not those of this processor: one line before, one after, and it goes on."""
+    options = (f"--volume={ROOT}/examples:/plant:ro", "--tmpfs=/data:uid=10001", "--env=NUMBA_CPU_NAME=x86-64-v2")
+    begun = time.monotonic()
+    ran = docker.in_image("worker", PLANT, "--bootstrap=127.0.0.1:9092", options=options, check=False)
+    told = [line for line in ran.stderr.splitlines() if "IPv4 forwarding" not in line]
+    assert ran.returncode == 1, ran.stderr
+    waiting, compiled, kafka = told
+    assert "waiting for the kernels to be compiled" in waiting
+    assert "the kernels are compiled (" in compiled
+    assert "before Kafka is there" in kafka
+    say(f"cold kernels, {time.monotonic() - begun:.0f} s:\n  {waiting}\n  {compiled}")
 
 
 class Stack:
@@ -185,11 +245,15 @@ class Stack:
         found = self._docker.run("inspect", "--format={{.State.Pid}}", self.workers()[0]).stdout
         os.kill(int(found), signal.SIGKILL)
 
+    def starts(self) -> int:
+        """How often the engine has started a worker again."""
+        found = self._docker.run("inspect", "--format={{.RestartCount}}", *self.workers()).stdout
+        return sum(map(int, found.split()))
+
     def feed(self, *logs: str, kill: bool = False) -> None:
         """Send logs, and kill a worker meanwhile."""
-        files = ("--file", "docker-compose.yml", "--file", "deploy/compose.alone.yml")
         command = ("run", "--rm", "--no-deps", "-T", "feeder", "feed", "--json", PLANT, *logs)
-        feeding = self._docker.start("compose", *files, *command)
+        feeding = self._docker.start(*self._docker.composed, *command)
         if kill:
             self.kill_one()
         said, wrong = feeding.communicate(timeout=_LIMIT_S)
@@ -197,16 +261,17 @@ class Stack:
         self.fed += json.loads(said)["sent"]["records"]
 
     def committed(self) -> int | None:
-        """Records that are committed; None while somebody is not ready."""
-        total, partitions = 0, 0
+        """Records that are committed; None while somebody is not ready, or has some that are not."""
+        found: list[dict[str, int]] = []
         for worker in self.workers():
             ran = self._docker.run("exec", worker, "twin", "health", "--json", check=False)
             body = json.loads(ran.stdout or "{}").get("body", {})
             if ran.returncode or "partitions" not in body:
                 return None
-            total += sum(one["committed"] for one in body["partitions"].values())
-            partitions += len(body["partitions"])
-        return total if partitions == 5 else None
+            found += body["partitions"].values()
+        if len(found) != 5 or any(one["lag"] or one["committed"] != one["next"] for one in found):
+            return None
+        return sum(one["committed"] for one in found)
 
     def wait(self, what: str, condition: Callable[[], bool]) -> float:
         begun = time.monotonic()
@@ -220,6 +285,11 @@ class Stack:
 
     def logs(self) -> str:
         return self._docker.compose("logs", "--tail=30", check=False).stdout[-6000:]
+
+    def ask(self, where: str) -> Any:
+        """JSON of an address within the network, asked by a worker."""
+        script = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())"
+        return json.loads(self._docker.compose("exec", "-T", "worker", "python", "-c", script, where).stdout)
 
 
 def digest(docker: Docker, what: str) -> None:
@@ -241,32 +311,71 @@ def tar(docker: Docker, *command: str) -> None:
     docker.run("run", "--rm", "--network=none", "--user=0", *volumes, "--entrypoint=sh", IMAGE, "-c", " ".join(command))
 
 
-def check_stack(docker: Docker) -> None:
-    plant = f"--volume={ROOT}/examples:/plant:ro"
+def replayed(docker: Docker) -> int:
+    """A replay of the demo's logs in a volume of its own; how many records a feeder makes of them."""
     docker.run("volume", "create", "taktwin_replayed")
-    tar(docker, "true")
-    docker.run(
-        "run",
-        "--rm",
-        "--network=none",
-        "--user=0",
-        "--volume=taktwin_replayed:/replayed",
-        "--entrypoint=chown",
-        IMAGE,
-        "10001",
-        "/replayed",
-    )
-    docker.in_image(
-        "replay",
-        PLANT,
-        *LOGS,
-        "--audit",
-        "/replayed/audit",
-        options=(plant, "--volume=taktwin_replayed:/replayed"),
-    )
+    volume = "--volume=taktwin_replayed:/replayed"
+    docker.run("run", "--rm", "--network=none", "--user=0", volume, "--entrypoint=chown", IMAGE, "10001", "/replayed")
+    plant = f"--volume={ROOT}/examples:/plant:ro"
+    said = docker.in_image("replay", "--json", PLANT, *LOGS, "--audit", "/replayed/audit", options=(plant, volume))
+    return int(json.loads(said.stdout)["events"])
+
+
+def check_stack(docker: Docker, events: int) -> None:
+    """What `docker compose up` gives to a newcomer, and what is left of it after a kill, and after down and up."""
     stack = Stack(docker)
-    took_s = stack.up("kafka", "topics", "worker")
-    say(f"up: from nothing to healthy in {took_s:.1f} s, with {len(stack.workers())} workers")
+    say("docker-compose.yml as it is" if docker.networks else "no container networks here: deploy/compose.alone.yml")
+    took_s = stack.up()
+    names = sorted(docker.compose("ps", "--format={{.Service}} {{.Status}}").stdout.splitlines())
+    say(f"up: from nothing to healthy in {took_s:.1f} s: {'; '.join(names)}")
+    stack.kill_one()
+    took_s = stack.wait("calm", lambda: stack.committed() == events)
+    say(f"a worker killed (-9); all {events:,} records are folded and committed after {took_s:.1f} s more")
+    digest(docker, "the feeder's logs, after a killed worker")
+    check_page(docker, stack)
+    if docker.networks:
+        check_prometheus(stack, events)
+    before = stack.starts()
+    begun = time.monotonic()
+    docker.compose("--profile", "observe", "down", "--timeout=15")
+    say(f"down in {time.monotonic() - begun:.1f} s; up again in {stack.up():.1f} s")
+    stack.wait("calm", lambda: stack.committed() == events)
+    digest(docker, "after down and up of everything (the feeder finds the topics full and feeds nothing twice)")
+    assert before >= 1, "the killed worker was not started again"
+    docker.compose("down", "--volumes", "--timeout=15")
+
+
+def check_page(docker: Docker, stack: Stack) -> None:
+    found = stack.ask("http://page:8088/api/v1/lines" if docker.networks else "http://127.0.0.1:8088/api/v1/lines")
+    lines = sorted(one["line"] for one in found["lines"])
+    assert lines == ["five-stations", "tablet-press"], found
+    say(f"the page knows {', '.join(lines)}")
+    if docker.networks:
+        with urllib.request.urlopen("http://127.0.0.1:8088/", timeout=10) as answer:
+            assert answer.status == 200
+        say("http://127.0.0.1:8088/ answers on this machine")
+
+
+def check_prometheus(stack: Stack, events: int) -> None:
+    took_s = stack.up("prometheus")
+
+    def asked(path: str) -> Any:
+        return stack.ask(f"http://prometheus:9090/api/v1/{path}")["data"]
+
+    def scraped() -> bool:
+        active = asked("targets")["activeTargets"]
+        return [one["health"] for one in active] == ["up", "up"]
+
+    took_s += stack.wait("Prometheus finds the workers", scraped)
+    rules = [rule for group in asked("rules")["groups"] for rule in group["rules"]]
+    committed = asked("query?query=sum(max%20by(partition)(twin_committed_offset))")["result"][0]["value"][1]
+    assert int(committed) == events, committed
+    say(f"Prometheus scrapes both workers {took_s:.0f} s after `up`, {len(rules)} rules; committed: {committed}")
+
+
+def check_drill(docker: Docker, events: int) -> None:
+    stack = Stack(docker)
+    stack.up("kafka", "topics", "worker")
     stack.feed(*LOGS[:2], kill=True)
     say(f"{stack.fed:,} records fed, a worker killed (-9) meanwhile; it starts again by itself")
     say(f"all is folded and committed after {stack.wait('calm', stack.calm):.1f} s more")
@@ -276,13 +385,9 @@ def check_stack(docker: Docker) -> None:
     say(f"workers stopped, a backup of the volume taken ({old} files), workers started")
     stack.up("worker")
     stack.feed(*LOGS[2:])
+    assert stack.fed == events
     stack.wait("calm", stack.calm)
-    digest(docker, "after a killed worker and a stop")
-    begun = time.monotonic()
-    docker.compose("down", "--timeout=15")
-    say(f"down in {time.monotonic() - begun:.1f} s; up again in {stack.up():.1f} s")
-    stack.wait("calm", stack.calm)
-    digest(docker, "after down and up of everything (the feeder finds the topics full and feeds nothing twice)")
+    digest(docker, "fed in two parts, with a kill and a stop")
     docker.compose("stop", "worker")
     new = files(docker)
     tar(docker, "rm", "-rf", "/data/audit", "&&", "tar", "-C", "/data", "-xf", "/backup/audit.tar")
@@ -303,6 +408,7 @@ def files(docker: Docker) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--keep", action="store_true", help="leave the engine running")
+    parser.add_argument("--only", choices=PARTS, help="of the image that is there already")
     args = parser.parse_args()
     subprocess.run([ROOT / "tests" / "deploy" / "go-tool.sh", "docker-compose"], check=True)
     with contextlib.ExitStack() as stack:
@@ -316,13 +422,21 @@ def main() -> int:
                 stack.callback(subprocess.run, [*engine, "stop", folder], check=True)
         docker = Docker(host)
         say(f"engine {docker.run('version', '--format={{.Server.Version}}').stdout.strip()} at {host}")
-        built(docker)
-        check_sources(docker)
-        check_size(docker)
-        check_alone(docker)
+        if not args.only:
+            built(docker)
+            check_sources(docker)
+            check_size(docker)
+            check_change(docker)
         stack.callback(docker.run, "volume", "rm", "--force", "taktwin_replayed", "taktwin_backup", check=False)
-        stack.callback(docker.compose, "down", "--volumes", "--timeout=15", check=False)
-        check_stack(docker)
+        stack.callback(docker.compose, "--profile", "observe", "down", "--volumes", "--timeout=15", check=False)
+        events = replayed(docker)
+        if args.only in (None, "alone"):
+            check_alone(docker)
+            check_cold(docker)
+        if args.only in (None, "stack"):
+            check_stack(docker, events)
+        if args.only in (None, "drill"):
+            check_drill(docker, events)
     return 0
 
 

@@ -1,9 +1,10 @@
 """Event columns into the rows the kernels fold, and the order they are folded in."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from kernels import codes
 from kernels.fold import layout as at
@@ -113,26 +114,18 @@ class Named:
     def rows(self, begin: int, end: int, arrival: int) -> I64:
         """int64 (events, N_E) of the events from `begin` up to `end`; `arrival` is the number of the first."""
         of = pick(self.block, slice(begin, end))
+        whose: tuple[npt.NDArray[Any], ...] = (of.line, of.station, self.type[begin:end], of.ts, of.epoch, of.seq)
+        what: tuple[npt.NDArray[Any], ...] = (self.code[begin:end], self.a[begin:end], of.b, of.c)
+        named: tuple[npt.NDArray[Any], ...] = (self.x[begin:end], self.y[begin:end], self.product[begin:end])
         rows = np.empty((end - begin, at.N_E), np.int64)
-        fill_rows(
-            rows,
-            PHASES,
-            arrival,
-            of.line,
-            of.station,
-            self.type[begin:end],
-            of.ts,
-            of.epoch,
-            of.seq,
-            self.code[begin:end],
-            self.a[begin:end],
-            of.b,
-            of.c,
-            self.x[begin:end],
-            self.y[begin:end],
-            self.product[begin:end],
-        )
+        fill_rows(rows, PHASES, arrival, *(_own(one) for one in (*whose, *what, *named)))
         return rows
+
+
+def _own(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Where it is Arrow's, a copy: an array that must not be written is another type, and the kernel would be compiled
+    anew for every combination of the two, in the middle of a fold."""
+    return column if column.flags.writeable else column.copy()
 
 
 def _numbered(ids: list[list[str]], total: int) -> list[dict[str, int]]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from streams import exits
 from streams.cli.parser import build
 from streams.settings import Settings, unknown_variables
 
@@ -69,3 +70,23 @@ def test_the_image_copies_only_what_the_context_holds() -> None:
     # Kernels do not depend on what changes often: the mount keeps them, and the environment is the same in both stages.
     assert len(re.findall(r"NUMBA_CPU_NAME=\$\{CPU\}", dockerfile)) == 2
     assert dockerfile.index("RUN --mount=type=cache,target=/kernels") < dockerfile.index("FROM ${BASE}\nRUN groupadd")
+
+
+def test_up_alone_brings_the_page_and_its_health_is_asked(services: dict[str, Any]) -> None:
+    assert {name for name, one in services.items() if "profiles" in one} == {"prometheus", "grafana"}
+    kind, command, *arguments = services["page"]["healthcheck"]["test"]
+    assert (kind, command) == ("CMD", "twin")
+    asked = build().parse_args(arguments)
+    assert asked.alive
+    assert asked.port == build().parse_args(services["page"]["command"]).port
+
+
+def test_the_unit_starts_again_whatever_may_mend_itself() -> None:
+    unit = (ROOT / "deploy" / "taktwin-worker@.service").read_text().replace("%l", "host").replace("%i", "1")
+    assert "\nStartLimitIntervalSec=0\n" in unit  # else it would stay down where Kafka is away for longer
+    assert re.findall(r"^RestartPreventExitStatus=(.*)$", unit, re.MULTILINE) == [str(exits.USAGE)]
+    own = dict(re.findall(r"(TAKTWIN_\w+)=(\S+)", "\n".join(re.findall(r"^Environment=(.*)$", unit, re.MULTILINE))))
+    assert unknown_variables(own) == []
+    Settings.from_env(own)
+    seconds = int(re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[0])
+    assert seconds > Settings().stop_limit_s

@@ -20,6 +20,7 @@ from streams.page.app import STATIC, Options, make_app
 from streams.page.live import Live
 from streams.page.tiles import Tiles
 from streams.settings import Settings
+from streams.worker import runtime
 from tests.support.biscuit import HOSTILE, audited
 from twin.audit.query import query
 from twin.report.build import report
@@ -153,6 +154,16 @@ async def test_a_name_for_a_proxy(root: Path) -> None:
         for host, status in (("plant.example", 200), ("plant.example:443", 200), ("127.0.0.1", 421)):
             async with client.get("/", headers={"Host": host}) as answer:
                 assert answer.status == status
+
+
+async def test_a_probe_needs_no_name(root: Path) -> None:
+    server = TestServer(make_app(Options(root=root, settings=None, names=("plant.example",))))
+    async with TestClient(server) as client:
+        async with client.get("/alive", headers={"Host": "10.0.0.7:8088"}) as answer:
+            assert answer.status == 200
+        assert server.port is not None
+        known = Settings(health_port=server.port)
+        assert (await asyncio.to_thread(runtime.ask, known, "/alive")).said == "alive"
 
 
 async def test_hostile_names_stay_text(client: TestClient[Any, Any]) -> None:
