@@ -249,6 +249,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "privacy": ("Privacy", "Datenschutz"),
     "page_title": ("Handover", "Übergabe"),
     "five_losses": ("Five biggest losses", "Die fünf größten Verluste"),
+    "silent_for": ("silent for", "still seit"),
     "remarks": ("Remarks", "Bemerkungen"),
     "left_out": ("left out here", "hier weggelassen"),
 }

@@ -1,7 +1,7 @@
 // All lines, those that lose most first; an area, or a kind of state, by the address.
 import { el } from "./dom.js";
 import { lines, onChange } from "./stream.js";
-import { order, tile, timer } from "./tile.js";
+import { order, silent, tile, timer } from "./tile.js";
 import { address, query, w } from "./words.js";
 
 export function plant(main) {
@@ -42,6 +42,10 @@ export function plant(main) {
       const text = timer(data);
       const at = node.querySelector(".timer");
       if (at.textContent !== text) at.textContent = text;
+      const quiet = silent(data) ? `${w("silent_for")} ${silent(data)}` : "";
+      const said = node.querySelector(".silent-for");
+      if (said.textContent !== quiet) said.textContent = quiet;
+      node.classList.toggle("silent", Boolean(quiet));
     }
   }, 1000);
   return () => {

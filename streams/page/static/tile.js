@@ -17,6 +17,13 @@ export function timer(one) {
   return span(seen - one.since_ms);
 }
 
+// Of a live line how long nothing has been heard of it: its sources, the network or a worker are silent.
+const SILENT_MS = 120000;
+export function silent(one) {
+  const age = one.live && one.as_of_ms !== null ? now() - one.as_of_ms : 0;
+  return age > SILENT_MS ? span(age) : null;
+}
+
 export function marks(one) {
   const found = [];
   if (one.alerts.length) found.push(["!", one.alerts.map((alert) => `${alert.kind} ${alert.station ?? ""}`).join(", ")]);
@@ -36,7 +43,7 @@ export function oee(one, target = true) {
 export function difference(one) {
   const shift = one.shift;
   if (!shift) return w("not_measured");
-  if (shift.diff_text !== null) return `${num(shift.diff_text)} ${w("parts")} ${w(shift.behind ? "behind_plan" : "ahead_of_plan")}`;
+  if (shift.diff_text !== null) return `${num(shift.diff_text.replace(/^[+-]/, ""))} ${w("parts")} ${w(shift.behind ? "behind_plan" : "ahead_of_plan")}`;
   return shift.lost_text !== null ? `${num(shift.lost_text)} ${w("lost_parts")}` : w("not_measured");
 }
 
@@ -52,6 +59,7 @@ export function tile(one) {
     el("p", { class: "made" }, el("b", {}, shift ? num(shift.good_text) : "–"), ` ${w("made_good")}`),
     el("p", { class: shift?.behind ? "lost behind" : "lost" }, `${difference(one)}${shift ? ` (${shift.label})` : ""}`),
     el("p", { class: "oee" }, `OEE ${oee(one)}`, one.shift && one.shift.oee !== null ? el("span", { class: "soft" }, ` ${w("provisional")}`) : null),
+    el("p", { class: "silent-for" }, silent(one) ? `${w("silent_for")} ${silent(one)}` : ""),
     one.live ? null : el("p", { class: "soft" }, `${w("stand")} ${clock(one.as_of_ms, one.zone)}`),
     el("p", { class: "soft" }, one.order ? `${w("order")} ${one.order}${one.order_end ? `, ${one.order_end}` : ""}${one.order_late ? `, ${one.order_late} min ${w("late")}` : ""}` : "", verdict ? ` · ${w("bottleneck")}: ${verdict}` : ""),
     el("p", { class: "strip", role: "img", "aria-label": one.stations.map((s) => `${s.station} ${w(s.state)}`).join(", ") },

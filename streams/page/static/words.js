@@ -10,7 +10,7 @@ export async function load() {
 export const w = (key) => words[key] ?? key;
 // The server rounds; only the separators are the reader's.
 export const num = (text) =>
-  text === null || text === undefined ? "–" : lang === "de" ? text.replace(/[,.]/g, (c) => (c === "," ? "." : ",")) : text;
+  text === null || text === undefined ? "–" : (lang === "de" ? text.replace(/[,.]/g, (c) => (c === "," ? "." : ",")) : text).replace(/^-/, "−");
 
 export async function get(path, parameters = {}) {
   const search = new URLSearchParams({ ...parameters });
@@ -48,7 +48,7 @@ export function span(ms) {
   return h ? `${h}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}` : `${Math.floor(s / 60)}:${two(s % 60)}`;
 }
 
-export const clock = (ms, zone) =>
+export const clock = (ms, zone, short = false) =>
   ms === null ? "–" : new Date(ms).toLocaleString(lang === "de" ? "de-DE" : "en-GB", {
-    timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit", day: "2-digit", month: "2-digit", year: "numeric",
+    timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit", ...(short ? {} : { day: "2-digit", month: "2-digit", year: "numeric" }),
   });
