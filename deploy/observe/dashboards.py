@@ -53,7 +53,7 @@ WORKERS = {
         ),
     ],
     "Behind": [
-        Panel("Records waiting", "sum by (partition) (twin_lag_records)", "partition {{partition}}"),
+        Panel("Records waiting, by partition", "sum by (partition) (twin_lag_records)", "partition {{partition}}"),
         Panel("How long they wait", "max by (partition) (twin_lag_seconds)", "partition {{partition}}", "s"),
         Panel("Since the last commit", "max by (partition) (twin_commit_age_seconds)", "partition {{partition}}", "s"),
         Panel("Committed offset", "max by (partition) (twin_committed_offset)", "partition {{partition}}"),

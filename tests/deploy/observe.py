@@ -1,8 +1,8 @@
 """`make observe`: rules and dashboards against a real Prometheus that scrapes real workers under load.
 
 Every alert rule fires in its test; every query of every panel is parsed and returns data; and when the load has ended,
-the figures of the panels are those of the audit (SQL), of Kafka (offsets, lag) and of `twin.lines`. Needs prometheus,
-promtool (Debian: prometheus) and Java.
+the figure of every panel is that of the audit (SQL), of Kafka (offsets, lag), of `twin.lines`, or of the process. Needs
+prometheus, promtool (Debian: prometheus) and Java.
 
     python -m tests.deploy.observe --seconds 300 --rate 2000
 """
@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,18 +19,23 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
 from aiokafka import AIOKafkaProducer
+from prometheus_client.parser import text_string_to_metric_families
 
 from streams.kafka.topics import ensure
 from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings
+from streams.state.snapshot_files import SnapshotStore
 from tests.support.streams import Worker, committed, read_all, settled, workers
+from twin.audit.query import query
+from twin.audit.read import open_set
+from twin.results import SETS
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "deploy" / "observe"
@@ -41,6 +47,9 @@ PLANT: Final = 'site = "observe"\n[[area]]\nid = "a"\n' + "".join(
     for line in LINES
 )
 _SCRAPE_S: Final = 2
+# Of counters the panels show rates, which are 0 when all is calm: what is compared is what they are rates of.
+RATE: Final = re.compile(r"rate\(([a-z_]+(?:\{[^}]*\})?)\[[^]]*\]\)")
+Figures = dict[tuple[str, ...], list[float]]
 PROBE: Final = "import json, promql_parser, sys\nfor expr in json.load(sys.stdin): promql_parser.parse(expr)\n"
 
 
@@ -104,16 +113,17 @@ class Prometheus:
                 [*command, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log
             )
 
-    def ask(self, query: str) -> dict[tuple[str, ...], float]:
+    def ask(self, query: str) -> Figures:
+        """Label values, in the order of the labels' names, to number. Of `job` and `instance` nothing."""
         where = f"{self._url}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
         with urllib.request.urlopen(where, timeout=10) as answer:
             found = json.load(answer)["data"]["result"]
-        return {
-            tuple(v for k, v in sorted(one["metric"].items()) if k not in ("__name__", "job", "instance")): float(
-                one["value"][1]
-            )
-            for one in found
-        }
+        figures: Figures = {}
+        for one in found:
+            key = tuple(v for k, v in sorted(one["metric"].items()) if k not in ("__name__", "job", "instance"))
+            # By worker, as far as a panel goes: two series of one key are those of two workers.
+            figures.setdefault(key, []).append(float(one["value"][1]))
+        return {key: sorted(values) for key, values in figures.items()}
 
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(f"{self._url}{path}", timeout=10) as answer:
@@ -174,7 +184,7 @@ async def load(settings: Settings, seconds: int, rate: int) -> int:
 
 
 @contextlib.contextmanager
-def everything(seconds: int) -> Iterator[tuple[Settings, Prometheus]]:
+def everything() -> Iterator[tuple[Settings, Prometheus, list[Worker]]]:
     with (
         tempfile.TemporaryDirectory(prefix="taktwin-observe-") as name,
         LocalBroker() as broker,
@@ -200,63 +210,135 @@ def everything(seconds: int) -> Iterator[tuple[Settings, Prometheus]]:
             worker.wait_ready(limit_s=600)
         prometheus = Prometheus(folder, ports)
         stack.callback(prometheus.end)
-        yield settings, prometheus
+        yield settings, prometheus, started
 
 
-def hold_against(settings: Settings, prometheus: Prometheus, panels: list[tuple[str, str]]) -> None:
-    """What the panels show when all is calm, against the audit, Kafka and the views."""
-    expr = dict(panels)
+def truths(settings: Settings, started: list[Worker]) -> dict[str, tuple[Figures, float]]:
+    """What every panel must show when all is calm, from elsewhere; and how far it may be off."""
 
-    def sql(text: str, *keys: int) -> dict[tuple[str, ...], float]:
-        found = duckdb.sql(text.replace("AUDIT", settings.audit)).fetchall()
-        return {tuple(str(v) for v in row[:-1]): float(row[-1]) for row in found}
+    def sql(text: str) -> Figures:
+        rows = query(settings.audit, text).to_pylist()
+        return {tuple(str(v) for v in list(row.values())[:-1]): [float(list(row.values())[-1])] for row in rows}
 
-    files = "read_parquet('AUDIT/{}/**/*.parquet', union_by_name=true)"
-    sets = [path.name for path in sorted(Path(settings.audit).iterdir()) if path.name[0] not in "._"]
+    def summed(text: str) -> Figures:
+        return sql(text) or {(): [0.0]}
+
+    counts = {(name,): float(open_set(settings.audit, name).count_rows()) for name in SETS}
+    rows = {key: [count] for key, count in counts.items() if count}
     offsets = {str(p): offset for p, (offset, _) in asyncio.run(committed(settings)).items()}
     ends = {str(p): len(records) for p, records in asyncio.run(read_all(settings, "events")).items()}
+    lag = {(p,): [float(end - offsets.get(p, 0))] for p, end in ends.items()}
+    assert not any(values[0] for values in lag.values()), "not calm"
+    none = {(p,): [0.0] for p in ends}
     newest = asyncio.run(read_all(settings, "lines"))
     views = {json.loads(r.value)["line"]: json.loads(r.value) for records in newest.values() for r in records}
-    good: Callable[[str], dict[tuple[str, ...], float]] = prometheus.ask
-    compared = {
-        "events by line": (
-            good("sum by (line) (twin_events_total)"),
-            sql(f"SELECT line, count(*) FROM {files.format('events')} GROUP BY ALL"),
-        ),
-        "refused by reason": (
-            good(expr["taktwin: Refused, by reason"]),
-            sql(f"SELECT reason, count(*) FROM {files.format('rejected')} WHERE reason IS NOT NULL GROUP BY ALL"),
-        ),
-        "alerts": (
-            good(expr["taktwin-lines: Raised and cleared so far"]),
-            sql(f"SELECT action, kind, count(*) FROM {files.format('alerts')} GROUP BY ALL"),
-        ),
-        "rows by set": (
-            {key: n for key, n in good("sum by (set) (twin_rows_total)").items() if n},
-            {(name,): n for name in sets for n in sql(f"SELECT count(*) FROM {files.format(name)}").values() if n},
-        ),
-        "committed offset": (good(expr["taktwin: Committed offset"]), {(p,): float(offsets.get(p, 0)) for p in ends}),
-        "lag": (
-            {key: n for key, n in good("sum by (partition) (twin_lag_records)").items() if key[0] in offsets},
-            {(p,): float(ends[p] - n) for p, n in offsets.items()},
-        ),
-        "workers that are ready": (good(expr["taktwin: Workers that are ready"]), {(): 2.0}),
-        "OEE": (
-            good(expr["taktwin-lines: OEE (provisional)"]),
-            {(line,): view["oee"] for line, view in views.items() if view["oee"] is not None},
-        ),
-        "quality": (
-            good(expr["taktwin-lines: Quality"]),
-            {(line,): view["quality"] for line, view in views.items() if view["quality"] is not None},
-        ),
-        "repeats": (
-            good("sum(twin_duplicates_total)"),
-            {(): float(sum(view["duplicates"] for view in views.values()))},
-        ),
+    snapshots = SnapshotStore(settings.state_folder / settings.group_id)
+    states = {p: next(snapshots.newest_first(int(p), offsets[p]))[1].state for p in ends if p in offsets}
+    reports = [worker.report() for worker in started]
+    commits: Counter[str] = Counter()
+    for report in reports:
+        commits.update(report["commits"])
+    both = [0.0 for _ in started]
+
+    def of_views(name: str) -> Figures:
+        return {(line,): [float(view[name])] for line, view in views.items() if view[name] is not None}
+
+    duplicates = sum(view["duplicates"] for view in views.values())
+    late = summed("SELECT count(*) FROM rejected WHERE reason = 'late'")[()][0]
+    now_s = time.time()
+    memory = sorted(_resident_bytes(worker.process.pid) for worker in started)
+    workers = {
+        "Workers that are ready": {(): [float(sum(report["ready"] for report in reports))]},
+        "Lines seen": {(): [float(len(views))]},
+        "Records waiting": {(): [sum(values[0] for values in lag.values())]},
+        "Longest wait": {(): [0.0]},
+        "Oldest without a commit": {(): [0.0]},
+        "Refused so far": summed("SELECT count(*) FROM rejected"),
+        "Events folded": {(): _halves(started, "twin_events_total", summed("SELECT count(*) FROM events")[()][0])},
+        "Rows for the audit": rows,
+        "Time of a fold, 99 of 100 below": {(): [_quantile(started, "twin_fold_seconds", 0.99)]},
+        "Records waiting, by partition": lag,
+        "How long they wait": none,
+        "Since the last commit": none,
+        "Committed offset": {(p,): [float(offsets.get(p, 0))] for p in ends},
+        "Size of the state": {(p,): [float(len(states[p]) if p in states else 0)] for p in ends},
+        "Commits": {(outcome,): [float(n)] for outcome, n in commits.items()},
+        "Refused, by reason": sql("SELECT reason, count(*) FROM rejected GROUP BY ALL"),
+        "Repeats and late events": {(): [duplicates + late]},
+        "Set aside, deleted, views that failed": {(): [0.0]},
+        "Waiting for the disk": {(): both},
+        "Starts in an hour": {(): [1.0 for _ in started]},
+        "Memory": {(): memory},
     }
-    for what, (shown, truth) in compared.items():
-        assert shown == truth, f"{what}: Prometheus {shown}, truth {truth}"
-        say(f"{what}: {len(shown)} values equal, {json.dumps({'/'.join(k): v for k, v in sorted(shown.items())[:3]})}")
+    lines = {
+        "OEE (provisional)": of_views("oee"),
+        "Availability": of_views("availability"),
+        "Performance": of_views("performance"),
+        "Quality": of_views("quality"),
+        "Newest event is how old": {(line,): [now_s - view["newest_ns"] / 1e9] for line, view in views.items()},
+        "Events": sql("SELECT line, count(*) FROM events GROUP BY ALL"),
+        "Raised and cleared so far": sql("SELECT action, kind, count(*) FROM alerts_revisions GROUP BY ALL"),
+    }
+    off = {"Memory": 0.1 * memory[-1], "Newest event is how old": 2.0 * _SCRAPE_S + 3}
+    return {
+        f"{board}: {title}": (figures, off.get(title, 0.0))
+        for board, panels in (("taktwin", workers), ("taktwin-lines", lines))
+        for title, figures in panels.items()
+    }
+
+
+def _resident_bytes(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return 1024.0 * int(re.findall(r"^VmRSS:\s+(\d+)", status, re.MULTILINE)[0])
+
+
+def _scraped(worker: Worker, name: str) -> list[tuple[dict[str, str], float]]:
+    """Our own reading of /metrics."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{worker.settings.health_port}/metrics", timeout=10) as answer:
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    return [(one.labels, one.value) for family in families for one in family.samples if one.name == name]
+
+
+def _halves(started: list[Worker], name: str, total: float) -> list[float]:
+    """By worker, as each says; together the total of the audit."""
+    each = sorted(sum(value for _, value in _scraped(worker, name)) for worker in started)
+    assert sum(each) == total, (name, each, total)
+    return each
+
+
+def _quantile(started: list[Worker], name: str, q: float) -> float:
+    """As Prometheus defines it: linear within the bucket."""
+    counts: Counter[float] = Counter()
+    for worker in started:
+        counts.update({float(labels["le"]): value for labels, value in _scraped(worker, f"{name}_bucket")})
+    edges = sorted(counts)
+    wanted = q * counts[edges[-1]]
+    k = next(i for i, edge in enumerate(edges) if counts[edge] >= wanted)
+    if k == len(edges) - 1:
+        return edges[-2]
+    low, below = (edges[k - 1], counts[edges[k - 1]]) if k else (0.0, 0.0)
+    return low + (edges[k] - low) * (wanted - below) / (counts[edges[k]] - below)
+
+
+def hold_against(
+    settings: Settings, prometheus: Prometheus, started: list[Worker], panels: list[tuple[str, str]]
+) -> None:
+    """What the panels show when all is calm, against `truths`."""
+    truth = truths(settings, started)
+    assert sorted(title for title, _ in panels) == sorted(truth), "every panel, and each once"
+    for title, expr in panels:
+        wanted, off = truth[title]
+        shown = prometheus.ask(RATE.sub(r"\1", expr))
+        if title == "taktwin: Rows for the audit":  # from 0 on: sets without a row are series, too
+            shown = {key: values for key, values in shown.items() if values != [0.0]}
+        assert shown.keys() == wanted.keys(), f"{title}: Prometheus {shown}, truth {wanted}"
+        for key, values in shown.items():
+            equal = len(values) == len(wanted[key]) and all(
+                abs(a - b) <= max(off, 1e-9 * abs(b)) for a, b in zip(values, wanted[key], strict=True)
+            )
+            assert equal, f"{title} {key}: Prometheus {values}, truth {wanted[key]}"
+        some = {"/".join(key): values[0] if len(values) == 1 else values for key, values in sorted(shown.items())[:3]}
+        say(f"{title}: {len(shown)} of {len(wanted)} equal{f' within {off:.3g}' if off else ''}, {json.dumps(some)}")
 
 
 def main() -> int:
@@ -267,7 +349,7 @@ def main() -> int:
     for tool in ("prometheus", "promtool"):
         assert shutil.which(tool), f"{tool} is missing; on Debian: apt-get install prometheus"
     panels = check_files()
-    with everything(args.seconds) as (settings, prometheus):
+    with everything() as (settings, prometheus, started):
         sent = asyncio.run(load(settings, args.seconds, args.rate))
         # While there is something in the last half minute: rates are of that.
         empty = [title for title, expr in panels if not prometheus.ask(expr)]
@@ -275,7 +357,7 @@ def main() -> int:
         say(f"{sent:,} records in {args.seconds} s; all {len(panels)} queries return data")
         asyncio.run(settled(settings))
         time.sleep(4 * _SCRAPE_S)
-        hold_against(settings, prometheus, panels)
+        hold_against(settings, prometheus, started, panels)
         rules = [rule for group in prometheus.get("/api/v1/rules")["groups"] for rule in group["rules"]]
         assert all(rule["health"] == "ok" for rule in rules), rules
         active = [rule["name"] for rule in rules if rule["state"] != "inactive"]
