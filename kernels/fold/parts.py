@@ -122,24 +122,29 @@ def read_counter(m: Model, x: State, o: Out, s: int, event: I64, t: int, product
 
 
 @hot
-def make(m: Model, x: State, o: Out, line: int, event: I64, t: int, product: int, begun: int) -> None:
-    """Book what an event says was made: a count, or the end of a cycle. `product`: of the order it belongs to;
-    `begun`: of the cycle that it ends, as its start said, -1 not said."""
+def make_cycle(m: Model, x: State, event: I64, product: int, begun: int) -> None:
+    """Book what the end of a cycle says was made. `product`: of the order it belongs to; `begun`: of the cycle, as its
+    start said, -1 not said."""
     s = natural(event[at.E_STATION])
-    if event[at.E_TYPE] == CYCLE:
-        if event[at.E_PRODUCT] >= 0:
-            product = event[at.E_PRODUCT]
-        elif begun >= 0:
-            product = begun
-        add_parts(m, x, s, m.made[m.stations[s, at.SC_IDEAL] + product + 1], 0, 0, product)
-    elif event[at.E_CODE] == COUNTER:
+    if event[at.E_PRODUCT] >= 0:
+        product = event[at.E_PRODUCT]
+    elif begun >= 0:
+        product = begun
+    add_parts(m, x, s, m.made[m.stations[s, at.SC_IDEAL] + product + 1], 0, 0, product)
+
+
+@hot
+def make_count(m: Model, x: State, o: Out, line: int, event: I64, t: int, product: int) -> None:
+    """Book what a count says was made. `product`: of the order it belongs to."""
+    s = natural(event[at.E_STATION])
+    if event[at.E_CODE] == COUNTER:
         read_counter(m, x, o, s, event, t, product)
-    else:
-        good = event[at.E_A]
-        if good and m.stations[s, at.SC_COUNTS_ALL]:
-            alert(o, line, s, at.DOUBT_GOOD, at.RAISED, t, -1)
-            good = 0
-        add_parts(m, x, s, good, event[at.E_B], event[at.E_C], product)
+        return
+    good = event[at.E_A]
+    if good and m.stations[s, at.SC_COUNTS_ALL]:
+        alert(o, line, s, at.DOUBT_GOOD, at.RAISED, t, -1)
+        good = 0
+    add_parts(m, x, s, good, event[at.E_B], event[at.E_C], product)
 
 
 @bare
@@ -149,21 +154,37 @@ def make_apart(m: Model, x: State, o: Out, line: int, event: I64, t: int, begun:
     base = x.base[s, stretch_scope(x, s)]
     for c in range(GOOD, IDEAL_NS + 1):
         base[c] -= x.total[s, c]
-    make(m, x, o, line, event, t, -1, begun)
+    if event[at.E_TYPE] == CYCLE:
+        make_cycle(m, x, event, -1, begun)
+    else:
+        make_count(m, x, o, line, event, t, -1)
     for c in range(GOOD, IDEAL_NS + 1):
         base[c] += x.total[s, c]
     alert(o, line, s, at.DOUBT_ORDER_NAMED, at.RAISED, t, event[at.E_Y])
 
 
 @hot
-def book(m: Model, x: State, o: Out, line: int, event: I64, t: int, begun: int) -> None:
-    """Book what was made to the order that the station works on now. `begun`: product of the cycle that ended."""
+def names_another(x: State, line: int, event: I64) -> bool:
+    """Whether parts name another order than the one that their station works on now."""
     named = event[at.E_Y]
-    s = natural(event[at.E_STATION])
-    if named >= 0 and named != order_of(x, line, s):
+    return bool(named >= 0 and named != order_of(x, line, event[at.E_STATION]))
+
+
+@hot
+def book_cycle(m: Model, x: State, o: Out, line: int, event: I64, t: int, begun: int) -> None:
+    """Book what was made to the order that the station works on now. `begun`: product of the cycle that ended."""
+    if names_another(x, line, event):
         make_apart(m, x, o, line, event, t, begun)
     else:
-        make(m, x, o, line, event, t, product_of(x, line, s), begun)
+        make_cycle(m, x, event, product_of(x, line, natural(event[at.E_STATION])), begun)
+
+
+@hot
+def book_count(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> None:
+    if names_another(x, line, event):
+        make_apart(m, x, o, line, event, t, -1)
+    else:
+        make_count(m, x, o, line, event, t, product_of(x, line, natural(event[at.E_STATION])))
 
 
 @hot
@@ -198,7 +219,7 @@ def book_before(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: i
             s = event[at.E_STATION]
             o.before[s] = order_of(x, line, s)
             if event[at.E_TYPE] == COUNT and is_before(o, event):
-                book(m, x, o, line, event, t, -1)
+                book_count(m, x, o, line, event, t)
 
 
 @hot
@@ -222,4 +243,7 @@ def book_after(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: in
     for k in range(i, j):
         event = events[k]
         if makes_parts(m, event) and not is_before(o, event):
-            book(m, x, o, line, event, t, o.begun[k - i] if event[at.E_TYPE] == CYCLE else -1)
+            if event[at.E_TYPE] == CYCLE:
+                book_cycle(m, x, o, line, event, t, o.begun[k - i])
+            else:
+                book_count(m, x, o, line, event, t)
