@@ -1,5 +1,8 @@
 """The read-only API: what the page shows, for programs, too. One table of routes makes handlers and OpenAPI."""
 
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -8,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from streams import clock
 from streams.client import Settings
 from streams.page import rows
 from streams.page.devices import Devices
@@ -17,10 +21,19 @@ from streams.page.tiles import Tiles
 from twin.report import ReportError
 from twin.report.build import report
 from twin.report.files import BINARY, as_bytes
-from twin.report.html import against_target, bottleneck, doubts, health, ratios, sentence
+from twin.report.html import (
+    against_target,
+    bottleneck,
+    doubts,
+    formula,
+    health,
+    ideal_said,
+    ratios,
+    sentence,
+)
 from twin.report.rows import dicts, select
 from twin.report.sections import SECTIONS, charts, has
-from twin.report.spans import site_of
+from twin.report.spans import local, site_of
 from twin.report.tables import DIALECTS, EVIDENCE, NAMES, for_people, shaped, table
 from twin.report.why import why
 from twin.report.words import LANGUAGES, WORDS, word
@@ -30,6 +43,8 @@ JSON: Final = "application/json"
 KINDS: Final = ("shift", "day", "week", "order", "span")
 MOST_SPANS: Final = 100
 SPANS_NS: Final = 100 * 86_400 * 10**9  # so far back the picker goes
+MOST_RECOMPUTED_NS: Final = 8 * 86_400 * 10**9
+RECOMPUTE_LIMIT_S: Final = 50.0
 Query = Mapping[str, str]
 Answer = tuple[str, bytes]  # content type and body
 
@@ -75,6 +90,7 @@ class Api:
     ) -> None:
         self._root, self._tiles = root, tiles
         self._settings, self._devices = settings, devices
+        self._recomputing = threading.Lock()
 
     def routes(self) -> list[Route]:
         return [
@@ -102,7 +118,13 @@ class Api:
             Route(
                 "view",
                 "The same for people: texts, tables and charts as SVG.",
-                (_LINE, *_SPAN, _LANG),
+                (
+                    _LINE,
+                    *_SPAN,
+                    Parameter("station", "Losses of this station only."),
+                    Parameter("by", "count: losses by how often they were; absent: by minutes."),
+                    _LANG,
+                ),
                 (JSON,),
                 self.view,
             ),
@@ -112,13 +134,24 @@ class Api:
                 (
                     _LINE,
                     Parameter("station", "Station id; absent: the line."),
-                    Parameter("window", "A window's id, or shift, day, order.", required=True),
+                    Parameter("window", "A window's id, or shift, day, order; absent: only what lies in the span."),
                     Parameter("start", "RFC 3339.", required=True),
                     Parameter("end", "RFC 3339.", required=True),
                     _LANG,
                 ),
                 (JSON,),
                 self.why,
+            ),
+            Route(
+                "recompute",
+                "Computes a line's rows of a span again from the stored events, here and now, and compares them.",
+                (
+                    _LINE,
+                    Parameter("start", "RFC 3339.", required=True),
+                    Parameter("end", "RFC 3339.", required=True),
+                ),
+                (JSON,),
+                self.recompute,
             ),
             Route(
                 "rows",
@@ -207,6 +240,7 @@ class Api:
     def view(self, query: Query, _accept: str) -> Answer:
         language = _language(query)
         found = self._report(query)
+        _chosen(found, query)
         zone = found["zone"]
         tables: dict[str, Any] = {}
         for name in NAMES:
@@ -239,21 +273,65 @@ class Api:
             for name in ("shifts", "days", "orders")
             for row in found[name]
         ]
+        kept["stations"] = [one["station"] for one in found["stations"]]
+        kept["losses"] = [
+            {
+                "station": one["station"],
+                "start": one["longest_start"],
+                "end": rfc3339(parse_rfc3339(one["longest_start"]) + one["longest_ns"]),
+            }
+            for one in found["pareto"]
+        ]
         # A workbook needs an optional package; the page offers none where it is missing.
         kept["formats"] = list(BINARY) if find_spec("xlsxwriter") else []
         return JSON, _json({**kept, "said": said, "tables": tables, "sections": sections, "rows": rows_of})
 
     def why(self, query: Query, _accept: str) -> Answer:
         start, end = _instant(query, "start"), _instant(query, "end")
-        found = why(
-            self._root, _needed(query, "line"), query.get("station") or None, _needed(query, "window"), start, end
-        )
-        line, language = site_of(self._root).line(found["row"]["line"]), _language(query)
+        window, station = query.get("window", ""), query.get("station") or None
+        found = why(self._root, _needed(query, "line"), station, window, start, end)
+        line, language = site_of(self._root).line(found["line"]), _language(query)
+        zone = line.calendar.zone
+        found |= {"zone": zone, "start_local": local(zone, start), "end_local": local(zone, end), "said": None}
+        if found["row"] is not None:
+            found["said"] = ratios({**found["row"], "planned_ns": found["planned_ns"]}, language)
+            until = local(zone, parse_rfc3339(found["revisable_until"]))
+            found["settled_said"] = word("settled" if found["final"] else "revisable", language) + f" {until}" * (
+                not found["final"]
+            )
+            found["formula"] = formula(found, language)
+            found["ideal_said"] = ideal_said(found["ideal"], zone, language)
         tables = {
-            name: for_people(shaped(name, found[name], language), line.calendar.zone, language) for name in EVIDENCE
+            name: for_people(shaped(name, found[name], language), zone, language) for name in EVIDENCE if name in found
         }
-        said = ratios({**found["row"], "planned_ns": found["planned_ns"]}, language)
-        return JSON, _json({**found, "zone": line.calendar.zone, "said": said, "tables": tables})
+        return JSON, _json({**found, "tables": tables})
+
+    def recompute(self, query: Query, _accept: str) -> Answer:
+        """In a process of its own, one at a time: the page stays quick and small."""
+        start, end = _instant(query, "start"), _instant(query, "end")
+        line = site_of(self._root).line(_needed(query, "line")).id
+        if not 0 <= end - start <= MOST_RECOMPUTED_NS:
+            raise ReportError(f"from 0 to {MOST_RECOMPUTED_NS // 86_400 // 10**9} days at a time; take the command")
+        if not self._recomputing.acquire(blocking=False):
+            raise ReportError("somebody else's figure is being computed; try again in a moment")
+        try:
+            begun = clock.monotonic_s()
+            command = [sys.executable, "-P", "-m", "streams.cli", "audit", "recompute", str(self._root)]
+            command += ["--line", line, "--from", rfc3339(start), "--to", rfc3339(end), "--json"]
+            done = subprocess.run(command, capture_output=True, timeout=RECOMPUTE_LIMIT_S, check=False)  # noqa: S603
+            try:
+                found = msgspec.json.decode(done.stdout, type=dict[str, Any])
+            except msgspec.DecodeError:
+                said = done.stderr.decode(errors="replace").strip().splitlines()
+                raise ReportError(f"not computed: {said[-1] if said else done.returncode}") from None
+        except subprocess.TimeoutExpired:
+            raise ReportError(f"not done within {RECOMPUTE_LIMIT_S:.0f} s; take the command") from None
+        finally:
+            self._recomputing.release()
+        rows = sum(count for what, count in found["checked"].items() if what.endswith("rows compared"))
+        events, seconds = found["checked"].get("events folded", 0), clock.monotonic_s() - begun
+        kept = {name: found[name] for name in ("sound", "notes", "differences")}
+        return JSON, _json({**kept, "rows": rows, "events": events, "seconds": round(seconds, 1)})
 
     def rows(self, query: Query, accept: str) -> Answer:
         return rows.page(self._root, _needed(query, "set"), query, accept)
@@ -281,6 +359,17 @@ class Api:
     def words(self, query: Query, _accept: str) -> Answer:
         place = LANGUAGES.index(_language(query))
         return JSON, _json({key: pair[place] for key, pair in WORDS.items()})
+
+
+def _chosen(found: dict[str, Any], query: Query) -> None:
+    """Losses as they are asked for: of a station, by minutes or by count."""
+    if query.get("by", "minutes") not in ("count", "minutes"):
+        raise ReportError(f"by={query['by']}: count or minutes")
+    for name in ("pareto", "charged"):
+        if query.get("station"):
+            found[name] = [one for one in found[name] if one["station"] == query["station"]]
+        if query.get("by") == "count":
+            found[name] = sorted(found[name], key=lambda one: (-one["count"], -one["ns"]))
 
 
 def _json(value: Any) -> bytes:

@@ -90,7 +90,13 @@ def stops(root: Path, line: Line, station: str, now: Now, language: str = "en") 
         else:
             at = _part(now.since_ns, None, _said(root, line, station, now))
             made.append(
-                {**at, "class": "stopped", "ns": None, "parts": [at], **_until(line, now.since_ns, now, language)}
+                {
+                    **at,
+                    "start_local": weekday(line.calendar.zone, now.since_ns, language),
+                    "class": "stopped",
+                    "parts": [at],
+                    **_until(line, now.since_ns, now, language),
+                }
             )
     asked = [one for one in made if one["class"] != "minor_stop"]
     bare = [one for one in asked if any(part["reason"] is None for part in one["parts"])]

@@ -32,6 +32,7 @@ MOST_LOSSES: Final = 100
 MOST_ROWS: Final = 200
 # Of the orders before and after a span so much is read: to know what a changeover was from and to.
 ORDERS_NS: Final = 40 * 86_400 * 10**9
+MOST_BYTES: Final = 400  # of a record that was refused
 MOST_SPAN_NS: Final = 400 * 86_400 * 10**9
 _NO_REASON: Final = ("down",)
 
@@ -56,7 +57,7 @@ class Sheet:
         self.states = dicts(select(root, "states", *at, line=line.id, as_of_ns=as_of_ns))
         self.bottlenecks = dicts(select(root, "bottlenecks", *at, line=line.id, as_of_ns=as_of_ns))
         self.alerts = dicts(select(root, "alerts", *at, line=line.id, as_of_ns=as_of_ns))
-        self.refused = dicts(select(root, "rejected", *at, line=line.id, as_of_ns=as_of_ns).drop_columns(["value"]))
+        self.refused = dicts(select(root, "rejected", *at, line=line.id, as_of_ns=as_of_ns))
         orders = (pc.field("window") == "order") & pc.field("station").is_null()
         around = (max(span.start_ns - ORDERS_NS, 0), span.end_ns + ORDERS_NS)
         self.orders = dicts(select(root, "kpis", *around, line=line.id, where=orders, as_of_ns=as_of_ns))
@@ -257,6 +258,13 @@ def texts(row: Row) -> dict[str, Any]:
     return made
 
 
+def refusal(row: Row) -> dict[str, Any]:
+    """A row of what was refused, with its bytes as far as they can be shown."""
+    value = row["value"] or b""
+    said = "".join(c if c.isprintable() else "\ufffd" for c in value[:MOST_BYTES].decode(errors="replace"))
+    return {**texts(row), "value": said + ("…" if len(value) > MOST_BYTES else "")}
+
+
 def report(root: Path | str, line_name: str, kind: str, value: str, *, as_of_ns: int | None = None) -> dict[str, Any]:
     """All of it: `line_name` over the span that `kind` (shift, day, week, order, span) and `value` mean.
 
@@ -350,7 +358,7 @@ def _body(sheet: Sheet, span: Span) -> dict[str, Any]:
             "rows": [texts(row) for row in said["rows"]],
         },
         "alerts": [texts(row) for row in sheet.alerts[:MOST_ROWS]],
-        "refused": [texts(row) for row in sheet.refused[:MOST_ROWS]],
+        "refused": [refusal(row) for row in sheet.refused[:MOST_ROWS]],
         "health": sheet.health(),
         **{one.id: one.rows(sheet) for one in SECTIONS if one.rows is not None},
     }

@@ -7,7 +7,7 @@ from twin.report.sections import SECTIONS, Section, charts, has
 from twin.report.spans import local
 from twin.report.svg import COLOURS
 from twin.report.tables import Table, shown, table
-from twin.report.words import hours_of, number, percent, word
+from twin.report.words import hours_of, minutes_of, number, percent, significant, word
 from twin.time.rfc3339 import parse_rfc3339
 
 # Of downtime without a reason; beyond it reasons say little.
@@ -106,6 +106,38 @@ def ratios(total: dict[str, Any], language: str) -> str:
         f"{word('performance', language)} {percent(total['performance'], language)} × "
         f"{word('quality_ratio', language)} {percent(total['quality'], language)}"
     )
+
+
+def formula(found: dict[str, Any], language: str) -> str | None:
+    """The factors with what was divided, of what `twin.report.why` gives. None: nothing to divide by."""
+    if found["row"]["oee"] is None:
+        return None
+    planned, operating, ideal = (
+        minutes_of(found[f"{name}_ns"], language) for name in ("planned", "operating", "ideal")
+    )
+    good, parts = (number(found[name], 0, language) for name in ("good", "parts"))
+    return (
+        f"{word('availability', language)} = {operating} min / {planned} min {word('planned', language)}; "
+        f"{word('performance', language)} = {ideal} min {word('ideal_time', language)} / {operating} min; "
+        f"{word('quality_ratio', language)} = {good} / {parts} {word('parts', language)}"
+    )
+
+
+def ideal_said(found: dict[str, Any] | None, zone: str, language: str) -> str | None:
+    """The ideal cycle that was used, since when, and what a part took: a soft one shows here."""
+    if found is None or not found["cycle_ns"]:
+        return None
+    since = local(zone, parse_rfc3339(found["since"]), "%Y-%m-%d")
+    said = f"{word('ideal_cycle', language)} {found['station']}"
+    said += f", {found['product']}" if found["product"] else ""
+    said += f": {significant(found['cycle_ns'] / 1e9, language)} s"
+    said += f" ({word('since', language)} {since}, {word('model', language)} {found['model'][:12]})"
+    if found["took_ns"] is None:
+        return said
+    if found["mean_ns"] != found["cycle_ns"]:
+        said += f"; {word('ideal_mean', language)} {significant(found['mean_ns'] / 1e9, language)} s"
+    said += f"; {word('took', language)} {significant(found['took_ns'] / 1e9, language)} s"
+    return said + (f". {word('too_long', language)}" if found["took_ns"] < found["mean_ns"] else "")
 
 
 def doubts(report: dict[str, Any], language: str) -> list[str]:

@@ -73,7 +73,7 @@ SECTIONS: Final = (
             ("ns", "ns", "minutes"),
             ("count", "count", "count"),
             ("longest_ns", "ns", "longest"),
-            ("longest_start", "time", "start"),
+            ("longest_start", "time", "longest_at"),
         ),
         draw=pareto,
         note="count_note",
@@ -183,6 +183,7 @@ SECTIONS: Final = (
             ("reason", "text", "reason"),
             ("detail", "text", "detail"),
             ("place", "text", "offset"),
+            ("value", "text", "bytes"),
         ),
     ),
 )

@@ -37,7 +37,7 @@ class Table:
 NAMES: Final = tuple(one.id for one in SECTIONS if one.columns)
 # Of the evidence under a figure (`twin.report.why`).
 _EVIDENCE: Final[dict[str, tuple[str, tuple[tuple[str, str, str], ...]]]] = {
-    "classes": ("step", (("class", "word", "class"), ("ns", "ns", "minutes"), ("role", "text", "counts_as"))),
+    "classes": ("step", (("class", "word", "class"), ("ns", "ns", "minutes"), ("role", "word", "counts_as"))),
     "policies": (
         "policy",
         (

@@ -3,17 +3,22 @@
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from kernels.codes import CLASS_NAMES, N_CLASSES
-from kernels.figures.oee import AVAILABILITY_LOSS, POLICIES, ROLE_NAMES
+from kernels.figures.oee import POLICIES, ROLE_NAMES
+from twin.audit import AuditError, models
 from twin.audit.intervals import contents
 from twin.audit.layout import existing_root
+from twin.audit.rows import integers
+from twin.line.numbers import ideal_ns
+from twin.plant.model import Line
 from twin.report import ReportError
-from twin.report.build import quoted, texts
-from twin.report.figures import ratios_of, vectors
-from twin.report.rows import dicts, newest, select
+from twin.report.build import quoted, refusal, texts
+from twin.report.figures import Figures, ratios_of
+from twin.report.rows import Row, any_row, dicts, newest, select
 from twin.report.spans import site_of
 from twin.time.rfc3339 import rfc3339
 
@@ -24,8 +29,11 @@ MOST_STATES: Final = 200
 def why(
     root: Path | str, line_name: str, station: str | None, window: str, start_ns: int, end_ns: int
 ) -> dict[str, Any]:
-    """The row of kpis of this identity. Raises ReportError where there is none, AuditError over the root."""
+    """The row of kpis of this identity, and what lies under it. `window` empty: only what lies in this span, `row` is
+    None. Raises ReportError where there is no such row, AuditError over the root."""
     line = site_of(root).line(line_name)
+    if not window:
+        return {"row": None, "line": line.id, **_evidence(root, line.id, station, start_ns, end_ns, None)}
     where = (pc.field("window") == window) & (pc.field("end") == _instant(end_ns))
     where &= pc.field("station").is_null() if station is None else pc.field("station") == station
     where &= pc.field("start") == _instant(start_ns)
@@ -35,37 +43,91 @@ def why(
         raise ReportError(f"line {line.id}: there is no row of {window} from {rfc3339(start_ns)} to {rfc3339(end_ns)}")
     history = sorted(dicts(every), key=lambda row: (row["revision"], not row["retracted"]))
     shown = current if current.num_rows else every.slice(every.num_rows - 1)
-    vector = vectors(shown)[0].tolist()
     row = dicts(shown)[0]
-    measured = station or row["constraint"]
-    at = (start_ns, end_ns)
-    states = dicts(select(root, "states", *at, line=line.id, where=pc.field("station") == measured))
-    mine = pc.field("station").is_null() | (pc.field("station") == measured)
-    events = dicts(select(root, "events", *at, line=line.id, where=mine))
-    refused = dicts(select(root, "rejected", *at, line=line.id).drop_columns(["value"]))
-    files = _files(root, {(one["source_partition"], one["source_offset"]) for one in [*events[:MOST_EVENTS], row]})
+    figures = Figures.of(shown, shown.slice(0, 0), row["policy"])
     return {
         "row": texts(row),
+        "line": line.id,
         "standing": current.num_rows > 0,
-        "station": measured,
-        "planned_ns": sum(
-            ns for ns, role in zip(vector, POLICIES[row["policy"]].roles, strict=False) if role >= AVAILABILITY_LOSS
-        ),
-        "classes": _classes(vector, row["policy"]),
+        "planned_ns": figures.planned_ns,
+        "operating_ns": figures.operating_ns,
+        "ideal_ns": figures.ideal_ns,
+        "good": figures.good,
+        "parts": figures.made,
+        "ideal": _ideal(root, row, figures),
+        "classes": _classes(list(figures.vector), row["policy"]),
         "policies": [
-            {"policy": name, "source": one.source, **ratios_of(vector, name)} for name, one in POLICIES.items()
+            {"policy": name, "source": one.source, **ratios_of(figures.vector, name)} for name, one in POLICIES.items()
         ],
         "revisions": [texts(one) for one in history],
+        **_settled(root, line, end_ns),
+        **_evidence(root, line.id, station or row["constraint"], start_ns, end_ns, row),
+    }
+
+
+def _evidence(
+    root: Path | str, line: str, station: str | None, start_ns: int, end_ns: int, row: Row | None
+) -> dict[str, Any]:
+    """States, events and refusals of a station (None: of all) in [start, end), with offset and file."""
+    at = (start_ns, end_ns)
+    mine = None if station is None else pc.field("station") == station
+    states = dicts(select(root, "states", *at, line=line, where=mine))
+    events = dicts(
+        select(root, "events", *at, line=line, where=None if mine is None else mine | pc.field("station").is_null())
+    )
+    refused = dicts(select(root, "rejected", *at, line=line))
+    places = {
+        (one["source_partition"], one["source_offset"]) for one in [*events[:MOST_EVENTS], *([row] if row else [])]
+    }
+    files = _files(root, places)
+    file = None if row is None else files.get((row["source_partition"], row["source_offset"]), {}).get("kpis")
+    return {
+        "station": station,
         "states": [texts(one) for one in sorted(states, key=lambda one: int(one["start"]))[:MOST_STATES]],
         "states_left_out": max(0, len(states) - MOST_STATES),
         "events": [_event(one, files) for one in events[:MOST_EVENTS]],
         "events_left_out": max(0, len(events) - MOST_EVENTS),
-        "refused": [texts(one) for one in refused[:MOST_STATES]],
-        "file": files.get((row["source_partition"], row["source_offset"]), {}).get("kpis"),
+        "refused": [refusal(one) for one in refused[:MOST_STATES]],
+        "file": file,
         "commands": [
-            f"twin audit recompute AUDIT --line {quoted(line.id)} --from {rfc3339(start_ns)} --to {rfc3339(end_ns)}",
+            f"twin audit recompute AUDIT --line {quoted(line)} --from {rfc3339(start_ns)} --to {rfc3339(end_ns)}",
             "twin audit verify AUDIT",
         ],
+    }
+
+
+def _settled(root: Path | str, line: Line, end_ns: int) -> dict[str, Any]:
+    """Until when late events and corrections may change a row, and whether the line has gone on beyond that."""
+    until = end_ns + line.lateness_ns + (line.revise_ns or 0)
+    return {"revisable_until": rfc3339(until), "final": any_row(root, line.id, until)}
+
+
+def _ideal(root: Path | str, row: Row, figures: Figures) -> dict[str, Any] | None:
+    """The ideal cycle that the row was measured by, since when the line has that model, and what a part really took."""
+    try:
+        line = next(one for one in models.load(root, row["model"]).lines if one.id == row["line"])
+    except (AuditError, StopIteration):
+        return None
+    name = row["station"] or row["constraint"]
+    station = next((one for one in line.stations if one.id == name), None)
+    if station is None:
+        return None
+    products = [one.id for one in line.products]
+    place = products.index(row["product"]) + 1 if row["product"] in products else 0
+    scopes = pc.field("window").isin(["shift", "day"]) & pc.field("station").is_null()
+    past = select(root, "kpis", 0, row["end"], line=row["line"], where=scopes)
+    ours = integers(past.column("start"))[
+        np.asarray(pc.equal(past.column("line_model").cast(pa.string()), row["line_model"]))
+    ]
+    running = figures.vector[CLASS_NAMES.index("running")]
+    return {
+        "station": name,
+        "product": row["product"],
+        "cycle_ns": ideal_ns(line, station)[place],
+        "since": rfc3339(min([row["start"], *ours.tolist()])),
+        "model": row["model"],
+        "mean_ns": figures.ideal_ns // figures.made if figures.made else None,  # of all products of the row
+        "took_ns": running // figures.made if figures.made else None,
     }
 
 

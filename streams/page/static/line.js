@@ -2,7 +2,7 @@
 import { chart, el, table } from "./dom.js";
 import { lines, onChange } from "./stream.js";
 import { timer } from "./tile.js";
-import { address, get, GROUP, lang, query, SIGN, w } from "./words.js";
+import { address, clock, get, GROUP, lang, query, SIGN, w } from "./words.js";
 
 const KINDS = ["shift", "day", "week", "order", "span"];
 const REFRESH_MS = 30000;
@@ -15,34 +15,71 @@ export function chosen() {
   return made;
 }
 
-export function head(view, parameters) {
+// "2026-W48" of the date "2026-11-29", moved by days.
+function isoWeek(date, days = 0) {
+  const at = new Date(`${date}T12:00:00Z`);
+  at.setUTCDate(at.getUTCDate() + days);
+  at.setUTCDate(at.getUTCDate() + 4 - (at.getUTCDay() || 7)); // the week's Thursday says its year
+  const year = at.getUTCFullYear();
+  return `${year}-W${String(Math.ceil(((at - Date.UTC(year, 0, 1)) / 864e5 + 1) / 7)).padStart(2, "0")}`;
+}
+
+const turn = (parameters) => {
+  history.pushState(null, "", address(parameters));
+  dispatchEvent(new Event("taktwin"));
+};
+
+// The shift picker with its arrows; what has no row yet is the current one.
+function picker(view) {
   const place = el("nav", { class: "picker", "aria-label": w(view.span.kind) });
-  const link = (text, more, rel) => el("a", { href: address({ view: query().get("view"), line: view.line, ...more }), rel }, text);
+  const to = (more) => ({ view: query().get("view"), line: view.line, ...more });
+  const link = (text, more, rel) => el("a", { href: address(to(more)), rel }, text);
+  const date = view.span.start_local.slice(0, 10);
+  const weeks = [7, 0, -7, -14, -21, -28].map((days) => ({ label: isoWeek(date, days) }));
   get("spans", { line: view.line }).then((spans) => {
-    const kind = ["day", "order"].includes(view.span.kind) ? view.span.kind : spans.shift.length ? "shift" : "day";
-    const known = spans[kind].map((one) => one.label);
+    const asked = view.span.kind;
+    const kind = ["day", "order", "week"].includes(asked) ? asked : spans.shift.length ? "shift" : "day";
+    const known = (kind === "week" ? weeks : spans[kind]).map((one) => one.label);
     if (spans.current && spans.current.kind === kind && !known.includes(spans.current.label)) known.unshift(spans.current.label);
     const at = known.indexOf(view.span.label);
-    const list = el("select", { "aria-label": w(kind), on: { change: (event) => go(event.target.value) } },
+    const list = el("select", { "aria-label": w(kind), on: { change: (event) => turn(to({ [kind]: event.target.value })) } },
       (at < 0 ? [view.span.label, ...known] : known).map((label) => el("option", { value: label, selected: label === view.span.label }, label)));
-    const go = (label) => {
-      history.pushState(null, "", address({ view: query().get("view"), line: view.line, [kind]: label }));
-      dispatchEvent(new Event("taktwin"));
-    };
     place.append(
       at >= 0 && at + 1 < known.length ? link(`← ${w("previous")}`, { [kind]: known[at + 1] }, "prev") : "",
       list,
       at > 0 ? link(`${w("following")} →`, { [kind]: known[at - 1] }, "next") : "",
       link(w("current"), {}, "last"),
-      ...["shift", "day", "order"].filter((one) => one !== kind && spans[one].length).map((one) => link(w(one === "shift" ? "shifts" : one === "day" ? "days" : "orders"), { [one]: spans[one][0].label })));
+      ...["shift", "day", "order"].filter((one) => one !== kind && spans[one].length).map((one) => link(w(`${one}s`), { [one]: spans[one][0].label })),
+      kind === "week" ? "" : link(w("weeks"), { week: isoWeek(date) }));
   }, () => {});
+  return place;
+}
+
+// As known now, or at an instant of the line's time: a switch, and a slider from the span's beginning on.
+function knowing(view, parameters) {
+  const { as_of, ...now } = parameters;
+  const begin = Date.parse(view.span.start);
+  const last = Math.max(begin + 60000, Date.parse(view.settled.known_until ?? view.span.end), Date.parse(view.settled.revisable_until ?? view.span.end));
+  const shown = el("output", {});
+  const at = el("input", { type: "range", min: String(begin), max: String(last), step: "60000", value: String(as_of ? Date.parse(as_of) : last), "aria-label": w("known_then") });
+  const tell = () => { shown.textContent = clock(Number(at.value), view.zone); };
+  at.addEventListener("input", tell);
+  tell();
+  const go = () => turn({ view: query().get("view"), ...now, as_of: new Date(Number(at.value)).toISOString() });
+  const open = el("details", { class: "knowing", open: Boolean(as_of) }, el("summary", {}, w("known_then")),
+    el("p", {}, at, " ", shown, " ", el("button", { type: "button", on: { click: go } }, w("known_then"))));
+  return el("div", { class: "links" }, as_of ? el("a", { href: address({ view: query().get("view"), ...now }) }, w("known_now")) : null, open);
+}
+
+export function head(view, parameters) {
   const asked = new URLSearchParams({ ...parameters, lang });
   return el("section", { class: "head" },
     el("h1", {}, view.line, el("span", { class: "soft" }, ` ${w(view.span.kind)} ${view.span.label}`)),
     el("p", { class: "now", "aria-live": "polite" }),
-    place,
+    picker(view),
     el("p", { class: "soft" }, `${view.span.start_local} – ${view.span.end_local}, ${view.zone}`),
-    view.as_of ? el("p", { class: "warn" }, `${w("as_of")} ${view.as_of}`) : null,
+    view.as_of ? el("p", { class: "warn" }, `${w("as_of")} ${clock(Date.parse(view.as_of), view.zone)}`) : null,
+    knowing(view, parameters),
     el("p", { class: "links" },
       el("a", { href: address({ ...parameters, view: query().get("view") === "handover" ? "line" : "handover" }) }, w(query().get("view") === "handover" ? "line" : "handover")),
       el("a", { href: `api/v1/report?${asked}&format=html`, target: "_blank" }, w("report")),
@@ -92,13 +129,22 @@ function rowsOf(view, window) {
   return (i) => el("a", { class: "why", href: address({ view: "why", line: view.line, window, start: mine[i].start, end: mine[i].end }) }, w("why"));
 }
 
-// Waits as they were waited, or charged to the station that stood: the address says which.
+// Waits as they were waited, or charged to the station that stood; by minutes or by count; of all stations or of one:
+// the address says which. A row leads to the events of its longest stop.
 function losses(view, parameters) {
-  const cause = query().get("losses") === "cause";
-  const link = (which, text) => el("a", { href: address({ view: "line", ...parameters, losses: which }), "aria-current": (which === "cause") === cause ? "page" : null }, text);
-  const made = section(view, cause ? "charged" : "pareto");
-  made?.querySelector("h2").after(el("nav", { class: "counts", "aria-label": w("pareto") }, link(null, w("as_victims")), link("cause", w("to_the_cause"))));
-  if (made) made.id = "pareto";
+  const asked = { losses: query().get("losses"), by: query().get("by"), station: query().get("station") };
+  const link = (more, text, now) => el("a", { href: address({ view: "line", ...parameters, ...asked, ...more }), "aria-current": now ? "page" : null }, text);
+  const cause = asked.losses === "cause";
+  const rows = view.losses;
+  const made = section(view, cause ? "charged" : "pareto", cause ? null : (i) => el("a", { class: "why", href: address({ view: "why", line: view.line, station: rows[i].station, start: rows[i].start, end: rows[i].end }) }, w("events")));
+  if (!made) return null;
+  const stations = [...new Set(view.stations)];
+  made.querySelector("h2").after(el("nav", { class: "counts", "aria-label": w("pareto") },
+    link({ losses: null }, w("as_victims"), !cause), link({ losses: "cause" }, w("to_the_cause"), cause),
+    link({ by: null }, w("by_minutes"), asked.by !== "count"), link({ by: "count" }, w("by_count"), asked.by === "count"),
+    el("select", { "aria-label": w("station"), on: { change: (event) => turn({ view: "line", ...parameters, ...asked, station: event.target.value || null }) } },
+      el("option", { value: "" }, w("all_stations")), stations.map((one) => el("option", { value: one, selected: one === asked.station }, one)))));
+  made.id = "pareto";
   return made;
 }
 
@@ -111,13 +157,32 @@ const OWN = {
   orders: (view) => section(view, "orders", rowsOf(view, "order")),
 };
 
+// What has the keyboard keeps it when all is drawn anew.
+const CONTROLS = "a, button, select, input, summary, .scroll";
+function focusOf(main) {
+  const one = document.activeElement;
+  if (!one || !main.contains(one) || !one.matches(CONTROLS)) return null;
+  const place = one.closest("section");
+  return [place?.id ?? "", [...(place ?? main).querySelectorAll(CONTROLS)].indexOf(one)];
+}
+
+function focusAgain(main, focused) {
+  if (!focused) return;
+  const [id, at] = focused;
+  const place = id ? document.getElementById(id) : main.querySelector("section");
+  place?.querySelectorAll(CONTROLS)[at]?.focus({ preventScroll: true });
+}
+
 export function line(main) {
   const parameters = chosen();
   const live = livePart(main, parameters.line);
   let ended = false;
   async function draw() {
-    const view = await get("view", parameters);
+    const more = {};
+    for (const name of ["by", "station"]) if (query().get(name)) more[name] = query().get(name);
+    const view = await get("view", { ...parameters, ...more });
     if (ended) return;
+    const focused = focusOf(main);
     const open = new Set([...main.querySelectorAll("details[open]")].map((one) => one.parentNode.id));
     main.replaceChildren(
       head(view, parameters), said(view),
@@ -127,6 +192,7 @@ export function line(main) {
         el("section", { id: "proof" }, el("h2", {}, w("proof")), view.proof.commands.map((one) => el("p", {}, el("code", {}, one)))),
       ].filter((one) => one));
     for (const one of main.querySelectorAll("details")) if (open.has(one.parentNode.id)) one.open = true;
+    focusAgain(main, focused);
     live.draw();
     document.title = `${view.line} – taktwin`;
   }

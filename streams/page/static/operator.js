@@ -20,20 +20,32 @@ export function operator(main) {
   let data = null;
   let entries = [];
   let ended = false;
+  const marked = new Set(); // starts of stops that get one reason together
 
   const mine = () => Boolean(device?.enter && (device.lines === null || device.lines.includes(line)));
   const label = (id) => data.reasons.all.find((one) => one.id === id)?.label ?? id;
   const minutes = (ns) => `${num((ns / 6e10).toFixed(1))} min`;
   const lasted = (one) => span(one.ns === null ? now() - one.start_ms : one.ns / 1e6);
 
-  function say(stop, part, reason) {
-    enter({ verb: "reason", line, station: data.station, start: part.start, end: part.end, reason });
+  function say(part, reason, more) {
+    enter({ verb: "reason", line, station: data.station, start: part.start, end: part.end, reason, ...more });
+  }
+
+  // What may be said beside a reason: the station that caused it, and a note, of which the log gets the hash only.
+  function beside() {
+    const note = el("input", { type: "text", maxlength: "500", autocomplete: "off", class: "note", "aria-label": w("note") });
+    const cause = el("select", { "aria-label": w("cause") }, el("option", { value: "" }, `${w("cause")} …`),
+      data.stations.filter((one) => one !== data.station).map((one) => el("option", { value: one }, one)));
+    const node = el("details", { class: "op-split op-beside" }, el("summary", {}, w("note_and_cause")),
+      el("p", {}, note, cause), el("p", { class: "soft" }, w("note_hint")));
+    return { node, said: () => ({ ...(note.value.trim() ? { note: note.value.trim() } : {}), ...(cause.value ? { cause: cause.value } : {}) }) };
   }
 
   // Two by four: six reasons that stay for the shift, all of them, later.
   function ask(title, note, given, take, more) {
+    const also = beside();
     const button = (one) => el("button", { type: "button", class: "reason", "aria-pressed": given === one.id ? "true" : null,
-      on: { click: () => { panel.close(); take(one.id); } } }, one.label);
+      on: { click: () => { panel.close(); take(one.id, also.said()); } } }, one.label);
     const rest = el("div", { class: "op-all", hidden: true });
     const big = el("div", { class: "op-six" }, data.reasons.buttons.map(button),
       el("button", { type: "button", class: "reason plain", on: { click: () => { rest.hidden = false; big.hidden = true; } } }, w("all_reasons")),
@@ -43,13 +55,13 @@ export function operator(main) {
       ["", data.reasons.all.filter((one) => !one.upper && !one.parent)]];
     for (const [name, some] of groups) if (some.length) rest.append(name ? el("h3", {}, name) : "", el("div", { class: "op-six" }, some.map(button)));
     rest.append(el("button", { type: "button", class: "reason plain", on: { click: () => panel.close() } }, w("later")));
-    panel.replaceChildren(el("h2", {}, title), el("p", { class: "until" }, note), big, rest, more ?? "");
+    panel.replaceChildren(el("h2", {}, title), el("p", { class: "until" }, note), also.node, big, rest, more ?? "");
     panel.showModal();
   }
 
   function askStop(stop, part) {
     const until = `${w("correctable_until")} ${stop.until_local}`;
-    ask(`${stop.start_local ?? w("stopped")}, ${lasted(stop)}`, until, part.reason, (reason) => say(stop, part, reason), split(stop, part));
+    ask(`${stop.start_local ?? w("stopped")}, ${lasted(stop)}`, until, part.reason, (reason, more) => say(part, reason, more), split(stop, part));
   }
 
   // From an instant on another reason: a time within the stop, and what holds from then (and before, if nothing was said).
@@ -80,9 +92,12 @@ export function operator(main) {
     return open;
   }
 
-  function stopRow(stop) {
+  function stopRow(stop, several = false) {
     const can = mine() && stop.correctable && data.revise;
     const state = waiting().some((one) => one.start === stop.start) ? w("waiting_to_send") : null;
+    const bare = stop.parts.filter((part) => part.reason === null);
+    const mark = can && bare.length && several ? el("button", { type: "button", class: "mark", "data-mark": stop.start, "aria-pressed": String(marked.has(stop.start)),
+      "aria-label": `${w("mark")} ${stop.start_local}`, on: { click: () => { if (!marked.delete(stop.start)) marked.add(stop.start); drawRight(); } } }, marked.has(stop.start) ? "✓" : "") : null;
     const parts = stop.parts.map((part) => el("button", {
       type: "button", class: `stop ${part.reason === null ? "bare" : ""}`, disabled: !can, "data-start": part.start,
       on: { click: () => askStop(stop, part) },
@@ -90,22 +105,35 @@ export function operator(main) {
       el("b", {}, part.reason === null ? w("no_reason") : label(part.reason)),
       el("span", {}, part.ns === null ? w("open_stop") : span(part.ns / 1e6))));
     const until = stop.until === null ? w("no_revise_short") : stop.correctable ? `${w("correctable_until")} ${stop.until_local}` : `${w("too_late")} ${stop.until_local}`;
-    return el("li", {}, parts, el("p", { class: "soft" }, until, state ? ` · ${state}` : "", stop.revision ? ` · ${w("revision")} ${stop.revision}` : ""));
+    return el("li", {}, mark ? el("div", { class: "markable" }, mark, el("div", {}, parts)) : parts, el("p", { class: "soft" }, until, state ? ` · ${state}` : "", stop.revision ? ` · ${w("revision")} ${stop.revision}` : ""));
   }
 
   function bundleRow(bundle) {
-    const take = (reason) => { for (const one of bundle.stops) enter({ verb: "reason", line, station: data.station, start: one.start, end: one.end, reason }); };
-    return el("li", {}, el("button", { type: "button", class: "stop", disabled: !mine(), on: { click: () =>
+    const take = (reason, more) => { for (const one of bundle.stops) say(one, reason, more); };
+    return el("li", {}, el("button", { type: "button", class: "stop", disabled: !mine(), "data-hour": bundle.hour, on: { click: () =>
       ask(`${bundle.hour}: ${bundle.count} × ${w("minor_stops_of")}`, `${w("correctable_until")} ${bundle.until_local}`, null, take) } },
     el("span", {}, bundle.hour), el("b", {}, `${bundle.count} × ${w("minor_stops_of")}`), el("span", {}, minutes(bundle.ns))));
+  }
+
+  // One reason for all stops that are marked: for each of their parts that has none.
+  function markedRow(stops) {
+    const mine = stops.filter((stop) => marked.has(stop.start));
+    const until = mine.map((stop) => [stop.until, stop.until_local]).sort()[0]?.[1];
+    const take = (reason, more) => {
+      for (const stop of mine) for (const part of stop.parts) if (part.reason === null) say(part, reason, more);
+      marked.clear();
+      drawRight();
+    };
+    return mine.length ? el("button", { type: "button", class: "stop together", "data-mark": "all", on: { click: () => ask(`${mine.length} × ${w("stopped")}`, `${w("correctable_until")} ${until}`, null, take) } },
+      el("b", {}, `${mine.length} × ${w("together")}`)) : null;
   }
 
   function entryRow(one, undone) {
     const what = one.verb === "undo" ? `${w("undo")}` : `${one.verb === "split" ? `${w("split")}: ` : ""}${label(one.reason)}`;
     const state = { waiting: w("waiting_to_send"), sent: `${w("entry_sent")} ${one.partition}/${one.offset}`, seen: `${w("entry_seen")} ${one.revision}`, refused: `${w("refused")}: ${one.why}` }[one.state];
     const button = one.verb !== "undo" && !undone.has(one.seq) && ["sent", "seen"].includes(one.state) && mine()
-      ? el("button", { type: "button", class: "undo", on: { click: () => enter({ verb: "undo", line, station: one.station, start: one.start, of: one.seq }) } }, w("undo")) : null;
-    return el("li", { "data-seq": String(one.seq), "data-state": one.state }, el("b", {}, what), ` ${undone.has(one.seq) ? `(${w("undone")}) ` : ""}`, el("span", { class: "soft" }, state), " ", button);
+      ? el("button", { type: "button", class: "undo", "data-seq": String(one.seq), on: { click: () => enter({ verb: "undo", line, station: one.station, start: one.start, of: one.seq }) } }, w("undo")) : null;
+    return el("li", { "data-state": one.state }, el("b", {}, what), ` ${undone.has(one.seq) ? `(${w("undone")}) ` : ""}`, el("span", { class: "soft" }, state), " ", button);
   }
 
   function drawHead() {
@@ -133,17 +161,18 @@ export function operator(main) {
 
   function drawRight() {
     const undone = new Set(entries.filter((one) => one.verb === "undo" && one.state !== "refused").map((one) => one.of));
-    const kept = document.activeElement?.dataset?.start;
+    const kept = document.activeElement?.dataset ?? {};
     const open = data.stops.filter((stop) => stop.parts.some((part) => part.reason === null));
     const done = data.stops.filter((stop) => !open.includes(stop)).slice(0, 6);
     const queue = waiting();
     right.replaceChildren(...[
       el("h2", {}, `${w("stops_without_reason")}: ${open.length} `, el("span", { class: "soft" }, minutes(data.without_reason_ns))),
-      open.length ? el("ul", { class: "op-list", id: "open-stops" }, open.map(stopRow)) : el("p", { class: "soft" }, w("none")),
+      markedRow(open),
+      open.length ? el("ul", { class: "op-list", id: "open-stops" }, open.map((one) => stopRow(one, open.length > 1))) : el("p", { class: "soft" }, w("none")),
       data.bundles.length ? el("h2", {}, w("minor_bundles")) : null,
       data.bundles.length ? el("ul", { class: "op-list", id: "bundles" }, data.bundles.map(bundleRow)) : null,
       done.length ? el("h2", {}, w("stops_with_reason")) : null,
-      done.length ? el("ul", { class: "op-list", id: "done-stops" }, done.map(stopRow)) : null,
+      done.length ? el("ul", { class: "op-list", id: "done-stops" }, done.map((one) => stopRow(one))) : null,
       queue.length || entries.length || refused().length ? el("h2", {}, w("entered")) : null,
       el("p", { class: "warn", hidden: !queue.length || blocked === null }, `${w("waiting_to_send")}: ${blocked ?? ""}`),
       el("ul", { class: "op-entries", "aria-live": "polite" },
@@ -152,7 +181,8 @@ export function operator(main) {
           el("button", { type: "button", class: "undo", on: { click: () => dismiss(one.seq) } }, "×"))),
         entries.slice(0, 8).map((one) => entryRow(one, undone))),
     ].filter((one) => one));
-    if (kept) right.querySelector(`[data-start="${CSS.escape(kept)}"]`)?.focus();
+    for (const name of ["start", "mark", "hour", "seq"])
+      if (kept[name]) right.querySelector(`[data-${name}="${CSS.escape(kept[name])}"]`)?.focus();
   }
 
   async function load() {

@@ -1,6 +1,33 @@
-// A figure and all that is under it, under an address of its own.
+// A figure and all that is under it, under an address of its own. Without a window: only what lies in a span.
 import { el, table } from "./dom.js";
-import { address, get, query, w } from "./words.js";
+import { address, get, num, query, w } from "./words.js";
+
+function copying(text, label) {
+  const button = el("button", { type: "button" }, label);
+  button.addEventListener("click", async () => {
+    await navigator.clipboard?.writeText(text).catch(() => {});
+    button.textContent = w("copied");
+  });
+  return button;
+}
+
+// The rows of the span are computed again from the stored events on the server, and compared cell by cell.
+function recomputing(line, start, end) {
+  const told = el("p", { role: "status", class: "told" });
+  const button = el("button", { type: "button", on: { click: async () => {
+    button.disabled = true;
+    told.textContent = w("recomputing");
+    try {
+      const found = await get("recompute", { line, start, end });
+      const first = found.differences.length ? `: ${JSON.stringify(found.differences[0])}` : "";
+      told.textContent = `${w(found.sound ? "equal" : "differs")}${first}, ${num(found.rows.toLocaleString("en"))} ${w("rows_compared")}, ${num(found.events.toLocaleString("en"))} ${w("events_folded")}, ${num(found.seconds.toFixed(1))} s${found.notes.map((one) => `; ${one}`).join("")}`;
+    } catch (error) {
+      told.textContent = error.message;
+    }
+    button.disabled = false;
+  } } }, w("recompute_here"));
+  return [el("p", {}, button, " ", copying(location.href, w("link"))), told];
+}
 
 export function why(main) {
   const asked = query();
@@ -8,29 +35,26 @@ export function why(main) {
   for (const name of ["line", "station", "window", "start", "end"]) if (asked.get(name)) parameters[name] = asked.get(name);
   const shown = get("why", parameters).then((found) => {
     const row = found.row;
-    const part = (name, title) => found.tables[name].rows.length
-      ? el("details", { open: ["classes", "policies"].includes(name) }, el("summary", {}, `${title} (${found.tables[name].rows.length})`), table(found.tables[name]))
+    const part = (name, title) => found.tables[name]?.rows.length
+      ? el("details", { open: ["classes", "policies"].includes(name) || !row }, el("summary", {}, `${title} (${found.tables[name].rows.length})`), table(found.tables[name]))
       : null;
-    const copy = (text) => {
-      const button = el("button", { type: "button" }, w("copy"));
-      button.addEventListener("click", async () => {
-        await navigator.clipboard?.writeText(text).catch(() => {});
-        button.textContent = w("copied");
-      });
-      return el("p", {}, el("code", {}, text), " ", button);
-    };
+    const span = `${found.start_local} – ${found.end_local}, ${found.zone}`;
     main.replaceChildren(el("section", { class: "head" },
-      el("p", {}, el("a", { href: address({ view: "line", line: row.line }), rel: "up" }, `← ${row.line}`)),
-      el("h1", {}, w("why"), el("span", { class: "soft" }, ` ${row.line} ${row.station ?? ""} ${row.window} ${row.shift ?? row.order ?? ""}`)),
-      el("p", { class: "big" }, found.said),
-      row.constraint ? el("p", { class: "soft" }, `${w("station")}: ${row.constraint}. ${w("oee_note")}`) : null,
-      row.suspect ? el("p", { class: "warn" }, w("suspect")) : null,
-      el("p", { class: "soft" }, `${row.start} – ${row.end}, ${w("revision")} ${row.revision}`)),
+      el("p", {}, el("a", { href: address({ view: "line", line: found.line }), rel: "up" }, `← ${found.line}`)),
+      el("h1", {}, w(row ? "why" : "what_lies_under"), el("span", { class: "soft" }, ` ${found.line} ${found.station ?? ""} ${row ? `${w(row.window)} ${row.shift ?? row.order ?? ""}` : ""}`)),
+      row ? el("p", { class: "big" }, found.said) : null,
+      found.formula ? el("p", {}, found.formula) : null,
+      row?.suspect ? el("p", { class: "warn" }, w("suspect")) : null,
+      found.ideal_said ? el("p", {}, found.ideal_said) : null,
+      row?.constraint ? el("p", { class: "soft" }, `${w("station")}: ${row.constraint}. ${w("oee_note")}`) : null,
+      el("p", { class: "soft" }, span, row ? `, ${w("revision")} ${row.revision}` : ""),
+      row ? el("p", {}, found.settled_said) : null),
     el("section", {}, ...[part("classes", w("not_counted")), part("policies", w("policy")), part("revisions", w("revisions")),
       part("states", w("timeline")), part("events", w("events")), part("refused", w("refused"))].filter((one) => one)),
     el("section", {}, el("h2", {}, w("proof")),
-      el("p", { class: "soft" }, `${w("offset")} ${row.source_topic} ${row.source_partition}/${row.source_offset}, ${found.file ?? "–"}`),
-      el("p", {}, `${w("recompute")}:`), found.commands.map(copy)));
+      recomputing(found.line, parameters.start, parameters.end),
+      row ? el("p", { class: "soft" }, `${w("offset")} ${row.source_topic} ${row.source_partition}/${row.source_offset}, ${found.file ?? "–"}`) : null,
+      el("p", {}, `${w("recompute")}:`), found.commands.map((text) => el("p", {}, el("code", {}, text), " ", copying(text, w("copy"))))));
   });
   return [() => {}, shown];
 }

@@ -24,6 +24,7 @@ from streams.worker import runtime
 from tests.support.biscuit import HOSTILE, audited
 from twin.audit.query import query
 from twin.report.build import report
+from twin.report.html import ideal_said
 from twin.report.words import WORDS
 
 pytest.importorskip("duckdb")
@@ -110,6 +111,49 @@ async def test_why_leads_from_a_row_to_its_events(client: TestClient[Any, Any], 
     assert [one["revision"] for one in found["revisions"]] == [0, 1] and found["revisions"][1]["revised"]
 
 
+async def test_why_says_what_was_divided_and_by_which_ideal(client: TestClient[Any, Any], root: Path) -> None:
+    _, spans = await get(client, "spans", line="oven-1")
+    shift = next(one for one in spans["shift"] if one["label"] == SHIFT)
+    at = {"line": "oven-1", "start": shift["start"], "end": shift["end"]}
+    _, found = await get(client, "why", window="shift", **at)
+    row = found["row"]
+    assert found["good"] / found["parts"] == row["quality"]
+    assert found["operating_ns"] / found["planned_ns"] == row["availability"]
+    assert found["ideal_ns"] / found["operating_ns"] == row["performance"]
+    assert f"{found['good']:,} / {found['parts']:,} parts" in found["formula"]
+    ideal = found["ideal"]
+    text = f"""SELECT sum(epoch_ns(least("end", '{at["end"]}')) - epoch_ns(greatest(start, '{at["start"]}'))) AS ns
+               FROM states WHERE line = 'oven-1' AND station = '{ideal["station"]}' AND "class" = 'running'
+               AND start < '{at["end"]}' AND "end" > '{at["start"]}'"""
+    assert ideal["took_ns"] == int(query(root, text).to_pylist()[0]["ns"]) // found["parts"]
+    assert ideal["mean_ns"] == found["ideal_ns"] // found["parts"] and ideal["since"] <= shift["start"]
+    assert f"{ideal['cycle_ns'] / 1e9:.3f} s" in found["ideal_said"] and "on average" in found["ideal_said"]
+    assert "ideal cycle of" in found["ideal_said"] and found["settled_said"]
+    # A soft ideal is said.
+    assert "too long" in ideal_said({**ideal, "took_ns": ideal["mean_ns"] - 1}, "UTC", "en")  # type: ignore[operator]
+    # What lies in a span without a row of its own: the events of a stop.
+    _, view = await get(client, "view", line="oven-1", shift=SHIFT, by="count", station="oven")
+    rows = view["tables"]["pareto"]["rows"]
+    assert {row[0] for row in rows} == {"oven"} and [int(row[4]) for row in rows] == sorted(
+        (int(row[4]) for row in rows), reverse=True
+    )
+    longest = view["losses"][0]
+    status, under = await get(client, "why", line="oven-1", station="oven", start=longest["start"], end=longest["end"])
+    assert status == 200 and under["row"] is None and [one["start"] for one in under["states"]] == [longest["start"]]
+    assert under["events"][0]["ts"] == longest["start"] and (root / under["events"][0]["file"]).exists()
+
+
+async def test_a_figure_is_computed_again_here(client: TestClient[Any, Any]) -> None:
+    _, spans = await get(client, "spans", line="oven-1")
+    shift = next(one for one in spans["shift"] if one["label"] == SHIFT)
+    at = {"line": "oven-1", "start": shift["start"], "end": shift["end"]}
+    status, found = await get(client, "recompute", **at)
+    assert status == 200 and found["sound"] and found["rows"] > 100 and found["events"] > 100
+    assert not found["differences"]
+    status, found = await get(client, "recompute", **{**at, "end": "2027-03-16T00:00:00Z"})
+    assert status == 400 and "take the command" in found["error"]
+
+
 @pytest.mark.parametrize(
     ("path", "asked", "said"),
     [
@@ -125,6 +169,7 @@ async def test_why_leads_from_a_row_to_its_events(client: TestClient[Any, Any], 
         ("rows", {"set": "events", "limit": "10001"}, "limit=10001"),
         ("rows", {"set": "events", "skip": "-1"}, "skip=-1"),
         ("rows", {"set": "events", "sql": "1"}, "sql: no such parameter"),
+        ("view", {"line": "oven-1", "day": "2026-03-16", "by": "x"}, "count or minutes"),
         ("why", {"line": "oven-1", "window": "shift", "start": "1", "end": "2"}, "start=1"),
     ],
 )
