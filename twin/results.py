@@ -185,6 +185,43 @@ MEASURES: Final = pa.schema(
     ]
 )
 
+# What comes one by one and in order: a point of a control chart, with its limits and the rules that are broken there.
+SAMPLES: Final = pa.schema(
+    [
+        pa.field("line", NAME, nullable=False),
+        pa.field("station", NAME),  # null: a measure of the line
+        pa.field("measure", NAME, nullable=False),
+        pa.field("chart", NAME, nullable=False),
+        pa.field("point", pa.int64(), nullable=False),  # number within measure, chart and product, from 0
+        pa.field("start", TS, nullable=False),
+        pa.field("end", TS, nullable=False),
+        pa.field("production_date", DATE),
+        pa.field("shift", NAME),
+        pa.field("order", NAME),
+        pa.field("product", NAME),
+        *_REVISION,
+        pa.field("model", NAME, nullable=False),
+        pa.field("line_model", NAME),
+        pa.field("unit", NAME, nullable=False),
+        pa.field("decimals", pa.int32(), nullable=False),
+        pa.field("n", pa.int64(), nullable=False),  # values in it
+        pa.field("total", pa.int64()),  # their sum, in the last of so many decimal places
+        pa.field("figure", pa.float64()),  # what the chart shows, in the unit of the measure
+        pa.field("center", pa.float64()),  # null: no limits yet
+        pa.field("lower", pa.float64()),
+        pa.field("upper", pa.float64()),
+        pa.field("sigma", pa.float64()),  # of single values, that the limits are made of
+        pa.field("lsl", pa.float64()),  # what the plant asks of single values
+        pa.field("usl", pa.float64()),
+        pa.field("aim", pa.float64()),
+        pa.field("phase", pa.int32()),  # 1: it makes limits; 2: it is judged by limits that stand
+        pa.field("limits_version", NAME),
+        pa.field("signals", NAME),  # rules broken at this point, with spaces between; null: none
+        pa.field("cause", NAME),  # why it is excluded
+        *_ORIGIN_FIELDS,
+    ]
+)
+
 ALERTS: Final = pa.schema(
     [
         pa.field("line", NAME, nullable=False),
@@ -230,6 +267,7 @@ IDENTITY: Final = {
         *("line", "station", "measure", "window", "start", "end"),
         *("production_date", "shift", "order", "product", "during", "line_model"),
     ),
+    "samples": ("line", "station", "measure", "chart", "product", "end", "point", "line_model"),
 }
 
 SETS: Final[dict[str, pa.Schema]] = {
@@ -240,6 +278,7 @@ SETS: Final[dict[str, pa.Schema]] = {
     "alerts": ALERTS,
     "rejected": REJECTED,
     "measures": MEASURES,
+    "samples": SAMPLES,
 }
 # The column a set is foldered (UTC date) and sorted by.
 TIME_COLUMN: Final = {
@@ -250,9 +289,10 @@ TIME_COLUMN: Final = {
     "alerts": "ts",
     "rejected": "ts",
     "measures": "end",
+    "samples": "end",
 }
-# Version that brought a column, of those that version 2 had not. New names are no SQL words. The set `measures` came as
-# a whole with version 3: there is no older file of it.
+# Version that brought a column, of those that version 2 had not. New names are no SQL words. The sets `measures`
+# and `samples` came as a whole with version 3: there is no older file of them.
 SINCE: Final[dict[str, dict[str, int]]] = {
     "states": {"product": 3, "production_date": 3, "shift": 3, "line_model": 3},
     "kpis": {"production_date": 3, "line_model": 3, "quantity": 3, "unit": 3},

@@ -39,7 +39,8 @@ def add(commands: "Commands") -> None:
         query,
         help="run one SQL statement over the sets, with DuckDB",
         example='twin audit query audit "SELECT line, count(*) FROM kpis GROUP BY line"',
-        more="Each set (events, states, kpis, bottlenecks, alerts, rejected, measures) is a view. None is changed.\n"
+        more="Each set (events, states, kpis, bottlenecks, alerts, rejected, measures, samples) is a view. None is "
+        "changed.\n"
         "Where rows were revised, a view shows the newest; SET_revisions shows all of them.\n"
         "Views people ask for: stops, pareto, oee_by_shift, orders, changeovers.",
     )

@@ -157,7 +157,11 @@ class Api:
                 "rows",
                 "Rows of a set, oldest first, a page at a time (`next` is the skip of the page that follows).",
                 (
-                    Parameter("set", "events, states, kpis, bottlenecks, alerts, measures or rejected.", required=True),
+                    Parameter(
+                        "set",
+                        "events, states, kpis, bottlenecks, alerts, measures, samples or rejected.",
+                        required=True,
+                    ),
                     Parameter("line", "Only this line's."),
                     Parameter("from", "RFC 3339: only rows that reach beyond it."),
                     Parameter("to", "RFC 3339, not included."),

@@ -34,6 +34,7 @@ ORDER: Final = {
         *("line", "station", "measure", "end", "start", "production_date", "shift", "order", "product", "during"),
         "revision",
     ),
+    "samples": ("line", "station", "measure", "chart", "product", "end", "point", "revision"),
 }
 BY_ARRIVAL: Final = ("events", "rejected")
 

@@ -1,6 +1,6 @@
 """Alerts, each by event time: raised once, cleared once."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +13,7 @@ from twin.line.bottlenecks import UNDECIDED, PathRows
 from twin.line.doubts import FACTS, KIND, Doubts
 from twin.line.remembered import LineMemory
 from twin.line.result_rows import own
+from twin.measures.protocol import Told
 from twin.plant.canonical import line_hashes
 from twin.plant.model import Plant
 from twin.plant.shared import once_a_plant
@@ -107,6 +108,15 @@ class Alerts:
             self._doubt(line, station, ts, value=value, detail=FACTS[what][1], subject=FACTS[what][0])
         table, self._rows = self.table(), before
         return table
+
+    def from_families(self, told: Iterable[Told]) -> None:
+        """Alerts that families raise (twin.measures.protocol)."""
+        for one in told:
+            place = self._plant.stations[one.station].id if one.station >= 0 else None
+            more = {"since": one.since, "value": one.value, "limit": one.limit, "detail": one.detail}
+            self._add(
+                self._plant.lines[one.line].id, one.kind, "raised", one.ts, station=place, subject=one.subject, **more
+            )
 
     def _doubt(self, line: int, station: int, ts: int, **more: Any) -> None:
         """By the plant's numbers; station -1: the line itself."""

@@ -25,7 +25,7 @@ from twin.line.stops import decided
 from twin.line.texts import Texts
 from twin.measures.catalogue import declared
 from twin.measures.families import Families
-from twin.measures.totals import Observed
+from twin.measures.protocol import Observed
 from twin.plant.model import Plant
 from twin.plant.shared import once_a_plant
 
@@ -135,8 +135,7 @@ class Engine:
         tables = self._collect([np.concatenate(parts) if parts else None for parts in given])
         if self.families and len(lines):
             rows = self.families.rows(zip(lines.tolist(), until.tolist(), strict=True))
-            if rows:
-                tables["measures"] = self.rows.measures(rows)
+            tables |= self.rows.of_families(rows)
         return tables
 
     def _put_aside(self, moved: bool) -> None:
@@ -192,7 +191,8 @@ class Engine:
         """Hand observations to the families. What casts doubt on them, as alerts of the fold."""
         # A value ends the time that it is of: shift and day are those of the instant before.
         shift, day = self.rows.dates.at(rows[:, at.MO_LINE], rows[:, at.MO_TS] - 1)
-        doubts = self.families.take(Observed(rows, shift, day), self.texts.text)
+        doubts, told = self.families.take(Observed(rows, shift, day), self.texts.text)
+        self.alerts.from_families(told)
         for row in doubts:
             row[at.AO_SINCE] = self.texts.number(self._measures[row[at.AO_SINCE]].measure.id)
         return doubts
@@ -200,7 +200,7 @@ class Engine:
     def measured_so_far(self, line: int) -> Tables:
         """Rows of all that was measured of a line and is not written yet, whatever may still come."""
         rows = self.families.rows([(line, at.FAR)])
-        return {"measures": self.rows.measures(rows)} if rows else {}
+        return self.rows.of_families(rows)
 
     def remembered(self, line: int) -> LineMemory:
         """What the line remembers, with the states of its families, for what is saved."""

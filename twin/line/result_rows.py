@@ -1,7 +1,7 @@
 """What leaves the kernels as numbers becomes rows of the audited sets."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
@@ -18,12 +18,13 @@ from twin.line.dates import Dates
 from twin.line.numbers import ideal_ns, worth
 from twin.line.texts import Texts
 from twin.measures.catalogue import declared
+from twin.measures.points import Point
 from twin.measures.totals import AMOUNT, CLASSES, LEAST, MOST, N_OF, SQUARES, TOTAL, USED, Row
 from twin.oee import subsystems
 from twin.plant.calendar import NO_SHIFT, shift_id
 from twin.plant.canonical import line_hashes
 from twin.plant.model import Line, Plant
-from twin.results import BOTTLENECKS, CLASS_COLUMNS, DATE, KPIS, MEASURES, ORIGIN, STATES, TS
+from twin.results import BOTTLENECKS, CLASS_COLUMNS, DATE, KPIS, MEASURES, ORIGIN, SAMPLES, STATES, TS
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -41,6 +42,7 @@ _STATES: Final = own(STATES)
 _KPIS: Final = own(KPIS)
 _BOTTLENECKS: Final = own(BOTTLENECKS)
 _MEASURES: Final = own(MEASURES)
+_SAMPLES: Final = own(SAMPLES)
 PUBLISH: Final = "publish"  # the window of rows of what was measured: from one publishing tick to the next
 
 
@@ -90,6 +92,11 @@ def told(values: I64) -> "pa.Array[Any]":
 def ratio_array(values: F64) -> "pa.Array[Any]":
     """float64 with null for NaN."""
     return pa.array(values, pa.float64(), mask=np.isnan(values))
+
+
+def _fits(value: int | None) -> int | None:
+    """None where 64 bits do not hold it."""
+    return value if value is not None and -(1 << 63) <= value < 1 << 63 else None
 
 
 _CLASSES: Final = Labels(codes.CLASS_NAMES)
@@ -296,6 +303,62 @@ class RowMaker:
         name, day = shift_id(self._plant.lines[line].calendar, instance)
         return f"{day.isoformat()} {name}"
 
+    def of_families(self, rows: Mapping[str, Sequence[Any]]) -> dict[str, pa.Table]:
+        """Tables of the rows that families give (twin.measures.protocol)."""
+        made: dict[str, Callable[[Sequence[Any]], pa.Table]] = {"measures": self.measures, "samples": self.samples}
+        return {name: made[name](found) for name, found in rows.items()}
+
+    def samples(self, rows: Sequence[Point]) -> pa.Table:
+        """Points of series, in their order."""
+        which = [self._measures[row.measure] for row in rows]
+        line, station, shift, day = np.array(
+            [(one.line, one.station, row.shift, row.day) for one, row in zip(which, rows, strict=True)], np.int64
+        ).T
+
+        def named(values: list[str | None]) -> "pa.Array[Any]":
+            return pa.array(values, pa.string()).dictionary_encode()
+
+        return pa.Table.from_arrays(
+            [
+                self._lines.array(line),
+                self._stations.array(station),
+                named([one.measure.id for one in which]),
+                named([row.chart for row in rows]),
+                pa.array([row.point for row in rows], pa.int64()),
+                times(np.array([row.start for row in rows], np.int64)),
+                times(np.array([row.end for row in rows], np.int64)),
+                self._production_dates(line, shift, day),
+                self._shifts(line, shift),
+                named([row.order for row in rows]),
+                named([row.product for row in rows]),
+                *first_revision(len(rows)),
+                constant(self._plant.hash, len(rows)),
+                self._line_models.array(line),
+                named([one.measure.unit for one in which]),
+                pa.array([one.measure.decimals for one in which], pa.int32()),
+                pa.array([row.n for row in rows], pa.int64()),
+                pa.array([_fits(row.total) for row in rows], pa.int64()),
+                *[
+                    pa.array(column, pa.float64())
+                    for column in (
+                        [row.figure for row in rows],
+                        [row.center for row in rows],
+                        [row.lower for row in rows],
+                        [row.upper for row in rows],
+                        [row.sigma for row in rows],
+                        [one.measure.plain(one.measure.lsl) for one in which],
+                        [one.measure.plain(one.measure.usl) for one in which],
+                        [one.measure.plain(one.measure.target) for one in which],
+                    )
+                ],
+                pa.array([row.phase for row in rows], pa.int32()),
+                named([row.version for row in rows]),
+                named([" ".join(row.signals) or None for row in rows]),
+                named([row.cause for row in rows]),
+            ],
+            schema=_SAMPLES,
+        )
+
     def measures(self, rows: Sequence[Row]) -> pa.Table:
         """Rows of what was measured (twin.measures.totals)."""
         keys, sums = [key for key, _ in rows], [sums for _, sums in rows]
@@ -311,8 +374,8 @@ class RowMaker:
 
         def whole(values: list[int], told: Sequence[bool]) -> "pa.Array[Any]":
             # What no 64 bits hold would need millions of the largest values in one interval.
-            fits = [known and -(1 << 63) <= value < 1 << 63 for value, known in zip(values, told, strict=True)]
-            return pa.array([value if fit else None for value, fit in zip(values, fits, strict=True)], pa.int64())
+            fitting = [_fits(value) if known else None for value, known in zip(values, told, strict=True)]
+            return pa.array(fitting, pa.int64())
 
         valued = [kind != "meter" and one[N_OF] > 0 for kind, one in zip(kinds, sums, strict=True)]
         summed = [kind in ("gauge", "characteristic") for kind in kinds]

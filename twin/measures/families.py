@@ -1,13 +1,7 @@
-"""Families: what follows from events behind the fold, each with a state of its own.
-
-The fold says what was observed, in each line's order (kernels.fold.layout MO), and how far a line's time has come. A
-family turns that into rows. Its state of a line is saved and loaded as bytes, in snapshots and in the bases of
-revisions alike: a late event is folded again from a base, so a family needs no code for it. It must not matter how the
-observations are cut: rows follow from their order and from the times alone.
-"""
+"""The families of a partition (`twin.measures.protocol` says what one is): those that there are, and their states."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -15,31 +9,14 @@ import numpy.typing as npt
 
 from kernels.fold import layout as at
 from twin.measures.catalogue import declared
-from twin.measures.totals import Observed, Row, Totals
+from twin.measures.protocol import Family, Make, Observed, Rows, Told
+from twin.measures.totals import Totals
 from twin.plant.model import Plant
 
 I64 = npt.NDArray[np.int64]
-TOTALS: Final = "totals"
 
-
-class Family(Protocol):
-    """One family of a partition: the state of all its lines."""
-
-    def take(self, observed: Observed, text: Callable[[int], str | None]) -> list[list[int]]:
-        """Observations of any lines, in each line's order; `text` of the numbers in them. Returns what casts doubt on
-        them: rows of kernels.fold.layout AO, with the measure's number as AO_SINCE."""
-
-    def rows(self, line: int, until: int) -> list[Row]:
-        """What became certain, all before `until` being observed; each row once."""
-
-    def go_on(self, other: Any, measures: dict[int, int]) -> None:
-        """Take from the same family of another plant what goes on, of measures that are the same: by their numbers."""
-
-    def save(self, line: int) -> bytes:
-        """A line's state; equal states give equal bytes, and a line without one none."""
-
-    def load(self, line: int, data: bytes) -> None:
-        """Set a line back to what `save` gave."""
+# The name stands in snapshots. Whoever adds a family adds a module and a line here; that is all.
+FAMILIES: Final[dict[str, Make]] = {"totals": Totals.of}
 
 
 class Families:
@@ -47,19 +24,26 @@ class Families:
 
     def __init__(self, plant: Plant, publish_ns: I64) -> None:
         measures = declared(plant)
-        self._all: dict[str, Family] = {TOTALS: Totals(measures, publish_ns)} if measures else {}
+        made = {name: make(measures, publish_ns) for name, make in FAMILIES.items()} if measures else {}
+        self._all: dict[str, Family] = {name: family for name, family in made.items() if family is not None}
 
     def __bool__(self) -> bool:
         return bool(self._all)
 
-    def take(self, observed: Observed, text: Callable[[int], str | None]) -> I64:
-        """Rows of N_AO: what casts doubt on the observations."""
-        doubts = [row for family in self._all.values() for row in family.take(observed, text)]
-        return np.array(doubts, np.int64).reshape(-1, at.N_AO)
+    def take(self, observed: Observed, text: Callable[[int], str | None]) -> tuple[I64, list[Told]]:
+        """Rows of N_AO: what casts doubt on the observations; and alerts."""
+        taken = [family.take(observed, text) for family in self._all.values()]
+        doubts = [row for one in taken for row in one.doubts]
+        return np.array(doubts, np.int64).reshape(-1, at.N_AO), [told for one in taken for told in one.alerts]
 
-    def rows(self, lines: Iterable[tuple[int, int]]) -> list[Row]:
+    def rows(self, lines: Iterable[tuple[int, int]]) -> Rows:
         """Rows of these lines (number, until)."""
-        return [row for line, until in lines for family in self._all.values() for row in family.rows(line, until)]
+        found: Rows = {}
+        for line, until in lines:
+            for family in self._all.values():
+                for name, rows in family.rows(line, until).items():
+                    found.setdefault(name, []).extend(rows)
+        return {name: rows for name, rows in found.items() if rows}
 
     def go_on(self, other: "Families", measures: dict[int, int]) -> None:
         """What goes on of lines that are others now, and whose open rows were written; `measures` there and here."""
@@ -78,5 +62,5 @@ class Families:
         for name, family in self._all.items():
             try:
                 family.load(line, saved.get(name, b""))
-            except msgspec.MsgspecError as fault:
+            except (ValueError, msgspec.MsgspecError) as fault:
                 raise ValueError(f"family {name}: {fault}") from fault

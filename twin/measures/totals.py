@@ -21,6 +21,7 @@ from kernels.fold import layout as at
 from twin.measures import meter
 from twin.measures.catalogue import Declared
 from twin.measures.meter import Meter, Reading
+from twin.measures.protocol import Observed, Rows, Taken
 
 I64 = npt.NDArray[np.int64]
 
@@ -48,14 +49,6 @@ class Key(NamedTuple):
 
 
 Row = tuple[Key, list[int]]  # sums by N_OF, ...; USED counts the amounts that are known
-
-
-class Observed(NamedTuple):
-    """What the fold saw (rows, N_MO), in each line's order; and of each the shift and production day that end there."""
-
-    rows: I64
-    shift: I64
-    day: I64
 
 
 class _Saved(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -89,20 +82,25 @@ class Totals:
             self._first.setdefault(one.line, number)
         self._lines: dict[int, _Line] = {}
 
-    def take(self, observed: Observed, text: Callable[[int], str | None]) -> list[list[int]]:
-        """Add what was observed. Returns what casts doubt on it: rows of N_AO, the measure's number as AO_SINCE."""
+    @classmethod
+    def of(cls, measures: Sequence[Declared], publish_ns: I64) -> "Totals":
+        """Every measure is summed."""
+        return cls(measures, publish_ns)
+
+    def take(self, observed: Observed, text: Callable[[int], str | None]) -> Taken:
+        """Add what was observed."""
         doubts: list[list[int]] = []
         for begin in range(0, len(observed.rows), CHUNK):
             doubts += self._add(Observed(*(part[begin : begin + CHUNK] for part in observed)), text)
-        return doubts
+        return Taken(doubts, [])
 
-    def rows(self, line: int, until: int) -> list[Row]:
+    def rows(self, line: int, until: int) -> Rows:
         """The rows of intervals that ended before `until`: nothing can come into them any more."""
         mine = self._lines.get(line)
         if mine is None:
-            return []
+            return {}
         done = [(key, mine.sums.pop(key)) for key in [key for key in mine.sums if key.end < until]]
-        return sorted(done, key=lambda row: _in_order(row[0]))
+        return {"measures": sorted(done, key=lambda row: _in_order(row[0]))}
 
     def save(self, line: int) -> bytes:
         mine, first = self._lines.get(line), self._first.get(line, 0)

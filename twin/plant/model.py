@@ -7,6 +7,7 @@ from twin.plant.shared import once_a_plant
 
 LineType = Literal["assembly", "flow", "batch", "cell"]
 Quality = Literal["good", "scrap", "rework", "total"]
+ChartType = Literal["xbar_s", "xbar_r", "i_mr", "ewma", "cusum", "p", "np", "c", "u"]
 MeasureKind = Literal["meter", "amount", "gauge", "characteristic"]
 ABSENT: Final = "absent"  # in a field's metadata: see `later`
 
@@ -31,6 +32,40 @@ class Counter:
 
 
 @dataclass(frozen=True, slots=True)
+class FrozenLimits:
+    """Limits that stand whatever comes: a centre and the sigma of single values, as decimals of any places."""
+
+    version: str
+    center: str
+    sigma: str | None = None  # None: of counts, whose spread follows from the centre
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Points whose last value lies in [from, to) make no limits and break no rule; ns since 1970 UTC."""
+
+    from_ns: int
+    to_ns: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A control chart of a measure. Each product has its own."""
+
+    type: ChartType
+    n: int | None = None  # values in a point; of p, np and u: units that each value looks at
+    rules: tuple[str, ...] = ()  # of RULE_SETS; none: only what lies beyond the limits
+    baseline: int | None = None  # points of phase I, which make the limits
+    limits: FrozenLimits | None = None  # instead of a baseline
+    exclude: tuple[Exclusion, ...] = ()
+    weight: str | None = None  # of ewma: lambda
+    width: str | None = None  # of ewma: sigmas from centre to limit; None: 3
+    k: int | None = None  # of cusum: slack and limit, in the last decimal place
+    h: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
     """What is measured at a station or of a line. `modulus` and `most_per_hour` are in the last decimal place."""
 
@@ -42,6 +77,15 @@ class Measure:
     rounds: bool | None = None  # further decimals of a source are rounded; None: they are refused
     modulus: int | None = None  # of a meter: it wraps to 0 here; None: never
     most_per_hour: int | None = None  # of a meter: no reading that rises faster is believed at once; None: all are
+    lsl: int | None = None  # of a characteristic: its specification, in the last decimal place, and what it aims at
+    usl: int | None = None
+    target: int | None = None
+    nominal: int | None = None  # what a pack says it holds: what is more is given away
+    chart: Chart | None = None
+
+    def plain(self, value: int | None) -> float | None:
+        """A value in the last decimal place as the number that it is."""
+        return None if value is None else value / 10**self.decimals
 
 
 @dataclass(frozen=True, slots=True)

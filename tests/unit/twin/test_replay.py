@@ -121,6 +121,7 @@ def test_everything_is_written_once_with_rising_offsets(tmp_path: Path) -> None:
         "alerts": 12,
         "rejected": 3,
         "measures": 0,
+        "samples": 0,
     }
     assert report.summary.rows == 15
     assert report.late == 3  # one per fold

@@ -1,0 +1,75 @@
+"""What a family is: what follows from events behind the fold, with a state of its own.
+
+The fold says what was observed, in each line's order (kernels.fold.layout MO), and how far a line's time has come. A
+family turns that into rows. Its state of a line is saved and loaded as bytes, in snapshots and in the bases of
+revisions alike: a late event is folded again from a base, so a family needs no code for it. It must not matter how the
+observations are cut: rows follow from their order and from the times alone.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from twin.measures.catalogue import Declared
+
+I64 = npt.NDArray[np.int64]
+
+
+class Observed(NamedTuple):
+    """What the fold saw (rows, N_MO), in each line's order; and of each the shift and production day that end there."""
+
+    rows: I64
+    shift: I64
+    day: I64
+
+
+class Told(NamedTuple):
+    """What a family says beside its rows: an alert, by event time. `subject` tells those of one instant apart."""
+
+    line: int
+    station: int
+    kind: str
+    ts: int
+    since: int
+    subject: str
+    detail: str
+    value: float | None = None
+    limit: float | None = None
+
+
+class Taken(NamedTuple):
+    """What a family says at once of observations: doubts as rows of kernels.fold.layout AO, with the measure's number
+    as AO_SINCE, and alerts."""
+
+    doubts: list[list[int]]
+    alerts: list[Told]
+
+
+Rows = dict[str, list[Any]]
+"""Rows by set: `measures` (twin.measures.totals.Row) and `samples` (twin.measures.points.Point)."""
+
+
+class Family(Protocol):
+    """One family of a partition: the state of all its lines."""
+
+    def take(self, observed: Observed, text: Callable[[int], str | None]) -> Taken:
+        """Observations of any lines, in each line's order; `text` of the numbers in them."""
+
+    def rows(self, line: int, until: int) -> Rows:
+        """What became certain, all before `until` being observed; each row once, in an order of its own."""
+
+    def go_on(self, other: Any, measures: dict[int, int]) -> None:
+        """Take from the same family of another plant what goes on, of measures that are the same: by their numbers."""
+
+    def save(self, line: int) -> bytes:
+        """A line's state; equal states give equal bytes, and a line without one none."""
+
+    def load(self, line: int, data: bytes) -> None:
+        """Set a line back to what `save` gave; empty: to its beginning, as of a state from before the family was.
+        Raises ValueError or msgspec.MsgspecError."""
+
+
+Make = Callable[[Sequence[Declared], I64], Family | None]
+"""Of a plant's measures and of each line's publishing interval (ns): the family, or None where no measure is its."""
