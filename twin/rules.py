@@ -179,6 +179,11 @@ HISTORY: Final = (
         ("states",),
         "a part of a stop that is entered after the whole stop's reason keeps its own, also before the next tick",
     ),
+    Rule(
+        "charts",
+        ("samples", "alerts"),
+        "measures with a chart give points, limits and the rules that are broken",
+    ),
 )
 RULES: Final = len(HISTORY)
 

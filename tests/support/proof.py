@@ -163,7 +163,7 @@ _JUNK = (
 
 
 def _with_readings(records: Iterable[Record], line: str) -> Iterator[Record]:
-    """With a reading of the line's meter behind every tenth of its records: a step each second."""
+    """With a reading of the line's meter and a value of its chart behind every tenth of its records."""
     mine = 0
     for key, value in records:
         yield key, value
@@ -172,11 +172,15 @@ def _with_readings(records: Iterable[Record], line: str) -> Iterator[Record]:
             ts = json.loads(value)["ts"]
             reading = {"type": "measure", "line": line, "ts": ts, "measure": "kwh", "value": ts // 10**9 - 10**9}
             yield key, json.dumps(reading).encode()
+            # Every seventh value is far from the others.
+            load = {"type": "measure", "line": line, "ts": ts, "measure": "load", "value": 99 if mine % 70 else 160}
+            yield key, json.dumps(load).encode()
 
 
 def example(root: Path) -> Plant:
-    """Two partitions of two lines each, some five intervals, all kinds of refusals, a meter, an empty record."""
+    """Two partitions of two lines each, some five intervals, all kinds of refusals, a meter, a chart, an empty record."""
     meter = '[[line.measure]]\nid = "kwh"\nkind = "meter"\nunit = "kWh"\n'
+    meter += '[[line.measure]]\nid = "load"\nkind = "gauge"\nunit = "kN"\nchart = { type = "i_mr", baseline = 3 }\n'
     plant = loads(plant_text(4, 3).replace("[[line.station]]", f"{meter}[[line.station]]", 1), "plant.toml")
     logs = by_partition(values(4, 3, 300), [line.id for line in plant.lines])
     logs[0] = list(_with_readings(logs[0], plant.lines[0].id))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from kernels.fold import layout as at
 from twin.measures.catalogue import declared
+from twin.measures.charts import Charts
 from twin.measures.protocol import Family, Make, Observed, Rows, Told
 from twin.measures.totals import Totals
 from twin.plant.model import Plant
@@ -16,7 +17,7 @@ from twin.plant.model import Plant
 I64 = npt.NDArray[np.int64]
 
 # The name stands in snapshots. Whoever adds a family adds a module and a line here; that is all.
-FAMILIES: Final[dict[str, Make]] = {"totals": Totals.of}
+FAMILIES: Final[dict[str, Make]] = {"totals": Totals.of, "charts": Charts.of}
 
 
 class Families:

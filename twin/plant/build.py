@@ -6,12 +6,16 @@ from typing import Any, Final
 from kernels.codes import CLASS_NAMES
 from twin.decimals import scaled
 from twin.plant.canonical import model_hash
+from twin.plant.check_measures import SPECIFIED
 from twin.plant.kinds import DAY_S, NEVER, WEEK_S
 from twin.plant.model import (
     Buffer,
     Calendar,
     CalendarException,
+    Chart,
     Counter,
+    Exclusion,
+    FrozenLimits,
     Limits,
     Line,
     Measure,
@@ -130,6 +134,24 @@ def _measure(node: Node) -> Measure:
         rounds=node["round"] or None,
         modulus=None if modulus is None else scaled(modulus, decimals),
         most_per_hour=None if most is None else scaled(most, decimals),
+        **{key: None if node[key] is None else scaled(node[key], decimals) for key in SPECIFIED},
+        chart=None if node["chart"] is None else _chart(node["chart"], decimals),
+    )
+
+
+def _chart(node: Node, decimals: int) -> Chart:
+    limits = node["limits"]
+    return Chart(
+        type=node["type"],
+        n=node["n"],
+        rules=tuple(node["rules"]),
+        baseline=node["baseline"],
+        limits=limits and FrozenLimits(limits["version"], limits["center"], limits["sigma"]),
+        exclude=tuple(Exclusion(one["from"], one["to"], one["cause"]) for one in node["exclude"]),
+        weight=node["weight"],
+        width=node["width"],
+        k=None if node["k"] is None else scaled(node["k"], decimals),
+        h=None if node["h"] is None else scaled(node["h"], decimals),
     )
 
 

@@ -4,8 +4,8 @@ from datetime import date
 from typing import Final
 
 from kernels.codes import CLASS_NAMES
-from twin.decimals import scaled
 from twin.plant import topology
+from twin.plant.check_measures import check_measures
 from twin.plant.kinds import DAY_S, WEEK_S, WEEKDAYS
 from twin.plant.locate import Path
 from twin.plant.problem import Report, hint
@@ -24,7 +24,7 @@ def check(plant: Node, report: Report) -> None:
     for line in plant["line"]:
         if line["area"] is not None:
             _reference(line["area"], plant["area"], "area in this plant", line.at("area"), report)
-        for part in (_stations, _units, _measures, _buffers, _products, _windows, _limits, _target):
+        for part in (_stations, _units, check_measures, _buffers, _products, _windows, _limits, _target):
             part(line, report)
         if line["calendar"]:
             _calendar(line["calendar"], report)
@@ -81,22 +81,6 @@ def _units(line: Node, report: Report) -> None:
             report.add(station.at("factor"), 'of which unit? Add unit = "..." to the station')
         if unit == own and factor not in (None, (1, 1)):
             report.add(station.at("factor"), f"one {unit} is one {own}; leave the factor out, or correct the unit")
-
-
-def _measures(line: Node, report: Report) -> None:
-    for owner in (line, *line["station"]):
-        for measure in owner["measure"]:
-            for key in ("modulus", "most_per_hour"):
-                if measure[key] is None:
-                    continue
-                if measure["kind"] not in ("meter", None):
-                    report.add(measure.at(key), f"belongs to a meter, and this is a {measure['kind']}; take it out")
-                if measure["decimals"] is None:
-                    continue
-                try:
-                    scaled(measure[key], measure["decimals"])
-                except ValueError as error:
-                    report.add(measure.at(key), f"{measure[key]} {error}")
 
 
 def _products(line: Node, report: Report) -> None:

@@ -273,6 +273,30 @@ def _decimal(value: Any) -> str:
     return text
 
 
+def _signed(value: Any) -> str:
+    """The text of a number; its places are looked at beside the decimals that are declared."""
+    text = written(value)
+    if text is None or not _SIGNED.fullmatch(text) or len(text) > MAX_DIGITS:
+        raise ValueError(f'"{value}" is not a decimal; write it as "-12.5"')
+    return text
+
+
+def _instant(value: Any) -> int:
+    """ns since 1970 UTC of a time with its offset."""
+    example = "2026-03-01T06:00:00Z"
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise ValueError(f'"{value}" is not a time; write it as {example}') from None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError(f"a time needs its date and its offset; write it as {example}")
+    if not 1971 <= value.year <= 2199:
+        raise ValueError("the year must be from 1971 to 2199; correct it")
+    since = value - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1_000
+
+
 def _class(text: str) -> int:
     if text not in CLASS_NAMES:
         raise ValueError(f'there is no time class "{text}"{hint(text, CLASS_NAMES, most=20)}')
@@ -282,6 +306,7 @@ def _class(text: str) -> int:
 NEVER: Final = "never"
 _FULL_WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
+_SIGNED = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
 _FRACTION = re.compile(r"([0-9]{1,12})\s*(?:/\s*([0-9]{1,12}))?")
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?")
 _TIME: Final = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
@@ -322,6 +347,14 @@ CLOCK: Final = text_like("time of day", "06:00", _clock)
 HOURS: Final = text_like("hours", "22:00 - 06:00", _hours)
 DAYS: Final = text_like("days", "Mon-Fri", _days)
 WEEKLY: Final = text_like("weekly period", "Fri 22:00 - Sun 22:00", _weekly)
+SIGNED: Final = Scalar(
+    "decimal, with sign",
+    _signed,
+    {"anyOf": [{"type": "number"}, {"type": "string", "pattern": "^-?[0-9]+([.][0-9]+)?$", "examples": ["-12.5"]}]},
+)
+INSTANT: Final = Scalar(
+    "time with offset", _instant, {"type": "string", "format": "date-time", "examples": ["2026-03-01T06:00:00Z"]}
+)
 # A TOML local date-time is read too; an editor shows it to the schema as text.
 LOCAL_TIME: Final = Scalar("local date and time", _local, {"type": "string", "examples": ["2026-12-24 06:00"]})
 EARLIEST: Final = Scalar("date", _earliest, {"type": "string", "examples": ["1995-01-01"]})

@@ -190,6 +190,49 @@ COUNTER: Final = Table(
     ),
 )
 
+EXCLUDE: Final = Table(
+    "Points of a chart that are excluded: they make no limits and break no rule",
+    (
+        Key("from", kinds.INSTANT, "From this instant on, with its offset.", required=True),
+        Key("to", kinds.INSTANT, "Up to this one; a point lies where its last value does.", required=True),
+        Key("cause", kinds.TEXT, "Why: what was found, and what was done.", required=True),
+    ),
+)
+
+FROZEN: Final = Table(
+    "Limits that stand, such as those of a study that is done",
+    (
+        Key("version", kinds.ID, "Their name; it stands in every row. New figures need a new one.", required=True),
+        Key("center", kinds.SIGNED, "The centre line; of p, np and u of one unit.", required=True),
+        Key("sigma", kinds.DECIMAL, "Standard deviation of single values; not of counts."),
+    ),
+)
+
+CHART: Final = Table(
+    "A control chart of a measure; each product has its own",
+    (
+        Key(
+            "type",
+            choice("xbar_s", "xbar_r", "i_mr", "ewma", "cusum", "p", "np", "c", "u"),
+            "xbar_s, xbar_r: subgroups; i_mr, ewma, cusum: single values; p, np: defective units, c, u: defects.",
+            required=True,
+        ),
+        Key("n", integer(1, 1_000), "Values in a subgroup (absent: 5); of p, np and u the units that a value is of."),
+        Key(
+            "rules",
+            List(choice("western_electric", "nelson"), 2),
+            "Run rules that are judged. Absent: only what lies beyond the limits.",
+        ),
+        Key("baseline", integer(2, 1_000), "So many points make the limits (phase I), which then stand."),
+        Key("limits", FROZEN, "Limits that stand from the first point on, instead of a baseline."),
+        Key("exclude", Tables(EXCLUDE, 100, unique=False), "Points that are excluded, with the cause."),
+        Key("weight", kinds.DECIMAL, "Of ewma: lambda, above 0 and at most 1. Absent: 0.2."),
+        Key("width", kinds.DECIMAL, "Of ewma: sigmas from the centre to the limits. Absent: 3."),
+        Key("k", kinds.SIGNED, "Of cusum: slack beside the target, in the unit of the measure."),
+        Key("h", kinds.DECIMAL, "Of cusum: the limit of both sums, in the unit of the measure."),
+    ),
+)
+
 MEASURE: Final = Table(
     "What is measured, beside parts",
     (
@@ -217,6 +260,11 @@ MEASURE: Final = Table(
             "A meter cannot measure more in an hour: a reading that needs it waits for the next one to confirm it. "
             "Absent: every rise is believed.",
         ),
+        Key("lsl", kinds.SIGNED, "Lower specification limit of a value."),
+        Key("usl", kinds.SIGNED, "Upper specification limit of a value."),
+        Key("target", kinds.SIGNED, "What a value should be; a cusum is about it."),
+        Key("nominal", kinds.SIGNED, "What a pack says that it holds: what is more is given away."),
+        Key("chart", CHART, "A control chart of its values."),
     ),
 )
 

@@ -17,6 +17,7 @@ import pytest
 from tests.families.beats import Beats
 from tests.families.drift import Drift
 from tests.families.noise import Noise
+from tests.support.families import Row, counting, fold
 from twin.audit.digest import digest
 from twin.audit.query import query
 from twin.audit.recompute import recompute
@@ -27,17 +28,12 @@ from twin.line.snapshot import SnapshotError
 from twin.measures.families import FAMILIES
 from twin.measures.protocol import Make
 from twin.plant import loads
-from twin.plant.model import Plant
 from twin.replay import replay
-from twin.results import IDENTITY
 from twin.sources import open_logs
-from twin.wire.decode import Decoder
 
 S: Final = 1_000_000_000
 T0: Final = 1_772_409_600 * S
 MADE_UP: Final[dict[str, Make]] = {"noise": Noise.of, "beats": Beats.of, "drift": Drift.of}
-SETS: Final = ("measures", "samples", "alerts")
-Row = dict[str, Any]
 
 
 def text(lines: str = "LM", more: str = "", revise: str = 'revise = "1h"') -> str:
@@ -67,35 +63,6 @@ def log(lines: str = "LM", late: float = 0.0, seed: int = 1) -> list[Row]:
     events.sort(key=lambda pair: pair[0])
     ends = [{"type": "heartbeat", "ts": T0 + s * S, "line": line} for s in (3_600, 3_660) for line in lines]
     return [event for _, event in events] + ends
-
-
-def block_of(plant: Plant, events: list[Row], offset: int) -> Any:
-    block, refused = Decoder(plant).decode(
-        [json.dumps(e).encode() for e in events], range(offset, offset + len(events))
-    )
-    assert not refused
-    return block
-
-
-def fold(twin: PartitionTwin, plant: Plant, events: list[Row], offset: int = 0) -> list[tuple[str, Row]]:
-    tables = twin.fold(block_of(plant, events, offset)).tables
-    return [(name, row) for name in SETS if name in tables for row in tables[name].to_pylist()]
-
-
-def counting(rows: list[tuple[str, Row]]) -> Counter[Any]:
-    """What stands at the end, without the numbers of revisions."""
-    newest: dict[Any, Row] = {}
-    for name, row in rows:
-        key = name, *(row[column] for column in IDENTITY[name])
-        before = newest.get(key)
-        assert before is None or row["revision"] > before["revision"] or before["retracted"], key
-        newest[key] = row
-    apart = ("revision", "revised", "retracted", "source_offset")
-    return Counter(
-        (key[0], *(str(value) for column, value in row.items() if column not in apart))
-        for key, row in newest.items()
-        if not row["retracted"] and row.get("kind") != "data_quality"
-    )
 
 
 @pytest.fixture
