@@ -139,7 +139,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     "alerts": {
         **_COMMON,
         "station": "station id; null: the line",
-        "kind": "down, stale, oee_low, bottleneck_moved, ideal_cycle_suspect, data_quality, plant_changed",
+        "kind": "down, stale, oee_low, bottleneck_moved, ideal_cycle_suspect, data_quality, plant_changed, chart",
         "action": "raised or cleared",
         "ts": "event time at which it was raised or cleared",
         "since": "when what it is about began",

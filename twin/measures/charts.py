@@ -1,8 +1,8 @@
 """Control charts of what is measured: sequential, in the order of events, in fixed point.
 
-Each measure with a `chart` has a series for each product. A point is `n` values of it in a row, or one. An open subgroup
-is carried on, neither closed early nor dropped. Phase I makes the limits (`baseline` points), or they are declared;
-from then on they stand. Rules are told at every point at which they hold; an alert says when one begins to.
+Each measure with a `chart` has a series for each product. A point is `n` values of it in a row, or one. An open
+subgroup is carried on, neither closed early nor dropped. Phase I makes the limits (`baseline` points), or they are
+declared; from then on they stand. Rules are told at every point at which they hold; an alert says when one begins to.
 """
 
 from collections.abc import Callable, Sequence

@@ -75,8 +75,8 @@ def _section(table: Table, name: str, parts: list[str]) -> None:
         path = f"{name.strip('[]')}.{key.name}".strip(".")
         if isinstance(key.kind, Tables):
             _section(key.kind.item, f"[[{path}]]", parts)
-        # The calendar of a line is the same table as the plant's: once is enough.
-        elif isinstance(key.kind, Table) and path != "line.calendar":
+        # The same table stands elsewhere: once is enough.
+        elif isinstance(key.kind, Table) and path not in ("line.calendar", "line.measure.chart"):
             _section(key.kind, f"[{path}]", parts)
 
 

@@ -8,7 +8,64 @@ from tests.support.plant import HEAD, LINE, SMALL, one_problem, problems
 from twin.plant import loads
 
 UNITS = SMALL.replace("[[line.", 'unit = "g"\n[[line.')
+CHART = SMALL + '[[line.station.measure]]\nid = "x"\nkind = "characteristic"\nunit = "mm"\n'
 MISTAKES = {
+    "chart without limits": (
+        CHART + 'chart = { type = "i_mr" }\n',
+        14,
+        "line[L].station[A].measure[x].chart.type",
+        "needs its limits",
+    ),
+    "chart with both limits": (
+        CHART + 'chart = { type = "i_mr", baseline = 9, limits = { version = "a", center = 1, sigma = 2 } }\n',
+        14,
+        "line[L].station[A].measure[x].chart.type",
+        "needs its limits",
+    ),
+    "limits without sigma": (
+        CHART + 'chart = { type = "i_mr", limits = { version = "a", center = 1 } }\n',
+        14,
+        "line[L].station[A].measure[x].chart.limits.version",
+        "need sigma",
+    ),
+    "cusum without target": (
+        CHART + 'chart = { type = "cusum", k = 1, h = 5 }\n',
+        14,
+        "line[L].station[A].measure[x].chart.type",
+        "add target",
+    ),
+    "key of another chart": (
+        CHART + 'chart = { type = "c", baseline = 9, n = 5 }\n',
+        14,
+        "line[L].station[A].measure[x].chart.n",
+        "is not of",
+    ),
+    "share above one": (
+        CHART + 'chart = { type = "p", n = 9, limits = { version = "a", center = 2 } }\n',
+        14,
+        "line[L].station[A].measure[x].chart.limits.center",
+        "at most 1",
+    ),
+    "specification upside down": (
+        CHART + "lsl = 5\nusl = -5\n",
+        15,
+        "line[L].station[A].measure[x].usl",
+        "not above lsl",
+    ),
+    "exclusion that ends before": (
+        CHART
+        + 'chart = { type = "i_mr", baseline = 9, exclude = [{ from = "2026-03-02T07:00:00Z", '
+        + 'to = "2026-03-02T06:00:00Z", cause = "x" }] }\n',
+        14,
+        "line[L].station[A].measure[x].chart.exclude[1].to",
+        "is not after",
+    ),
+    "chart of a meter": (
+        CHART.replace("characteristic", "meter") + 'chart = { type = "i_mr", baseline = 9 }\n',
+        14,
+        "line[L].station[A].measure[x].chart",
+        "of single values",
+    ),
     "unit of a station alone": (SMALL + 'unit = "pack"\n', 10, "line[L].station[A].unit", "add unit"),
     "factor of a station alone": (SMALL + "factor = 20\n", 10, "line[L].station[A].factor", "add unit"),
     "factor of a product alone": (
