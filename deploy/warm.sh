@@ -1,11 +1,10 @@
 #!/bin/sh
-# warm.sh FOLDER: the kernels into $TAKTWIN_CACHE, by way of FOLDER, which a later build finds again.
-# A kernel is found by the hash of its wing's sources, wherever it lies: so folders are copied, only those of these sources.
+# warm.sh FOLDER: the kernels into $TAKTWIN_CACHE, by way of FOLDER, which a later build finds again: a kernel is found by
+# the hash of its wing's sources, wherever it lies.
 set -eu
 twin=/opt/taktwin/bin/twin
 mkdir -p -m 755 "$TAKTWIN_CACHE"
-TAKTWIN_CACHE=$1 $twin warm --json | tee /dev/stderr | sed -n 's/^ *"\(\/.*\)",*$/\1/p' | while read -r wing; do
-    cp -r "$wing" "$TAKTWIN_CACHE/"
-done
+TAKTWIN_CACHE=$1 $twin warm
+TAKTWIN_CACHE=$1 $twin warm --expect-hits --into "$TAKTWIN_CACHE"
 chmod -R a+rX,go-w "$TAKTWIN_CACHE"
 $twin warm --expect-hits

@@ -1,6 +1,7 @@
 """`twin warm`: the kernels compiled before anybody waits for them."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streams.cli.parser import add_json, command
@@ -20,13 +21,18 @@ def add(commands: "Commands") -> None:
         "(docs/deploying.md).",
     )
     parser.add_argument("--expect-hits", action="store_true", help="exit code 1 where one had to be compiled")
+    parser.add_argument(
+        "--into",
+        metavar="FOLDER",
+        help="copy there what was loaded, a fifth of what compiling leaves: for TAKTWIN_CACHE of an image",
+    )
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from streams.cli import output
     from streams.cli.errors import OK, PROBLEM
-    from streams.worker.warm import warm
+    from streams.worker.warm import copy_loaded, warm
 
     found = warm()
     if args.json:
@@ -39,4 +45,7 @@ def run(args: argparse.Namespace) -> int:
             f"twin: {found.misses} kernels were compiled anew; {found.problem or 'the folder did not hold them'}"
         )
         return PROBLEM
+    if args.into is not None:
+        size = copy_loaded(Path(args.into))
+        output.note(f"twin: {size / 1e6:.1f} MB of kernels copied into {args.into}")
     return OK

@@ -10,6 +10,7 @@ import pyarrow as pa
 from kernels.codes import HEARTBEAT
 from kernels.figures.stats import batch_means, verdict
 from kernels.fold import layout as at
+from kernels.fold.admit import missing
 from twin import rules
 from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock, pick
 from twin.line import parting
@@ -216,6 +217,7 @@ class PartitionTwin:
         engine.fold(events, until)
         engine.run(events[:0], np.zeros(1, np.int64), until)
         unit_hashes([""], np.zeros(1, np.int32))
+        missing(spare.admission.sequences[0])
         self._warm_verdict()
 
     def _warm_verdict(self) -> None:

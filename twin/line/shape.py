@@ -20,6 +20,7 @@ from kernels import codes
 from kernels.fold import layout as at
 from kernels.fold.arrays import State
 from kernels.fold.work_order import order_of, product_text_of, stretch_start
+from kernels.jit import plain
 from twin.line.events import PHASES, in_order
 from twin.line.numbers import Numbers
 from twin.line.untouched import untouched
@@ -102,6 +103,9 @@ ARRAYS: Final[dict[str, Array]] = {
 }
 
 
+_order_of, _stretch_start, _product_text_of = plain(order_of), plain(stretch_start), plain(product_text_of)
+
+
 def _worked(x: State, _n: Numbers, line: int) -> I64:
     """Whether the line has had an order, where that was not noted of its stations."""
     row = x.lines[line]
@@ -113,9 +117,9 @@ def _product(x: State, n: Numbers, line: int) -> I64:
     lo, count = int(n.lines[line, at.LC_STATION]), int(n.lines[line, at.LC_STATIONS])
     found = np.full(count, -1, np.int64)
     for k, s in enumerate(range(lo, lo + count)):
-        same = x.stations[s, at.S_ORDER] == order_of(x, line, s)
-        if same and stretch_start(x, line, s) <= x.stations[s, at.S_SINCE]:
-            found[k] = product_text_of(x, line, s)
+        same = x.stations[s, at.S_ORDER] == _order_of(x, line, s)
+        if same and _stretch_start(x, line, s) <= x.stations[s, at.S_SINCE]:
+            found[k] = _product_text_of(x, line, s)
     return found
 
 

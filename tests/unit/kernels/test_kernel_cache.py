@@ -121,6 +121,24 @@ def test_the_same_sources_elsewhere_find_what_is_compiled(tmp_path: Path) -> Non
     assert answers[1] == [answers[0][0], "0"]
 
 
+def test_what_is_loaded_is_all_that_an_image_needs(tmp_path: Path) -> None:
+    """Kernels that others call are compiled into these; their own files are read by nobody."""
+    use = (
+        "import numpy as np; from kernels.figures.stats import batch_means as f; from streams.worker.warm import *; "
+        "print(f(np.eye(2, dtype=np.int64), np.full(2, 2))); print(counts()); copy_loaded(Path({!r}))"
+    )
+    made, image = tmp_path / "made", tmp_path / "image"
+    answers = []
+    for own, into in ((made, tmp_path / "nothing"), (made, image), (image, image / "again")):
+        process = _start(use.format(str(into)), TAKTWIN_CACHE=str(own))
+        answers.append(process.communicate(timeout=120)[0].splitlines())
+        assert process.returncode == 0
+    assert len({answer[0] for answer in answers}) == 1
+    assert [answer[1] for answer in answers[1:]] == ["(1, 0)", "(1, 0)"]
+    assert not (tmp_path / "nothing").exists()  # what was compiled just now was not loaded
+    assert 0 < len(list(image.glob("figures-*/*/*.nbc"))) < len(list(made.rglob("*.nbc")))
+
+
 def test_kernels_in_a_folder_that_cannot_be_written_are_read_without_a_miss(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     made, _ = _start(COUNT, TAKTWIN_CACHE=str(tmp_path)).communicate(timeout=120)

@@ -65,6 +65,7 @@ last = len(records) - 1  # alone: of several the columns are joined, which is a 
 while state.next <= last:
     processor.fold(state, records[state.next : min(state.next + 2_000, max(last, state.next + 1))])
     state.twin.view(changed=True)
+facts = state.twin.facts()
 PartitionTwin.restore(plant, 0, state.twin.freeze().encode())
 after = loaded()
 late_ones = sorted(name for name, number in after.items() if number != before.get(name, 0))
