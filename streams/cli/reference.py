@@ -31,7 +31,8 @@ def page() -> str:
     lines = [
         "# Command line",
         "",
-        "Written by `make docs` from the command line itself. Results go to stdout, messages and progress to stderr.",
+        "For whoever types `twin`. Written by `make docs` from the command line itself. "
+        "Results go to stdout, messages and progress to stderr.",
         "",
         "## Exit codes",
         "",
