@@ -161,7 +161,7 @@ async def send(args: argparse.Namespace, settings: "Settings") -> "tuple[FeedSum
         plant, logs = open_all(args, ends=not args.open)
         run = Run(logs, ledger, files, run_id)
         if run.resumed:
-            output.note(f"{run.fed.names}: goes on behind the {run.fed.events:,} events that were sent")
+            output.note(f"{run.fed.names}: goes on after the {run.fed.events:,} events that were sent")
         early = [] if run.resumed else await asyncio.to_thread(before_the_end, args, ledger, plant)
         told = ", ".join(early)
         if early and not args.late:

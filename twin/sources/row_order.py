@@ -52,7 +52,7 @@ class RowOrder:
             # A row without a time stays behind those before it: it will be told.
             add_rows(sorter, part, np.where(good, ts, before[1:]))
         if back:
-            self._summary.note(f"{self._name}: {back:,} rows stood behind a later one; they were sorted")
+            self._summary.note(f"{self._name}: {back:,} rows stood after a later one; they were sorted")
         return sorted_rows(sorter)
 
     def _newest_first(self, rows: TextRows) -> bool:

@@ -259,7 +259,7 @@ def test_numbers_and_files_of_other_feeds_are_known(tmp_path: Path, caplog: pyte
     look()
     used = max(int(block.seq.max()) for block in broker.blocks)
     epoch = int(broker.blocks[0].epoch.max())
-    # Another feed goes on behind it; then one under a newer epoch.
+    # Another feed goes on after it; then one under a newer epoch.
     others.known.epoch[:], others.known.next[:] = epoch, used + 500
     (folder / "b.csv").write_text(second)
     sent = len(broker.blocks)

@@ -89,7 +89,7 @@ def test_the_newest_interval_and_what_a_worker_needs_stay(tmp_path: Path) -> Non
     compact(root, ALWAYS, **WHO)
     assert offsets(root) == [(0, 20), (20, 50), (50, 60)]
     assert catch_up.last_sha256(contents(root).published[3][:2]) == chain_end(contents(root).published[3][1].files[-1])
-    # A worker goes on behind it.
+    # A worker goes on after it.
     last = contents(root).published[3][-1]
     audit = writer(root)
     audit.chain = catch_up.last_sha256([last])

@@ -382,7 +382,7 @@ def test_a_log_that_is_newest_first_and_one_that_is_not_in_order(tmp_path: Path)
     rules = PLAIN.replace("[time]", "[time]\nsort = true")
     events, logs = read(mixed, rules)
     assert short(events, "at") == [(1.0,), (3.0,), (5.0,), (7.0,), (9.0,), (20.0,)]
-    assert logs.summary.notes[0].endswith("3 rows stood behind a later one; they were sorted")
+    assert logs.summary.notes[0].endswith("3 rows stood after a later one; they were sorted")
     assert logs.summary.problems["bad_time"].first.startswith(f"{mixed}:5:")
     assert list(logs.summary.problems) == ["bad_time"]
     assert "jump_back" in read(mixed, PLAIN)[1].summary.problems
