@@ -297,13 +297,14 @@ class Api:
         line, language = site_of(self._root).line(found["line"]), _language(query)
         zone = line.calendar.zone
         found |= {"zone": zone, "start_local": local(zone, start), "end_local": local(zone, end), "said": None}
+        if "planned_ns" in found:
+            found["said"] = ratios({**found["ratios"], "planned_ns": found["planned_ns"]}, language)
+            found["formula"] = formula(found, language)
         if found["row"] is not None:
-            found["said"] = ratios({**found["row"], "planned_ns": found["planned_ns"]}, language)
             until = local(zone, parse_rfc3339(found["revisable_until"]))
             found["settled_said"] = word("settled" if found["final"] else "revisable", language) + f" {until}" * (
                 not found["final"]
             )
-            found["formula"] = formula(found, language)
             found["ideal_said"] = ideal_said(found["ideal"], zone, language)
         tables = {
             name: for_people(shaped(name, found[name], language), zone, language) for name in EVIDENCE if name in found

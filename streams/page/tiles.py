@@ -106,7 +106,7 @@ class Tiles:
         made: dict[str, Any] = {
             "line": name,
             "area": known[0].area if known else "",
-            "zone": known[0].calendar.zone if known else "UTC",
+            "zone": known[0].calendar.zone if known else None,  # None: nothing is read of the audit yet
             "state": view.state if view else "not_live",
             "live": view is not None,
             "provisional": True,

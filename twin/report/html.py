@@ -110,7 +110,7 @@ def ratios(total: dict[str, Any], language: str) -> str:
 
 def formula(found: dict[str, Any], language: str) -> str | None:
     """The factors with what was divided, of what `twin.report.why` gives. None: nothing to divide by."""
-    if found["row"]["oee"] is None:
+    if found["ratios"]["oee"] is None:
         return None
     planned, operating, ideal = (
         minutes_of(found[f"{name}_ns"], language) for name in ("planned", "operating", "ideal")

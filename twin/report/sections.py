@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from twin.report import trend
 from twin.report.flow import chain_texts, flow
 from twin.report.svg import charged, pareto, timeline, waterfall
 
@@ -91,8 +92,35 @@ SECTIONS: Final = (
         draw=charged,
         note="charged_note",
     ),
+    Section(
+        "trend",
+        "trend",
+        (
+            ("label", "text", "span"),
+            ("planned_ns", "ns", "planned"),
+            ("good", "count", "good"),
+            ("scrap", "count", "scrap"),
+            ("oee", "percent", "oee"),
+            ("target_oee", "percent", "target"),
+            ("unknown_ns", "ns", "unknown"),
+            ("changed", "text", "model"),
+        ),
+        rows=trend.trend,
+        draw=trend.draw,
+        note="trend_note",
+    ),
     Section("flow", "flow", draw=flow, texts=chain_texts),
-    Section("timeline", "timeline", draw=timeline),
+    Section(
+        "timeline",
+        "timeline",
+        (
+            ("station", "text", "station"),
+            ("class", "word", "class"),
+            ("ns", "ns", "minutes"),
+            ("share", "percent", "of_the_span"),
+        ),
+        draw=timeline,
+    ),
     Section(
         "hours",
         "hours_title",
@@ -199,6 +227,12 @@ def rows_of(section: Section, report: Report) -> Sequence[dict[str, Any]]:
     found = report[section.id]
     if section.id == "bottleneck":  # a statement with rows
         return found["rows"] if found else []
+    if section.id == "timeline":  # what is drawn, summed
+        return [
+            {"station": row["station"], "class": klass, "ns": ns, "share": ns / report["span"]["ns"]}
+            for row in found
+            for klass, ns in sorted(row["totals_ns"].items(), key=lambda one: -one[1])
+        ]
     return list(found)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from twin.report.spans import local
-from twin.report.words import hours_of, minutes_of, number, word
+from twin.report.words import clock_of, hours_of, minutes_of, number, word
 from twin.time.rfc3339 import parse_rfc3339
 
 # Group of a class (twin.codes) or step: its colour, and how high its bar is in a timeline.
@@ -37,6 +37,7 @@ _HEIGHT: Final = {"running": 45, "minor": 80, "starved": 65, "blocked": 65, "wai
 _ORDER: Final = ("planned", "running", "waiting", "starved", "blocked", "minor", "setup", "upkeep", "down", "unknown")
 _WIDTH: Final = 1000
 _LABEL: Final = 190
+_TOTALS: Final = 178  # at the right edge of a timeline
 
 COLOURS: Final = """
 :root{--running:#7a998c;--down:#b00020;--minor:#f0a30a;--setup:#1f6fb5;--wait:#c58bd6;--planned:#d5dade;
@@ -44,6 +45,7 @@ COLOURS: Final = """
 svg.chart{width:100%;height:auto;display:block;font:14px system-ui,sans-serif}
 svg.chart text{fill:var(--ink)}
 svg.chart .soft{fill:var(--soft)}
+svg.chart .small{font-size:12px}
 svg.chart .grid{stroke:var(--rule);stroke-width:1}
 .c-running{fill:var(--running)}.c-down{fill:var(--down)}.c-minor{fill:var(--minor);stroke:#7a5200;stroke-width:.5}
 .c-setup{fill:var(--setup)}.c-upkeep{fill:url(#p-upkeep)}.c-starved{fill:url(#p-starved)}
@@ -79,8 +81,9 @@ def _safe(text: str) -> str:
     return html.escape("".join(c if c.isprintable() else "\ufffd" for c in text))
 
 
-def label(x: float, y: float, text: str, *, anchor: str = "start", soft: bool = False) -> str:
-    kind = ' class="soft"' if soft else ""
+def label(x: float, y: float, text: str, *, anchor: str = "start", soft: bool = False, small: bool = False) -> str:
+    said = " ".join(name for name, wanted in (("soft", soft), ("small", small)) if wanted)
+    kind = f' class="{said}"' if said else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{kind}>{_safe(text)}</text>'
 
 
@@ -92,7 +95,7 @@ def timeline(report: dict[str, Any], language: str) -> str:
     """A row per station over the span; every interval at its place, none left out, whatever its length."""
     span, zone = report["span"], report["zone"]
     start, ns = parse_rfc3339(span["start"]), span["ns"]
-    scale = (_WIDTH - _LABEL - 10) / ns
+    scale = (_WIDTH - _LABEL - _TOTALS) / ns
     rows, height = report["timeline"], 34
     body = [*_hours_axis(start, ns, zone, scale, 26 + height * len(rows))]
     for k, row in enumerate(rows):
@@ -110,7 +113,24 @@ def timeline(report: dict[str, Any], language: str) -> str:
             )
             total = sum(long for _, long in by[group])
             body.append(f'<path class="c-{group}" data-ns="{total}" d="{path}"/>')
-    return frame(30 + height * len(rows), word("timeline", language), body)
+        totals = sorted(row["totals_ns"].items(), key=lambda one: (one[0] != "running", -one[1]))[:2]
+        known = max(sum(row["totals_ns"].values()), 1)
+        for line, (klass, total) in enumerate(totals):
+            said = f"{cut(word(klass, language), 14)} {clock_of(total)} {100 * total / known:.0f} %"
+            body.append(label(_WIDTH, top + 13 + 14 * line, said, anchor="end", soft=line > 0, small=True))
+    tall = 30 + height * len(rows)
+    body += _legend({GROUP[klass]: klass for row in rows for klass in row["totals_ns"]}, tall, language)
+    return frame(tall + 26, word("timeline", language), body)
+
+
+def _legend(groups: dict[str, str], top: int, language: str) -> Iterable[str]:
+    """Of each group that is drawn a sample and its word: hue alone tells nobody in grey."""
+    x = float(_LABEL)
+    for group in (name for name in reversed(_ORDER) if name in groups):
+        said = word(groups[group], language)
+        yield f'<rect class="c-{group}" x="{x:.0f}" y="{top + 4}" width="18" height="14"/>'
+        yield label(x + 24, top + 16, said, small=True)
+        x += 44 + 7.2 * len(said)
 
 
 def _hours_axis(start: int, ns: int, zone: str, scale: float, bottom: int) -> Iterable[str]:
@@ -121,7 +141,7 @@ def _hours_axis(start: int, ns: int, zone: str, scale: float, bottom: int) -> It
     for at in range(first, ns + 1, every):
         x = _LABEL + at * scale
         yield f'<path class="grid" d="M{x:.1f} 18V{bottom}"/>'
-        anchor = "end" if at + every > ns and x > _WIDTH - 40 else "middle"
+        anchor = "end" if at + every > ns and x > _WIDTH - _TOTALS - 40 else "middle"
         yield label(x, 13, local(zone, start + at, form), anchor=anchor, soft=True)
 
 

@@ -16,10 +16,10 @@ from twin.audit.rows import integers
 from twin.line.numbers import ideal_ns
 from twin.plant.model import Line
 from twin.report import ReportError
-from twin.report.build import quoted, refusal, texts
+from twin.report.build import Sheet, quoted, refusal, texts
 from twin.report.figures import Figures, ratios_of
 from twin.report.rows import Row, any_row, dicts, newest, select
-from twin.report.spans import site_of
+from twin.report.spans import Span, site_of
 from twin.time.rfc3339 import rfc3339
 
 MOST_EVENTS: Final = 500
@@ -29,11 +29,15 @@ MOST_STATES: Final = 200
 def why(
     root: Path | str, line_name: str, station: str | None, window: str, start_ns: int, end_ns: int
 ) -> dict[str, Any]:
-    """The row of kpis of this identity, and what lies under it. `window` empty: only what lies in this span, `row` is
-    None. Raises ReportError where there is no such row, AuditError over the root."""
+    """The row of kpis of this identity, and what lies under it. `window` empty: what lies in this span, with the sums
+    of its rows where there are any, and `row` is None. Raises ReportError where there is no such row, AuditError."""
     line = site_of(root).line(line_name)
     if not window:
-        return {"row": None, "line": line.id, **_evidence(root, line.id, station, start_ns, end_ns, None)}
+        sheet = Sheet(root, line, Span("span", "", start_ns, end_ns))
+        measured = station or sheet.constraint()
+        sums = sheet.figures(station)
+        made = {"row": None, "line": line.id, "ratios": sums.ratios()} | (_sums(sums) if sums.rows else {})
+        return {**made, **_evidence(root, line.id, measured, start_ns, end_ns, None)}
     where = (pc.field("window") == window) & (pc.field("end") == _instant(end_ns))
     where &= pc.field("station").is_null() if station is None else pc.field("station") == station
     where &= pc.field("start") == _instant(start_ns)
@@ -48,20 +52,28 @@ def why(
     return {
         "row": texts(row),
         "line": line.id,
+        "ratios": figures.ratios(),
         "standing": current.num_rows > 0,
+        **_sums(figures),
+        "ideal": _ideal(root, row, figures),
+        "revisions": [texts(one) for one in history],
+        **_settled(root, line, end_ns),
+        **_evidence(root, line.id, station or row["constraint"], start_ns, end_ns, row),
+    }
+
+
+def _sums(figures: Figures) -> dict[str, Any]:
+    """What is divided, and how every policy divides it."""
+    return {
         "planned_ns": figures.planned_ns,
         "operating_ns": figures.operating_ns,
         "ideal_ns": figures.ideal_ns,
         "good": figures.good,
         "parts": figures.made,
-        "ideal": _ideal(root, row, figures),
-        "classes": _classes(list(figures.vector), row["policy"]),
+        "classes": _classes(list(figures.vector), figures.policy),
         "policies": [
             {"policy": name, "source": one.source, **ratios_of(figures.vector, name)} for name, one in POLICIES.items()
         ],
-        "revisions": [texts(one) for one in history],
-        **_settled(root, line, end_ns),
-        **_evidence(root, line.id, station or row["constraint"], start_ns, end_ns, row),
     }
 
 

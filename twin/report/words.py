@@ -289,6 +289,16 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "performance loss": ("performance loss", "Verlust an Leistung"),
     "production": ("production", "Produktion"),
     "no data": ("no data", "keine Daten"),
+    "of_the_span": ("share of the span", "Anteil am Zeitraum"),
+    "trend": ("What was before", "Was davor war"),
+    "trend_note": (
+        "Width is planned time, height OEE; the line across is the target. A mark is another plant model.",
+        "Breite ist Planzeit, Höhe OEE; die Linie quer ist das Soll. Eine Marke ist ein anderes Werksmodell.",
+    ),
+    "live": ("live", "live"),
+    "search": ("search a line", "Linie suchen"),
+    "stops_open": ("stops without a reason", "Stillstände ohne Grund"),
+    "reading": ("reading the audit ...", "liest das Audit ..."),
     "silent_for": ("silent for", "still seit"),
     "remarks": ("Remarks", "Bemerkungen"),
     "left_out": ("left out here", "hier weggelassen"),
@@ -322,6 +332,12 @@ def percent(value: float | None, language: str, digits: int = 1) -> str:
 
 def hours_of(ns: int, language: str) -> str:
     return number(Fraction(ns, 3_600_000_000_000), 2, language)
+
+
+def clock_of(ns: int) -> str:
+    """Hours and minutes, "5:06"."""
+    minutes = round(Fraction(ns, 60_000_000_000))
+    return f"{minutes // 60}:{minutes % 60:02d}"
 
 
 def minutes_of(ns: int, language: str) -> str:

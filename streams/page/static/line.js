@@ -88,10 +88,17 @@ export function head(view, parameters) {
         el("a", { href: `api/v1/report?${asked}&format=${form}`, download: `report.${form}` }, name))));
 }
 
+// The row of the span itself, or, while it goes on, the sums of the rows that there are.
+function whyLink(view) {
+  const own = view.rows.find((row) => row.window === view.span.kind && row.end === view.span.end);
+  const at = own ? { window: own.window, start: own.start, end: own.end } : { start: view.span.start, end: view.span.end };
+  return view.as_of ? null : el("a", { class: "why", href: address({ view: "why", line: view.line, ...at }) }, w("why"));
+}
+
 export function said(view) {
   return el("section", { class: "said" }, el("p", { class: "big" }, view.said.sentence),
     view.said.target ? el("p", { class: `pace ${view.total.plan_difference < 0 ? "behind" : ""}` }, view.said.target) : null,
-    el("p", {}, view.said.ratios, el("span", { class: "soft" }, ` (${w(view.settled.final ? "settled" : "provisional")})`)),
+    el("p", {}, view.said.ratios, el("span", { class: "soft" }, ` (${w(view.settled.final ? "settled" : "provisional")}) `), whyLink(view)),
     view.said.doubts.map((text) => el("p", { class: "warn" }, text)),
     el("p", {}, view.said.bottleneck));
 }

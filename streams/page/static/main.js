@@ -5,7 +5,7 @@ import { line } from "./line.js";
 import { deviceView, operator } from "./operator.js";
 import { plant } from "./plant.js";
 import { privacy } from "./privacy.js";
-import { age_s, kafka, now, onChange, start } from "./stream.js";
+import { age_s, kafka, lines, now, onChange, start } from "./stream.js";
 import { wall } from "./wall.js";
 import { why } from "./why.js";
 import { address, clock, lang, load, query, w } from "./words.js";
@@ -25,7 +25,7 @@ async function show() {
   document.getElementById("top").replaceChildren(
     el("a", { href: address({ view: "plant" }), "aria-current": name === "plant" ? "page" : null }, w("plant")),
     el("a", { href: address({ view: "wall" }), "aria-current": name === "wall" ? "page" : null }, w("wall")),
-    el("a", { href: address({ view: "operator" }), "aria-current": name === "operator" ? "page" : null }, w("operator")));
+    el("a", { href: address({ view: "operator" }), "aria-current": name === "operator" ? "page" : null }, w("operator")), el("p", { class: "status" }));
   document.getElementById("foot").replaceChildren(el("a", { href: address({ view: "privacy" }) }, w("privacy")));
   main.replaceChildren();
   main.dataset.view = name;
@@ -48,6 +48,9 @@ function watch() {
   const text = lost ? `${w("stale")} ${clock(lastSeen, Intl.DateTimeFormat().resolvedOptions().timeZone)}` : kafka === "away" ? w("kafka_away") : "";
   if (banner.textContent !== text) banner.textContent = text;
   banner.hidden = !text;
+  const status = document.querySelector(".status");
+  const zone = lines.values().next().value?.zone;
+  if (status) status.textContent = zone && !text ? `${clock(now(), zone, true)} · ${w(kafka === "live" ? "live" : "not_live")}` : "";
   document.body.classList.toggle("stale", Boolean(text));
 }
 

@@ -8,10 +8,11 @@ export function plant(main) {
   const area = query().get("area");
   const only = query().get("state");
   const counts = el("nav", { class: "counts", "aria-label": w("plant") });
+  const find = el("input", { type: "search", class: "find", placeholder: w("search"), "aria-label": w("search"), hidden: true, on: { input: () => draw() } });
   const list = el("section", { class: "tiles" });
   const calm = el("section", { class: "tiles calm" });
   const calmTitle = el("h2", {}, w("calm_title"));
-  main.append(counts, list, calmTitle, calm);
+  main.append(counts, find, list, calmTitle, calm);
   const shown = new Map();
 
   function draw() {
@@ -21,9 +22,11 @@ export function plant(main) {
     counts.replaceChildren(
       ...[...states].map(([state, n]) =>
         el("a", { href: address({ view: "plant", area, state: only === state ? null : state }), "aria-current": only === state }, `${w(state)} ${n}`)),
-      ...[...new Set([...lines.values()].map((one) => one.area))].sort().map((name) =>
+      ...[...new Set([...lines.values()].map((one) => one.area))].filter((name) => name).sort().map((name) =>
         el("a", { class: "area", href: address({ view: "plant", area: area === name ? null : name }), "aria-current": area === name }, name)));
-    const wanted = all.filter((one) => !only || one.state === only).sort(order);
+    find.hidden = lines.size <= 20;
+    const text = find.value.trim().toLowerCase();
+    const wanted = all.filter((one) => (!only || one.state === only) && one.line.toLowerCase().includes(text)).sort(order);
     const focused = document.activeElement?.dataset?.line;
     for (const one of wanted) {
       const known = shown.get(one.line);

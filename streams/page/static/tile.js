@@ -34,7 +34,7 @@ export function marks(one) {
 
 export function oee(one, target = true) {
   const shift = one.shift;
-  if (!shift) return w("not_measured");
+  if (!shift) return w(one.zone === null ? "reading" : "not_measured");
   if (shift.oee === null) return w(shift.planned_ns ? "nothing_made" : "nothing_planned");
   return `~${num(shift.oee_text)} %${target && shift.target_text ? ` (${w("target")} ${num(shift.target_text)} %)` : ""}`;
 }
@@ -42,9 +42,28 @@ export function oee(one, target = true) {
 // Ahead or behind the target in parts; without a target what ideal speed would have made beyond.
 export function difference(one) {
   const shift = one.shift;
-  if (!shift) return w("not_measured");
+  if (!shift) return one.zone === null ? "" : w("not_measured");
   if (shift.diff_text !== null) return `${num(shift.diff_text.replace(/^[+-]/, ""))} ${w("parts")} ${w(shift.behind ? "behind_plan" : "ahead_of_plan")}`;
   return shift.lost_text !== null ? `${num(shift.lost_text)} ${w("lost_parts")}` : w("not_measured");
+}
+
+// OEE against its target, and the three factors as thin bars: shapes beside the figures, no verdict without a target.
+function bars(shift) {
+  if (!shift || shift.oee === null) return null;
+  const bar = (value, kind) => {
+    const made = el("span", { class: `bar ${kind}` });
+    made.style.setProperty("--value", `${Math.min(100, Math.max(0, 100 * value)).toFixed(1)}%`);
+    return made;
+  };
+  const bullet = bar(shift.oee, "bullet");
+  if (shift.target_oee !== null) {
+    const mark = el("span", { class: "goal" });
+    mark.style.setProperty("--value", `${(100 * shift.target_oee).toFixed(1)}%`);
+    bullet.append(mark);
+  }
+  const names = [["availability", "availability"], ["performance", "performance"], ["quality", "quality_ratio"]];
+  const said = names.map(([key, name]) => `${w(name)} ${Math.round(100 * shift[key])} %`).join(", ");
+  return el("p", { class: "bars", role: "img", "aria-label": said, title: said }, bullet, names.map(([key]) => bar(shift[key], "thin")));
 }
 
 export function tile(one) {
@@ -56,12 +75,13 @@ export function tile(one) {
     el("h3", {}, one.line),
     el("p", { class: "state" }, el("span", { class: `sign s-${group}`, "aria-hidden": "true" }, SIGN[one.state] ?? "?"),
       ` ${w(one.state)} `, el("time", { class: "timer" }, timer(one))),
-    el("p", { class: "made" }, el("b", {}, shift ? num(shift.good_text) : "–"), ` ${w("made_good")}`),
-    el("p", { class: shift?.behind ? "lost behind" : "lost" }, `${difference(one)}${shift ? ` (${shift.label})` : ""}`),
+    one.zone === null ? null : el("p", { class: "made" }, el("b", {}, shift ? num(shift.good_text) : "–"), ` ${w("made_good")}`),
+    el("p", { class: shift?.behind ? "lost behind" : "lost" }, difference(one), shift ? el("span", { class: "soft shiftname" }, ` (${shift.label})`) : null),
     el("p", { class: "oee" }, `OEE ${oee(one)}`, one.shift && one.shift.oee !== null ? el("span", { class: "soft" }, ` ${w("provisional")}`) : null),
+    bars(shift),
     el("p", { class: "silent-for" }, silent(one) ? `${w("silent_for")} ${silent(one)}` : ""),
     one.live ? null : el("p", { class: "soft" }, `${w("stand")} ${clock(one.as_of_ms, one.zone)}`),
-    el("p", { class: "soft" }, one.order ? `${w("order")} ${one.order}${one.order_end ? `, ${one.order_end}` : ""}${one.order_late ? `, ${one.order_late} min ${w("late")}` : ""}` : "", verdict ? ` · ${w("bottleneck")}: ${verdict}` : ""),
+    el("p", { class: "soft order" }, one.order ? `${w("order")} ${one.order}${one.order_end ? `, ${one.order_end}` : ""}${one.order_late ? `, ${one.order_late} min ${w("late")}` : ""}` : "", verdict ? ` · ${w("bottleneck")}: ${verdict}` : ""),
     el("p", { class: "strip", role: "img", "aria-label": one.stations.map((s) => `${s.station} ${w(s.state)}`).join(", ") },
       one.stations.map((s) => el("span", { class: `cell s-${GROUP[s.state] ?? "unknown"}`, title: `${s.station}: ${w(s.state)}` }, SIGN[s.state] ?? "?"))),
     el("p", { class: "marks" }, marks(one).map(([text, title]) => el("span", { title }, text))),

@@ -58,12 +58,12 @@ export function wall(main) {
         el("h3", {}, el("span", { class: `sign s-${group}`, "aria-hidden": "true" }, SIGN[one.state] ?? "?"), ` ${one.line}`),
         el("p", { class: "state" }, w(one.state)),
         long(timer(one)),
-        el("p", { class: one.shift?.behind ? "made behind" : "made" }, !one.shift ? w("not_measured") : one.shift.diff_text !== null ? `${num(one.shift.diff_text)} ${w("parts")}` : one.shift.lost_text !== null ? `−${num(one.shift.lost_text)} ${w("parts")}` : w("not_measured")),
+        el("p", { class: one.shift?.behind ? "made behind" : "made" }, !one.shift ? w(one.zone === null ? "reading" : "not_measured") : one.shift.diff_text !== null ? `${num(one.shift.diff_text)} ${w("parts")}` : one.shift.lost_text !== null ? `−${num(one.shift.lost_text)} ${w("parts")}` : w("not_measured")),
         el("p", { class: "oee" }, silent(one) ? `${w("silent_for")} ${silent(one)}` : one.shift ? `OEE ${oee(one, false)}` : ""));
     }));
     const ages = all.map((one) => one.as_of_ms).filter((ms) => ms !== null);
-    const zone = all.length ? all[0].zone : "UTC";
-    foot.textContent = `${area ?? w("all_areas")} ${pages > 1 ? `${page + 1}/${pages} ` : ""}· ${clock(now(), zone, true)} · ${w("stand")} ${ages.length ? clock(Math.max(...ages), zone, now() - Math.max(...ages) < 12 * 3600e3) : "–"}`;
+    const zone = all.find((one) => one.zone !== null)?.zone;
+    foot.textContent = `${area ?? w("all_areas")} ${pages > 1 ? `${page + 1}/${pages} ` : ""}· ${clock(zone ? now() : null, zone, true)} · ${w("stand")} ${zone && ages.length ? clock(Math.max(...ages), zone, now() - Math.max(...ages) < 12 * 3600e3) : "–"}`;
   }
 
   // Weeks on end: with `reload=shift` the page is taken anew when a shift begins, if the server answers.

@@ -36,13 +36,13 @@ export function why(main) {
   const shown = get("why", parameters).then((found) => {
     const row = found.row;
     const part = (name, title) => found.tables[name]?.rows.length
-      ? el("details", { open: ["classes", "policies"].includes(name) || !row }, el("summary", {}, `${title} (${found.tables[name].rows.length})`), table(found.tables[name]))
+      ? el("details", { open: ["classes", "policies"].includes(name) || (!row && !found.said) }, el("summary", {}, `${title} (${found.tables[name].rows.length})`), table(found.tables[name]))
       : null;
     const span = `${found.start_local} – ${found.end_local}, ${found.zone}`;
     main.replaceChildren(el("section", { class: "head" },
       el("p", {}, el("a", { href: address({ view: "line", line: found.line }), rel: "up" }, `← ${found.line}`)),
-      el("h1", {}, w(row ? "why" : "what_lies_under"), el("span", { class: "soft" }, ` ${found.line} ${found.station ?? ""} ${row ? `${w(row.window)} ${row.shift ?? row.order ?? ""}` : ""}`)),
-      row ? el("p", { class: "big" }, found.said) : null,
+      el("h1", {}, w(found.said ? "why" : "what_lies_under"), el("span", { class: "soft" }, ` ${found.line} ${found.station ?? ""} ${row ? `${w(row.window)} ${row.shift ?? row.order ?? ""}` : ""}`)),
+      found.said ? el("p", { class: "big" }, found.said) : null,
       found.formula ? el("p", {}, found.formula) : null,
       row?.suspect ? el("p", { class: "warn" }, w("suspect")) : null,
       found.ideal_said ? el("p", {}, found.ideal_said) : null,

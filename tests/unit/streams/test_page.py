@@ -131,7 +131,12 @@ async def test_why_says_what_was_divided_and_by_which_ideal(client: TestClient[A
     assert "ideal cycle of" in found["ideal_said"] and found["settled_said"]
     # A soft ideal is said.
     assert "too long" in ideal_said({**ideal, "took_ns": ideal["mean_ns"] - 1}, "UTC", "en")  # type: ignore[operator]
-    # What lies in a span without a row of its own: the events of a stop.
+    # A span without a row of its own: the same sums, laid of rows, as of a shift that goes on.
+    _, summed = await get(client, "why", **at)
+    for key in ("planned_ns", "operating_ns", "ideal_ns", "good", "parts", "ratios", "classes", "policies", "said"):
+        assert summed[key] == found[key], key
+    assert summed["row"] is None and summed["formula"] == found["formula"]
+    # What lies under it: the events of a stop.
     _, view = await get(client, "view", line="oven-1", shift=SHIFT, by="count", station="oven")
     rows = view["tables"]["pareto"]["rows"]
     assert {row[0] for row in rows} == {"oven"} and [int(row[4]) for row in rows] == sorted(

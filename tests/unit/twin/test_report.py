@@ -138,7 +138,7 @@ def test_what_is_drawn_sums_to_the_rows(root: Path, name: str) -> None:
     boxes = sum(one[key] for one in found["flow"]["stations"] for key in one if key.endswith("_ns"))
     assert sum(map(int, drawn)) == stations + 2 * steps + losses + boxes  # calendar time is drawn once itself
     paths = re.findall(r'<path class="c-\w+" data-ns="(\d+)" d="([^"]*)"', text)
-    scale = 800 / found["span"]["ns"]
+    scale = 632 / found["span"]["ns"]
     for ns, path in paths:
         lengths = [float(length) for length in re.findall(r"h([\d.]+)v", path)]
         assert sum(lengths) == pytest.approx(int(ns) * scale, abs=0.001 * (1 + len(lengths)))

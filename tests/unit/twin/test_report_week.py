@@ -22,6 +22,7 @@ from twin.time.rfc3339 import parse_rfc3339
 
 pytest.importorskip("duckdb")
 WEEK = "2026-W12"
+LINE = "oven-1"
 STATIONS = ("mixer", "oven", "packer")
 CLASSES = ("unknown", "off_shift", "planned_stop", "no_order", "running", "setup", "starved", "blocked", "minor_stop",
            "down", "maintenance", "waiting")  # fmt: skip
@@ -202,3 +203,22 @@ def test_a_mail_is_a_table_and_its_attachments(root: Path, found: dict[str, Any]
     assert sheet.get_content() == as_bytes(found, "xlsx", "", "de")
     hostile = email.message_from_bytes(as_bytes(report(root, HOSTILE, "week", WEEK), "eml", "", "en"), policy=default)
     assert HOSTILE in hostile["Subject"] and "<img" not in hostile.get_body(("html",)).get_content()
+
+
+@pytest.mark.parametrize(("kind", "value"), [("day", "2026-03-18"), ("shift", "2026-03-18 early")])
+def test_what_was_before_is_that_of_independent_sql(root: Path, kind: str, value: str) -> None:
+    found = report(root, LINE, kind, value)
+    column = "production_date::VARCHAR" if kind == "day" else "shift"
+    text = f"""SELECT {column} AS label, sum(good)::BIGINT AS good, sum(unknown_ns)::BIGINT AS unknown_ns,
+               max(oee) AS oee FROM kpis WHERE line = '{LINE}' AND station IS NULL AND "window" = '{kind}'
+               AND "end" <= '{found["span"]["end"]}' GROUP BY 1, start ORDER BY max("end")"""
+    rows = query(root, text).to_pylist()[-14:]
+    assert [{name: one[name] for name in rows[0]} for one in found["trend"]] == rows and len(rows) > 1
+    assert found["trend"][-1]["label"] == value
+    assert found["trend"][-1]["planned_ns"] == found["total"]["planned_ns"]
+
+
+def test_a_week_among_weeks(root: Path, found: dict[str, Any]) -> None:
+    for one in found["trend"]:
+        if one["label"] == found["span"]["label"]:
+            assert (one["good"], one["oee"]) == (found["total"]["good"], found["total"]["oee"])

@@ -1,0 +1,94 @@
+"""What was before: shifts, days or weeks up to the span, with the target and changes of the plant model."""
+
+import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from twin.report.figures import Figures
+from twin.report.rows import Row, dicts, select
+from twin.report.svg import cut, frame, label
+from twin.report.words import percent, word
+
+if TYPE_CHECKING:
+    from twin.report.build import Sheet
+
+MOST: Final = 14
+_DAY_NS: Final = 86_400 * 10**9
+_BACK_NS: Final = {"week": 8 * 7 * _DAY_NS, "day": 15 * _DAY_NS}
+_HIGH: Final = 110
+
+
+def trend(sheet: "Sheet") -> list[dict[str, Any]]:
+    """By time, the newest last; sums are divided, so a week is none of its days' mean. Fewer than two are none."""
+    kind = sheet.span.kind if sheet.span.kind in _BACK_NS else "shift"
+    window = "shift" if kind == "shift" else "day"
+    back = sheet.span.end_ns - _BACK_NS.get(kind, 6 * _DAY_NS)
+    mine = (pc.field("window") == window) & pc.field("station").is_null()
+    table = select(sheet.root, "kpis", back, sheet.span.end_ns, line=sheet.line.id, where=mine, as_of_ns=sheet.as_of_ns)
+    rows = dicts(table.select(["end", "shift", "production_date", "line_model", "policy"]))
+    groups: dict[str, list[int]] = {}
+    for k in sorted(range(len(rows)), key=lambda k: int(rows[k]["end"])):
+        if rows[k]["end"] <= sheet.span.end_ns:
+            groups.setdefault(_label(kind, rows[k]), []).append(k)
+    made, before = [], None
+    for name, some in groups.items():
+        one = Figures.of(table.take(pa.array(some, pa.int64())), table.slice(0, 0), rows[some[-1]]["policy"])
+        model = rows[some[-1]]["line_model"]
+        made.append(
+            {
+                "label": name,
+                "planned_ns": one.planned_ns,
+                "unknown_ns": one.unknown_ns,
+                "good": one.good,
+                "scrap": one.made - one.good,
+                "oee": one.ratios()["oee"],
+                "target_oee": sheet.target.oee,
+                "changed": model[:12] if before not in (None, model) else None,
+            }
+        )
+        before = model
+    return made[-MOST:] if len(made) > 1 else []
+
+
+def _label(kind: str, row: Row) -> str:
+    if kind == "shift":
+        return str(row["shift"])
+    date: datetime.date = row["production_date"]
+    if kind == "day":
+        return date.isoformat()
+    year, week, _ = date.isocalendar()
+    return f"{year}-W{week:02d}"
+
+
+def draw(report: dict[str, Any], language: str) -> str:
+    """A bar each: as wide as its planned time, as high as its OEE."""
+    rows = report["trend"]
+    gap, total = 6, max(sum(row["planned_ns"] for row in rows), 1)
+    scale = (1000 - 40 - gap * len(rows)) / total
+    top = max([1.0, *(row["oee"] or 0.0 for row in rows)])
+    body, x = [], 40.0
+    for row in rows:
+        wide = row["planned_ns"] * scale
+        high = _HIGH * (row["oee"] or 0.0) / top
+        body.append(
+            f'<rect class="c-running" data-ns="{row["planned_ns"]}" x="{x:.2f}" y="{20 + _HIGH - high:.2f}" '
+            f'width="{wide:.2f}" height="{high:.2f}"/>'
+        )
+        if wide > 40:
+            body.append(
+                label(x + wide / 2, 15 + _HIGH - high, percent(row["oee"], language, 0), anchor="middle", small=True)
+            )
+            said = cut(row["label"].removeprefix("20"), max(3, int(wide / 7)))
+            body.append(label(x + wide / 2, 36 + _HIGH, said, anchor="middle", soft=True, small=True))
+        if row["changed"]:
+            body.append(f'<path class="k-line" d="M{x - gap / 2:.2f} 8V{_HIGH + 24}"/>')
+            body.append(label(x, 12, f"▲ {row['changed']}", small=True))
+        x += wide + gap
+    if (target := rows[-1]["target_oee"]) is not None:
+        y = 20 + _HIGH * (1 - target / top)
+        body.append(f'<path class="k-line" d="M40 {y:.2f}H1000"/>')
+        body.append(label(36, y + 4, percent(target, language, 0), anchor="end", small=True))
+    body.append(f'<path class="grid" d="M40 {20 + _HIGH}H1000"/>')
+    return frame(_HIGH + 46, word("trend", language), body)
