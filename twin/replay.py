@@ -2,17 +2,18 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
-from twin.audit import AuditError, bases, filelist, layout, models, read
+from twin.audit import AuditError, bases, filelist, layout, models, read, replayed
+from twin.audit.replayed import Done, Plan
 from twin.audit.rows import events_with_origin, refused_with_origin, rejected_table, with_origin
 from twin.audit.writer import AuditWriter
 from twin.events.block import EventBlock, Rejected, pick
@@ -21,49 +22,19 @@ from twin.line.snapshot import Frozen
 from twin.line.still_open import StillOpen
 from twin.pace import Pace
 from twin.plant.model import Plant
-from twin.results import SETS
-from twin.sources import Logs, Summary
+from twin.replay_report import ReplayReport
+from twin.sources import Logs
 from twin.sources.source import BLOCK_EVENTS
 from twin.threads import Behind, ahead
 from twin.version import code_version
 from twin.wire.encode import EventRows
 
 TOPIC: Final = "replay"
-PARTITION: Final = 0
 # Published this often: files of some ten megabytes, and memory that does not grow with the log.
 INTERVAL_ROWS: Final = 1_000_000
 INTERVAL_BYTES: Final = 256 * 1024 * 1024
 # And at the end of a day of event time that has so many, with a base: what follows can be computed from there.
 DAY_ROWS: Final = 65_536
-
-
-@dataclass(slots=True)
-class ReplayReport:
-    """What a replay did; `rows` by set.
-
-    Each of `events` is one of these: `folded`; `revising`, late and folded in by a revision; `duplicates`; `refused` by
-    reason (`late` are those refused as late); or `waiting`: for later events, for confirmation, or a correction.
-    """
-
-    events: int = 0
-    folded: int = 0
-    revising: int = 0
-    duplicates: int = 0
-    late: int = 0
-    refused: dict[str, int] = field(default_factory=dict)
-    rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SETS, 0))
-    seconds: float = 0.0
-    doubts: list[str] = field(default_factory=list)  # what casts doubt on the figures
-    summary: Summary = field(default_factory=Summary)
-    open: list[StillOpen] = field(default_factory=list)  # what the log's end leaves without a row
-
-    @property
-    def waiting(self) -> int:
-        return self.events - self.folded - self.revising - self.duplicates - sum(self.refused.values())
-
-    @property
-    def events_per_s(self) -> float:
-        return self.events / self.seconds if self.seconds else 0.0
 
 
 def replay(
@@ -73,28 +44,45 @@ def replay(
     *,
     progress: Callable[[int], None] | None = None,
     force: bool = False,
+    plan: Plan | None = None,
+    share: int = 0,
+    where: Sequence[str] = (),
 ) -> ReplayReport:
-    """Compute `logs` into `audit_root`, which must be new or empty.
+    """Compute `logs` into `audit_root`, which must be new or empty, or hold the same replay, not finished.
 
+    `plan`: what of (default: all sets, one share); `share` is the number of that which `logs` give, and the partition
+    it is written to. One that was killed is run again: its files come out as they were and are compared. A share that
+    was done before is not run again; its report is that of then. `where`: how the logs are named, for people.
     `force` removes an earlier replay first, never anything else. `progress` is called with the events read so far.
     Raises AuditError and what the logs raise; what was published until then stays.
     """
     root = layout.root_path(audit_root)
-    _make_way(root, force)
+    plan = plan or replayed.plan_of(plant)
+    before = make_way(root, plan, share, force)
+    if before is not None:
+        return before
     begun = time.perf_counter()  # a duration for the report; no row depends on it
     # Reading, folding and writing side by side: Arrow and the kernels do without Python's lock most of the time.
     with _kept_memory(), Behind() as writing:
-        replaying = _Replay(plant, root, writing)
+        replaying = _Replay(plant, root, writing, plan, share)
         for block, rejected in ahead(logs):
             replaying.take(block, rejected)
             if progress is not None:
                 progress(replaying.report.events)
         replaying.publish()
     report = replaying.report
-    report.doubts = replaying.doubts()
+    report.doubtful, report.doubts = replaying.doubts()
     report.open = replaying.still_open()
     report.summary = logs.summary
+    report.shared = logs.shared if plan.shares > 1 else None
     report.seconds = time.perf_counter() - begun
+    next_offset, chain = replaying.end()
+    try:
+        replayed.finish(
+            root, Done(replayed.FORMAT, plan.sha256, share, next_offset, chain, tuple(map(str, where)), report)
+        )
+    except OSError as error:
+        raise _record_error(root, error) from error
     return report
 
 
@@ -119,20 +107,27 @@ def policies(plant: Plant) -> str:
 class _Replay:
     """One partition that holds all lines, and the writer behind it, which only the thread of `writing` calls."""
 
-    def __init__(self, plant: Plant, root: Path, writing: Behind) -> None:
+    def __init__(self, plant: Plant, root: Path, writing: Behind, plan: Plan, share: int) -> None:
         self.report = ReplayReport()
         self._writing = writing
+        self._plant = plant
+        self._sets = frozenset(plan.sets)
+        self._partition = share
+        self._where = f" of partition {share}" if plan.shares > 1 else ""
         models.store(root, plant)
         self._rows = EventRows(plant)
-        self._twin = PartitionTwin(plant, PARTITION)
+        self._twin = PartitionTwin(plant, share)
         self._writer = AuditWriter(
             root,
-            PARTITION,
+            share,
             topic=TOPIC,
             plant_hash=plant.hash,
             policies=policies(plant),
             code_version=code_version(),
+            again=True,
+            replay=plan.sha256,
         )
+        self._writer.discard_foreign(None)  # of one that was killed
         self._tables: list[tuple[str, pa.Table]] = []  # of this interval
         self._rows_held = self._bytes_held = 0
         self._staged = 0  # offset up to which rows are given to the writer
@@ -148,7 +143,8 @@ class _Replay:
             numbered = [replace(one, offset=self._next + i) for i, one in enumerate(rejected)]
             self._next += len(rejected)
             self._refused += len(rejected)
-            self._add("rejected", rejected_table(numbered, TOPIC, PARTITION))
+            if "rejected" in self._sets:
+                self._add("rejected", rejected_table(numbered, TOPIC, self._partition))
         if len(block):
             block = copy(block)
             block.offset = block.offset + self._refused
@@ -171,18 +167,23 @@ class _Replay:
             self.publish()
             if day > self._day:
                 self._day = day
+                if "events" not in self._sets:
+                    return  # nobody computes from a base without the events behind it
                 self._writing.call(partial(self._write_base, self._twin.freeze(), self._next, day))
 
     def _fold(self, block: EventBlock) -> None:
-        events = self._rows.table(block)
-        self._add("events", events_with_origin(events, TOPIC, PARTITION, block.offset))
+        if "events" in self._sets:
+            events = self._rows.table(block)
+            self._add("events", events_with_origin(events, TOPIC, self._partition, block.offset))
         results = self._twin.fold(block)
         self._pace.gave(len(block), sum(table.num_rows for table in results.tables.values()))
         for set_name, table in results.tables.items():
+            if set_name not in self._sets:
+                continue
             if set_name == "rejected":
-                self._add(set_name, refused_with_origin(table, TOPIC, PARTITION))
+                self._add(set_name, refused_with_origin(table, TOPIC, self._partition))
             else:
-                self._add(set_name, with_origin(table, TOPIC, PARTITION, int(block.offset[-1])))
+                self._add(set_name, with_origin(table, TOPIC, self._partition, int(block.offset[-1])))
         self.report.events += len(block)
         self.report.duplicates += results.duplicates
         self.report.late += results.late
@@ -198,11 +199,17 @@ class _Replay:
         self._bytes_held += table.nbytes
         self.report.rows[set_name] += table.num_rows
 
-    def doubts(self) -> list[str]:
-        return self._twin.doubts()
+    def doubts(self) -> tuple[list[str], list[str]]:
+        """Of each doubt its line, and the sentence."""
+        found = self._twin.doubts_by_line(self._where)
+        return [self._plant.lines[number].id for number, _ in found], [text for _, text in found]
 
     def still_open(self) -> list[StillOpen]:
         return self._twin.still_open()
+
+    def end(self) -> tuple[int, str]:
+        """Next offset and hash of the chain, when all is published."""
+        return self._staged, self._writer.chain
 
     def publish(self) -> None:
         if self._rows_held:
@@ -220,29 +227,66 @@ class _Replay:
         self._writer.publish(self._writer.stage(first, following))
 
 
-def _make_way(root: Path, force: bool) -> None:
-    """Raise AuditError unless `root` is new, empty or (with `force`) holds nothing but a replay, which is removed."""
+def make_way(root: Path, plan: Plan, share: int, force: bool) -> ReplayReport | None:
+    """The report of the share if it was done before; only where there are several.
+
+    Raises AuditError unless `root` is new or empty, holds this very replay, or (with `force`) nothing but a replay,
+    which is removed.
+    """
+    if root.exists() and not root.is_dir():
+        raise AuditError(f"{root}: is a file; name a new or empty folder for the replay")
+    if force:
+        _clear(root)
+    try:
+        if not force and replayed.read(root) is None and not _is_empty(root):
+            raise AuditError(
+                f"{root}: is not empty, and a replay never mixes with other rows; name a new folder, or force it"
+            )
+        replayed.begin(root, plan, share)
+    except OSError as error:
+        raise _record_error(root, error) from error
+    before = next((one for one in replayed.done(root) if one.share == share), None)
+    if before is not None and plan.shares == 1:
+        raise AuditError(f"{root}: is not empty: it holds this replay, finished; name a new folder, or force it")
+    return None if before is None else before.report
+
+
+def _is_empty(root: Path) -> bool:
+    """But for a plan that another share is just about to write."""
+    if not root.exists():
+        return True
+    staging = root / layout.STAGING
+    return not any(
+        path.name != replayed.FOLDER and (path != staging or any(staging.iterdir())) for path in root.iterdir()
+    )
+
+
+def _record_error(root: Path, error: OSError) -> AuditError:
+    return AuditError(
+        f"{error.filename or root / replayed.FOLDER}: {error.strerror}; make room or give this user the right to write "
+        "there, and run it again"
+    )
+
+
+def _clear(root: Path) -> None:
+    """Remove an earlier replay, and nothing else. Raises AuditError."""
     if not root.exists():
         return
-    if not root.is_dir():
-        raise AuditError(f"{root}: is a file; name a new or empty folder for the replay")
-    staging = root / layout.STAGING
-    if not any(path != staging or any(staging.iterdir()) for path in root.iterdir()):
-        return
-    if not force:
-        raise AuditError(
-            f"{root}: is not empty, and a replay never mixes with other rows; name a new folder, or force it"
-        )
-    known = {*layout.KINDS, layout.STAGING, models.FOLDER, filelist.FOLDER}
+    known = {*layout.KINDS, layout.STAGING, models.FOLDER, filelist.FOLDER, replayed.FOLDER}
     strange = sorted(path.name for path in root.iterdir() if path.name not in known)
     topics = sorted({topic for listing in read.ls(root).values() for topic in listing.topics} - {TOPIC})
     if strange or topics:
         what = f"rows of topic {', '.join(topics)}" if topics else f"{strange[0]}, which is no audited set"
         raise AuditError(f"{root}: holds {what}; force removes an earlier replay only: name a new folder")
+    replayed.remove(root, plan=False)
+    partitions = {0}
     filelist.remove(root)
     for set_name in layout.KINDS:
         for file in layout.published(root, set_name):
+            partitions.add(file.partition)
             file.path.unlink()
     for digest in models.stored(root):
         (root / models.model_name(digest)).unlink()
-    AuditWriter(root, PARTITION, topic=TOPIC, plant_hash="", policies="", code_version="").discard_foreign(None)
+    for partition in sorted(partitions):
+        AuditWriter(root, partition, topic=TOPIC, plant_hash="", policies="", code_version="").discard_foreign(None)
+    replayed.remove(root, plan=True)

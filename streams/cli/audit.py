@@ -243,7 +243,7 @@ def query(args: argparse.Namespace) -> int:
             f"{reading.opened:,} of {reading.published:,} files were opened"
             + ("; a condition on `date` leaves files out" if reading.opened > _MANY_FILES else "")
         )
-    for sentence in notes:
+    for sentence in [*notes, *_words(args.root)]:
         note(f"twin: {sentence}")
     if args.json:
         as_json([{key: _plain(value) for key, value in row.items()} for row in table.to_pylist()])
@@ -252,15 +252,24 @@ def query(args: argparse.Namespace) -> int:
     return 0
 
 
+def _words(root: str) -> list[str]:
+    """What is missing in a root by what its replay says of itself."""
+    from twin.audit import layout, replayed
+
+    return replayed.words(layout.existing_root(root))
+
+
 def digest(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from streams.cli.output import as_json, line
+    from streams.cli.output import as_json, line, note
     from twin.audit.digest import digest as digests
     from twin.audit.digest import oldest_version
 
     # Roots that several versions wrote are compared in the columns that all of their rows have.
     version = min(oldest_version(root) for root in (args.root, args.against) if root)
+    for sentence in [one for root in (args.root, args.against) if root for one in _words(root)]:
+        note(f"twin: {sentence}")
     found = digests(args.root, version)
     other = digests(args.against, version) if args.against else found
     differing = [name for name in found if found[name] != other[name]]

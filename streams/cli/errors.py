@@ -35,6 +35,7 @@ _KNOWN: Final = (
     ("streams.settings", "SettingsError", USAGE),
     ("streams.kafka.access", "AccessError", exits.REFUSED),
     ("streams.local.java", "BrokerError", PROBLEM),
+    ("streams.local.shares", "SharesError", PROBLEM),
     ("streams.tools.chain", "ChainError", PROBLEM),
     ("streams.tools.correct", "CorrectionError", PROBLEM),
     ("streams.tools.demo", "DemoError", PROBLEM),

@@ -3,11 +3,18 @@
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from twin.plant.model import Plant
     from twin.sources import Logs, Summary
+
+    class Sized(Protocol):
+        @property
+        def size(self) -> int: ...
+
+        @property
+        def position(self) -> int: ...
 
 
 def add_logs(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +72,7 @@ def open_all(args: argparse.Namespace, ends: bool = True) -> "tuple[Plant, Logs]
 
 
 @contextmanager
-def progress(logs: "Logs") -> Iterator[Callable[[int], None]]:
+def progress(logs: "Sized") -> Iterator[Callable[[int], None]]:
     """A bar on a terminal's stderr, by bytes read; gives the function to call with the events so far."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

@@ -25,7 +25,7 @@ from streams.local.broker import free_port
 ROOT: Final = Path(__file__).parents[2]
 TOOLS: Final = ROOT / ".cache" / "tools"
 KEDA: Final = "github.com/kedacore/keda/v2@v2.21.0"
-OVERLAYS: Final = ("static", "keda")
+OVERLAYS: Final = ("static", "keda", "replay")
 RESTRICTED: Final = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 _LIMIT_S: Final = 90.0
 
@@ -167,7 +167,7 @@ def check(api: Api) -> None:
     for overlay in OVERLAYS:
         documents = built(overlay)
         say(f"{overlay}:\n{api.takes(documents, '--dry-run=server')}")
-        for kind in ("StatefulSet", "Job"):
+        for kind in sorted({"StatefulSet", "Job"}.intersection(document["kind"] for document in documents)):
             pod = pod_of(one(documents, kind))
             if kind == "Job":
                 pod["spec"]["restartPolicy"] = "OnFailure"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from faust.types import TP
@@ -18,7 +19,7 @@ from streams.state.snapshot_files import SnapshotStore
 from streams.state.store import PartitionStore
 from streams.worker.processor import Processor
 from tests.support.generated import plant_text, values
-from twin.audit import filelist, layout
+from twin.audit import filelist, layout, replayed
 from twin.audit.filelist import Entry
 from twin.audit.intervals import intervals
 from twin.audit.layout import PublishedFile
@@ -129,6 +130,9 @@ def forge(root: Path, partition: int) -> str:
         ]
         (root / entry.name).unlink()
         filelist.put(root, Entry(entry.format, partition, entry.first_offset, entry.next_offset, tuple(files)))
+    for record in replayed.done(root):
+        if record.share == partition:
+            replayed.finish(root, msgspec.structs.replace(record, chain=previous))
     return previous
 
 

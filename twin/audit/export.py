@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import msgspec
 import numpy as np
 
-from twin.audit import AuditError, layout, models
+from twin.audit import AuditError, layout, models, replayed
 from twin.audit.bundle import FORMAT, MANIFEST, ExportedFile, ExportedPartition, Manifest
 from twin.audit.intervals import Interval, contents
 from twin.audit.layout import PublishedFile
@@ -59,6 +59,7 @@ def export(root: Path | str, line: str, start_ns: int, end_ns: int, out: Path, *
         raise AuditError(f"the period ends at {_time(end_ns)}, not after its start {_time(start_ns)}")
     if out.exists():
         raise AuditError(f"{out}: exists; an export never writes over anything: name a new file or folder")
+    replayed.check_events(base)
     found = contents(base)
     for one in (one for group in found.waiting.values() for one in group):
         if says(one, line, start_ns, end_ns):

@@ -37,6 +37,7 @@ class FileCheck:
         self.unreadable: set[Path] = set()
         self.sha256: dict[str, str] = {}  # file -> what was found
         self.said: dict[str, tuple[int, bool]] = {}  # file -> version of its columns, and whether a row is a revision
+        self.replays: dict[str, str] = {}  # file -> SHA-256 of the plan of its replay; empty: it is of none
         self.lines: dict[str, dict[int, str]] = {}  # line -> partitions that have rows of it, each with a file
 
     def check(self, file: PublishedFile, sha256: str) -> Checked:
@@ -55,6 +56,7 @@ class FileCheck:
         with parquet:
             keys = footer(parquet)
             report.checked["footers"] += 1
+            self.replays[name] = keys.get("replay", "")
             self.unreadable.add(file.path)
             if self._footer(name, file, keys, parquet.schema_arrow):
                 table = self._pages(name, parquet)

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from twin import rules
-from twin.audit import AuditError, bases, layout, models
+from twin.audit import AuditError, bases, layout, models, replayed
 from twin.audit.compare import Stored, cell, hashes_of, mismatches, names_of, unmatched
 from twin.audit.digest import columns_of
 from twin.audit.intervals import Interval, contents
@@ -58,13 +58,17 @@ def recompute(
     Raises AuditError where there is no root. A root that `verify` finds unsound may end with an error of the same kind.
     """
     base = layout.existing_root(root)
+    replayed.check_events(base)
     report = Report(every)
+    report.notes += replayed.words(base)
+    plan = replayed.read(base)
+    sets = tuple(SETS) if plan is None else plan.sets
     with contextlib.suppress(EnoughError):
         found = contents(base, partly=True)
         for partition in found.partitions:
             mine = found.of(partition)
             some, first = _of_period(mine, line, period) if period is not None else (mine, 0)
-            _Partition(base, partition, line, report).run(some, first)
+            _Partition(base, partition, line, report, sets).run(some, first)
     if not report.checked["intervals"]:
         what = "no file is published here" if period is None else "no file holds a row of this period"
         report.notes.append(f"{what}: there is nothing to compute")
@@ -83,7 +87,8 @@ def _of_period(found: list[Interval], line: str | None, period: tuple[int, int])
 class _Partition:
     """One partition from its first event on."""
 
-    def __init__(self, root: Path, partition: int, line: str | None, report: Report) -> None:
+    def __init__(self, root: Path, partition: int, line: str | None, report: Report, sets: Sequence[str]) -> None:
+        self._sets = sets  # that are there to be compared
         self._root = root
         self._partition = partition
         self._line = line
@@ -112,7 +117,9 @@ class _Partition:
             plant = self._begin(interval)
             if plant is None:
                 return
-            matchings = {name: self._matching(name, interval) for name in IDENTITY} if k >= first else {}
+            matchings = (
+                {name: self._matching(name, interval) for name in IDENTITY if name in self._sets} if k >= first else {}
+            )
             refused: list[pa.Table] = []
             try:
                 for set_name, table in self._fold(interval, plant):
@@ -129,7 +136,8 @@ class _Partition:
             if k >= first:
                 for set_name, matching in matchings.items():
                     self._matched(set_name, interval, matching)
-                self._compare_refused(interval, refused)
+                if "rejected" in self._sets:
+                    self._compare_refused(interval, refused)
         self._note_rules()
         if self._holes:
             self._report.notes.append(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from twin.audit import AuditError, filelist, layout, models, waiting
+from twin.audit import AuditError, filelist, layout, models, replayed, waiting
 from twin.audit.claims import Claim, ClaimCheck
 from twin.audit.compactcheck import CompactCheck
 from twin.audit.filecheck import Checked, FileCheck, note_lines
@@ -110,6 +110,7 @@ class _Verification:
             self._report.notes.append("no file is published here: there is nothing to check")
         waits = WaitCheck(self._root, self._report, pieces)
         claimed = self._claims.partitions if self._claims is not None else set()
+        anchors = [*anchors, *self._done()]
         for partition in sorted({*found, *both.waiting, *tails, *(anchor.partition for anchor in anchors), *claimed}):
             mine = [anchor for anchor in anchors if anchor.partition == partition]
             behind = both.waiting.get(partition, [])
@@ -131,9 +132,17 @@ class _Verification:
                 "note all ends anew",
             )
         self._lines(both)
+        if not self._starts:  # an export has no plan, and need not be whole
+            replayed.check(self._root, self._files.replays, self._report)
         named = {file.path for anchor in anchors for file in anchor.files} if anchors else None
         check_list(self._root, found, self._files, named, self._report)
         check_identities(self._root, self._readable(found), self._report)
+
+    def _done(self) -> list[Anchor]:
+        """Where shares of a replay ended that are done."""
+        with contextlib.suppress(AuditError):  # told with the rest of the replay
+            return [Anchor(one.share, one.next_offset, one.chain, one.name) for one in replayed.done(self._root)]
+        return []
 
     def _lines(self, both: Contents) -> None:
         """A line has one twin. In two partitions it has two, of which each knows half of it; or one was slipped in."""

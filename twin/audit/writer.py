@@ -101,7 +101,8 @@ class _HashedFile(io.RawIOBase):
 class AuditWriter:
     """Collects rows of one partition and writes them as immutable, chained Parquet files.
 
-    `chain` is the last manifest's after a restart. Every public method raises AuditError.
+    `chain` is the last manifest's after a restart. `again`: files that are published already come once more, and are
+    compared. `replay`: SHA-256 of the plan (`twin.audit.replayed`). Every public method raises AuditError.
     """
 
     def __init__(
@@ -115,11 +116,14 @@ class AuditWriter:
         code_version: str,
         chain: str = GENESIS,
         apart: bool = False,
+        again: bool = False,
+        replay: str = "",
     ) -> None:
         self.root = layout.root_path(root)
         self.partition = partition
         self.chain = chain
         self._apart = apart  # see layout.staged_name
+        self._again = again
         self.footer = {
             "taktwin.schema_version": str(SCHEMA_VERSION),
             "taktwin.topic": topic,
@@ -130,6 +134,8 @@ class AuditWriter:
             "taktwin.rules": str(RULES),
             "taktwin.zone_rules": zone.RULES,
         }
+        if replay:
+            self.footer["taktwin.replay"] = replay
         self._tables: dict[str, list[pa.Table]] = {}
         self._rows = 0
         self._bytes = 0
@@ -219,7 +225,7 @@ class AuditWriter:
         previous: str,
     ) -> StagedFile:
         name = layout.final_name(set_name, date, self.partition, *offsets)
-        if (self.root / name).exists():
+        if not self._again and (self.root / name).exists():
             raise AlreadyPublishedError(
                 f"{self.root / name}: already published: these offsets were audited before. Was the topic made anew, "
                 "or the group's offset set back? Move the old audit root away or continue after its last offset"

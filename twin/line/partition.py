@@ -163,20 +163,27 @@ class PartitionTwin:
     def doubts(self) -> list[str]:
         """What casts doubt on the figures so far, a sentence each: also what was late, repeated or is missing,
         readings of counters that still wait, stations never heard of, cycles that contradict the buffers."""
-        found = [str(one) for one in self.engine.doubts.all(self.engine.memory)]
+        return [text for _, text in self.doubts_by_line()]
+
+    def doubts_by_line(self, where: str = "") -> list[tuple[int, str]]:
+        """Each with the number of its line, line by line. `where`: put behind offsets."""
+        of = {line.id: k for k, line in enumerate(self.plant.lines)}
+        found = [(of[one.line], str(one)) for one in self.engine.doubts.all(self.engine.memory)]
         counters = [(s, c.id) for s, station in enumerate(self.plant.stations) for c in station.counters]
         numbers = self.engine.numbers.stations
         for k in np.flatnonzero(self.engine.state.counters[:, at.K_HELD]).tolist():
             row = self.engine.state.counters[k]
             station, counter = counters[k]
-            place = f"{self.plant.lines[numbers[station, at.SC_LINE]].id}/{self.plant.stations[station].id}"
-            found.append(
-                f"{place}: the last reading of counter {counter}, {row[at.K_HELD_VALUE]} at "
-                f"{instant(int(row[at.K_HELD_TS]))}, is not counted: it does not follow from {row[at.K_VALUE]}, and "
-                "nothing has confirmed it yet"
+            line = int(numbers[station, at.SC_LINE])
+            text = (
+                f"{self.plant.lines[line].id}/{self.plant.stations[station].id}: the last reading of counter "
+                f"{counter}, {row[at.K_HELD_VALUE]} at {instant(int(row[at.K_HELD_TS]))}, is not counted: it does not "
+                f"follow from {row[at.K_VALUE]}, and nothing has confirmed it yet"
             )
-        found += of_admission(self.plant, self.facts())
-        return found + against(self.plant, self.engine.numbers, self.engine.state, self.engine.memory)
+            found.append((line, text))
+        found += of_admission(self.plant, self.facts(), where)
+        found += against(self.plant, self.engine.numbers, self.engine.state, self.engine.memory)
+        return sorted(found, key=lambda one: one[0])
 
     @property
     def event_time_ns(self) -> int:

@@ -13,16 +13,16 @@ from twin.plant.model import Line, Plant, Station
 from twin.plant.notes import units
 
 
-def against(plant: Plant, n: Numbers, x: State, memory: dict[int, LineMemory]) -> list[str]:
+def against(plant: Plant, n: Numbers, x: State, memory: dict[int, LineMemory]) -> list[tuple[int, str]]:
     """Stations never heard of, suspect ideal cycles with their likely cause, and stations that most likely count
-    different things: of the lines that were seen."""
+    different things: of the lines that were seen, with their numbers."""
     seen = [k for k in range(len(plant.lines)) if x.lines[k, at.L_SEEN]]
-    found = [sentence for k in seen for sentence in _line(plant.lines[k], k, n, x, memory.get(k, LineMemory()))]
-    return found + [f"line {plant.lines[k].id}: {note}" for k in seen for note in units(plant.lines[k])]
+    found = [(k, sentence) for k in seen for sentence in _line(plant.lines[k], k, n, x, memory.get(k, LineMemory()))]
+    return found + [(k, f"line {plant.lines[k].id}: {note}") for k in seen for note in units(plant.lines[k])]
 
 
-def of_admission(plant: Plant, facts: Iterable[Fact]) -> Iterator[str]:
-    """What admission counted of each source, with the offset of the first record and what to do."""
+def of_admission(plant: Plant, facts: Iterable[Fact], where: str = "") -> Iterator[tuple[int, str]]:
+    """What admission counted of each source, with the offset of the first record and what to do; and its line."""
     for fact in facts:
         line = plant.lines[fact.line].id
         place = line if fact.station is None else f"{line}/{plant.stations[fact.station].id}"
@@ -34,9 +34,9 @@ def of_admission(plant: Plant, facts: Iterable[Fact]) -> Iterator[str]:
         )
         for what, times, count, first in counted:
             if count:
-                yield f"{place}: {times}, first at offset {first}: {FACTS[what][1]}"
+                yield fact.line, f"{place}: {times}, first at offset {first}{where}: {FACTS[what][1]}"
         if fact.lag_ns > max(plant.lines[fact.line].lateness_ns // 2, LEAST_SKEW_NS):
-            yield f"{place}: {fact.lag_ns / 1e9:g} s behind: {FACTS[at.TOLD_SKEW][1]}"
+            yield fact.line, f"{place}: {fact.lag_ns / 1e9:g} s behind: {FACTS[at.TOLD_SKEW][1]}"
 
 
 def _line(line: Line, number: int, n: Numbers, x: State, mine: LineMemory) -> Iterator[str]:

@@ -18,6 +18,7 @@ from twin.sources.mapping import load as load_mapping
 from twin.sources.merge import Logs
 from twin.sources.parquet import EventsParquet
 from twin.sources.repeats import RowNames
+from twin.sources.share import Share
 from twin.sources.shdr import ShdrLog
 from twin.sources.source import BLOCK_EVENTS, Batch, Source, SourceError, Stage
 from twin.sources.summary import Summary
@@ -30,11 +31,14 @@ __all__ = [
     "Logs",
     "Mapping",
     "MappingError",
+    "Share",
     "Source",
     "SourceError",
     "Summary",
+    "is_events",
     "load_mapping",
     "log_paths",
+    "mapped",
     "open_log",
     "open_logs",
     "open_sources",
@@ -59,7 +63,7 @@ def open_log(
     if not path.exists():
         raise SourceError(f"{path}: there is no such file; check the path")
     suffix = _suffix(log.file)
-    if path.is_dir() or (suffix == ".parquet" and not isinstance(mapping, CsvMapping)):
+    if is_events(log, mapping):
         return EventsParquet(path, plant)
     if suffix in _JSON_LINES and log.member is None:
         return JsonLines(path, plant, stage)
@@ -80,15 +84,16 @@ def open_logs(
     mapping: Mapping | None = None,
     rules: Sequence[SourceRule] | None = None,
     ends: bool = True,
+    share: Share | None = None,
 ) -> Logs:
-    """Logs merged to one stream, each of their lines ended unless `ends` is False. Raises MappingError, SourceError or
-    PlantError.
+    """Logs merged to one stream, each of their lines ended unless `ends` is False; of a `share` only its lines. Raises
+    MappingError, SourceError or PlantError.
 
     `mapping` holds for all of them; without it the first of `rules` that matches a file's name decides (by default the
     `[[source]]` rules of the file the plant was read from). A folder of files, a pattern, a zip archive and a workbook
     stand for what is in them (`log_paths`).
     """
-    return Logs(open_sources(paths, plant, mapping, rules), plant, ends)
+    return Logs(open_sources(paths, plant, mapping, rules), plant, ends, share)
 
 
 def open_sources(
@@ -98,23 +103,39 @@ def open_sources(
     rules: Sequence[SourceRule] | None = None,
 ) -> list[Source]:
     """The logs one by one, as `open_logs` merges them."""
-    if rules is None:
-        rules = plant_sources(plant.source) if mapping is None and Path(plant.source).is_file() else ()
-    loaded: dict[Path, Mapping] = {}
     opened: list[Source] = []
     names: dict[int, RowNames] = {}  # each mapping's own
-    for log in log_paths(paths):
-        chosen = mapping
-        rule = next((rule for rule in rules if rule.matches(str(log.file))), None) if mapping is None else None
-        if rule is not None and rule.mapping is not None:
-            if rule.mapping not in loaded:
-                loaded[rule.mapping] = load_mapping(rule.mapping)
-            chosen = loaded[rule.mapping]
+    for log, chosen, _ in mapped(paths, plant, mapping, rules):
         opened += [
             open_log(part, plant, chosen, names=names.setdefault(id(chosen), RowNames()))
             for part in _sheets(log, chosen)
         ]
     return opened
+
+
+def mapped(
+    paths: Sequence[Path | str],
+    plant: Plant,
+    mapping: Mapping | None = None,
+    rules: Sequence[SourceRule] | None = None,
+) -> list[tuple[LogPath, Mapping | None, Path | None]]:
+    """Each log with its mapping, and the file that a rule of the plant names for it."""
+    if rules is None:
+        rules = plant_sources(plant.source) if mapping is None and Path(plant.source).is_file() else ()
+    loaded: dict[Path, Mapping] = {}
+    found: list[tuple[LogPath, Mapping | None, Path | None]] = []
+    for log in log_paths(paths):
+        rule = next((rule for rule in rules if rule.matches(str(log.file))), None) if mapping is None else None
+        named = rule.mapping if rule is not None else None
+        if named is not None and named not in loaded:
+            loaded[named] = load_mapping(named)
+        found.append((log, mapping if named is None else loaded[named], named))
+    return found
+
+
+def is_events(log: LogPath, mapping: Mapping | None) -> bool:
+    """Whether a log is audited events: a folder of them, or one file."""
+    return log.path.is_dir() or (_suffix(log.file) == ".parquet" and not isinstance(mapping, CsvMapping))
 
 
 def log_paths(paths: Sequence[Path | str]) -> list[LogPath]:

@@ -14,6 +14,8 @@ from twin.sources.blocks import compact, empty, join
 from twin.sources.drafts import draft
 from twin.sources.ending import Ends
 from twin.sources.overlap import Overlap
+from twin.sources.parquet import EventsParquet
+from twin.sources.share import Share
 from twin.sources.source import BLOCK_EVENTS, Batch, Source
 from twin.sources.summary import Summary, merged
 
@@ -29,13 +31,21 @@ class Logs:
     input has the number of the event it stands before. Logs whose events carry no numbers get `seq` per station. Where
     a log has an end of its own (all but `events` Parquet), each of its lines ends with a heartbeat that says so, and
     whatever can be closed is closed (`twin.sources.ending`); not with `ends` False, for a piece that another follows at
-    once. `numbers` may be set before each block: those it gets.
+    once. `numbers` may be set before each block: those it gets. Of a `share` only its lines come, in the same order and
+    with numbers of their own; the summary then is of what had to be read for it (`shared`).
     """
 
-    def __init__(self, sources: Sequence[Source], plant: Plant, ends: bool = True) -> None:
+    def __init__(self, sources: Sequence[Source], plant: Plant, ends: bool = True, share: Share | None = None) -> None:
         self._sources = list(sources)
         self._plant = plant
         self._ends = Summary()
+        self._overlaps = Summary()
+        self._own = share.lines(plant) if share is not None else None
+        self._share = share
+        # Only one log alone may leave other lines out as it reads: where several merge, their events decide the order.
+        self._early = len(self._sources) == 1 and isinstance(self._sources[0], EventsParquet)
+        if self._early and share is not None:
+            self._sources[0].only(share)  # type: ignore[attr-defined]  # it is one of those
         self.numbers = Numbers(len(plant.stations) + len(plant.lines))
         self._closes = np.array([source.closes for source in sources], bool)
         self._numbers_of = np.array([not source.numbered for source in sources], bool)
@@ -44,7 +54,12 @@ class Logs:
     @property
     def summary(self) -> Summary:
         """What has become of the logs so far."""
-        return merged([*(source.summary for source in self._sources), self._ends])
+        return merged([*(source.summary for source in self._sources), self._overlaps, self._ends])
+
+    @property
+    def shared(self) -> Summary:
+        """The part of the summary that is this share's alone; the rest is the same for every share."""
+        return self.summary if self._early else self._ends
 
     @property
     def position(self) -> int:
@@ -58,7 +73,10 @@ class Logs:
 
     def __iter__(self) -> Iterator[Batch]:
         offset = 0
-        for block, own, refused in self._merged():
+        for whole, logs_of, all_refused in self._merged():
+            block, own, refused = self._of_share(whole, logs_of, all_refused)
+            if not len(block) and not refused:
+                continue
             block.offset = np.arange(offset, offset + len(block), dtype=np.int64)
             refused = [_at(one, offset) for one in refused]
             offset += len(block)
@@ -76,6 +94,13 @@ class Logs:
             block.offset = np.arange(offset, offset + len(block), dtype=np.int64)
             yield block, []
 
+    def _of_share(self, block: EventBlock, own: I64, refused: list[Rejected]) -> tuple[EventBlock, I64, list[Rejected]]:
+        if self._share is None or self._own is None or self._early:
+            return block, own, refused
+        rows = np.flatnonzero(self._own[block.line])
+        refused = [one for one in refused if self._share.owns(one.line)]
+        return (block if len(rows) == len(block) else compact(pick(block, rows))), own[rows], refused
+
     def _merged(self) -> Iterator[tuple[EventBlock, I64, list[Rejected]]]:
         """Blocks in order of time, per event the log it is from, and what was refused meanwhile."""
         if len(self._sources) == 1:
@@ -84,7 +109,7 @@ class Logs:
             return
         tracks = [Track(source) for source in self._sources]
         overlap = Overlap(
-            [source.name for source in self._sources], [source.named for source in self._sources], self._ends
+            [source.name for source in self._sources], [source.named for source in self._sources], self._overlaps
         )
         while True:
             for track in tracks:

@@ -15,6 +15,7 @@ from twin.events.declare import WIRE
 from twin.plant.model import Plant
 from twin.results import INDEX, ORIGIN
 from twin.sources.blocks import empty, slices
+from twin.sources.share import Share
 from twin.sources.source import BLOCK_EVENTS, Batch, SourceError
 from twin.sources.summary import Summary
 from twin.wire.decode import Decoder
@@ -22,6 +23,8 @@ from twin.wire.decode import Decoder
 _PARTITION, _OFFSET = ORIGIN[1], ORIGIN[2]
 # What orders events by arrival, the place within the record where a file has it.
 _KEYS = (_PARTITION, _OFFSET, INDEX)
+_LINE = "line"
+_PLACES = 48  # bits of an offset: partition and offset as one number, in the order of reading
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,19 +54,25 @@ class EventsParquet:
         self.summary = Summary()
         self.position = 0
         self._decoder = Decoder(plant)
-        self._files = sorted(_ranged(file) for file in _files(path))
+        self._files = sorted(_ranged(file) for file in event_files(path))
+        self._share: Share | None = None
         self.size = sum(file.size for file in self._files)
+
+    def only(self, share: Share) -> None:
+        """Leave out what is not of this share, before it is decoded."""
+        self._share = share
 
     def __iter__(self) -> Iterator[Batch]:
         for group in _overlapping(self._files):
-            for table in _in_order(group):
+            for table in _in_order(group, self._share):
                 offset = _integers(table, _OFFSET)
                 for i in range(0, len(offset), BLOCK_EVENTS):
                     rows = slice(i, i + BLOCK_EVENTS)
-                    yield from self._decoded(table.slice(i, BLOCK_EVENTS), offset[rows], group[0].path)
+                    yield from self._decoded(table.slice(i, BLOCK_EVENTS), offset[rows], group[0])
             self.position += sum(file.size for file in group)
 
-    def _decoded(self, table: pa.Table, offsets: "np.ndarray[Any, np.dtype[np.int64]]", path: Path) -> Iterator[Batch]:
+    def _decoded(self, table: pa.Table, offsets: "np.ndarray[Any, np.dtype[np.int64]]", file: _File) -> Iterator[Batch]:
+        path = file.path
         self.summary.rows += table.num_rows
         try:
             rows = table.drop_columns([name for name in table.column_names if name in ORIGIN])
@@ -73,7 +82,8 @@ class EventsParquet:
         self.summary.told += len(block)
         self.summary.unusable += table.num_rows - len(block)
         for one in refused:
-            self.summary.reject(one.reason, f"{path}: offset {one.offset}: {one.detail}")
+            at = (file.partition << _PLACES) + one.offset
+            self.summary.reject(one.reason, f"{path}: offset {one.offset}: {one.detail}", at)
         for part in slices(block, BLOCK_EVENTS) or [empty()]:
             self.summary.count_events(part)
             if len(part) or refused:
@@ -81,7 +91,8 @@ class EventsParquet:
             refused = []
 
 
-def _files(path: Path) -> list[Path]:
+def event_files(path: Path) -> list[Path]:
+    """The files of an audit root, of a folder, or the one that is named. Raises SourceError: there are none."""
     if not path.is_dir():
         return [path]
     folder = path / "events" if (path / "events").is_dir() else path
@@ -141,12 +152,12 @@ def _overlapping(files: Sequence[_File]) -> Iterator[list[_File]]:
         yield group
 
 
-def _in_order(group: Sequence[_File]) -> Iterator[pa.Table]:
+def _in_order(group: Sequence[_File], share: Share | None) -> Iterator[pa.Table]:
     """The rows of files that belong together, in order of arrival."""
     if len(group) == 1 and group[0].rises:
-        yield from _row_groups(group[0].path, (_OFFSET,))
+        yield from _row_groups(group[0].path, (_OFFSET,), share)
         return
-    parts = [part for file in group for part in _row_groups(file.path, _KEYS)]
+    parts = [part for file in group for part in _row_groups(file.path, _KEYS, share)]
     if not parts:
         return
     table = pa.concat_tables(parts, promote_options="permissive")
@@ -156,8 +167,8 @@ def _in_order(group: Sequence[_File]) -> Iterator[pa.Table]:
     yield table
 
 
-def _row_groups(path: Path, origin: Sequence[str]) -> Iterator[pa.Table]:
-    """A file's events, of the columns that say where they came from only `origin`."""
+def _row_groups(path: Path, origin: Sequence[str], share: Share | None) -> Iterator[pa.Table]:
+    """A file's events, or those of a share; of the columns that say where they came from only `origin`."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
             left_out = set(ORIGIN).difference(origin)
@@ -165,11 +176,23 @@ def _row_groups(path: Path, origin: Sequence[str]) -> Iterator[pa.Table]:
             absent = _absent(parquet, schema)
             read = [name for name in schema.names if name not in absent]
             for group in range(parquet.num_row_groups):
+                mine = _mine(parquet, group, share, _LINE in read) if share is not None else None
+                if mine is not None and not mine.any():
+                    continue
                 # Arrow's threads would take the time from the steps that run beside this one.
                 table = parquet.read_row_group(group, columns=read, use_threads=False)
+                if mine is not None and not mine.all():
+                    table = table.filter(pa.array(mine))
                 yield _complete(table, schema) if absent else table
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: cannot be read ({error}); restore it from a copy") from error
+
+
+def _mine(parquet: pq.ParquetFile, group: int, share: Share, said: bool) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+    """Which rows of a row group are of the share. To read this one column first costs little, and often spares all."""
+    if not said:  # rows without a line
+        return np.full(parquet.metadata.row_group(group).num_rows, share.owns(None))
+    return share.rows(parquet.read_row_group(group, columns=[_LINE], use_threads=False).column(0))
 
 
 def _absent(parquet: pq.ParquetFile, schema: pa.Schema) -> set[str]:

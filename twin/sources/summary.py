@@ -21,10 +21,11 @@ class Tally:
 
     count: int = 0
     first: str = ""
+    at: int = 0  # where that was, where shares of a log are counted apart; 0: what is added first is first
 
-    def add(self, count: int, first: str) -> None:
-        if count and not self.count:
-            self.first = first
+    def add(self, count: int, first: str, at: int = 0) -> None:
+        if count and (not self.count or at < self.at):
+            self.first, self.at = first, at
         self.count += count
 
 
@@ -67,8 +68,8 @@ class Summary:
     def problem(self, reason: str, first: str, count: int = 1) -> None:
         self.problems.setdefault(reason, Tally()).add(count, first)
 
-    def reject(self, reason: str, first: str) -> None:
-        self.rejected.setdefault(reason, Tally()).add(1, first)
+    def reject(self, reason: str, first: str, at: int = 0) -> None:
+        self.rejected.setdefault(reason, Tally()).add(1, first, at)
 
     def gap(self, duration_ns: int, first: str) -> None:
         self.gaps.add(1, first)
@@ -165,7 +166,7 @@ def merged(summaries: Iterable[Summary]) -> Summary:
         for reason, tally in one.problems.items():
             total.problem(reason, tally.first, tally.count)
         for reason, tally in one.rejected.items():
-            total.rejected.setdefault(reason, Tally()).add(tally.count, tally.first)
+            total.rejected.setdefault(reason, Tally()).add(tally.count, tally.first, tally.at)
     return total
 
 

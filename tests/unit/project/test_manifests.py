@@ -8,6 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from streams.cli.parser import build
 from streams.settings import Settings, variable
 from twin import plant as plants
 
@@ -40,13 +41,26 @@ def workers() -> dict[str, Any]:
 def everything() -> list[Any]:
     files = objects("base/kustomization.yaml")[0]["resources"]
     assert {"worker.yaml", "topics.yaml", "storage.yaml", "network.yaml"} == set(files)
-    return [one for name in files for one in objects(f"base/{name}")] + [workers()["static"]]
+    replay = [one for name in ("job.yaml", "storage.yaml") for one in objects(f"replay/{name}")]
+    return [one for name in files for one in objects(f"base/{name}")] + [workers()["static"], *replay]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_object_is_one_of_kubernetes(version: str) -> None:
     for one in everything():
         kubernetes_validate.validate(one, version, strict=True)
+
+
+def test_each_index_of_the_replay_is_a_share_of_it() -> None:
+    (job,) = objects("replay/job.yaml")
+    assert job["spec"]["completionMode"] == "Indexed"
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    found = []
+    for index in range(job["spec"]["completions"]):
+        given = [one.replace("$(JOB_COMPLETION_INDEX)", str(index)) for one in container["args"]]
+        found.append(build().parse_args(given).share)
+    assert found == [(index, len(found)) for index in range(len(found))]
+    assert plants.load(FOLDER / "replay" / "plant.toml").lines
 
 
 def test_a_broken_one_is_found() -> None:

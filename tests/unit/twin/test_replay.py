@@ -87,8 +87,8 @@ class FakeTwin:
     def still_open(self) -> list[StillOpen]:
         return []
 
-    def doubts(self) -> list[str]:
-        return ["L: a doubt"]
+    def doubts_by_line(self, where: str = "") -> list[tuple[int, str]]:
+        return [(0, "L1: a doubt")]
 
     def fold(self, block: EventBlock) -> FakeResults:
         FakeTwin.seen += block.offset.tolist()
