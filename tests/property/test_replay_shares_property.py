@@ -151,12 +151,11 @@ def test_shares_give_what_one_replay_gives(
         shares = [Share(number, of, _CHOOSE) for number in range(of)]
         random.shuffle(shares)
         for share in shares:
-            while random.random() < 0.5:
-                step = random.choice(("read", "publish", "half", "finish"))
+            whole = None
+            while whole is None:  # a kill that is meant for what a share never does leaves it done
+                step = random.choice(("read", "publish", "half", "finish", "", ""))
                 at = random.randrange(4) if step == "read" else -1
-                run(plant, folder / "many", plan, share, read(plant, events, numbered, share, at), patch, step)
-            whole = run(plant, folder / "many", plan, share, read(plant, events, numbered, share), patch, "")
-            assert whole is not None
+                whole = run(plant, folder / "many", plan, share, read(plant, events, numbered, share, at), patch, step)
             left = replayed.missing(folder / "many")
             assert bool(left) == (share is not shares[-1])
             if left:
