@@ -12,7 +12,9 @@ from twin.events.declare import STOP, UNDO
 from twin.plant.model import (
     Buffer,
     Calendar,
+    Chart,
     Counter,
+    FrozenLimits,
     Limits,
     Line,
     Measure,
@@ -43,8 +45,8 @@ MEASURES: Final = (
     Measure("m", "meter", "kWh", "energy", 1, modulus=40),
     Measure("b", "meter", "l", "water", 0, most_per_hour=3_600),
     Measure("u", "amount", "g", decimals=2),
-    Measure("g", "gauge", "C"),
-    Measure("c", "characteristic", "mm", decimals=3),
+    Measure("g", "gauge", "C", chart=Chart("xbar_r", 2, ("western_electric",), baseline=2)),
+    Measure("c", "characteristic", "mm", decimals=3, chart=Chart("i_mr", limits=FrozenLimits("v", "3e6", "1.5e6"))),
 )
 _WINDOWS: Final = (Window("10s", 10 * S, S), Window("60s", 60 * S, 5 * S))
 

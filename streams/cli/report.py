@@ -41,7 +41,8 @@ def add(commands: "Commands") -> None:
         metavar="TABLE",
         default="pareto",
         help="of csv: waterfall, stations, pareto, charged, hours, "
-        "shifts, days, orders, changeovers, bottleneck, alerts or refused (default: pareto)",
+        "shifts, days, orders, changeovers, bottleneck, characteristics, control_charts, defects, yields, alerts or "
+        "refused (default: pareto)",
     )
     parser.add_argument("--lang", choices=("en", "de"), default="en", help="language (default: en)")
     parser.add_argument(

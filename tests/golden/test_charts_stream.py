@@ -135,7 +135,7 @@ def test_by_standard_deviation(case: str) -> None:
         assert out(means, begin=n1) == expect["phase2_out_x"] and out(deviations, begin=n1) == expect["phase2_out_s"]
         return
     told = [row["detail"] for name, row in rows if name == "alerts" and row["subject"] == "x baseline"]
-    assert len(told) == 1 and f"of which {', '.join(map(str, expect['out']))} lie beyond them" in told[0]
+    assert len(told) == 1 and f"of these point {expect['out'][0]} lies beyond them" in told[0]
     # The point is excluded with its cause: the limits are made without it.
     bad = expect["out"][0]
     begin, end = (T0 // S + 50 * bad + 40 + more for more in (0, 1))
@@ -168,7 +168,7 @@ def test_single_values() -> None:
     assert out(values, begin=n1) == expect["phase2_out"]
     told = [row["detail"] for name, row in rows if name == "alerts" and row["subject"] == "x baseline"]
     # Point 3, and the moving ranges to it and from it where they are beyond theirs.
-    assert "of which 3" in told[0]
+    assert "of these points 3" in told[0] or "of these point 3" in told[0]
 
 
 def counts(kind: str, n: str, values: Sequence[int], baseline: int) -> list[tuple[str, Row]]:
@@ -183,7 +183,7 @@ def test_orange_juice() -> None:
     same_limits(rows[-1], expect["limits"])
     every = counts("p", "n = 50", [*first, *second], len(first))
     told = [row["detail"] for name, row in every if name == "alerts" and row["subject"] == "x baseline"]
-    assert f"of which {', '.join(map(str, expect['phase1_out']))} lie beyond" in told[0]
+    assert f"of these points {', '.join(map(str, expect['phase1_out']))} lie beyond" in told[0]
     # Excluded by the engineer, with the cause; phase II is judged by the limits without them.
     gone = given["excluded_by_engineer_0based"]
     windows = ", ".join(

@@ -68,7 +68,7 @@ def changing(old: Plant, new: Plant, events: Sequence[Ev], place: int, again: bo
 
 def rows_of(results: Sequence[Results], lines: Sequence[str], keep: Callable[[Row], bool] = lambda _: True) -> Any:
     found: dict[str, Counter[tuple[Any, ...]]] = {}
-    for name in ("states", "kpis", "bottlenecks", "alerts", "rejected", "measures"):
+    for name in ("states", "kpis", "bottlenecks", "alerts", "rejected", "measures", "samples"):
         found[name] = Counter(
             tuple(str(value) for column, value in row.items() if column not in _APART)
             for row in dicts(results, name)

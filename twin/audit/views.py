@@ -1,4 +1,4 @@
-"""Views that people ask for, over the sets' own: stops, pareto, oee_by_shift, orders, changeovers.
+"""Views that people ask for, over the sets' own: stops, pareto, oee_by_shift, orders, changeovers, defects.
 
 They are made of the newest revision of each row and have no SQL words as names. Dates are local: `production_date` is
 that of the row. Durations are integers of ns, to the nanosecond where the statement allows it (`twin.audit.query`).
@@ -17,6 +17,7 @@ OF: Final = {
     "oee_by_shift": ("kpis",),
     "orders": ("kpis",),
     "changeovers": ("states", "kpis"),
+    "defects": ("measures",),
 }
 NAMES: Final = tuple(OF)
 
@@ -68,4 +69,10 @@ def _statements(*, exact: bool) -> Iterator[str]:
         "WHERE NOT EXISTS (SELECT 1 FROM states r WHERE r.line = s.line AND r.station = s.station "
         "AND r.class = 'running' AND r.start < s.start AND r.\"end\" > o.start) "
         "GROUP BY s.line, s.station, o.production_date, o.before, o.product, o.order_id, o.start, o.end_ts"
+    )
+    about = 'line, station, measure, production_date, shift, "order", product'
+    yield (
+        "CREATE VIEW defects AS SELECT line, station, measure AS defect, production_date, shift, "  # noqa: S608 -- our own names
+        '"order" AS order_id, product, sum(amount)::BIGINT AS count FROM measures '
+        f"WHERE quantity = 'defect' AND amount IS NOT NULL GROUP BY {about}"
     )

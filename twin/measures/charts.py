@@ -219,10 +219,12 @@ class Charts:
 
     def _of_baseline(self, number: int, points: list[int], out: list[int], about: _About) -> Told:
         """Phase I was not in control: its limits stand all the same, and are told to be doubtful."""
-        named = ", ".join(map(str, out[:_MOST_NAMED])) + (f" and {len(out) - _MOST_NAMED} more" if out[10:] else "")
+        more = f" and {len(out) - _MOST_NAMED} more" if len(out) > _MOST_NAMED else ""
+        named = f"points {', '.join(map(str, out[:_MOST_NAMED]))}{more} lie" if out[1:] else f"point {out[0]} lies"
         detail = (
-            f"limits of {self._name(number, about.product)} were made of points {points[0]} to {points[1]}, of which "
-            f"{named} lie beyond them: look for their cause, and exclude them or declare limits in the plant file"
+            f"limits of {self._name(number, about.product)} were made of points {points[0]} to {points[1]}, "
+            f"and of these {named} beyond them: look for the cause, and exclude what has one or declare limits in the "
+            "plant file"
         )
         subject = self._subject(number, BASELINE, about.product)
         return Told(about.line, about.station, KIND, about.ts, about.ts, subject, detail, float(len(out)))

@@ -136,6 +136,7 @@ def _measure(node: Node) -> Measure:
         most_per_hour=None if most is None else scaled(most, decimals),
         **{key: None if node[key] is None else scaled(node[key], decimals) for key in SPECIFIED},
         chart=None if node["chart"] is None else _chart(node["chart"], decimals),
+        opportunities=node["opportunities"],
     )
 
 

@@ -38,6 +38,8 @@ def _measure(measure: Node, report: Report) -> None:
     for key in (*SPECIFIED, "chart"):
         if measure[key] is not None and kind == "meter":
             report.add(measure.at(key), "is of single values, and this is a meter; take it out")
+    if measure["opportunities"] is not None and (kind != "amount" or measure["quantity"] != "defect"):
+        report.add(measure.at("opportunities"), 'is of defects: kind = "amount", quantity = "defect"; take it out')
     for key in (*_OF_METERS, *SPECIFIED):
         _scaled(measure, key, decimals, report)
     if measure["lsl"] is not None and measure["usl"] is not None and float(measure["lsl"]) >= float(measure["usl"]):

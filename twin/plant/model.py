@@ -82,6 +82,7 @@ class Measure:
     target: int | None = None
     nominal: int | None = None  # what a pack says it holds: what is more is given away
     chart: Chart | None = None
+    opportunities: int | None = None  # of defects: chances of one in a part; None: 1
 
     def plain(self, value: int | None) -> float | None:
         """A value in the last decimal place as the number that it is."""

@@ -265,6 +265,7 @@ MEASURE: Final = Table(
         Key("target", kinds.SIGNED, "What a value should be; a cusum is about it."),
         Key("nominal", kinds.SIGNED, "What a pack says that it holds: what is more is given away."),
         Key("chart", CHART, "A control chart of its values."),
+        Key("opportunities", integer(1, 10**6), "Of an amount of defects: chances of one in a part. Absent: 1."),
     ),
 )
 
