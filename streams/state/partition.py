@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, Self
 
@@ -18,6 +18,7 @@ from twin.audit.rows import NO_DATE, by_date, check_rows, rejected_table
 from twin.audit.waiting import Piece
 from twin.audit.writer import AuditWriter, Manifest, rehearse
 from twin.events.block import EventBlock, Rejected
+from twin.events.packed import Packed, unpacked
 from twin.events.reasons import DELETED_BY_RETENTION
 from twin.plant.model import Plant
 
@@ -25,9 +26,11 @@ log = logging.getLogger(__name__)
 
 # Records folded in one go before it is known how many rows they give.
 FIRST_RECORDS: Final = 64
-# What Arrow needs for a column of a table, whatever is in it (1.3 KB, measured). Of a table with one row, which a slow
-# line gives with every run, that is all but a hundredth.
+# What Arrow needs for a column of a table, whatever is in it (1.3 KB, measured): of a table with one row nearly all.
 COLUMN_BYTES: Final = 1_400
+# Of so few events, as a slow line gives with every run, no rows are made before there are more: made one by one they
+# were half of the fold's time, and so much memory that 1,000 partitions wrote files ahead of their checkpoints.
+FEW_EVENTS: Final = 64
 
 
 class Frozen(Protocol):
@@ -77,8 +80,11 @@ class PartitionState:
     waits: Waits = NOTHING_WAITS  # rows that are no file yet, but for those since the last cut
     pieces: tuple[Piece, ...] = ()  # those of them that nobody sees yet
     waits_since_s: float = 0.0  # monotonic
-    rows: list[tuple[str, pa.Table]] = field(default_factory=list)
-    bytes: int = 0  # of the rows since the last cut
+    tables: list[tuple[str, pa.Table]] = field(default_factory=list)  # rows since the last cut, as far as they are made
+    few: list[Packed] = field(default_factory=list)  # events behind those, of which no rows are made yet
+    few_rows: Callable[[EventBlock], pa.Table] | None = None  # makes them
+    few_bytes: int = 0
+    bytes: int = 0  # of all of these
     turn: int = 0  # of its last checkpoint, counted by the worker
     writing: threading.Lock = field(default_factory=threading.Lock)  # the writer is one thread's at a time
     partitions: int = 0  # of the topic
@@ -100,9 +106,49 @@ class PartitionState:
     def take(self, set_name: str, table: pa.Table) -> None:
         """Keep rows for the audit. The writer itself is used by the checkpoint's thread only."""
         if table.num_rows:
-            check_rows(set_name, table)  # here a fault still belongs to the record that was folded
-            self.rows.append((set_name, table))
+            self._keep(set_name, table)  # here a fault still belongs to the record that was folded
             self.bytes += table.nbytes + COLUMN_BYTES * table.num_columns
+
+    def _keep(self, set_name: str, table: pa.Table) -> None:
+        check_rows(set_name, table)
+        self.tables.append((set_name, table))
+
+    def take_events(self, block: EventBlock, rows: Callable[[EventBlock], pa.Table]) -> None:
+        """Keep events for the audit; `rows` makes rows of the set `events` of them."""
+        if len(block) > FEW_EVENTS or block.rows is not None:
+            self.make_rows()
+            self.take("events", rows(block))
+            return
+        packed = Packed.of(block)
+        self.few.append(packed)
+        self.few_rows = rows
+        self.few_bytes += packed.size
+        self.bytes += packed.size
+
+    def make_rows(self) -> None:
+        """Of events of which none are made yet. Whoever needs to know of which record a fault is asks after each."""
+        if self.few:
+            self.take("events", self._rows_of_few())
+            self.bytes -= self.few_bytes
+            self.few_bytes = 0
+
+    def _rows_of_few(self) -> pa.Table:
+        assert self.few_rows is not None
+        few, self.few = self.few, []
+        return self.few_rows(unpacked(few))
+
+    @property
+    def rows(self) -> list[tuple[str, pa.Table]]:
+        """Since the last cut."""
+        self.make_rows()
+        return self.tables
+
+    def taken_rows(self) -> list[tuple[str, pa.Table]]:
+        """Since the last cut; it has none then."""
+        if self.few:
+            self._keep("events", self._rows_of_few())
+        rows, self.tables, self.bytes, self.few_bytes = self.tables, [], 0, 0
+        return rows
 
     @property
     def moved(self) -> bool:
@@ -117,8 +163,8 @@ class PartitionState:
     def cut_rows(self) -> "Rows":
         """Take the rows since the last cut."""
         assert self.catching_up is None
-        rows = Rows(self, self.first, self.next, self.rows, self.opening)
-        self.first, self.rows, self.bytes, self.opening = self.next, [], 0, None
+        rows = Rows(self, self.first, self.next, self.taken_rows(), self.opening)
+        self.first, self.opening = self.next, None
         return rows
 
     @property

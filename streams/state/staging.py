@@ -72,6 +72,7 @@ class Staging:
         self._patience = patience
         self._publish_bytes = publish_bytes
         self.publish_after_s = publish_after_s
+        self._discarded: dict[int, int] = {}  # up to where pieces were, by partition
 
     def stage(self, rows: "Rows", *, publish: bool, base: Base | None = None) -> Staged:
         """The rows and what waits before them as files, or the rows as one more piece that waits.
@@ -145,17 +146,26 @@ class Staging:
         writer.publish(*manifests)
         waiting.publish(self._audit, pieces)
 
-    def tidy(self, partition: int, published: int, committed: int) -> None:
+    def tidy(
+        self, partition: int, published: int, committed: int, staged: Mapping[int, Sequence[str]] | None = None
+    ) -> None:
         """Remove pieces whose rows are published up to an offset, and staged files that end at or below a committed
-        one whose own files are published.
+        one whose own files are published. `staged`: as `layout.all_staged` says, if it was asked before.
 
         Not simply every file the snapshot does not name: a worker that slept through the loss of its partition would
         take away what the new owner has just staged. Files that end above are the new owner's, or are removed later.
         """
-        waiting.discard(self._audit, partition, published)
-        for name in layout.staged(self._audit, partition):
+        if self._discarded.get(partition) != published:  # else the pieces of a quarter of an hour are listed in vain
+            waiting.discard(self._audit, partition, published)
+            self._discarded[partition] = published
+        mine = layout.staged(self._audit, partition) if staged is None else staged.get(partition, ())
+        for name in mine:
             if int(name.rpartition("/")[2].split("-")[2]) <= committed:
                 (self._audit / name).unlink(missing_ok=True)
+
+    def forget(self, partition: int) -> None:
+        """Whose partition it is may have changed: what others have left is looked for again."""
+        self._discarded.pop(partition, None)
 
     def waits(self, last: Piece | None, writer: AuditWriter) -> Waits:
         """The pieces up to the last, as a snapshot names it. Raises AuditError where one is missing or damaged."""

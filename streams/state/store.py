@@ -18,7 +18,7 @@ from streams.state.patience import Patience
 from streams.state.plants import OtherPlantError, Plants
 from streams.state.snapshot_files import Head, NewerSnapshotError, Snapshot, SnapshotError, SnapshotStore, is_id
 from streams.state.staging import Base, Staged, Staging, waits_of
-from twin.audit import AuditError, bases, filelist, marker, waiting
+from twin.audit import AuditError, bases, filelist, layout, marker, waiting
 from twin.audit.claims import Claim
 from twin.audit.intervals import Interval
 from twin.audit.waiting import Piece
@@ -28,6 +28,9 @@ from twin.plant.model import Plant
 from twin.replay import policies
 
 log = logging.getLogger(__name__)
+
+Listed = Mapping[int, Sequence[str]]  # of layout.all_staged
+Committed = tuple[PartitionState, Sequence[Manifest], tuple[int, str]]  # what was staged, offset and id
 
 # Rows in memory that make a file worth having: of events some 200,000.
 PUBLISH_BYTES: Final = 32 << 20
@@ -114,6 +117,7 @@ class PartitionStore:
         if state.waits.pieces:
             state.waits_since_s = clock.monotonic_s() - self._age_s(state.waits.pieces[0])
         if not state.manifests and not state.pieces:
+            self.staging.forget(tp.partition)
             self.staging.tidy(tp.partition, _published(state), state.first)
         if self._partitioner and not state.partitioner:
             log.warning(
@@ -394,18 +398,35 @@ class PartitionStore:
             waiting=state.waits.pieces[-1] if state.waits.pieces else None,
         )
 
-    def publish(self, state: PartitionState, manifests: Sequence[Manifest], committed: tuple[int, str]) -> None:
-        """Step 4, and cleaning up below the committed offset."""
+    def publish(
+        self,
+        state: PartitionState,
+        manifests: Sequence[Manifest],
+        committed: tuple[int, str],
+        staged: Listed | None = None,
+    ) -> None:
+        """Step 4, and cleaning up below the committed offset. `staged`: what is staged, where that was listed."""
         pieces, state.pieces = state.pieces, ()
-        self._patience(lambda: self._publish(state, manifests, pieces, committed))
+        self._patience(lambda: self._publish(state, manifests, pieces, committed, staged))
+
+    def publish_all(self, several: Sequence[Committed]) -> None:
+        """The same of several partitions: the folder of what is staged is listed once, not for each of them."""
+        staged = self._patience(lambda: layout.all_staged(self._audit))
+        for state, manifests, committed in several:
+            self.publish(state, manifests, committed, staged)
 
     def _publish(
-        self, state: PartitionState, manifests: Sequence[Manifest], pieces: Sequence[Piece], committed: tuple[int, str]
+        self,
+        state: PartitionState,
+        manifests: Sequence[Manifest],
+        pieces: Sequence[Piece],
+        committed: tuple[int, str],
+        staged: Listed | None,
     ) -> None:
         self.staging.publish(state.writer, manifests, pieces)
         next_offset, identity = committed
         self.snapshots.collect(state.tp.partition, identity, self._keep)
-        self.staging.tidy(state.tp.partition, min(_published(state), next_offset), next_offset)
+        self.staging.tidy(state.tp.partition, min(_published(state), next_offset), next_offset, staged)
 
 
 def _published(state: PartitionState) -> int:

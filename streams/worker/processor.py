@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -103,7 +104,7 @@ class Processor:
         ]
         late = results.tables.get("rejected")
         if len(block):
-            state.take("events", events_with_origin(self._rows.table(block), *origin, block.offset))
+            state.take_events(block, partial(self._event_rows, *origin))
         if rejected:
             state.take("rejected", rejected_table(rejected, *origin))
         if late is not None and late.num_rows:
@@ -114,6 +115,9 @@ class Processor:
         state.next = last + 1
         per_line = np.bincount(block.line, minlength=len(self._plant.lines)) if len(block) else None
         return Folded(len(due), len(block), results.duplicates, results.late, tables, rejected, per_line)
+
+    def _event_rows(self, topic: str, partition: int, block: EventBlock) -> pa.Table:
+        return events_with_origin(self._rows.table(block), topic, partition, block.offset)
 
     def set_aside(self, state: PartitionState, records: Records, detail: str) -> Folded:
         """Refuse the first of these records unseen: the fold has failed on it before (`streams.worker.poison`)."""

@@ -273,8 +273,8 @@ class TwinWorker:
 
     async def _hold_back(self) -> None:
         """Wait while the disk or the broker is slower than the fold; what they have not taken yet is in memory."""
-        limit_bytes, ready_bytes = self.settings.staging_bytes, self.checkpoints.ready_bytes
-        if ready_bytes >= 2 * limit_bytes:
+        limit_bytes = self.settings.staging_bytes
+        if self.checkpoints.ready(2 * limit_bytes):
             # Until enough rows are given over, behind what is being written: folding goes on meanwhile.
             self._writing = writing = asyncio.create_task(self.stage_ahead())
             while not writing.done() and self.checkpoints.ready_bytes >= 2 * limit_bytes:
@@ -282,7 +282,7 @@ class TwinWorker:
                 handed_over = asyncio.create_task(self.checkpoints.handed_over.wait())
                 await asyncio.wait((writing, handed_over), return_when=asyncio.FIRST_COMPLETED)
                 handed_over.cancel()
-        elif ready_bytes >= limit_bytes:
+        elif self.checkpoints.ready(limit_bytes):
             self._due.set()
         await self._publisher.room()
         # A stream with messages in it never waits by itself; health, views and the timer want their turn.
@@ -297,7 +297,7 @@ class TwinWorker:
 
     def _fold(self, state: PartitionState, part: Records) -> None:
         # No await in here: a checkpoint sees the state, the rows and the records to publish of the same offset.
-        notes = self._notes_of(state)
+        notes, held = self._notes_of(state), state.bytes
         begin = part.first_at(state.next)
         for piece in notes.pieces(part[begin : begin + min(state.records_at_once, self.settings.poll_records)]):
             if piece.aside is not None:
@@ -306,11 +306,13 @@ class TwinWorker:
                 self._send(state, folded)
                 self._metrics.folded(folded, 0.0)
             else:
-                known, begun_s = len(state.rows), clock.monotonic_s()
+                known, begun_s = len(state.rows) if notes.stuck else 0, clock.monotonic_s()
                 with notes.folding(piece):
                     folded = self._processor.fold(state, piece.records)
                     self._metrics.folded(folded, clock.monotonic_s() - begun_s)
                     self._send(state, folded)
+                    if notes.ahead:
+                        state.make_rows()  # a fault of theirs is of this piece
                     if notes.stuck:
                         state.rehearse(known)
                 state.records_at_once = records_at_once(state.records_at_once, folded)
@@ -318,6 +320,7 @@ class TwinWorker:
                 break
             if notes.ahead or piece.aside is not None:  # a note is a write to the disk: others want their turn between
                 break
+        self.checkpoints.grown(state.bytes - held)
         notes.folded()
 
     def _notes_of(self, state: PartitionState) -> Notes:

@@ -96,8 +96,7 @@ class Life:
             replay = state.catching_up
             if replay is not None and state.next >= replay.boundary:
                 state.first = replay.boundary
-                rows, state.rows, state.bytes = state.rows, [], 0
-                if replay.compare(rows):
+                if replay.compare(state.taken_rows()):
                     self._store.caught_up(state)
 
     def _stage_ahead(self, state: PartitionState) -> None:

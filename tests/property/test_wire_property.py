@@ -12,6 +12,7 @@ from kernels.codes import EVENT_NAMES
 from tests.support.wire import PLANT, events_of
 from twin.events.block import DTYPES, EventBlock, Rejected
 from twin.events.declare import INT64_MAX, JSON_NAME, YEAR_2200_NS
+from twin.events.packed import Packed, unpacked
 from twin.wire import explain
 from twin.wire.decode import Decoder
 from twin.wire.encode import ROWS, arrow_record, canonical_json, events_table, is_encoded, json_records
@@ -341,3 +342,15 @@ def test_mutated_arrow_is_decoded_or_refused(
 @given(st.lists(st.binary(max_size=64) | st.binary(max_size=64).map(lambda b: b"\xff\xff\xff\xff" + b), max_size=5))
 def test_any_bytes_are_refused_or_decoded(values: list[bytes]) -> None:
     _sane(*decode(values), len(values))
+
+
+@given(st.lists(st.lists(events(), min_size=1, max_size=3), min_size=1, max_size=6))
+def test_events_that_wait_for_their_rows_give_the_rows_of_each(several: list[list[dict[str, Any]]]) -> None:
+    blocks = [DECODER.decode([json.dumps(one).encode() for one in few], np.arange(len(few)))[0] for few in several]
+    together = unpacked([Packed.of(block) for block in blocks])
+    assert {name: getattr(together, name).dtype for name in DTYPES} == DTYPES
+    assert len(set(together.words)) == len(together.words)
+    expected = pa.concat_tables([events_table(block, PLANT) for block in blocks])
+    both = [table.unify_dictionaries().combine_chunks() for table in (events_table(together, PLANT), expected)]
+    texts = pa.schema([f.with_type(pa.string()) if pa.types.is_dictionary(f.type) else f for f in ROWS])
+    assert both[0].cast(texts).equals(both[1].cast(texts))

@@ -179,13 +179,21 @@ def strange(root: Path) -> list[Path]:
 
 def staged(root: Path, partition: int) -> list[str]:
     """Staged paths of one partition, relative to the root: files, rows that wait, entries of the list."""
+    return all_staged(root).get(partition, [])
+
+
+def all_staged(root: Path) -> dict[int, list[str]]:
+    """The same of every partition that has some: of many together the folder is listed once."""
+    found: dict[int, list[str]] = {}
     try:
-        names = [path.name for path in (root / STAGING).iterdir()]
+        names = os.listdir(root / STAGING)  # noqa: PTH208  as above
     except FileNotFoundError:
-        return []
-    both = [(_STAGED.fullmatch(name) or _STAGED_ROWS.fullmatch(name)) for name in names]
-    matches = [match for match in both if match is not None]
-    return sorted(f"{STAGING}/{match[0]}" for match in matches if int(match[1]) == partition)
+        return found
+    for name in sorted(names):
+        match = _STAGED.fullmatch(name) or _STAGED_ROWS.fullmatch(name)
+        if match is not None:
+            found.setdefault(int(match[1]), []).append(f"{STAGING}/{name}")
+    return found
 
 
 def sha256_of(path: Path) -> str:

@@ -12,6 +12,8 @@ from kernels.fold import layout as at
 from kernels.fold.arrays import State
 from twin.line.numbers import Numbers
 from twin.line.remembered import LineMemory
+from twin.line.snapshot import part, spans
+from twin.line.untouched import untouched
 
 I64 = npt.NDArray[np.int64]
 Cells = tuple[I64, I64]  # an array seen flat, and the places in it that hold numbers of texts
@@ -35,6 +37,10 @@ _OF_OWN_CLOSING: Final = np.array((at.CO_ORDER, at.CO_PRODUCT))
 _OF_TICK: Final = np.array((at.T_ORDER, at.T_PRODUCT))
 _OF_EVENT: Final = np.array((at.E_X, at.E_Y))
 _OF_STOP: Final = (at.IO_WORD, at.IO_REASON, at.IO_ORDER, at.IO_PRODUCT)
+# The arrays that hold them; further places lie behind the stations.
+_NAMING: Final = ("lines", "stations", "closings", "ticks", "tick_orders", "closing_orders")
+# Of fewer lines of the plant than this part only their rows are copied.
+_FEW: Final = 1 / 8
 
 
 @dataclass(slots=True)
@@ -54,20 +60,16 @@ def compacted(
     events: Sequence[I64],
     memory: dict[int, LineMemory],
     texts: Sequence[str],
+    *,
+    only: bool = False,
 ) -> Compacted:
     """Number the texts that are still named from 0, in a fixed order of the places that name them.
 
     So equal states give equal numbers, whatever else their partition has seen. `lines`: the lines to look at; rows of
-    others are left as they are. Nothing given is changed.
+    others are left as they are, or, with `only`, may be 0. Nothing given is changed.
     """
-    state = x._replace(
-        lines=x.lines.copy(),
-        stations=x.stations.copy(),
-        closings=x.closings.copy(),
-        ticks=x.ticks.copy(),
-        tick_orders=x.tick_orders.copy(),
-        closing_orders=x.closing_orders.copy(),
-    )
+    few = only and len(lines) < _FEW * len(x.lines)
+    state = _rows_of(x, n, lines) if few else x._replace(**{name: getattr(x, name).copy() for name in _NAMING})
     copies = [array.copy() for array in events]
     stops = {number: [list(row) for row in mine.stops] for number, mine in sorted(memory.items())}
     cells = [*state_cells(state, n, lines), *map(event_cells, copies)]
@@ -88,6 +90,18 @@ def compacted(
                 row[k] = int(mapping[row[k]])
         remembered[number] = replace_stops(mine, rows)
     return Compacted(state, copies, remembered, [texts[k] for k in kept.tolist()])
+
+
+def _rows_of(x: State, n: Numbers, lines: Sequence[int]) -> State:
+    """The arrays that name texts, with the rows of these lines copied and zeros for all others: to copy the whole
+    plant's for each partition of it, or for each line that is kept for a revision, costs lines x lines.
+    """
+    state = x._replace(**{name: untouched(getattr(x, name).shape, len(x.lines)) for name in _NAMING})
+    for line in lines:
+        of = spans(n, line)
+        for name in (*_NAMING, "places"):
+            part(name, getattr(state, name), of[name])[...] = part(name, getattr(x, name), of[name])
+    return state
 
 
 def replace_stops(mine: LineMemory, rows: list[list[int]]) -> LineMemory:

@@ -108,13 +108,17 @@ class Engine:
         modes = stations[:, at.S_STRETCH].tolist()
         return [int(own[mode][k]) if mode in own else of_line for k, mode in enumerate(modes)]
 
-    def fold(self, events: I64, until: I64) -> None:
-        """Fold sorted events and put aside what they give, for `run`. No line comes to stand behind `until`."""
+    def fold(self, events: I64, until: I64) -> Model:
+        """Fold sorted events and put aside what they give, for `run`. No line comes to stand behind `until`.
+
+        Returns the model, with calendars as far as that.
+        """
         m = self._cover(events, until)
         done = 0
         while done < len(events):
             before, done = done, int(fold(m, self.state, self._out, events, done))
             self._put_aside(done > before)
+        return m
 
     def alerts_of_admission(self, told: I64) -> pa.Table:
         return self.alerts.of_admission(told)
@@ -125,8 +129,7 @@ class Engine:
         Returns the rows that became certain, by set, those put aside included.
         """
         if len(events) or len(lines):
-            self.fold(events, until)
-            m = self._cover(events, until)
+            m = self.fold(events, until)
             done = 0
             while done < len(lines):
                 before, done = done, int(pass_time(m, self.state, self._out, lines, until, done))
@@ -216,7 +219,7 @@ class Engine:
     def save_line(self, line: int) -> bytes:
         """All that one line is, but for what admission knows of it. Equal states give equal bytes."""
         memory = {line: self.remembered(line)}
-        mine = compacted(self.state, self.numbers, [line], [], memory, self.texts.all)
+        mine = compacted(self.state, self.numbers, [line], [], memory, self.texts.all, only=True)
         mine.state.lines[line, list(at.ADMISSION)] = 0
         width = snap.closings_width(mine.state, [line])
         arrays = snap.joined(snap.pack_arrays(mine.state, self.numbers, [line], width))

@@ -70,13 +70,15 @@ class PartitionTwin:
         # The lines that were seen, and their rows, when they were last shown.
         self._viewed: tuple[I64, I64] = (np.empty(0, np.int64), np.empty((0, at.N_L), np.int64))
         self._texts_needed = 0  # when they were last looked through
+        self._told: npt.NDArray[np.bool_] | None = None  # lines that an event named, or a state; None: not known
         self.parting: dict[str, bytes] = {}  # rows of a change of the plant model (twin.line.parting)
 
     def fold(self, block: EventBlock) -> Results:
         """Take events in the order of their arrival; return the rows that became certain."""
         pieces: Pieces = {}
         results = Results()
-        before = self.engine.state.lines[:, at.L_ADMITTED].copy()
+        lines = self._lines_of(block)
+        before = self.engine.state.lines[lines, at.L_ADMITTED]
         if self.parting and len(block):
             _add(pieces, parting.tables(self.parting))
             self.parting = {}
@@ -94,12 +96,20 @@ class PartitionTwin:
             if end < len(block):
                 self.engine.fold(events, watermarks)
                 continue
-            heard = np.flatnonzero(self.engine.state.lines[:, at.L_ADMITTED] != before)
+            heard = lines[self.engine.state.lines[lines, at.L_ADMITTED] != before]
             self._advance(events, heard, watermarks, admitted, pieces)
         results.tables = {name: _joined(tables) for name, tables in pieces.items()}
         if len(self.engine.texts.all) > max(_FEW_TEXTS, 2 * self._texts_needed):
             self._forget_texts()
         return results
+
+    def _lines_of(self, block: EventBlock) -> I64:
+        """The lines of these events, rising. No others can move: each line is admitted by its own events alone."""
+        mark = np.zeros(len(self.plant.lines), np.bool_)
+        mark[block.line] = True
+        if self._told is not None:
+            self._told |= mark
+        return np.flatnonzero(mark)
 
     def _take(self, named: Named, begin: int, end: int, results: Results) -> tuple[I64, Admitted]:
         """What of all events is due after these, in the order of folding; and what became of these."""
@@ -254,14 +264,12 @@ class PartitionTwin:
     def freeze(self) -> snap.Frozen:
         """The whole state as it is now; to `encode` it takes longer and may be done by another thread."""
         engine, sequences = self.engine, self.admission.sequences
-        # Repeats and late numbers are counted before the first event is admitted, too.
-        lines = np.flatnonzero(engine.state.lines.any(axis=1)).tolist()
+        lines, heard = self._known()
         arrays = [self.admission.held, self.waiting.rows(), *self.revisions.event_arrays()]
         memory = engine.memory
         if engine.families:
             memory = {line: engine.remembered(line) for line in {*memory, *lines}}
-        mine = compacted(engine.state, engine.numbers, lines, arrays, memory, engine.texts.all)
-        heard = np.flatnonzero(sequences.any(axis=1))
+        mine = compacted(engine.state, engine.numbers, lines, arrays, memory, engine.texts.all, only=True)
         wrapped = np.flatnonzero(self.admission.wrapped[:, at.W_TS])
         rounds = {"wrapped_rows": wrapped.tobytes(), "wrapped": self.admission.wrapped[wrapped].tobytes()}
         rounds = rounds if wrapped.size else {}
@@ -289,6 +297,25 @@ class PartitionTwin:
             ),
             snap.pack_arrays(mine.state, engine.numbers, lines, width),
         )
+
+    def _known(self) -> tuple[list[int], I64]:
+        """The lines of which something is known, and the rows of `Admission.sequences` where something stands. Repeats
+        and late numbers are counted before the first event is admitted, too.
+
+        Only lines that an event has named are looked at: of a large plant a partition hears few.
+        """
+        rows, sequences, n = self.engine.state.lines, self.admission.sequences, self.engine.numbers
+        stations = len(self.plant.stations)
+        if self._told is None:  # a new twin, or one that was restored
+            mark, heard = np.zeros(len(rows), np.bool_), np.flatnonzero(sequences.any(axis=1))
+            mark[np.flatnonzero(rows.any(axis=1))] = True
+            mark[n.stations[heard[heard < stations], at.SC_LINE]] = True
+            mark[heard[heard >= stations] - stations] = True
+            self._told = mark
+        told = np.flatnonzero(self._told)
+        own = n.lines[told][:, [at.LC_STATION, at.LC_STATIONS]].tolist()
+        places = np.concatenate([np.empty(0, np.int64), *(np.arange(lo, lo + k) for lo, k in own), stations + told])
+        return told[rows[told].any(axis=1)].tolist(), places[sequences[places].any(axis=1)]
 
     @classmethod
     def restore(cls, plant: Plant, partition: int, data: bytes) -> "PartitionTwin":

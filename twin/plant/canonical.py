@@ -9,6 +9,7 @@ Time classes are written by the numbers of form 1, whatever their numbers are no
 where a word that is a later class's own name means that class.
 """
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ from twin.plant.shared import once_a_plant
 # Part of every hash: raise it when the same model begins to mean something else.
 _FORM: Final = 1
 _HASH_DIGITS: Final = 16
+_EMPTY: Final[tuple[object, ...]] = ((), {}, "")
+_NOTHING: Final = object()  # equal to no value
 _CLASSES: Final = (
     "unknown",
     "off_shift",
@@ -93,16 +96,27 @@ def _text(value: Line | Plant) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if is_dataclass(value):
+    known = _fields_of(type(value))  # type: ignore[arg-type]  # classes are hashable
+    if known is not None:
         pairs = {}
-        for one in fields(value):
-            item = getattr(value, one.name)
-            if isinstance(value, Station) and one.name == "states":
+        for name, unsaid, states in known:
+            item = getattr(value, name)
+            if states:
                 item = _states(item)
-            absent = item is None or item in ((), {}, "")
-            if not absent and not (ABSENT in one.metadata and item == one.metadata[ABSENT]):
-                pairs[one.name] = _plain(item)
+            if item is not None and item not in _EMPTY and item != unsaid:
+                pairs[name] = _plain(item)
         return pairs
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
+
+
+@functools.cache
+def _fields_of(kind: type) -> tuple[tuple[str, Any, bool], ...] | None:
+    """Of a dataclass, each field's name, the value that its absence means, and whether it holds states. Asked anew of
+    each station, that was half of reading a large plant."""
+    if not is_dataclass(kind):
+        return None
+    return tuple(
+        (one.name, one.metadata.get(ABSENT, _NOTHING), kind is Station and one.name == "states") for one in fields(kind)
+    )

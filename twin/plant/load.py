@@ -48,13 +48,15 @@ def kept(path: str | os.PathLike[str], known: Collection[str]) -> tuple[Plant, t
     text, name = _text(path), os.fspath(path)
     table, former = PLANT, list[str]()
     plant = loads(text, name)
+    if not known or plant.hash in known:  # each other reading of a large plant takes seconds
+        return plant, ()
     for change in reversed(FORMER):
-        if plant.hash in known:
-            break
         table = with_former(table, change)
         former.append(change.key)
-        plant = build(_root(text, name, table), name)
-    return (plant, tuple(former)) if plant.hash in known else (loads(text, name), ())
+        other = build(_root(text, name, table), name)
+        if other.hash in known:
+            return other, tuple(former)
+    return plant, ()
 
 
 def sources(path: str | os.PathLike[str]) -> tuple[SourceRule, ...]:

@@ -11,6 +11,7 @@ import pytest
 from faust.types import TP
 
 from streams.kafka.transport import Assigned, Committed
+from streams.state import checkpoint
 from streams.state.checkpoint import MOST_FENCED, Checkpointer, FencedError
 from streams.state.fits import StateError
 from streams.state.store import PartitionStore
@@ -56,7 +57,8 @@ async def test_the_next_owner_goes_on(world: World) -> None:
 
 
 async def test_what_is_lost_before_its_turn_is_not_cut(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Partitions are cut one by one, and the first one's state takes so long that the group has moved on."""
+    """Large ones are cut one by one, and the first one's state takes so long that the group has moved on."""
+    monkeypatch.setattr(checkpoint, "_SMALL_BYTES", 0)
     worker = await world.worker()
     other = TP(TP0.topic, 1)
     world.group.now = (2, "b")
@@ -74,6 +76,29 @@ async def test_what_is_lost_before_its_turn_is_not_cut(world: World, monkeypatch
     assert await worker.checkpoint(world.group) is Committed.FENCED
     assert (first.first, second.first) == (100, 0)
     assert (world.group.offsets, world.audited(), world.staged()) == ({}, [], [])
+
+
+async def test_small_partitions_are_staged_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By few threads, and one that cannot be written ends nothing of the others."""
+    worker = await world.worker()
+    several = [TP(TP0.topic, k) for k in range(40)]
+    world.group.now = (2, "b")
+    await worker.install({tp: world.group.assigned(tp)[tp] for tp in several}, (2, "b"), world.group)
+    for tp in several:
+        world.feed(worker.states[tp], 10)
+    listed = 0
+    all_staged = layout.all_staged
+
+    def counted(root: Path) -> dict[int, list[str]]:
+        nonlocal listed
+        listed += 1
+        return all_staged(root)
+
+    monkeypatch.setattr(layout, "all_staged", counted)
+    assert await worker.checkpoint(world.group) is Committed.OK
+    assert {tp: offset for tp, (offset, _) in world.group.offsets.items()} == dict.fromkeys(several, 10)
+    assert listed <= 4
+    assert world.staged() == []
 
 
 async def test_a_worker_that_lost_its_partition_leaves_no_trace(world: World) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from faust.types import TP
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.kafka.partitioner import choose
 from streams.kafka.records import Records
-from streams.state.partition import COLUMN_BYTES, PartitionState
+from streams.state.partition import COLUMN_BYTES, FEW_EVENTS, PartitionState
 from streams.worker import processor as processing
 from streams.worker.processor import Place, Processor, place
 from tests.support.streams import LINES, PLANT, FakeTwin, event
@@ -65,8 +65,30 @@ def test_only_what_is_due_is_folded() -> None:
     run = [record(offset, event("line-1", offset)) for offset in range(5)]
     folded = Processor(PLANT_MODEL, TOPIC).fold(state, Records.of(run))
     assert (folded.records, folded.events, state.next) == (3, 3, 5)
-    assert state.bytes == sum(table.nbytes + COLUMN_BYTES * table.num_columns for _, table in state.rows) > 0
+    assert 0 < state.bytes < sum(COLUMN_BYTES * table.num_columns for _, table in state.rows)  # three of them: few
+    assert state.bytes == sum(table.nbytes + COLUMN_BYTES * table.num_columns for _, table in state.rows)
     assert state.twin.lines["line-1"][0] == 3  # type: ignore[attr-defined]  # FakeTwin
+
+
+@given(st.lists(st.integers(1, 80), min_size=1, max_size=12))
+@example([1, 64, 65, 1, 2])
+def test_rows_are_the_same_in_any_cut(sizes: list[int]) -> None:
+    """Those of few events are made later, together with others."""
+    run = [record(n, event(LINES[n % 8], n)) for n in range(sum(sizes))]
+    whole, cut = fresh(), fresh()
+    processor = Processor(PLANT_MODEL, TOPIC)
+    processor.fold(whole, Records.of(run))
+    for size in sizes:
+        processor.fold(cut, Records.of(run[cut.next : cut.next + size]))
+    assert all(len(one.values.T) <= FEW_EVENTS for one in cut.few)
+
+    def rows(state: PartitionState) -> list[dict[str, object]]:
+        return [row for name, table in state.taken_rows() if name == "events" for row in table.to_pylist()]
+
+    expected = rows(whole)
+    assert len(expected) == len(run)
+    assert rows(cut) == expected
+    assert (cut.bytes, cut.rows) == (0, [])
 
 
 def test_rows_say_where_they_come_from() -> None:

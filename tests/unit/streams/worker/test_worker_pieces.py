@@ -180,6 +180,7 @@ async def test_rows_of_all_partitions_together_are_staged_ahead(
 
     async def asked(mine: int, others: int) -> tuple[bool, int]:
         state.bytes, other.bytes = mine, others
+        worker.checkpoints.grown(mine + others)
         worker._due.clear()
         await worker._hold_back()
         return worker._due.is_set(), staging.await_count
