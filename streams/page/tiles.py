@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from streams import clock
 from streams.client.records import Line as View
 from streams.page.live import Live
+from twin.audit.read import one_listing
 from twin.audit.rows import integers
 from twin.line.numbers import ideal_ns
 from twin.plant.model import Line, Target
@@ -63,6 +64,10 @@ class Tiles:
 
     def load(self) -> None:
         """Read what is new. Raises AuditError."""
+        with one_listing():
+            self._load()
+
+    def _load(self) -> None:
         site = site_of(self._root)
         found: dict[str, SoFar] = {}
         newest = self._newest(site)

@@ -2,7 +2,8 @@
 
 import contextlib
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
@@ -46,6 +47,33 @@ class SetListing:
         return tuple(self.offsets)
 
 
+_LISTING: ContextVar[dict[Path, Contents] | None] = ContextVar("listing", default=None)
+
+
+@contextlib.contextmanager
+def one_listing() -> Iterator[None]:
+    """Within it every set of a root is read by one listing: rows of several sets belong together though workers go on,
+    and a root of many files is listed once. Within another one it is that one."""
+    if _LISTING.get() is not None:
+        yield
+        return
+    token = _LISTING.set({})
+    try:
+        yield
+    finally:
+        _LISTING.reset(token)
+
+
+def listed(base: Path) -> Contents:
+    """As `contents`, by the listing that is at hand. Raises AuditError."""
+    known = _LISTING.get()
+    if known is None:
+        return contents(base)
+    if base not in known:
+        known[base] = contents(base)
+    return known[base]
+
+
 def open_set(root: Path | str, set_name: str) -> ds.Dataset:
     """The rows of a set, published or waiting for a file, with their `date` as last column. Page checksums are verified
     on reading.
@@ -55,7 +83,7 @@ def open_set(root: Path | str, set_name: str) -> ds.Dataset:
     check_set(set_name)
     base = existing_root(root)
     schema = SETS[set_name].append(_DATE)
-    found = contents(base)
+    found = listed(base)
     options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     parquet = ds.ParquetFileFormat(default_fragment_scan_options=options)
     date, local = ds.field("date"), fs.LocalFileSystem()

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twin.audit.read import one_listing
 from twin.audit.rows import integers
 from twin.line.numbers import ideal_ns
 from twin.plant.model import Line, Target
@@ -270,16 +271,17 @@ def report(root: Path | str, line_name: str, kind: str, value: str, *, as_of_ns:
 
     Raises AuditError, and ReportError: no such line or span, or no row of it.
     """
-    site = site_of(root)
-    line = site.line(line_name)
-    span = span_of(root, line, kind, value, as_of_ns)
-    sheet = Sheet(root, line, span, as_of_ns, site.target(line.id))
-    if not sheet.kpis.num_rows and not sheet.states:
-        raise ReportError(
-            f"line {line.id}: no row between {rfc3339(span.start_ns)} and {rfc3339(span.end_ns)}; `twin audit ls` "
-            "shows what there is"
-        )
-    return {**head(site.site, line, span, as_of_ns), **_body(sheet, span), "proof": _proof(root, site.lines, sheet)}
+    with one_listing():
+        site = site_of(root)
+        line = site.line(line_name)
+        span = span_of(root, line, kind, value, as_of_ns)
+        sheet = Sheet(root, line, span, as_of_ns, site.target(line.id))
+        if not sheet.kpis.num_rows and not sheet.states:
+            raise ReportError(
+                f"line {line.id}: no row between {rfc3339(span.start_ns)} and {rfc3339(span.end_ns)}; `twin audit ls` "
+                "shows what there is"
+            )
+        return {**head(site.site, line, span, as_of_ns), **_body(sheet, span), "proof": _proof(root, site.lines, sheet)}
 
 
 def head(site: str, line: Line, span: Span, as_of_ns: int | None) -> dict[str, Any]:

@@ -11,9 +11,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from twin.audit import models
-from twin.audit.intervals import contents
 from twin.audit.layout import existing_root
-from twin.audit.read import keys_of
+from twin.audit.read import keys_of, listed
 from twin.audit.rows import integers
 from twin.plant.calendar import NO_SHIFT, shift_number, table
 from twin.plant.model import Line, Plant, Reason, Target
@@ -73,7 +72,7 @@ class Site:
 def site_of(root: Path | str) -> Site:
     """Raises AuditError, also where nothing is published yet."""
     base = existing_root(root)
-    found = contents(base)
+    found = listed(base)
     hashes: list[str] = []
     for partition in found.partitions:  # of the newest rows of each partition
         digest = keys_of(found.of(partition)[-1]).get("model", "")

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from kernels.codes import CLASS_NAMES, N_CLASSES
 from kernels.figures.oee import POLICIES, ROLE_NAMES
 from twin.audit import AuditError, models
-from twin.audit.intervals import contents
 from twin.audit.layout import existing_root
+from twin.audit.read import listed
 from twin.audit.rows import integers
 from twin.line.numbers import ideal_ns
 from twin.plant.model import Line
@@ -166,7 +166,7 @@ def _files(root: Path | str, places: set[tuple[int, int]]) -> dict[tuple[int, in
     """Of each record (partition, offset) the names of the files of events and kpis of its interval; none: it waits."""
     base = existing_root(root)
     found: dict[tuple[int, int], dict[str, str]] = {}
-    every = contents(base).published
+    every = listed(base).published
     for partition, offset in places:
         for one in every.get(partition, ()):
             if one.first_offset <= offset < one.next_offset:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.biscuit import HOSTILE, audited
 from twin import plant as plants
+from twin.audit import read
 from twin.audit.query import query
 from twin.audit.rows import integers
 from twin.replay import replay
@@ -374,3 +375,17 @@ def test_a_section_that_is_added_is_everywhere(root: Path, monkeypatch: pytest.M
 )
 def test_a_measured_value_has_four_digits(value: float, shown: str) -> None:
     assert significant(value, "en") == shown
+
+
+def test_a_report_is_of_one_listing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets that are read one after the other belong together, though workers publish in between."""
+    counted = []
+    known = read.contents
+    monkeypatch.setattr(read, "contents", lambda base: counted.append(base) or known(base))
+    report(root, "oven-1", "shift", SHIFT)
+    assert len(counted) == 1
+    with read.one_listing():
+        select(root, "kpis", 0, 1)
+        report(root, "oven-1", "shift", SHIFT)
+    select(root, "kpis", 0, 1)
+    assert len(counted) == 3  # and nothing is kept beyond it
