@@ -177,6 +177,15 @@ class Settings:
         return f"{self.prefix}.{name}"
 
 
+def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """Where what can be had again is kept, as for compiled kernels."""
+    environ = os.environ if environ is None else environ
+    if own := environ.get("TAKTWIN_CACHE"):
+        return Path(own).expanduser()
+    base = environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "taktwin"
+
+
 def variable(name: str) -> str:
     """Environment variable of a setting."""
     return ENV_PREFIX + name.upper()

@@ -35,6 +35,18 @@ def add(commands: "Commands") -> None:
 
     parser = command(
         audit,
+        "copy",
+        copy,
+        help="copy an audit root out of object storage into a folder",
+        example="twin audit copy s3://plant/audit audit",
+        more="All that is listed, as a root that every other command takes. Nothing is taken on trust: check the copy\n"
+        "with twin audit verify.",
+    )
+    parser.add_argument("root", metavar="URL", help="s3://BUCKET/PREFIX")
+    parser.add_argument("folder", metavar="FOLDER", help="a new or empty folder")
+
+    parser = command(
+        audit,
         "query",
         query,
         help="run one SQL statement over the sets, with DuckDB",
@@ -118,10 +130,12 @@ def ls(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from streams.cli.output import as_json, columns
+    from streams.cli.roots import readable
     from streams.tools.watch import moment
     from twin.audit.read import ls as listings
 
-    found = listings(args.root)
+    with readable(args.root) as root:
+        found = listings(root)
     if args.json:
         as_json({name: asdict(listing) for name, listing in found.items()})
         return 0
@@ -142,12 +156,42 @@ def ls(args: argparse.Namespace) -> int:
     return 0
 
 
+def copy(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from streams.cli.errors import USAGE, CommandError
+    from streams.cli.output import line
+    from twin import store
+    from twin.audit import fetch
+    from twin.audit.read import published_files
+
+    if not store.is_url(args.root):
+        raise CommandError(f"{args.root}: is a folder already; copy names a root as s3://BUCKET/PREFIX", USAGE)
+    folder = Path(args.folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise CommandError(f"{folder}: is not empty; name a new folder", USAGE)
+    folder.mkdir(parents=True, exist_ok=True)
+    source = store.opened(args.root)
+    fetch.copy(source, folder)
+    fetch.copy_state(source, folder)
+    line(f"{args.folder}: {len(published_files(folder)):,} files")
+    return 0
+
+
 def files(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
+    from streams.cli.errors import USAGE, CommandError
     from streams.cli.output import as_json, line
     from twin.audit.read import published_files
+    from twin.store import is_url
 
+    if is_url(args.root):
+        raise CommandError(
+            f"{args.root}: its files are objects whose names say no day and no set: copy the root into a folder "
+            "(twin audit copy) and read that",
+            USAGE,
+        )
     found = published_files(args.root, args.set_name)
     if args.json:
         as_json([asdict(file) | {"path": str(file.path)} for file in found])
@@ -233,11 +277,13 @@ def prune(args: argparse.Namespace) -> int:
 
 def query(args: argparse.Namespace) -> int:
     from streams.cli.output import as_json, columns, note
+    from streams.cli.roots import readable
     from twin.audit.query import Reading
     from twin.audit.query import query as run_query
 
     notes, reading = list[str](), Reading()
-    table = _readable_times(run_query(args.root, args.sql, as_of_ns=args.as_of, notes=notes, reading=reading))
+    with readable(args.root) as root:
+        table = _readable_times(run_query(root, args.sql, as_of_ns=args.as_of, notes=notes, reading=reading))
     if reading.published > reading.opened or reading.published > _MANY_FILES:
         notes.append(
             f"{reading.opened:,} of {reading.published:,} files were opened"
@@ -260,19 +306,22 @@ def _words(root: str) -> list[str]:
 
 
 def digest(args: argparse.Namespace) -> int:
+    from contextlib import ExitStack
     from dataclasses import asdict
 
     from streams.cli.output import as_json, line, note
+    from streams.cli.roots import readable
     from twin.audit.digest import digest as digests
     from twin.audit.digest import oldest_version
 
-    # Roots that several versions wrote are compared in the columns that all of their rows have.
-    version = min(oldest_version(root) for root in (args.root, args.against) if root)
-    for sentence in [one for root in (args.root, args.against) if root for one in _words(root)]:
-        note(f"twin: {sentence}")
-    found = digests(args.root, version)
-    other = digests(args.against, version) if args.against else found
-    differing = [name for name in found if found[name] != other[name]]
+    with ExitStack() as stack:
+        roots = [stack.enter_context(readable(root)) for root in (args.root, args.against) if root]
+        # Roots that several versions wrote are compared in the columns that all of their rows have.
+        version = min(map(oldest_version, roots))
+        for sentence in [one for root in roots for one in _words(root)]:
+            note(f"twin: {sentence}")
+        found, other = digests(roots[0], version), digests(roots[-1], version) if args.against else {}
+    differing = [name for name in found if args.against and found[name] != other[name]]
     if args.json:
         result: dict[str, Any] = {name: asdict(value) for name, value in found.items()}
         as_json({"sets": result, "differ": differing} if args.against else result)

@@ -32,6 +32,7 @@ _KNOWN: Final = (
     ("twin.sources", "SourceError", USAGE),
     ("twin.audit", "AuditError", USAGE),
     ("twin.report", "ReportError", USAGE),
+    ("twin.store", "StoreError", PROBLEM),
     ("streams.settings", "SettingsError", USAGE),
     ("streams.kafka.access", "AccessError", exits.REFUSED),
     ("streams.local.java", "BrokerError", PROBLEM),

@@ -127,11 +127,12 @@ def _tail(text: str) -> tuple[int, str]:
 def verify(args: argparse.Namespace) -> int:
     from pathlib import Path
 
+    from streams.cli.roots import readable
     from streams.state.anchors import anchors
     from twin.audit.bundle import opened
     from twin.audit.verify import verify as run
 
-    with opened(args.root) as place:
+    with readable(args.root, proof=True) as root, opened(root) as place:
         # Before the files are looked at: a worker may be at work, and they never fall behind what is said of them.
         claims, strange = _claimed(args, place.root, export=bool(place.starts)) if args.against_topic else (None, [])
         found, damaged = anchors(Path(args.state) if args.state else place.root / "_state")
@@ -167,10 +168,12 @@ def _claimed(
 
 def note(args: argparse.Namespace) -> int:
     from streams.cli import output
+    from streams.cli.roots import readable
     from twin.audit import layout
     from twin.audit.compactcheck import ends
 
-    found = ends(layout.existing_root(args.root))
+    with readable(args.root) as root:
+        found = ends(layout.existing_root(root))
     if args.json:
         names = ("partition", "next_offset", "sha256")
         output.as_json([dict(zip(names, one, strict=True)) for one in found])
@@ -181,10 +184,11 @@ def note(args: argparse.Namespace) -> int:
 
 
 def recompute(args: argparse.Namespace) -> int:
+    from streams.cli.roots import readable
     from twin.audit.bundle import opened
     from twin.audit.recompute import recompute as run
 
-    with opened(args.root) as place:
+    with readable(args.root) as root, opened(root) as place:
         report = run(place.root, line=args.line, every=args.all, period=_period(args.start, args.end))
     return _told(report, args)
 
@@ -201,9 +205,11 @@ def export(args: argparse.Namespace) -> int:
     import msgspec
 
     from streams.cli import output
+    from streams.cli.roots import readable
     from twin.audit.export import export as run
 
-    made = run(args.root, args.line, args.start, args.end, Path(args.out), whole=args.whole)
+    with readable(args.root) as root:
+        made = run(root, args.line, args.start, args.end, Path(args.out), whole=args.whole)
     if args.json:
         output.as_json({"files": made.files, "bytes": made.bytes, "manifest": msgspec.to_builtins(made.manifest)})
         return 0

@@ -32,7 +32,7 @@ def add(commands: "Commands") -> None:
     )
     add_logs(parser)
     add_plant(parser)
-    parser.add_argument("--audit", metavar="FOLDER", required=True, help="audit root to write; must be new or empty")
+    parser.add_argument("--audit", metavar="ROOT", required=True, help="audit root to write; must be new or empty")
     parser.add_argument("--force", action="store_true", help="remove an earlier replay from that folder first")
     parser.add_argument(
         "--sets", metavar="NAMES", type=_sets, default=(), help="write only these sets, comma between: kpis,states"

@@ -55,11 +55,13 @@ def run(args: argparse.Namespace) -> int:
 
     from streams.cli.errors import USAGE, CommandError
     from streams.cli.output import text
+    from streams.cli.roots import readable
     from twin.report.build import report
     from twin.report.files import as_bytes
 
     kind = next(name for name in ("shift", "day", "week", "order", "span") if getattr(args, name) is not None)
-    found = report(args.root, args.line, kind, getattr(args, kind), as_of_ns=args.as_of)
+    with readable(args.root) as root:
+        found = report(root, args.line, kind, getattr(args, kind), as_of_ns=args.as_of)
     if args.out is None and args.format == "xlsx":
         raise CommandError("a workbook is no text: give it a file with --out report.xlsx", USAGE)
     made = as_bytes(found, args.format, args.table, args.lang)

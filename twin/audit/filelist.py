@@ -285,16 +285,21 @@ def _read(root: Path, path: Path, partition: int) -> Entry:
 
 
 def _checked(root: Path, path: Path, data: bytes, partition: int) -> Entry:
+    return decoded(path.relative_to(root).as_posix(), data, partition, str(path))
+
+
+def decoded(name: str, data: bytes, partition: int, where: str) -> Entry:
+    """An entry of this name, relative to the root. Raises AuditError, which says `where` it lies."""
     try:
         entry = _ENTRY.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise AuditError(f"{path}: cannot be read ({error}); restore it from a copy") from error
+        raise AuditError(f"{where}: cannot be read ({error}); restore it from a copy") from error
     if entry.format != FORMAT:
-        raise AuditError(f"{path}: of format {entry.format}, this version reads {FORMAT}; use the one that wrote it")
-    files = list(published_files([entry], root)) if all(layout.is_final(file.path) for file in entry.files) else []
+        raise AuditError(f"{where}: of format {entry.format}, this version reads {FORMAT}; use the one that wrote it")
+    files = list(published_files([entry], Path())) if all(layout.is_final(file.path) for file in entry.files) else []
     replaced = list(map(layout.is_final, (file.path for file in entry.replaces)))
     if (
-        path not in (root / entry.name, root / intent_name(entry))
+        name not in (entry.name, intent_name(entry))
         or entry.partition != partition
         or not files
         or not all(replaced)
@@ -304,8 +309,14 @@ def _checked(root: Path, path: Path, data: bytes, partition: int) -> Entry:
             for file in files
         )
     ):
-        raise AuditError(f"{path}: lists files that are not those of its name: it was renamed or changed")
+        raise AuditError(f"{where}: lists files that are not those of its name: it was renamed or changed")
     return entry
+
+
+def is_entry(name: str) -> bool:
+    """Whether a path relative to the root is that of an entry."""
+    parts = name.split("/")
+    return len(parts) == 3 and parts[0] == FOLDER and bool(_PARTITION.fullmatch(parts[1]) and _NAME.fullmatch(parts[2]))
 
 
 def ends_with(root: Path, partition: int, offset: int, chain: str) -> bool:

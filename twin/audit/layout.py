@@ -59,10 +59,10 @@ class PublishedFile:
 
 
 def root_path(root: Path | str) -> Path:
-    """The local folder `root` names. Raises AuditError for a URI: fsync and rename need a real file system."""
+    """The local folder `root` names. Raises AuditError for a URL: of those `twin.audit.fetch` makes a folder."""
     if isinstance(root, str) and "://" in root:
         raise AuditError(
-            f"{root}: an audit root is a local or mounted folder; copy published files elsewhere afterwards"
+            f"{root}: this needs a local or mounted folder; of an audit in object storage make one (twin audit copy)"
         )
     return Path(root)
 

@@ -300,6 +300,13 @@ def _listed(folder: Path) -> list[Path]:
         return []
 
 
+def is_visible(name: str) -> bool:
+    """Whether a path relative to the root is that of a visible piece."""
+    folder, _, file = name.rpartition("/")
+    match = _NAME.fullmatch(file)
+    return match is not None and folder == f"{FOLDER}/p{match[1]}"
+
+
 def offsets_of(path: Path) -> tuple[int, int, int]:
     """Partition, first and next offset in a visible piece's name."""
     match = _NAME.fullmatch(path.name)

@@ -1,0 +1,130 @@
+"""An audit root in object storage as a folder: what every reader reads.
+
+A reader of a root opens most of its files, the proof all of them, DuckDB wants names of files: so the listed objects
+are copied, each once. They never change, and their keys hold their SHA-256: what was copied once is good for good
+(`Cache`). A proof takes no cache, and looks at what the store holds now.
+
+Rows that wait are listed first, entries second: what becomes a file in between is then in both, which readers know.
+"""
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+
+from twin.audit import AuditError, filelist, marker, models, objects, waiting
+from twin.audit.filelist import Entry, ListedFile
+from twin.store import Found, Store, each
+
+STATE: Final = "_state"
+# Each time, rows became a file while they were read: every quarter of an hour, in a root at work.
+_ATTEMPTS: Final = 20
+
+
+class Cache:
+    """A folder of objects that were copied, by key and version. May be used by several processes; the oldest may be
+    deleted at any time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, store: Store, key: str, version: str, target: Path, sha256: str = "") -> None:
+        """Put an object at `target`, from the folder if it is there. Raises StoreError, FileNotFoundError, and
+        AuditError where its SHA-256 is not the one that is said."""
+        name = hashlib.sha256(f"{store.url}/{key} {version}".encode()).hexdigest()
+        kept = self._folder / name[:2] / name
+        with contextlib.suppress(OSError):
+            os.link(kept, target)
+            return
+        data = store.get(key)[0]
+        if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+            raise AuditError(f"{store.url}/{key}: its SHA-256 is not the one that is listed: it was changed; restore it")
+        _write(target, data)
+        with contextlib.suppress(OSError):  # no more than a help
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            os.link(target, kept)
+
+
+def copy(store: Store, root: Path, cache: Cache | None = None) -> None:
+    """Make `root` (a new, empty folder) what the store holds. Raises AuditError, StoreError.
+
+    Without a cache nothing is taken for what its name says: `twin.audit.verify` looks at the copy as at any root. A
+    listed object that is not there is not there in the copy either.
+    """
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(FileNotFoundError):
+            shown = [one.key for one in store.listed(waiting.FOLDER)]
+            listed = [one for one in store.listed(filelist.FOLDER) if one.key != filelist.WHOLE]
+            objects.known(store, [one.key for one in listed])
+            entries = each(lambda one: _entry(store, one, root, cache), listed)
+            ends: dict[int, int] = {}
+            for entry in entries:
+                ends[entry.partition] = max(ends.get(entry.partition, 0), entry.next_offset)
+            behind = [key for key in shown if _is_behind(key, ends)]
+            each(lambda key: _write(root / key, store.get(objects.rows_key(key))[0]), behind)
+            break
+    else:
+        raise AuditError(f"{store.url}/{waiting.FOLDER}: rows that wait are not there each time; try again")
+    files = [file for entry in entries for file in entry.files]
+    each(lambda file: _file(store, file, root, cache), files)
+    others = [one.key for one in store.listed(models.FOLDER)] + [filelist.WHOLE, marker.NAME]
+    found = [_optional(store, key, root) for key in others if _is_plain(key)]
+    if not any(found):
+        raise AuditError(f"{store.url}: no such audit root; name the bucket and the prefix that a worker or replay has")
+
+
+def copy_state(store: Store, root: Path) -> None:
+    """The snapshots that lie in a root, too: what a proof is held against. Raises StoreError."""
+    keys = [one.key for one in store.listed(STATE) if _is_plain(one.key) and one.key.endswith(".snapshot")]
+    each(lambda key: _optional(store, key, root), keys)
+
+
+def _entry(store: Store, one: Found, root: Path, cache: Cache | None) -> Entry:
+    target = root / one.key
+    if target.exists():  # of an attempt before; entries do not change
+        target.unlink()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _get(store, one.key, one.version, target, cache)
+    partition = int(one.key.split("/")[1].removeprefix("p"))
+    return filelist.decoded(one.key, target.read_bytes(), partition, f"{store.url}/{one.key}")
+
+
+def _is_behind(key: str, ends: dict[int, int]) -> bool:
+    """Whether rows of this name may wait still."""
+    path = Path(key)
+    if not waiting.is_visible(key):
+        return False
+    partition, first, _ = waiting.offsets_of(path)
+    return first >= ends.get(partition, 0)
+
+
+def _file(store: Store, file: ListedFile, root: Path, cache: Cache | None) -> None:
+    target = root / file.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        _get(store, objects.object_key(file), file.sha256, target, cache, file.sha256)
+
+
+def _get(store: Store, key: str, version: str, target: Path, cache: Cache | None, sha256: str = "") -> None:
+    if cache is None:
+        _write(target, store.get(key)[0])
+    else:
+        cache.get(store, key, version, target, sha256)
+
+
+def _optional(store: Store, key: str, root: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        _write(root / key, store.get(key)[0])
+        return True
+    return False
+
+
+def _is_plain(key: str) -> bool:
+    """Whether a key leads nowhere else when it becomes a path."""
+    return not any(part in ("", ".", "..") for part in key.split("/"))
+
+
+def _write(target: Path, data: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)

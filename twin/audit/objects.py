@@ -1,0 +1,302 @@
+"""An audit root in object storage: the same files and the same list, but nothing is renamed.
+
+    PREFIX/_objects/p{partition}/{first}-{next}-{set}-{date}-{sha256}.parquet   rows, put before the commit
+    PREFIX/_objects/p{partition}/p{partition}-{first}-{next}-{sha}.rows         rows that wait, likewise
+    PREFIX/_files/p{partition}/{first}.json     the entry that makes rows visible: put after the commit, if absent
+    PREFIX/_waiting/p{partition}/....rows       empty: the rows of this name are committed
+    PREFIX/_root.json, _models/                 as in a folder
+
+What the list does not name is seen by nobody. Names of rows hold their SHA-256, so whoever puts late, or twice, puts
+the same, and a worker that lost its partition never touches what another one's commit names. For the same reason nobody
+takes back what he put: another owner may have put the same. It goes when it lies below a committed offset and is not
+listed (`sweep`): a rule of offsets, never of what a listing happens to show above.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pyarrow as pa
+
+from twin.audit import AlreadyPublishedError, AuditError, filelist, layout, models, waiting
+from twin.audit.filelist import Entry, ListedFile
+from twin.audit.waiting import Piece
+from twin.audit.writer import AuditWriter, Manifest, StagedFile, entry_of
+from twin.store import Store, each, put_same
+
+FOLDER: Final = "_objects"
+_WHOLE: Final = msgspec.json.encode({"format": filelist.FORMAT})
+
+
+def object_key(file: ListedFile | StagedFile) -> str:
+    """Where the bytes of a file lie."""
+    one = layout.published_file(Path(), file.path)
+    offsets = f"{one.first_offset:020d}-{one.next_offset:020d}"
+    return f"{FOLDER}/p{one.partition:05d}/{offsets}-{one.set}-{one.date}-{file.sha256}.parquet"
+
+
+def piece_key(piece: Piece) -> str:
+    """Where the bytes of rows that wait lie; `piece.path` is the key that makes them visible."""
+    return rows_key(piece.path)
+
+
+def rows_key(path: str) -> str:
+    return path.replace(waiting.FOLDER, FOLDER, 1)
+
+
+def encoded(entry: Entry) -> bytes:
+    """As it lies in a folder."""
+    return msgspec.json.format(msgspec.json.encode(entry), indent=1)
+
+
+def begin(store: Store) -> bool:
+    """Before the first entry: the root has had a list since it was begun. False: it was begun before."""
+    return store.put_new(filelist.WHOLE, _WHOLE)
+
+
+def put_entry(store: Store, entry: Entry) -> None:
+    """Publish an interval whose objects are all there. May be repeated. Raises AuditError, StoreError."""
+    if not put_same(store, entry.name, encoded(entry)):
+        raise AuditError(
+            f"{store.url}/{entry.name}: lists other files than the committed manifest: two twins share this root, or "
+            "a group began anew: keep both and find out which"
+        )
+
+
+def put_models(store: Store, root: Path) -> None:
+    """The plant models of a folder. Raises AuditError, StoreError."""
+    there = {one.key for one in store.listed(models.FOLDER)}
+    for digest in models.stored(root):
+        name = models.model_name(digest)
+        if name not in there and not put_same(store, name, (root / name).read_bytes()):
+            raise AuditError(f"{store.url}/{name}: is another model than its name says; restore it")
+
+
+class ObjectWriter(AuditWriter):
+    """An `AuditWriter` whose files are objects: its folder holds a file only while that is made."""
+
+    def __init__(
+        self,
+        store: Store,
+        root: Path,
+        partition: int,
+        *,
+        topic: str,
+        plant_hash: str,
+        policies: str,
+        code_version: str,
+        chain: str,
+    ) -> None:
+        super().__init__(
+            root,
+            partition,
+            topic=topic,
+            plant_hash=plant_hash,
+            policies=policies,
+            code_version=code_version,
+            chain=chain,
+        )
+        self._store = store
+        self._begun = False
+
+    def _staged(
+        self,
+        first_offset: int,
+        next_offset: int,
+        tables: Iterable[tuple[str, str, pa.Table]],
+        keys: Mapping[str, str],
+    ) -> Manifest:
+        """Put what is staged: durable before anything names it, and seen by nobody."""
+        before = self.chain
+        manifest = super()._staged(first_offset, next_offset, tables, keys)
+        try:
+            if manifest.files:
+                self._check_new(entry_of(manifest))
+                each(self._put, manifest.files)
+        except OSError as error:
+            self.chain = before
+            raise _store_error(error) from error
+        finally:
+            for file in manifest.files:
+                (self.root / file.staged).unlink(missing_ok=True)
+        return manifest
+
+    def _check_new(self, entry: Entry) -> None:
+        if self._store.size(entry.name) is not None:
+            raise AlreadyPublishedError(
+                f"{self._store.url}/{entry.name}: already published: these offsets were audited before. Was the topic "
+                "made anew, or the group's offset set back? Take another prefix or continue after its last offset"
+            )
+
+    def _put(self, file: StagedFile) -> None:
+        data = (self.root / file.staged).read_bytes()
+        if not self._store.put_new(object_key(file), data):
+            self._check_object(file)
+
+    def publish(self, *manifests: Manifest) -> None:
+        """List what was put. May be repeated; lists nothing unless all objects are there."""
+        for manifest in manifests:
+            if manifest.partition != self.partition:
+                raise AuditError(f"manifest of partition {manifest.partition} given to the writer of {self.partition}")
+        todo = [manifest for manifest in manifests if manifest.files]
+        try:
+            each(self._check_object, (file for manifest in todo for file in manifest.files))
+            if todo and not self._begun:
+                begin(self._store)
+                filelist.begin(self.root)
+                self._begun = True
+            for manifest in todo:
+                put_entry(self._store, entry_of(manifest))
+                filelist.put(self.root, entry_of(manifest))
+        except OSError as error:
+            raise _store_error(error) from error
+
+    def check(self, manifest: Manifest) -> bool:
+        """True when it is not listed yet, and all its objects are there. Raises AuditError."""
+        try:
+            each(self._check_object, manifest.files)
+            return bool(manifest.files) and self._store.size(entry_of(manifest).name) is None
+        except OSError as error:
+            raise _store_error(error) from error
+
+    def _check_object(self, file: StagedFile) -> None:
+        if not layout.is_final(file.path):
+            raise AuditError(f"manifest names {file.path!r}, which no writer made; discard the snapshot")
+        key = object_key(file)
+        size = self._store.size(key)
+        if size is None:
+            raise AuditError(
+                f"{self._store.url}/{key}: committed, but not there; were objects deleted? Restore it, or set the "
+                "group's offset back before this interval and replay it"
+            )
+        if size != file.bytes:
+            raise AuditError(f"{self._store.url}/{key}: {size} bytes, but {file.bytes} were put: it was changed")
+
+
+def _store_error(error: OSError) -> AuditError:
+    return AuditError(f"{error.filename}: {error.strerror}")
+
+
+def put_piece(store: Store, piece: Piece, data: bytes) -> None:
+    """Rows that wait, before the commit: seen by nobody. May be repeated. Raises AuditError, StoreError."""
+    key = piece_key(piece)
+    if not put_same(store, key, data):
+        raise AuditError(f"{store.url}/{key}: holds other rows than its name says: it was changed")
+
+
+def show_pieces(store: Store, pieces: Iterable[Piece]) -> None:
+    """Make committed rows that wait visible. May be repeated. Raises StoreError."""
+    each(lambda piece: store.put_new(piece.path, b""), pieces)
+
+
+def discard_pieces(store: Store, paths: Iterable[str]) -> None:
+    """Take away rows that wait, by their visible names: they are in files by now. Raises StoreError.
+
+    First what makes them visible: who has listed that and finds nothing behind it looks again.
+    """
+    names = list(paths)
+    if names:
+        store.delete(names)
+        store.delete([rows_key(name) for name in names])
+
+
+def sweep(store: Store, partition: int, published: int, committed: int) -> int:
+    """Take away what nobody can need: of a partition all that lies below its committed offset and is not listed, and
+    rows that wait no more. Everything committed must be listed. Returns how many. Raises AuditError, StoreError.
+
+    A base at the committed offset itself may be another owner's that is not committed yet.
+    """
+    objects = store.listed(f"{FOLDER}/p{partition:05d}")
+    below, waited = [], []
+    for one in objects:
+        name = one.key.rpartition("/")[2]
+        if name.endswith(".rows"):
+            if int(name.split("-")[2]) <= published:
+                waited.append(one.key)
+        else:
+            first, end = map(int, name.split("-")[:2])
+            if end < committed or (end == committed and first < end):
+                below.append(one.key)
+    shown = [one.key for one in store.listed(f"{waiting.FOLDER}/p{partition:05d}")]
+    gone = [key for key in shown if int(key.rpartition("/")[2].split("-")[2]) <= published] + waited
+    if below:
+        listed = {object_key(file) for entry in entries(store, partition) for file in (*entry.files, *entry.replaces)}
+        gone += [key for key in below if key not in listed]
+    if gone:
+        store.delete(gone)
+    return len(gone)
+
+
+def entries(store: Store, partition: int) -> list[Entry]:
+    """Of one partition, by offset. Raises AuditError, StoreError."""
+    found = [one.key for one in store.listed(f"{filelist.FOLDER}/p{partition:05d}")]
+    return each(lambda key: read_entry(store, key), known(store, found))
+
+
+def known(store: Store, keys: Iterable[str]) -> list[str]:
+    """The entries among what lies in the list. Raises AuditError where something else does."""
+    found = [key for key in keys if key != filelist.WHOLE]
+    for key in found:
+        if not filelist.is_entry(key):
+            raise AuditError(
+                f"{store.url}/{key}: is no entry of the list; a prune or a compaction, which this version does not do "
+                "in object storage, or not a twin's: use the version that wrote it, or move it away"
+            )
+    return found
+
+
+def read_entry(store: Store, key: str) -> Entry:
+    """Raises AuditError, StoreError, FileNotFoundError."""
+    partition = int(key.split("/")[1].removeprefix("p"))
+    return filelist.decoded(key, store.get(key)[0], partition, f"{store.url}/{key}")
+
+
+def upload(root: Path, store: Store, force: bool = False) -> None:
+    """Put a replay's root under a prefix, which must be empty: the list last, so that it is seen when it is whole.
+
+    `force` removes an earlier replay first, never a worker's root. Raises AuditError, StoreError.
+    """
+    _make_way(store, force)
+    if not begin(store):
+        raise AuditError(
+            f"{store.url}: somebody else has begun to write there; a replay never mixes with other rows: name a new "
+            "prefix, or force it"
+        )
+    put_models(store, root)
+    listed = [entry for mine in filelist.entries(root).values() for entry in mine]
+
+    def put(file: ListedFile) -> None:
+        key = object_key(file)
+        if not put_same(store, key, (root / file.path).read_bytes()):
+            raise AuditError(f"{store.url}/{key}: holds other bytes than its name says; name a new prefix")
+
+    each(put, [file for entry in listed for file in entry.files])
+    for entry in listed:
+        put_entry(store, entry)
+
+
+def check_way(store: Store, force: bool) -> list[str]:
+    """The keys that are there: none, or (with `force`) those of a replay. Raises AuditError, StoreError."""
+    keys = [one.key for one in store.listed("")]
+    if keys and not force:
+        raise AuditError(
+            f"{store.url}: is not empty, and a replay never mixes with other rows; name a new prefix, or force it"
+        )
+    known = (f"{FOLDER}/", f"{filelist.FOLDER}/", f"{models.FOLDER}/")
+    if strange := [key for key in keys if not key.startswith(known)]:
+        raise AuditError(
+            f"{store.url}: holds {strange[0]}, which no replay makes; force removes an earlier replay only: name a new "
+            "prefix"
+        )
+    return keys
+
+
+def _make_way(store: Store, force: bool) -> None:
+    """The list goes first, and last what says that there is one."""
+    keys = check_way(store, force)
+    listed = [key for key in keys if key.startswith(f"{filelist.FOLDER}/") and key != filelist.WHOLE]
+    store.delete(listed)
+    store.delete([key for key in keys if key not in listed and key != filelist.WHOLE])
+    if keys:
+        store.delete([filelist.WHOLE])
