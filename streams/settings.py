@@ -85,8 +85,8 @@ class Settings:
         partitioners.DEFAULT, "how producers of events choose a partition by the line: murmur2, crc32, fnv1a, or any"
     )
     plant: str = _setting("plant.toml", "file of the plant model")
-    audit: str = _setting("audit", "audit root: a folder that every worker sees")
-    state: str = _setting("", "folder of the snapshots, seen by every worker; empty: <audit>/_state")
+    audit: str = _setting("audit", "audit root: a folder that every worker sees, or s3://BUCKET/PREFIX")
+    state: str = _setting("", "the snapshots: a folder that every worker sees, or a URL; empty: <audit>/_state")
     instance: str = _setting("", "static member id, unique per worker; empty: dynamic membership")
     session_timeout_s: float = _setting(10.0, "after this long without a heartbeat a worker counts as dead")
     heartbeat_interval_s: float = _setting(1.0, "time between heartbeats; at most a third of the session")
@@ -168,22 +168,18 @@ class Settings:
         return self.group or self.prefix
 
     @property
-    def state_folder(self) -> Path:
+    def state_place(self) -> str:
+        """Folder or URL of the snapshots."""
         # The underscore hides it from readers that list the audit root as a dataset.
-        return Path(self.state) if self.state else Path(self.audit) / "_state"
+        return self.state or f"{self.audit.rstrip('/')}/_state"
+
+    @property
+    def state_folder(self) -> Path:
+        return Path(self.state_place)
 
     def topic(self, name: str) -> str:
         """Full name of a topic, such as `events` or `events.rejected`."""
         return f"{self.prefix}.{name}"
-
-
-def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
-    """Where what can be had again is kept, as for compiled kernels."""
-    environ = os.environ if environ is None else environ
-    if own := environ.get("TAKTWIN_CACHE"):
-        return Path(own).expanduser()
-    base = environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "taktwin"
 
 
 def variable(name: str) -> str:
@@ -338,8 +334,9 @@ def _problems(s: Settings) -> Iterator[str]:
     if not s.health_host.strip() or re.search(r"[\s/]", s.health_host):
         yield bad("health_host", "an address, such as 127.0.0.1")
     yield from _access_problems(s, bad)
-    if not s.state and "://" in s.audit:
-        yield bad("state", "a folder that every worker sees, because the audit root is not one")
+    for name in ("audit", "state"):
+        if "://" in (place := getattr(s, name)) and not place.startswith("s3://"):
+            yield bad(name, "a folder, or s3://BUCKET/PREFIX: other stores have no conditional put that we know of")
 
 
 def _access_problems(s: Settings, bad: Callable[[str, str], str]) -> Iterator[str]:

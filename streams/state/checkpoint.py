@@ -99,7 +99,7 @@ class Checkpointer:
         if self.token == token and set(self.states) == set(assigned):
             return {tp: state.next for tp, state in self.states.items()}  # called again for the same membership
         await asyncio.to_thread(self._store.bind, assigned)
-        await asyncio.to_thread(self._store.snapshots.look)
+        await asyncio.to_thread(self._store.look)
         self.loading = (0, len(assigned))
 
         loading = asyncio.Semaphore(_LOADED_AT_ONCE)

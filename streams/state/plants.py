@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
+from streams.state.shared import SharedAudit
 from twin.audit import AuditError, models
 from twin.plant.model import Plant
 
@@ -26,8 +27,9 @@ class OtherPlantError(AuditError):
 class Plants:
     """The models of a root, read once each. Methods may be called by several threads."""
 
-    def __init__(self, root: Path, plant: Plant) -> None:
-        self._root, self._plant = root, plant
+    def __init__(self, root: Path, plant: Plant, shared: SharedAudit | None = None) -> None:
+        """`shared`: the store of which `root` is this process's folder."""
+        self._root, self._plant, self._shared = root, plant, shared
         self._revisions: dict[str, int | None] = {}
         self._known: dict[str, Plant] = {}
         self._reading = threading.Lock()
@@ -36,6 +38,8 @@ class Plants:
         """Make the root hold our model, if it is no older than those that are there. Raises AuditError."""
         self._check()
         models.store(self._root, self._plant)
+        if self._shared is not None:
+            self._shared.put_models()
         self._check()  # of two workers that store theirs at once, the later one at least sees the other's
 
     def before(self, where: str, offset: int, digest: str) -> Plant:
@@ -64,6 +68,8 @@ class Plants:
         return self._known[digest]
 
     def _check(self) -> None:
+        if self._shared is not None:
+            self._shared.take_models()
         with self._reading:
             for digest in models.stored(self._root):
                 if digest not in self._revisions:

@@ -13,7 +13,7 @@ import re
 import struct
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -32,7 +32,7 @@ _FIXED: Final = struct.Struct("<8sHIQ")
 _SHA_BYTES: Final = 32
 _ANY_OFFSET: Final = (1 << 63) - 1
 _NAME: Final = re.compile(r"p(\d{5,10})-(\d{20})-([0-9a-f]{16})", re.ASCII)
-_SUFFIX: Final = ".snapshot"
+SUFFIX: Final = ".snapshot"
 _TEMPORARY: Final = re.compile(r"p(\d{5,10})-(\d{20})-.*\.tmp", re.ASCII)
 _NOTE: Final = re.compile(r"note-p(\d{5,10})\.(\d+)\.tmp", re.ASCII)  # of streams/worker/poison.py, with a pid
 
@@ -105,7 +105,7 @@ def decode(data: bytes, name: str) -> Snapshot:
 
 
 @dataclass(slots=True)
-class _Listing:
+class Listing:
     """What of one partition lies in the folder."""
 
     ids: set[str] = field(default_factory=set)
@@ -117,7 +117,8 @@ class SnapshotStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._listed: defaultdict[int, _Listing] | None = None
+        self.where = str(folder)
+        self._listed: defaultdict[int, Listing] | None = None
         self._noting = threading.Lock()
 
     def look(self) -> None:
@@ -129,20 +130,20 @@ class SnapshotStore:
         with self._noting:
             self._listed = self._look()
 
-    def _look(self) -> "defaultdict[int, _Listing]":
-        found: defaultdict[int, _Listing] = defaultdict(_Listing)
+    def _look(self) -> "defaultdict[int, Listing]":
+        found = defaultdict[int, Listing](Listing)
         try:
             paths = list(self.folder.iterdir())
         except FileNotFoundError:
             return found
         for path in paths:
-            if path.suffix == _SUFFIX and (match := _NAME.fullmatch(path.stem)):
+            if path.suffix == SUFFIX and (match := _NAME.fullmatch(path.stem)):
                 found[int(match[1])].ids.add(path.stem)
             elif path.suffix == ".tmp" and (match := _TEMPORARY.fullmatch(path.name) or _NOTE.fullmatch(path.name)):
                 found[int(match[1])].temporary.append(path)
         return found
 
-    def _of(self, partition: int) -> _Listing:
+    def _of(self, partition: int) -> Listing:
         """What is known to lie there; who has not looked looks each time."""
         return (self._look() if self._listed is None else self._listed)[partition]
 
@@ -151,11 +152,7 @@ class SnapshotStore:
         data = encode(snapshot)
         digest = hashlib.sha256(data).hexdigest()[:16]
         identity = f"p{snapshot.head.partition:05d}-{snapshot.head.next_offset:020d}-{digest}"
-        path = self._path(identity)
-        try:
-            files.replace(path, data)
-        except OSError as error:
-            raise SnapshotError(f"{path}: cannot be written ({error.strerror}); make room or fix the folder") from error
+        self._put(identity, data)
         with self._noting:
             if self._listed is not None:
                 self._listed[snapshot.head.partition].ids.add(identity)
@@ -166,17 +163,19 @@ class SnapshotStore:
         match = _NAME.fullmatch(identity)
         if match is None:
             raise SnapshotError(f"{identity!r} is not a snapshot's id; was the offset committed by another program?")
-        path = self._path(identity)
+        path = f"{self.where}/{identity}{SUFFIX}"
         try:
-            data = path.read_bytes()
+            data = self._get(identity)
         except FileNotFoundError:
             raise SnapshotError(f"{path}: missing; do all workers see the same state folder?") from None
-        except OSError as error:
-            raise SnapshotError(f"{path}: cannot be read ({error.strerror})") from error
-        snapshot = decode(data, str(path))
+        snapshot = decode(data, path)
         if (snapshot.head.partition, snapshot.head.next_offset) != (int(match[1]), int(match[2])):
             raise SnapshotError(f"{path}: holds another partition or offset than its name says: it was renamed")
         return snapshot
+
+    def any(self) -> bool:
+        """Whether there is one of any partition."""
+        return any(listed.ids for listed in self._look().values())
 
     def ids(self, partition: int) -> list[str]:
         """Ids of a partition by rising offset."""
@@ -210,8 +209,7 @@ class SnapshotStore:
             older = sorted(i for i in listed.ids if offset_of(i) < offset_of(committed))
             deleted = older[: max(0, len(older) - keep)]
             listed.ids.difference_update(deleted)
-        for identity in deleted:
-            self._path(identity).unlink(missing_ok=True)
+        self._delete(deleted)
         self.remove_temporary(partition, offset_of(committed))
         return deleted
 
@@ -229,8 +227,29 @@ class SnapshotStore:
         for path in gone:
             path.unlink(missing_ok=True)
 
+    def _put(self, identity: str, data: bytes) -> None:
+        path = self._path(identity)
+        try:
+            files.replace(path, data)
+        except OSError as error:
+            raise SnapshotError(f"{path}: cannot be written ({error.strerror}); make room or fix the folder") from error
+
+    def _get(self, identity: str) -> bytes:
+        """Raises FileNotFoundError, SnapshotError."""
+        path = self._path(identity)
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise SnapshotError(f"{path}: cannot be read ({error.strerror})") from error
+
+    def _delete(self, identities: Sequence[str]) -> None:
+        for identity in identities:
+            self._path(identity).unlink(missing_ok=True)
+
     def _path(self, identity: str) -> Path:
-        return self.folder / f"{identity}{_SUFFIX}"
+        return self.folder / f"{identity}{SUFFIX}"
 
 
 def _left(name: str, next_offset: int) -> bool:
@@ -253,3 +272,11 @@ def offset_of(identity: str) -> int:
     if match is None:
         raise SnapshotError(f"{identity!r} is not a snapshot's id")
     return int(match[2])
+
+
+def partition_of(identity: str) -> int:
+    """The partition in a snapshot's id."""
+    match = _NAME.fullmatch(identity)
+    if match is None:
+        raise SnapshotError(f"{identity!r} is not a snapshot's id")
+    return int(match[1])

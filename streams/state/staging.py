@@ -102,8 +102,11 @@ class Staging:
             before = waits.pieces[-1] if waits.pieces else None
             offsets = rows.first, rows.next
             piece, data = waiting.encode(state.tp.partition, offsets, before, state.writer.footer, joined)
-            self._patience(lambda: waiting.stage(self._audit, piece, data))
+            self._patience(partial(self._put, piece, data))
             return Staged(manifests, piece, size)
+
+    def _put(self, piece: Piece, data: bytes) -> None:
+        waiting.stage(self._audit, piece, data)
 
     def _worth_a_file(self, size: int, waits: Waits) -> bool:
         enough = self._publish_bytes

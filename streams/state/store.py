@@ -16,6 +16,7 @@ from streams.state.fits import StateError, check_partitioner, check_partitions, 
 from streams.state.partition import Cut, PartitionState, Rows, Twin, step_over
 from streams.state.patience import Patience
 from streams.state.plants import OtherPlantError, Plants
+from streams.state.shared import SharedAudit, SharedStaging
 from streams.state.snapshot_files import Head, NewerSnapshotError, Snapshot, SnapshotError, SnapshotStore, is_id
 from streams.state.staging import Base, Staged, Staging, waits_of
 from twin.audit import AuditError, bases, filelist, layout, marker, waiting
@@ -54,7 +55,9 @@ class PartitionStore:
         publish_bytes: int = PUBLISH_BYTES,
         publish_after_s: float = 0.0,
         group: str = "",
+        shared: SharedAudit | None = None,
     ) -> None:
+        """`shared`: the audit is in object storage, and `audit` is this process's own folder before it."""
         self.plant = plant
         self.snapshots = snapshots
         self._twin = twin
@@ -65,8 +68,13 @@ class PartitionStore:
         self._code_version = code_version
         self._partitioner = partitioner
         self._patience = patience
-        self.staging = Staging(audit, patience, publish_bytes, publish_after_s)
-        self._plants = Plants(audit, plant)
+        self._shared = shared
+        self.staging = (
+            Staging(audit, patience, publish_bytes, publish_after_s)
+            if shared is None
+            else SharedStaging(shared, patience, publish_bytes, publish_after_s)
+        )
+        self._plants = Plants(audit, plant, shared)
         self._kind = bases.kind_of(plant.hash, line_snapshot.VERSION)
 
     def warm(self) -> None:
@@ -77,10 +85,16 @@ class PartitionStore:
         """The audit root is of one topic for good. Raises AuditError when that was made anew."""
         self._root = self._patience(functools.partial(marker.id_of, self._audit))
         for topic, topic_id in sorted({(tp.topic, one.topic_id) for tp, one in assigned.items()}):
-            if topic_id:
+            if topic_id and self._shared is not None:
+                self._patience(functools.partial(self._shared.bind, topic, topic_id))
+            elif topic_id:
                 self._patience(functools.partial(marker.bind, self._audit, topic, topic_id, uuid.uuid4().hex))
             else:
                 log.info("%s: this Kafka gives no ids of topics: whether it was made anew is not known", topic)
+
+    def look(self) -> None:
+        """What snapshots there are, once for all partitions that are taken over together."""
+        self._patience(self.snapshots.look)
 
     def load(self, tp: TP, assigned: Assigned) -> PartitionState:
         """The state the committed offset names, its files published. Raises StateError, SnapshotError, AuditError,
@@ -89,6 +103,8 @@ class PartitionStore:
         while True:
             self._patience(lambda: None)  # the root may have gone
             try:
+                if self._shared is not None:  # each step of it may fail, and may be repeated
+                    return self._patience(functools.partial(self._load, tp, assigned))
                 return self._load(tp, assigned)
             except (StateError, SnapshotError, AuditError, OSError) as error:
                 if self._patience.there:
@@ -98,6 +114,8 @@ class PartitionStore:
 
     def _load(self, tp: TP, assigned: Assigned) -> PartitionState:
         where = f"{tp.topic}/{tp.partition}"
+        if self._shared is not None:
+            self._shared.take(tp.partition)
         self._plants.hold()  # before any file names it
         try:
             named = self._named(where, tp, assigned)
@@ -119,6 +137,8 @@ class PartitionStore:
         if not state.manifests and not state.pieces:
             self.staging.forget(tp.partition)
             self.staging.tidy(tp.partition, _published(state), state.first)
+            if self._shared is not None:
+                self._shared.sweep(tp.partition, _published(state), state.first)
         if self._partitioner and not state.partitioner:
             log.warning(
                 "%s: the state was made before records were checked for their key and partition: they go on unchecked. "
@@ -182,7 +202,7 @@ class PartitionStore:
         if found is None:
             return
         if found.head.topic != tp.topic:
-            raise StateError(f"{where}: {self.snapshots.folder} holds the state of {found.head.topic}; name another")
+            raise StateError(f"{where}: {self.snapshots.where} holds the state of {found.head.topic}; name another")
         check_topic(where, tp.topic, found.head.topic_id, assigned.topic_id)
         check_partitions(where, found.head.partitions, assigned.partitions)
 
@@ -193,6 +213,8 @@ class PartitionStore:
         published is ours. Any other commit, or none, does not: then nothing may be published beyond the state.
         """
         committed = assigned.committed
+        if self._shared is not None:
+            self._shared.take_files(tp.partition, assigned.log_start)
         published = catch_up.intervals(self._audit, tp.partition)
         end = published[-1].next_offset if published else 0
         known = self.snapshots.ids(tp.partition)
@@ -201,7 +223,7 @@ class PartitionStore:
         # can be made again from its beginning.
         if nothing and (assigned.log_start or self.snapshots.of_another(tp.partition) is None):
             raise StateError(
-                f"{where}: the group stands at {committed}, but neither {self._audit} nor {self.snapshots.folder} "
+                f"{where}: the group stands at {committed}, but neither {self._audit} nor {self.snapshots.where} "
                 "holds anything of this partition: is this the right audit root, and is it mounted? To begin anew, "
                 "take a new group"
             )
@@ -210,6 +232,8 @@ class PartitionStore:
         if ours and published and catch_up.finish(self._audit, tp.partition, published[-1]):
             published = catch_up.intervals(self._audit, tp.partition)
         published, visible = catch_up.with_waiting(self._audit, tp.partition, published)
+        if self._shared is not None:
+            self._shared.set_aside(tp.partition)
         end = published[-1].next_offset if published else 0
         highest = committed
         if highest is None:
@@ -333,7 +357,8 @@ class PartitionStore:
         return state
 
     def _writer(self, tp: TP, chain: str) -> AuditWriter:
-        return AuditWriter(
+        make = AuditWriter if self._shared is None else self._shared.writer
+        return make(
             self._audit,
             tp.partition,
             topic=tp.topic,

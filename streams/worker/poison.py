@@ -28,6 +28,7 @@ from faust.types import TP
 from streams import exits
 from streams.kafka.records import Records
 from streams.state import files
+from twin.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -115,9 +116,10 @@ def told(error: BaseException) -> str:
 class Notes:
     """The note of one partition, from its first run after a start on. Its files are small and written in the loop."""
 
-    def __init__(self, folder: Path, tp: TP, next_offset: int) -> None:
-        """Read what an earlier start left, count this one."""
-        self._path = folder / f"note-p{tp.partition:05d}.json"
+    def __init__(self, folder: Path, tp: TP, next_offset: int, store: Store | None = None) -> None:
+        """Read what an earlier start left, count this one. `store`: of the snapshots, in place of their folder."""
+        name = f"note-p{tp.partition:05d}.json"
+        self._place: files.Place = files.File(folder / name) if store is None else files.Object(store, name)
         self._where = f"{tp.topic}/{tp.partition}"
         self.note = self._read(tp)
         if self.note.trying is not None:
@@ -206,7 +208,7 @@ class Notes:
             self._write()
         else:
             with contextlib.suppress(OSError):
-                self._path.unlink(missing_ok=True)
+                self._place.remove()
 
     def _end(self, first: int, last: int, error: Exception) -> NoReturn:
         self.note.trying = None
@@ -232,20 +234,20 @@ class Notes:
     def _read(self, tp: TP) -> Note:
         fresh = Note(tp.topic, tp.partition)
         try:
-            note = decode(self._path.read_bytes())
+            note = decode(self._place.read())
         except FileNotFoundError:
             return fresh
         except (OSError, NoteError) as error:
-            log.warning("%s: %s; starting without it: a record that fails is looked for again", self._path, error)
+            log.warning("%s: %s; starting without it: a record that fails is looked for again", self._place, error)
             return fresh
         if (note.topic, note.partition) != (tp.topic, tp.partition):
-            log.warning("%s: is of %s/%d; starting without it", self._path, note.topic, note.partition)
+            log.warning("%s: is of %s/%d; starting without it", self._place, note.topic, note.partition)
             return fresh
         return note
 
     def _write(self, *, durable: bool = True) -> None:
         """Without the note the next start only knows less, so a disk that takes none is no reason to end."""
         try:
-            files.replace(self._path, encode(self.note), durable=durable)
+            self._place.write(encode(self.note), durable=durable)
         except OSError as error:
-            log.warning("%s: cannot be written (%s); a record that fails may take longer to find", self._path, error)
+            log.warning("%s: cannot be written (%s); a record that fails may take longer to find", self._place, error)

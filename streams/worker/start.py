@@ -1,24 +1,59 @@
 """What a worker makes sure of before it starts anything."""
 
+import atexit
 import fcntl
+import hashlib
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from streams import exits
+from streams import clock, exits
 from streams.kafka.topics import EVENTS
-from streams.settings import Settings, SettingsError
+from streams.settings import Settings, SettingsError, cache_folder
 from streams.state.fits import StateError
-from twin.audit import AuditError, layout, marker
+from streams.state.shared import SharedAudit
+from streams.state.shared_snapshots import SharedSnapshots
+from streams.state.snapshot_files import SnapshotStore
+from twin import store
+from twin.audit import AuditError, layout, marker, store_marker
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a worker's audit and snapshots are."""
+
+    audit: Path  # the root, or this process's own folder before object storage
+    shared: SharedAudit | None  # that storage
+    snapshots: SnapshotStore
+    state: Path  # folder of the snapshots; of no meaning where they are objects
+    objects: store.Store | None  # the snapshots, where they are
+
+
+def places(settings: Settings) -> Places:
+    """Nothing is asked of a store yet. Ends at once where a URL is none, or what reads it is missing."""
+    shared, kept = None, None
+    audit, state = Path(settings.audit), settings.state_folder / settings.group_id
+    try:
+        if store.is_url(settings.audit):
+            audit = Path(tempfile.mkdtemp(prefix="taktwin-worker-"))
+            atexit.register(shutil.rmtree, audit, ignore_errors=True)
+            shared = SharedAudit(store.opened(settings.audit), audit)
+        if store.is_url(settings.state_place):
+            kept = store.opened(f"{settings.state_place.rstrip('/')}/{settings.group_id}")
+    except store.StoreError as error:
+        exits.end_now(exits.STORAGE, f"cannot start: {error}")
+    return Places(audit, shared, SnapshotStore(state) if kept is None else SharedSnapshots(kept), state, kept)
 
 
 def check_folders(settings: Settings) -> None:
     """End at once, in one line, where nothing can be written: later it would be said of a file nobody has heard of."""
-    for name, folder in (("TAKTWIN_AUDIT", settings.audit), ("TAKTWIN_STATE", str(settings.state_folder))):
-        if "://" in folder:
+    for name, folder in (("TAKTWIN_AUDIT", settings.audit), ("TAKTWIN_STATE", settings.state_place)):
+        if store.is_url(folder):
             continue
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
@@ -32,35 +67,50 @@ def check_folders(settings: Settings) -> None:
             )
 
 
-def claim_root(settings: Settings) -> Callable[[], None]:
+def claim_root(settings: Settings, where: Places) -> Callable[[], None]:
     """Make sure that the audit root is this plant's, and hold it. Returns what says whether it is there still.
 
     Ends at once where the root is another's. What is returned raises OSError and StateError.
     """
-    root, state = Path(settings.audit), settings.state_folder / settings.group_id
+    place, state = settings.audit, where.snapshots.where
+    shared = where.shared
     try:
-        if marker.is_bare(root) and any(state.glob("*.snapshot")):
+        bare = marker.is_bare(where.audit) if shared is None else store_marker.is_bare(shared.store)
+        if bare and where.snapshots.any():
             exits.end_now(
                 exits.STATE,
-                f"cannot start: {root} is empty, but {state} holds the state of a group that has written there: is it "
+                f"cannot start: {place} is empty, but {state} holds the state of a group that has written there: is it "
                 "the right folder, and is it mounted? To begin anew, take a new group",
             )
-        mine = marker.claim(root, settings.prefix, settings.group_id, settings.topic(EVENTS), uuid.uuid4().hex)
-        layout.make_folder(state)
+        present = _claimed(settings, where)
+        if where.objects is None:
+            layout.make_folder(where.state)
     except AuditError as error:
         exits.end_now(exits.STATE, f"cannot start: {error}")
     except OSError as error:
-        exits.end_now(exits.STORAGE, f"cannot start: {error.filename or root}: {error.strerror}")
-    layout.hold(root)
-    layout.hold(settings.state_folder)
+        exits.end_now(exits.STORAGE, f"cannot start: {error.filename or place}: {error.strerror}")
+    if shared is None:
+        layout.hold(where.audit)
+    if where.objects is None:
+        layout.hold(settings.state_folder)
 
-    def present() -> None:
+    def there() -> None:
         try:
-            marker.check(root, mine.id)
+            present()
         except AuditError as error:
             raise StateError(str(error)) from error
 
-    return present
+    return there
+
+
+def _claimed(settings: Settings, where: Places) -> Callable[[], None]:
+    """Raises AuditError, OSError; so does what is returned."""
+    identity = uuid.uuid4().hex
+    if where.shared is not None:
+        mine = store_marker.claim(where.shared.store, where.audit, settings.prefix, settings.group_id, identity)
+        return store_marker.Presence(where.shared.store, mine.id, clock.monotonic_s)
+    mine = marker.claim(where.audit, settings.prefix, settings.group_id, settings.topic(EVENTS), identity)
+    return lambda: marker.check(where.audit, mine.id)
 
 
 def hold_instance(settings: Settings) -> IO[str] | None:
@@ -71,6 +121,8 @@ def hold_instance(settings: Settings) -> IO[str] | None:
     if not settings.instance:
         return None
     folder = settings.state_folder
+    if store.is_url(settings.state_place):  # nothing can be locked there; so only those of this machine are found
+        folder = cache_folder() / f"instances-{hashlib.sha256(settings.state_place.encode()).hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     handle = (folder / f"instance-{settings.instance}.lock").open("w")
     try:

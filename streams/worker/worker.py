@@ -28,7 +28,7 @@ from streams.state.checkpoint import Checkpointer, FencedError
 from streams.state.fits import StateError
 from streams.state.partition import PartitionState, Twin, step_over
 from streams.state.patience import GivenUpError, Patience, StorageError
-from streams.state.snapshot_files import SnapshotError, SnapshotStore
+from streams.state.snapshot_files import SnapshotError
 from streams.state.store import PartitionStore
 from streams.worker import logs, runtime, warm
 from streams.worker.app import TwinApp
@@ -38,7 +38,7 @@ from streams.worker.metrics import Metrics
 from streams.worker.poison import Notes
 from streams.worker.processor import Folded, Place, Processor, place, records_at_once
 from streams.worker.publish import Publisher, PublishError
-from streams.worker.start import check_folders, claim_root, hold_instance
+from streams.worker.start import Places, check_folders, claim_root, hold_instance, places
 from twin.audit import AuditError, models
 from twin.line.untouched import spare_memory
 from twin.plant.model import Plant
@@ -67,7 +67,10 @@ def run(settings: Settings, twin_type: type[Twin] | None = None) -> int:
     logs.configure(settings.log_level, settings.log_format)
     for name in unknown_variables():
         log.warning("%s is set but means nothing; see docs/operating.md for the settings", name)
-    plant, former = twin.plant.kept(settings.plant, models.stored(Path(settings.audit)))
+    where = places(settings)
+    if where.shared is not None:
+        where.shared.take_models()
+    plant, former = twin.plant.kept(settings.plant, models.stored(where.audit))
     for key in former:
         log.warning(
             "the default of %s is another one in this version; the plant goes on with the former one, as it began: to "
@@ -78,12 +81,12 @@ def run(settings: Settings, twin_type: type[Twin] | None = None) -> int:
     spare_memory()
     check_folders(settings)
     lock = hold_instance(settings)
-    present = claim_root(settings)
+    present = claim_root(settings, where)
     if twin_type is None:
         from twin.line import PartitionTwin
 
         twin_type = PartitionTwin
-    worker = TwinWorker(settings, plant, twin_type, present)
+    worker = TwinWorker(settings, plant, twin_type, where, present)
     unpacking.install(settings.poll_records)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -101,10 +104,16 @@ class TwinWorker:
     app: TwinApp
 
     def __init__(
-        self, settings: Settings, plant: Plant, twin_type: type[Twin], present: Callable[[], None] | None = None
+        self,
+        settings: Settings,
+        plant: Plant,
+        twin_type: type[Twin],
+        where: Places | None = None,
+        present: Callable[[], None] | None = None,
     ) -> None:
         """`present`: says whether the audit root is there, see `start.claim_root`."""
         self.settings = settings
+        self._where = where = where or places(settings)
         self._events = settings.topic(EVENTS)
         self._processor = Processor(plant, self._events)
         self._publisher = Publisher(settings)
@@ -113,8 +122,9 @@ class TwinWorker:
             partitioner=settings.partitioner,
             plant=plant,
             twin=twin_type,
-            snapshots=SnapshotStore(settings.state_folder / settings.group_id),
-            audit=Path(settings.audit),
+            snapshots=where.snapshots,
+            audit=where.audit,
+            shared=where.shared,
             keep=settings.snapshots,
             code_version=code_version(),
             patience=self._patience,
@@ -327,8 +337,8 @@ class TwinWorker:
         """Read with the first run of a state, not when it is loaded: a start with nothing to fold proves nothing."""
         known = self._notes.get(state.tp)
         if known is None or known[0] is not state:
-            folder = self.settings.state_folder / self.settings.group_id
-            known = self._notes[state.tp] = state, Notes(folder, state.tp, state.next)
+            notes = Notes(self._where.state, state.tp, state.next, self._where.objects)
+            known = self._notes[state.tp] = state, notes
             if state.catching_up is not None:
                 known[1].set_aside_again(state.catching_up.set_aside)
         return known[1]

@@ -13,7 +13,7 @@ from typing import Any, Final
 from tests.support.streams import free_port
 
 KEY: Final = "taktwin"
-SECRET: Final = "not-a-secret"
+SECRET: Final = "not-a-secret"  # noqa: S105  of a server on loopback
 _READY_WITHIN_S: Final = 60.0
 
 
@@ -45,9 +45,7 @@ class S3Server:
         config = self._folder / "s3.json"
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
         credentials = [{"accessKey": KEY, "secretKey": SECRET}]
-        config.write_text(
-            json.dumps({"identities": [{"name": "t", "credentials": credentials, "actions": actions}]})
-        )
+        config.write_text(json.dumps({"identities": [{"name": "t", "credentials": credentials, "actions": actions}]}))
         data = self._folder / "data"
         data.mkdir(exist_ok=True)
         master, volume, filer, s3 = self._ports

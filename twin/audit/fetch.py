@@ -10,16 +10,19 @@ Rows that wait are listed first, entries second: what becomes a file in between 
 import contextlib
 import hashlib
 import os
+import shutil
 from pathlib import Path
 from typing import Final
 
-from twin.audit import AuditError, filelist, marker, models, objects, waiting
+from twin.audit import AuditError, filelist, layout, marker, models, objects, waiting
 from twin.audit.filelist import Entry, ListedFile
 from twin.store import Found, Store, each
 
 STATE: Final = "_state"
 # Each time, rows became a file while they were read: every quarter of an hour, in a root at work.
 _ATTEMPTS: Final = 20
+# Entries that a worker reads which takes a partition over: the end of the list is what its state follows.
+_NEWEST: Final = 64
 
 
 class Cache:
@@ -39,7 +42,9 @@ class Cache:
             return
         data = store.get(key)[0]
         if sha256 and hashlib.sha256(data).hexdigest() != sha256:
-            raise AuditError(f"{store.url}/{key}: its SHA-256 is not the one that is listed: it was changed; restore it")
+            raise AuditError(
+                f"{store.url}/{key}: its SHA-256 is not the one that is listed: it was changed; restore it"
+            )
         _write(target, data)
         with contextlib.suppress(OSError):  # no more than a help
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -128,3 +133,61 @@ def _is_plain(key: str) -> bool:
 def _write(target: Path, data: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(data)
+
+
+class Partition:
+    """One partition of a root in object storage, as a worker takes it over: into the folder that is its alone."""
+
+    def __init__(self, store: Store, root: Path, partition: int) -> None:
+        self._store, self._root, self._partition = store, root, partition
+
+    def take(self) -> list[Entry]:
+        """The newest entries of the list and the rows that wait, in place of whatever was there before. Returns the
+        entries. Raises AuditError, StoreError.
+        """
+        for _ in range(_ATTEMPTS):
+            self._clear()
+            with contextlib.suppress(FileNotFoundError):
+                return self._take()
+        raise AuditError(f"{self._store.url}: rows of partition {self._partition} go each time they are to be read")
+
+    def _take(self) -> list[Entry]:
+        shown = {one.key for one in self._store.listed(f"{waiting.FOLDER}/p{self._partition:05d}")}
+        pieces = self._store.listed(f"{objects.PIECES}/p{self._partition:05d}")
+        entries = self._entries(_NEWEST)
+        _optional(self._store, filelist.WHOLE, self._root)
+        end = max((entry.next_offset for entry in entries), default=0)
+
+        def piece(one: Found) -> None:
+            name = one.key.rpartition("/")[2]
+            visible = f"{waiting.FOLDER}/p{self._partition:05d}/{name}"
+            staged = f"{layout.STAGING}/{name.removesuffix('.rows')}-0.rows"
+            target = self._root / (visible if visible in shown else staged)
+            _write(target, self._store.get(one.key)[0])
+            os.utime(target, ns=(one.changed_ns, one.changed_ns))  # since when they wait
+
+        each(piece, [one for one in pieces if int(one.key.split("-")[2]) > end])
+        return entries
+
+    def _entries(self, most: int = 0) -> list[Entry]:
+        keys = [one.key for one in self._store.listed(f"{filelist.FOLDER}/p{self._partition:05d}")]
+        entries = each(lambda key: objects.read_entry(self._store, key), objects.known(self._store, keys)[-most:])
+        for entry in entries:
+            _write(self._root / entry.name, objects.encoded(entry))
+        return sorted(entries, key=lambda entry: (entry.first_offset, entry.next_offset))
+
+    def take_files(self, begin: int) -> None:
+        """All entries, and the files that reach beyond an offset, with the last one: what a replay is compared with.
+        Raises AuditError, StoreError.
+        """
+        entries = self._entries()
+        files = [file for entry in entries[-1:] for file in entry.files]
+        files += [file for entry in entries[:-1] if entry.next_offset > begin for file in entry.files]
+        each(lambda file: _file(self._store, file, self._root, None), files)
+
+    def _clear(self) -> None:
+        mine = f"p{self._partition:05d}"
+        for folder in (self._root / filelist.FOLDER / mine, self._root / waiting.FOLDER / mine):
+            shutil.rmtree(folder, ignore_errors=True)
+        for path in [*self._root.glob(f"{layout.STAGING}/{mine}-*"), *self._root.glob(f"*/date=*/{mine}-*")]:
+            path.unlink(missing_ok=True)

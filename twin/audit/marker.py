@@ -42,12 +42,17 @@ class NotOursError(AuditError):
 def read(root: Path) -> Marker:
     """Raises FileNotFoundError, other OSError, AuditError."""
     path = root / NAME
+    return decoded(path.read_bytes(), str(path))
+
+
+def decoded(data: bytes, where: str) -> Marker:
+    """Raises AuditError, which says `where` it lies."""
     try:
-        found = _DECODER.decode(path.read_bytes())
+        found = _DECODER.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise AuditError(f"{path}: cannot be read ({error}); restore it from a copy") from error
+        raise AuditError(f"{where}: cannot be read ({error}); restore it from a copy") from error
     if found.format != FORMAT:
-        raise AuditError(f"{path}: of format {found.format}, this version reads {FORMAT}; use the one that wrote it")
+        raise AuditError(f"{where}: of format {found.format}, this version reads {FORMAT}; use the one that wrote it")
     return found
 
 
@@ -61,12 +66,17 @@ def claim(root: Path, prefix: str, group: str, topic: str, identity: str) -> Mar
     except FileNotFoundError:
         _check_topic(root, topic)
         found = _begin(root, Marker(FORMAT, identity, prefix, group))
+    check_owner(str(root / NAME), found, prefix, group)
+    return found
+
+
+def check_owner(where: str, found: Marker, prefix: str, group: str) -> None:
+    """Raises NotOursError."""
     if (found.prefix, found.group) != (prefix, group):
         raise NotOursError(
-            f"{root / NAME}: the root is that of prefix {found.prefix} and group {found.group}, this worker is of "
+            f"{where}: the root is that of prefix {found.prefix} and group {found.group}, this worker is of "
             f"prefix {prefix} and group {group}: give each plant and group a TAKTWIN_AUDIT of its own"
         )
-    return found
 
 
 def id_of(root: Path) -> str:
@@ -124,19 +134,20 @@ def anew(topic: str, before: str, now: str, when: str) -> str:
 
 def _put(root: Path, marker: Marker, attempt: str) -> None:
     staged = root / f".{attempt}.tmp"
-    layout.write_durably(staged, _encoded(marker))
+    layout.write_durably(staged, encoded(marker))
     staged.replace(root / NAME)
     layout.sync_folder(root)
 
 
-def _encoded(marker: Marker) -> bytes:
+def encoded(marker: Marker) -> bytes:
+    """As it lies in a root."""
     return msgspec.json.format(msgspec.json.encode(marker), indent=1)
 
 
 def _begin(root: Path, mine: Marker) -> Marker:
     layout.make_folder(root)
     staged = root / f".{mine.id}.tmp"
-    layout.write_durably(staged, _encoded(mine))
+    layout.write_durably(staged, encoded(mine))
     try:
         os.link(staged, root / NAME)  # whole, or not there; never over another
     except FileExistsError:

@@ -1,7 +1,7 @@
 """An audit root in object storage: the same files and the same list, but nothing is renamed.
 
     PREFIX/_objects/p{partition}/{first}-{next}-{set}-{date}-{sha256}.parquet   rows, put before the commit
-    PREFIX/_objects/p{partition}/p{partition}-{first}-{next}-{sha}.rows         rows that wait, likewise
+    PREFIX/_pieces/p{partition}/p{partition}-{first}-{next}-{sha}.rows          rows that wait, likewise
     PREFIX/_files/p{partition}/{first}.json     the entry that makes rows visible: put after the commit, if absent
     PREFIX/_waiting/p{partition}/....rows       empty: the rows of this name are committed
     PREFIX/_root.json, _models/                 as in a folder
@@ -12,7 +12,7 @@ takes back what he put: another owner may have put the same. It goes when it lie
 listed (`sweep`): a rule of offsets, never of what a listing happens to show above.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,7 @@ from twin.audit.writer import AuditWriter, Manifest, StagedFile, entry_of
 from twin.store import Store, each, put_same
 
 FOLDER: Final = "_objects"
+PIECES: Final = "_pieces"  # few, and apart: who takes a partition over looks through them
 _WHOLE: Final = msgspec.json.encode({"format": filelist.FORMAT})
 
 
@@ -42,7 +43,7 @@ def piece_key(piece: Piece) -> str:
 
 
 def rows_key(path: str) -> str:
-    return path.replace(waiting.FOLDER, FOLDER, 1)
+    return path.replace(waiting.FOLDER, PIECES, 1)
 
 
 def encoded(entry: Entry) -> bytes:
@@ -201,37 +202,27 @@ def discard_pieces(store: Store, paths: Iterable[str]) -> None:
         store.delete([rows_key(name) for name in names])
 
 
-def sweep(store: Store, partition: int, published: int, committed: int) -> int:
-    """Take away what nobody can need: of a partition all that lies below its committed offset and is not listed, and
-    rows that wait no more. Everything committed must be listed. Returns how many. Raises AuditError, StoreError.
+def sweep(store: Store, partition: int, listed: Sequence[Entry], published: int, committed: int) -> int:
+    """Take away what nobody can need: of a partition what lies below its committed offset and is not listed, and rows
+    that wait no more. Returns how many. Raises StoreError.
 
-    A base at the committed offset itself may be another owner's that is not committed yet.
+    Everything committed must be listed. `listed`: the newest entries, in order; objects before them are left alone. A
+    base at the committed offset itself may be another owner's that is not committed yet.
     """
-    objects = store.listed(f"{FOLDER}/p{partition:05d}")
-    below, waited = [], []
-    for one in objects:
-        name = one.key.rpartition("/")[2]
-        if name.endswith(".rows"):
-            if int(name.split("-")[2]) <= published:
-                waited.append(one.key)
-        else:
-            first, end = map(int, name.split("-")[:2])
-            if end < committed or (end == committed and first < end):
-                below.append(one.key)
-    shown = [one.key for one in store.listed(f"{waiting.FOLDER}/p{partition:05d}")]
-    gone = [key for key in shown if int(key.rpartition("/")[2].split("-")[2]) <= published] + waited
-    if below:
-        listed = {object_key(file) for entry in entries(store, partition) for file in (*entry.files, *entry.replaces)}
-        gone += [key for key in below if key not in listed]
+    folder = f"{FOLDER}/p{partition:05d}"
+    begin = listed[0].first_offset if listed else 0
+    known = {object_key(file) for entry in listed for file in entry.files}
+    gone = []
+    for one in store.listed(folder, f"{folder}/{begin:020d}"):
+        first, end = map(int, one.key.rpartition("/")[2].split("-")[:2])
+        if one.key not in known and (end < committed or (end == committed and first < end)):
+            gone.append(one.key)
+    for place in (waiting.FOLDER, PIECES):
+        rows = [one.key for one in store.listed(f"{place}/p{partition:05d}") if one.key.endswith(".rows")]
+        gone += [key for key in rows if int(key.rpartition("/")[2].split("-")[2]) <= published]
     if gone:
         store.delete(gone)
     return len(gone)
-
-
-def entries(store: Store, partition: int) -> list[Entry]:
-    """Of one partition, by offset. Raises AuditError, StoreError."""
-    found = [one.key for one in store.listed(f"{filelist.FOLDER}/p{partition:05d}")]
-    return each(lambda key: read_entry(store, key), known(store, found))
 
 
 def known(store: Store, keys: Iterable[str]) -> list[str]:

@@ -34,7 +34,7 @@ class Found:
 
 
 class Store(Protocol):
-    """The objects under one prefix of a bucket. Methods block, may be called by several threads, and raise StoreError."""
+    """The objects under one prefix of a bucket. Methods block, may be called by threads, and raise StoreError."""
 
     @property
     def url(self) -> str: ...
@@ -58,8 +58,8 @@ class Store(Protocol):
     def size(self, key: str) -> int | None:
         """Of the object; None: there is none."""
 
-    def listed(self, prefix: str) -> list[Found]:
-        """All under a path such as `_files/p00000`, by rising key."""
+    def listed(self, prefix: str, after: str = "") -> list[Found]:
+        """All under a path such as `_files/p00000`, by rising key, or those behind a key."""
 
     def delete(self, keys: Sequence[str]) -> None:
         """Take objects away; what is not there is no error."""

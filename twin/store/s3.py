@@ -21,7 +21,7 @@ _CONNECT_WITHIN: Final = timedelta(seconds=5)
 _WHERE: Final = re.compile(r"(https?://[^/ ]+)")
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _MOST_REASON: Final = 200
-_DELETED_AT_ONCE: Final = 1_000
+_AT_ONCE: Final = 1_000
 
 
 class ObjectStore:
@@ -89,9 +89,9 @@ class ObjectStore:
         except self._errors as error:
             raise self._failed(key, "looked at", error) from error
 
-    def listed(self, prefix: str) -> list[Found]:
+    def listed(self, prefix: str, after: str = "") -> list[Found]:
         try:
-            chunks = self._obstore.list(self._store, prefix or None, chunk_size=_DELETED_AT_ONCE)
+            chunks = self._obstore.list(self._store, prefix or None, offset=after or None, chunk_size=_AT_ONCE)
             found = [
                 Found(one["path"], one["size"], one["e_tag"] or "", int(one["last_modified"].timestamp() * 1e9))
                 for chunk in chunks
@@ -104,9 +104,9 @@ class ObjectStore:
         return sorted(found, key=lambda one: one.key)
 
     def delete(self, keys: Sequence[str]) -> None:
-        for begin in range(0, len(keys), _DELETED_AT_ONCE):
+        for begin in range(0, len(keys), _AT_ONCE):
             try:
-                self._obstore.delete(self._store, list(keys[begin : begin + _DELETED_AT_ONCE]))
+                self._obstore.delete(self._store, list(keys[begin : begin + _AT_ONCE]))
             except FileNotFoundError:
                 continue
             except self._errors as error:
