@@ -3,7 +3,7 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test compiled lint format unit integration faults soak restart fuzz bench peers audit-deps image manifests observe services page docs clean
+.PHONY: help demo test compiled lint format unit integration faults soak restart fuzz bench peers audit-deps image manifests observe services store page docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -78,6 +78,12 @@ audit-deps: $(READY) ## known vulnerabilities of the locked dependencies; needs 
 
 image: $(READY) ## the image and docker-compose.yml with a real engine: build, size, the demo's logs, faults, backup and restore
 	@$(BIN)/python -m tests.deploy.image $(ARGS)
+
+store: $(READY) ## the audit in object storage: deaths at every call, PLANS=100 seeded plans (SEED=), workers on a real S3 server that dies, throttles and is slow
+	@$(BIN)/python -m tests.faults.objects
+	@$(BIN)/python -m tests.faults.objects --waits
+	@$(BIN)/python -m tests.faults.objects --waits --plans $(or $(PLANS),100) --seed $(or $(SEED),0)
+	@$(BIN)/pytest tests/integration/test_object_storage_kafka.py
 
 manifests: $(READY) ## deploy/kubernetes against a real Kubernetes API server (the first time it is built: Go, minutes)
 	@$(BIN)/python -m tests.deploy.manifests

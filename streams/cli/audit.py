@@ -173,7 +173,7 @@ def copy(args: argparse.Namespace) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     source = store.opened(args.root)
     fetch.copy(source, folder)
-    fetch.copy_state(source, folder)
+    fetch.copy_state(source, folder, fetch.STATE)
     line(f"{args.folder}: {len(published_files(folder)):,} files")
     return 0
 

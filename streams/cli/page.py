@@ -73,7 +73,7 @@ async def _serve(args: argparse.Namespace, settings: "object") -> None:
 
     known = cast(Settings, settings)
     # Beside Kafka it may be first: the workers make the root.
-    root = existing_root(Path(known.audit)) if args.no_kafka else root_path(known.audit)
+    root = existing_root(known.audit) if args.no_kafka else root_path(known.audit)
     options = Options(
         root=root,
         settings=None if args.no_kafka else known,

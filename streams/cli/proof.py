@@ -127,15 +127,19 @@ def _tail(text: str) -> tuple[int, str]:
 def verify(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from streams.cli.roots import readable
+    from streams.cli.roots import readable, snapshots
     from streams.state.anchors import anchors
     from twin.audit.bundle import opened
     from twin.audit.verify import verify as run
 
-    with readable(args.root, proof=True) as root, opened(root) as place:
+    with (
+        snapshots(args.state) as state,
+        readable(args.root, proof=True, state=state) as root,
+        opened(root) as place,
+    ):
         # Before the files are looked at: a worker may be at work, and they never fall behind what is said of them.
         claims, strange = _claimed(args, place.root, export=bool(place.starts)) if args.against_topic else (None, [])
-        found, damaged = anchors(Path(args.state) if args.state else place.root / "_state")
+        found, damaged = anchors(Path(state) if state else place.root / "_state")
         report = run(
             place.root,
             anchors=[*place.anchors, *found],

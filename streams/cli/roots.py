@@ -4,14 +4,18 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twin.store import Store
 
 
 @contextmanager
-def readable(place: str, *, proof: bool = False) -> Iterator[str]:
+def readable(place: str, *, proof: bool = False, state: str | None = None) -> Iterator[str]:
     """A folder that holds what the root holds now; of object storage a copy, for as long as it is open.
 
-    Objects that were copied before come from the cache (TAKTWIN_CACHE); for a `proof` all are copied anew, with the
-    snapshots beside them.
+    Objects that were copied before come from the cache (TAKTWIN_CACHE); for a `proof` all are copied anew, and with
+    them what the snapshots name (of the folder `state`, else those in the root).
     """
     from twin.store import is_url
 
@@ -29,12 +33,24 @@ def readable(place: str, *, proof: bool = False) -> Iterator[str]:
         root = Path(name) / "root"
         root.mkdir()
         try:
-            fetch.copy(source, root, None if proof else fetch.Cache(kept))
             if proof:
-                fetch.copy_state(source, root)
+                _copy_for_proof(source, root, state)
+            else:
+                fetch.copy(source, root, fetch.Cache(kept))
             yield str(root)
         except AuditError as error:
             raise AuditError(str(error).replace(str(root), place)) from error
+
+
+def _copy_for_proof(source: "Store", root: Path, state: str | None) -> None:
+    """Snapshots first: a worker may be at work, and the rows never fall behind what is said of them."""
+    from streams.state.anchors import anchors
+    from twin.audit import fetch
+
+    fetch.copy_state(source, root, fetch.STATE)
+    found, _ = anchors(Path(state) if state else root / fetch.STATE)
+    fetch.copy(source, root)
+    fetch.copy_staged(source, root, [file for anchor in found for file in anchor.files])
 
 
 @contextmanager
@@ -54,3 +70,19 @@ def written(place: str, *, force: bool) -> Iterator[tuple[str, bool]]:
     with tempfile.TemporaryDirectory(prefix="taktwin-replay-") as name:
         yield name, False
         objects.upload(Path(name), target, force)
+
+
+@contextmanager
+def snapshots(place: str | None) -> Iterator[str | None]:
+    """A folder of snapshots; of object storage a copy, for as long as it is open."""
+    from twin.store import is_url
+
+    if place is None or not is_url(place):
+        yield place
+        return
+    from twin import store
+    from twin.audit import fetch
+
+    with tempfile.TemporaryDirectory(prefix="taktwin-state-") as name:
+        fetch.copy_state(store.opened(place), Path(name))
+        yield name

@@ -8,13 +8,14 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from streams.settings import Settings, SettingsError, cache_folder, unknown_variables
+from twin import store
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
@@ -37,7 +38,7 @@ class Check:
 
 def examine(settings: Settings, plant: Path | None) -> Iterator[Check]:
     """All checks, one after the other; a check that breaks is itself a finding, never an exception."""
-    checks: list[tuple[str, Callable[[], Iterator[Check]]]] = [
+    checks: list[tuple[str, Callable[[], Iterable[Check]]]] = [
         ("python", python),
         ("packages", packages),
         ("settings", variables),
@@ -46,8 +47,8 @@ def examine(settings: Settings, plant: Path | None) -> Iterator[Check]:
         ("java", java),
         ("zones", zones),
         ("plant", lambda: plant_file(plant)),
-        ("audit", lambda: audit_root(Path(settings.audit))),
-        ("quality", lambda: quality(Path(settings.audit))),
+        ("audit", lambda: audit(settings.audit)),
+        ("quality", lambda: () if store.is_url(settings.audit) else quality(Path(settings.audit))),
         ("broker", lambda: broker(settings)),
     ]
     for name, check in checks:
@@ -182,6 +183,19 @@ def audit_root(root: Path) -> Iterator[Check]:
         yield Check("audit", "warn", found, "make room: a worker stops where it cannot write")
     else:
         yield Check("audit", "ok", found)
+
+
+def audit(place: str) -> Iterator[Check]:
+    """A folder, or object storage that answers: there nothing is put, and the rows are not looked through."""
+    if not store.is_url(place):
+        yield from audit_root(Path(place))
+        return
+    try:
+        store.opened(place).listed("_models")
+    except store.StoreError as error:
+        yield Check("audit", "fail", str(error), "workers end, or wait, until it answers")
+        return
+    yield Check("audit", "ok", f"{place}: answers, and can be listed")
 
 
 def quality(root: Path) -> Iterator[Check]:

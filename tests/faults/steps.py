@@ -66,14 +66,12 @@ class Life:
             publish_after_s=1e9 if waits else 0.0,
         )
         self._waits = waits
+        self.notes = self._store.snapshots.folder
 
     def run(self, saboteur: Saboteur | None) -> None:
         """From the commit to the end of the log."""
-        committed, metadata = (
-            json.loads(self._commit.read_text()) if self._commit.exists() else (None, "")  # as a broker would say
-        )
-        state = self._store.load(TP0, Assigned(committed, metadata, 0, len(self._records), 1))
-        notes = Notes(self._store.snapshots.folder, TP0, state.next)
+        state = self._store.load(TP0, self.assigned())
+        notes = Notes(self.notes, TP0, state.next)
         while True:
             number = state.next // self._size + 1
             end = min(number * self._size, len(self._records))
@@ -86,6 +84,16 @@ class Life:
             notes.passed(state.next)
             if state.next == len(self._records):
                 return
+
+    def assigned(self) -> Assigned:
+        """As a broker would say."""
+        committed, metadata = json.loads(self._commit.read_text()) if self._commit.exists() else (None, "")
+        return Assigned(committed, metadata, 0, len(self._records), 1)
+
+    def commit(self, saved: tuple[int, str]) -> None:
+        temporary = self.folder / "commit.tmp"
+        temporary.write_text(json.dumps(saved))
+        temporary.rename(self._commit)
 
     def _fold(self, state: PartitionState, notes: Notes, end: int) -> None:
         for part in state.parts(self._records[state.next : end]):
@@ -114,9 +122,7 @@ class Life:
             return
         if saboteur is not None:
             saboteur.hit("commit.before", "")
-        temporary = self.folder / "commit.tmp"
-        temporary.write_text(json.dumps(state.saved))
-        temporary.rename(self._commit)
+        self.commit(state.saved)
         if saboteur is not None:
             saboteur.hit("commit.after", "")
         state.committed = state.saved
@@ -164,7 +170,7 @@ def main() -> int:
 def everywhere(
     folder: Path, what: str, brief: bool, twice: int | None, checkpoints: int, every: int, *, waits: bool = False
 ) -> dict[str, Any]:
-    plant, records = _given(folder)
+    plant, records = given(folder)
     bases.DAY_NS = SHORT_DAY_NS
     PartitionTwin(plant, 0).warm()  # once, for all children
     whole = Life(folder / "whole", plant, records, checkpoints, waits)
@@ -226,7 +232,7 @@ def _operations(trace: list[str], what: str, brief: bool) -> list[int]:
     return numbers
 
 
-def _given(folder: Path) -> tuple[Plant, Records]:
+def given(folder: Path) -> tuple[Plant, Records]:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "plant.toml"
     file.write_text(generated.plant_text(2, 2))

@@ -11,11 +11,13 @@ import contextlib
 import hashlib
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from twin.audit import AuditError, filelist, layout, marker, models, objects, waiting
 from twin.audit.filelist import Entry, ListedFile
+from twin.audit.writer import StagedFile
 from twin.store import Found, Store, each
 
 STATE: Final = "_state"
@@ -79,10 +81,31 @@ def copy(store: Store, root: Path, cache: Cache | None = None) -> None:
         raise AuditError(f"{store.url}: no such audit root; name the bucket and the prefix that a worker or replay has")
 
 
-def copy_state(store: Store, root: Path) -> None:
-    """The snapshots that lie in a root, too: what a proof is held against. Raises StoreError."""
-    keys = [one.key for one in store.listed(STATE) if _is_plain(one.key) and one.key.endswith(".snapshot")]
+def copy_state(store: Store, root: Path, folder: str = "") -> None:
+    """The snapshots of a folder of the store, all groups': what a proof is held against. Raises StoreError."""
+    keys = [one.key for one in store.listed(folder) if _is_plain(one.key) and one.key.endswith(".snapshot")]
     each(lambda key: _optional(store, key, root), keys)
+
+
+def copy_staged(store: Store, root: Path, files: Iterable[StagedFile]) -> None:
+    """To a copy what a worker has put and perhaps not committed: files that snapshots name, and rows that wait. They
+    lie where those of a folder would that are staged. Raises StoreError.
+    """
+
+    def staged(file: StagedFile) -> None:
+        if layout.is_staged(file.staged) and layout.is_final(file.path) and not (root / file.path).exists():
+            with contextlib.suppress(FileNotFoundError):
+                _write(root / file.staged, store.get(objects.object_key(file))[0])
+
+    def piece(key: str) -> None:
+        name = Path(key).name
+        visible = root / waiting.FOLDER / Path(key).parent.name / name
+        if waiting.is_visible(visible.relative_to(root).as_posix()) and not visible.exists():
+            with contextlib.suppress(FileNotFoundError):
+                _write(root / layout.STAGING / f"{Path(name).stem}-0.rows", store.get(key)[0])
+
+    each(staged, files)
+    each(piece, [one.key for one in store.listed(objects.PIECES)])
 
 
 def _entry(store: Store, one: Found, root: Path, cache: Cache | None) -> Entry:

@@ -115,8 +115,10 @@ class ObjectWriter(AuditWriter):
             if manifest.files:
                 self._check_new(entry_of(manifest))
                 each(self._put, manifest.files)
-        except OSError as error:
+        except (OSError, AuditError) as error:
             self.chain = before
+            if isinstance(error, AuditError):
+                raise
             raise _store_error(error) from error
         finally:
             for file in manifest.files:
@@ -145,13 +147,20 @@ class ObjectWriter(AuditWriter):
             each(self._check_object, (file for manifest in todo for file in manifest.files))
             if todo and not self._begun:
                 begin(self._store)
-                filelist.begin(self.root)
+                self._note(filelist.WHOLE, _WHOLE)
                 self._begun = True
             for manifest in todo:
-                put_entry(self._store, entry_of(manifest))
-                filelist.put(self.root, entry_of(manifest))
+                entry = entry_of(manifest)
+                put_entry(self._store, entry)
+                self._note(entry.name, encoded(entry))
         except OSError as error:
             raise _store_error(error) from error
+
+    def _note(self, name: str, data: bytes) -> None:
+        """In the folder, which goes with this process, what the store has by now."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
     def check(self, manifest: Manifest) -> bool:
         """True when it is not listed yet, and all its objects are there. Raises AuditError."""

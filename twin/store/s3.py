@@ -29,7 +29,7 @@ class ObjectStore:
 
     def __init__(self, url: str) -> None:
         match = _URL.fullmatch(url.rstrip("/"))
-        if match is None or ".." in (match[2] or "") or "//" in (match[2] or ""):
+        if match is None or any(part in ("", ".", "..") for part in (match[2] or "x").split("/")):
             raise StoreError(errno.EINVAL, "is no place for objects: write s3://BUCKET/PREFIX", url)
         try:
             import obstore
@@ -87,7 +87,7 @@ class ObjectStore:
         except FileNotFoundError:
             return None
         except self._errors as error:
-            raise self._failed(key, "looked at", error) from error
+            raise self._failed(key, "looked up", error) from error
 
     def listed(self, prefix: str, after: str = "") -> list[Found]:
         try:

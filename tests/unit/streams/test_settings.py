@@ -41,7 +41,7 @@ def test_environment_then_overrides() -> None:
         ({"TAKTWIN_SESSION_TIMEOUT_S": "60"}, "TAKTWIN_SESSION_TIMEOUT_S.*request timeout"),
         ({"TAKTWIN_HEARTBEAT_INTERVAL_S": "5"}, "TAKTWIN_HEARTBEAT_INTERVAL_S.*third"),
         ({"TAKTWIN_STOP_LIMIT_S": "nan"}, "TAKTWIN_STOP_LIMIT_S"),
-        ({"TAKTWIN_AUDIT": "s3://bucket"}, "TAKTWIN_STATE"),
+        ({"TAKTWIN_AUDIT": "gs://bucket"}, "TAKTWIN_AUDIT"),
         ({"TAKTWIN_HEALTH_HOST": " "}, "TAKTWIN_HEALTH_HOST"),
         ({"TAKTWIN_SECURITY_PROTOCOL": "TLS"}, "TAKTWIN_SECURITY_PROTOCOL.*one of PLAINTEXT, SSL"),
         ({"TAKTWIN_SASL_MECHANISM": "SCRAM"}, "TAKTWIN_SASL_MECHANISM.*SCRAM-SHA-256"),
