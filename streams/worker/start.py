@@ -35,7 +35,7 @@ class Places:
 
 
 def places(settings: Settings) -> Places:
-    """Nothing is asked of a store yet. Ends at once where a URL is none, or what reads it is missing."""
+    """Of object storage the plant models are there. Ends at once where it does not answer, or the URL is none."""
     shared, kept = None, None
     audit, state = Path(settings.audit), settings.state_folder / settings.group_id
     try:
@@ -43,6 +43,7 @@ def places(settings: Settings) -> Places:
             audit = Path(tempfile.mkdtemp(prefix="taktwin-worker-"))
             atexit.register(shutil.rmtree, audit, ignore_errors=True)
             shared = SharedAudit(store.opened(settings.audit), audit)
+            shared.take_models()
         if store.is_url(settings.state_place):
             kept = store.opened(f"{settings.state_place.rstrip('/')}/{settings.group_id}")
     except store.StoreError as error:

@@ -68,8 +68,6 @@ def run(settings: Settings, twin_type: type[Twin] | None = None) -> int:
     for name in unknown_variables():
         log.warning("%s is set but means nothing; see docs/operating.md for the settings", name)
     where = places(settings)
-    if where.shared is not None:
-        where.shared.take_models()
     plant, former = twin.plant.kept(settings.plant, models.stored(where.audit))
     for key in former:
         log.warning(
