@@ -39,6 +39,7 @@ COMMANDS = {
     "audit recompute",
     "audit export",
     "audit files",
+    "audit copy",
     "audit compact",
     "audit prune",
     "bench",
