@@ -284,12 +284,13 @@ def query(args: argparse.Namespace) -> int:
     notes, reading = list[str](), Reading()
     with readable(args.root) as root:
         table = _readable_times(run_query(root, args.sql, as_of_ns=args.as_of, notes=notes, reading=reading))
+        words = _words(root, args.root)
     if reading.published > reading.opened or reading.published > _MANY_FILES:
         notes.append(
             f"{reading.opened:,} of {reading.published:,} files were opened"
             + ("; a condition on `date` leaves files out" if reading.opened > _MANY_FILES else "")
         )
-    for sentence in [*notes, *_words(args.root)]:
+    for sentence in [*notes, *words]:
         note(f"twin: {sentence}")
     if args.json:
         as_json([{key: _plain(value) for key, value in row.items()} for row in table.to_pylist()])
@@ -298,11 +299,11 @@ def query(args: argparse.Namespace) -> int:
     return 0
 
 
-def _words(root: str) -> list[str]:
-    """What is missing in a root by what its replay says of itself."""
+def _words(root: str, name: str) -> list[str]:
+    """What is missing in a root by what its replay says of itself; `name`: as it was asked for."""
     from twin.audit import layout, replayed
 
-    return replayed.words(layout.existing_root(root))
+    return [sentence.replace(root, name) for sentence in replayed.words(layout.existing_root(root))]
 
 
 def digest(args: argparse.Namespace) -> int:
@@ -315,10 +316,11 @@ def digest(args: argparse.Namespace) -> int:
     from twin.audit.digest import oldest_version
 
     with ExitStack() as stack:
-        roots = [stack.enter_context(readable(root)) for root in (args.root, args.against) if root]
+        names = [root for root in (args.root, args.against) if root]
+        roots = [stack.enter_context(readable(name)) for name in names]
         # Roots that several versions wrote are compared in the columns that all of their rows have.
         version = min(map(oldest_version, roots))
-        for sentence in [one for root in roots for one in _words(root)]:
+        for sentence in [one for root, name in zip(roots, names, strict=True) for one in _words(root, name)]:
             note(f"twin: {sentence}")
         found, other = digests(roots[0], version), digests(roots[-1], version) if args.against else {}
     differing = [name for name in found if args.against and found[name] != other[name]]

@@ -3,7 +3,7 @@
 import argparse
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from streams.cli.logs import add_logs
@@ -96,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
     from streams.cli import output
     from streams.cli.errors import USAGE, CommandError
     from streams.interrupt import interrupts
+    from twin.store import is_url
 
     if args.share and args.jobs > 1:
         raise CommandError("--share is one of the processes that --jobs starts: name one of the two", USAGE)
@@ -106,12 +107,33 @@ def run(args: argparse.Namespace) -> int:
     job = _job(args)
     with interrupts():
         try:
-            if args.jobs > 1:
-                return _in_processes(job)
-            return _in_one(job, args.share[0] if args.share else 0)
+            if is_url(args.audit):
+                return _to_store(job)
+            return _here(job)
         except KeyboardInterrupt:
             output.note("twin: interrupted, so the replay is not finished; run the same command again to go on")
             raise
+
+
+def _here(job: _Job) -> int:
+    args = job.args
+    if args.jobs > 1:
+        return _in_processes(job)
+    return _in_one(job, args.share[0] if args.share else 0)
+
+
+def _to_store(job: _Job) -> int:
+    """Into a folder, and from there to object storage; an unfinished replay is begun anew."""
+    from streams.cli import output
+    from streams.cli.roots import written
+
+    args = job.args
+    with written(args.audit, job.plan.data, force=args.force) as folder:
+        own = argparse.Namespace(**{**vars(args), "audit": folder, "force": False, "place": args.audit})
+        code = _here(replace(job, args=own))
+    if not args.json:
+        output.line(f"put into {args.audit}")
+    return code
 
 
 def _job(args: argparse.Namespace) -> _Job:
@@ -156,6 +178,8 @@ def _in_one(job: _Job, number: int) -> int:
         if not args.json:
             left = [f"{one}/{job.plan.shares}" for one in _missing(args)]
             told = f"{args.audit} is whole" if not left else f"not done yet in {args.audit}: {', '.join(left)}"
+            if hasattr(args, "place"):
+                told = "the others may be there or not: `twin audit digest` says so"
             output.line(f"share {number}/{job.plan.shares}, {_lines(job, number)}, is done; {told}")
     return too_many(args, report.summary, sum(report.refused.values()), report.events)
 
@@ -265,7 +289,7 @@ def _show(args: argparse.Namespace, report: "ReplayReport", more: "dict[str, Any
     for doubt in report.doubts:
         output.line(f"data quality: {doubt}")
     rows = ", ".join(f"{count:,} {name}" for name, count in report.rows.items())
-    output.line(f"rows in {args.audit}: {rows}")
+    output.line(f"rows in {getattr(args, 'place', args.audit)}: {rows}")
     for text in told(report.open):
         output.line(text)
 

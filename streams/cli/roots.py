@@ -54,21 +54,15 @@ def _copy_for_proof(source: "Store", root: Path, state: str | None) -> None:
 
 
 @contextmanager
-def written(place: str, *, force: bool) -> Iterator[tuple[str, bool]]:
-    """A folder for a replay, and whether an earlier one may be removed from it; what is there when all has gone well is
-    put into object storage."""
-    from twin.store import is_url
-
-    if not is_url(place):
-        yield place, force
-        return
+def written(place: str, plan: bytes, *, force: bool) -> Iterator[str]:
+    """A new folder for a replay of this plan; what is there when all has gone well is put into object storage."""
     from twin import store
     from twin.audit import objects
 
     target = store.opened(place)
-    objects.check_way(target, force)  # before the work, not behind it
+    objects.check_way(target, plan, force)  # before the work, not behind it
     with tempfile.TemporaryDirectory(prefix="taktwin-replay-") as name:
-        yield name, False
+        yield name
         objects.upload(Path(name), target, force)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from twin.audit import AuditError, filelist, layout, marker, models, objects, waiting
+from twin.audit import AuditError, filelist, layout, marker, models, objects, replayed, waiting
 from twin.audit.filelist import Entry, ListedFile
 from twin.audit.writer import StagedFile
 from twin.store import Found, Store, each
@@ -59,6 +59,8 @@ def copy(store: Store, root: Path, cache: Cache | None = None) -> None:
     Without a cache nothing is taken for what its name says: `twin.audit.verify` looks at the copy as at any root. A
     listed object that is not there is not there in the copy either.
     """
+    # What a replay says of itself first: rows never fall behind it.
+    replays = [_optional(store, one.key, root) for one in store.listed(replayed.FOLDER) if _is_plain(one.key)]
     for _ in range(_ATTEMPTS):
         with contextlib.suppress(FileNotFoundError):
             shown = [one.key for one in store.listed(waiting.FOLDER)]
@@ -77,7 +79,7 @@ def copy(store: Store, root: Path, cache: Cache | None = None) -> None:
     each(lambda file: _file(store, file, root, cache), files)
     others = [one.key for one in store.listed(models.FOLDER)] + [filelist.WHOLE, marker.NAME]
     found = [_optional(store, key, root) for key in others if _is_plain(key)]
-    if not any(found):
+    if not any([*found, *replays]):
         raise AuditError(f"{store.url}: no such audit root; name the bucket and the prefix that a worker or replay has")
 
 

@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 import pyarrow as pa
 
-from twin.audit import AlreadyPublishedError, AuditError, filelist, layout, models, waiting
+from twin.audit import AlreadyPublishedError, AuditError, filelist, layout, models, replayed, waiting
 from twin.audit.filelist import Entry, ListedFile
 from twin.audit.waiting import Piece
 from twin.audit.writer import AuditWriter, Manifest, StagedFile, entry_of
@@ -253,16 +253,18 @@ def read_entry(store: Store, key: str) -> Entry:
 
 
 def upload(root: Path, store: Store, force: bool = False) -> None:
-    """Put a replay's root under a prefix, which must be empty: the list last, so that it is seen when it is whole.
+    """Put a replay's root, or one of its shares, under a prefix that is empty or holds shares of the same replay.
 
-    `force` removes an earlier replay first, never a worker's root. Raises AuditError, StoreError.
+    The list comes last, in order, and then that the share is done; so what was cut off is put again, and compared with
+    what is there. `force` removes an earlier replay first, never a worker's root. Raises AuditError, StoreError.
     """
-    _make_way(store, force)
-    if not begin(store):
-        raise AuditError(
-            f"{store.url}: somebody else has begun to write there; a replay never mixes with other rows: name a new "
-            "prefix, or force it"
-        )
+    plan = (root / replayed.PLAN).read_bytes()
+    keys = check_way(store, plan, force)
+    if keys and force:
+        _remove(store, keys)
+    if not put_same(store, replayed.PLAN, plan):
+        raise _other_replay(store)
+    begin(store)
     put_models(store, root)
     listed = [entry for mine in filelist.entries(root).values() for entry in mine]
 
@@ -274,16 +276,18 @@ def upload(root: Path, store: Store, force: bool = False) -> None:
     each(put, [file for entry in listed for file in entry.files])
     for entry in listed:
         put_entry(store, entry)
+    for one in replayed.done(root):
+        store.put(one.name, (root / one.name).read_bytes())  # of two runs of one share only the times differ
 
 
-def check_way(store: Store, force: bool) -> list[str]:
-    """The keys that are there: none, or (with `force`) those of a replay. Raises AuditError, StoreError."""
+def check_way(store: Store, plan: bytes, force: bool) -> list[str]:
+    """The keys that are there: none, those of the same replay, or (with `force`) of any. Raises AuditError,
+    StoreError.
+    """
     keys = [one.key for one in store.listed("")]
-    if keys and not force:
-        raise AuditError(
-            f"{store.url}: is not empty, and a replay never mixes with other rows; name a new prefix, or force it"
-        )
-    known = (f"{FOLDER}/", f"{filelist.FOLDER}/", f"{models.FOLDER}/")
+    if keys and not force and (replayed.PLAN not in keys or store.get(replayed.PLAN)[0] != plan):
+        raise _other_replay(store)
+    known = tuple(f"{folder}/" for folder in (FOLDER, filelist.FOLDER, models.FOLDER, replayed.FOLDER))
     if strange := [key for key in keys if not key.startswith(known)]:
         raise AuditError(
             f"{store.url}: holds {strange[0]}, which no replay makes; force removes an earlier replay only: name a new "
@@ -292,11 +296,18 @@ def check_way(store: Store, force: bool) -> list[str]:
     return keys
 
 
-def _make_way(store: Store, force: bool) -> None:
-    """The list goes first, and last what says that there is one."""
-    keys = check_way(store, force)
+def _other_replay(store: Store) -> AuditError:
+    return AuditError(
+        f"{store.url}: is not empty, and a replay never mixes with other rows; name a new prefix, or force it"
+    )
+
+
+def _remove(store: Store, keys: Sequence[str]) -> None:
+    """What says that a share is done goes first, the list next, and last what says that there is one."""
     listed = [key for key in keys if key.startswith(f"{filelist.FOLDER}/") and key != filelist.WHOLE]
+    told = [key for key in keys if key.startswith(f"{replayed.FOLDER}/") and key != replayed.PLAN]
+    last = (filelist.WHOLE, replayed.PLAN)
+    store.delete(told)
     store.delete(listed)
-    store.delete([key for key in keys if key not in listed and key != filelist.WHOLE])
-    if keys:
-        store.delete([filelist.WHOLE])
+    store.delete([key for key in keys if key not in (*listed, *told, *last)])
+    store.delete(last)

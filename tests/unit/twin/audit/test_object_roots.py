@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from tests.support.audit import rows, table, write
-from tests.support.objects import MemoryStore
-from twin.audit import AlreadyPublishedError, AuditError, fetch, filelist, marker, objects, store_marker
+from tests.support.objects import Faulty, Killed, MemoryStore, Wire
+from twin.audit import AlreadyPublishedError, AuditError, fetch, filelist, marker, objects, replayed, store_marker
 from twin.audit.digest import digest
 from twin.audit.intervals import contents
 from twin.audit.marker import NotOursError
@@ -26,7 +26,14 @@ def root(tmp_path: Path) -> Path:
             sets = {name: table(name, rows(name, 40, seed=begin + partition)) for name in SETS}
             moved = {name: _moved(one, partition, begin) for name, one in sets.items()}
             write(made, moved, begin, begin + 100, partition)
+    _planned(made, b"{}")
     return made
+
+
+def _planned(root: Path, plan: bytes) -> None:
+    """A replay says first what it is of."""
+    (root / replayed.FOLDER).mkdir(exist_ok=True)
+    (root / replayed.PLAN).write_bytes(plan)
 
 
 def _moved(one: pa.Table, partition: int, begin: int) -> pa.Table:
@@ -69,7 +76,7 @@ def test_seen_only_when_it_is_whole(root: Path, tmp_path: Path) -> None:
 
     objects.upload(root, Watched())
     entries = [key for key in keys if filelist.is_entry(key)]
-    assert keys[0] == filelist.WHOLE
+    assert keys[:2] == [replayed.PLAN, filelist.WHOLE]
     assert keys[-len(entries) :] == entries == sorted(entries)
 
 
@@ -120,15 +127,30 @@ def test_the_cache_is_asked_first_and_is_no_proof(store: MemoryStore, tmp_path: 
 
 def test_a_replay_never_mixes(root: Path, store: MemoryStore) -> None:
     before = dict(store.objects)
+    objects.upload(root, store)  # the same again: compared, as after a kill
+    assert store.objects == before
+    _planned(root, b'{"another": 1}')
     with pytest.raises(AuditError, match="s3://memory/root: is not empty"):
         objects.upload(root, store)
     assert store.objects == before
     objects.upload(root, store, force=True)
-    assert store.objects == before
+    assert store.objects == before | {replayed.PLAN: b'{"another": 1}'}
     store.objects[marker.NAME] = b"{}"
     with pytest.raises(AuditError, match=r"holds _root.json, which no replay makes"):
         objects.upload(root, store, force=True)
     assert store.objects.keys() == {*before, marker.NAME}
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_replay_that_is_killed_at_any_call_is_put_again(root: Path, tmp_path: Path, behind: bool) -> None:
+    wire = Wire()
+    objects.upload(root, Faulty(MemoryStore(), wire))
+    for at in range(len(wire.calls)):
+        store = MemoryStore()
+        with pytest.raises(Killed):
+            objects.upload(root, Faulty(store, Wire(at, behind=behind)))
+        objects.upload(root, store)
+        assert digest(copied(store, tmp_path / f"{at}")) == digest(root)
 
 
 def test_no_root_and_what_this_version_does_not_do(store: MemoryStore, tmp_path: Path) -> None:
