@@ -6,7 +6,7 @@ made, the end of the list, rows that wait. It is filled anew for each partition 
 
 import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from streams.state.patience import Patience
@@ -79,11 +79,12 @@ class SharedStaging(Staging):
         super().publish(writer, manifests, pieces)
         objects.show_pieces(self._shared.store, pieces)
 
-    def tidy(self, partition: int, published: int, committed: int) -> None:
-        gone = [
-            path.relative_to(self._audit).as_posix()
-            for path in waiting.visible(self._audit, partition)
-            if waiting.offsets_of(path)[2] <= published
-        ]
-        objects.discard_pieces(self._shared.store, gone)
-        super().tidy(partition, published, committed)
+    def tidy(
+        self, partition: int, published: int, committed: int, staged: Mapping[int, Sequence[str]] | None = None
+    ) -> None:
+        if self._discarded.get(partition) != published:
+            shown = [
+                path for path in waiting.visible(self._audit, partition) if waiting.offsets_of(path)[2] <= published
+            ]
+            objects.discard_pieces(self._shared.store, [path.relative_to(self._audit).as_posix() for path in shown])
+        super().tidy(partition, published, committed, staged)
