@@ -1,7 +1,7 @@
 """What leaves the kernels as numbers becomes rows of the audited sets."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
@@ -43,7 +43,18 @@ _KPIS: Final = own(KPIS)
 _BOTTLENECKS: Final = own(BOTTLENECKS)
 _MEASURES: Final = own(MEASURES)
 _SAMPLES: Final = own(SAMPLES)
+_MOST_LIMITS: Final = 4_096  # products of a line's stations whose limits are kept
 PUBLISH: Final = "publish"  # the window of rows of what was measured: from one publishing tick to the next
+
+
+def _alike(products: I64) -> Iterator[tuple[list[int], I64]]:
+    """The different rows of `products` (intervals, stations), and the places of each."""
+    if (products == products[:1]).all():  # nearly always
+        yield products[0].tolist(), np.arange(len(products))
+        return
+    texts, which = np.unique(products, axis=0, return_inverse=True)
+    for k, some in enumerate(texts.tolist()):
+        yield some, np.flatnonzero(which.reshape(-1) == k)
 
 
 class Labels:
@@ -130,6 +141,7 @@ class RowMaker:
         # Per line (stations, 1 + products).
         self._ideal = [np.array([ideal_ns(line, s) for s in line.stations], np.int64) for line in plant.lines]
         self._paces: dict[tuple[int, int, int], Fraction] = {}
+        self._limits: dict[tuple[int, ...], tuple[int, F64 | None]] = {}
         self._constraint = [
             None if line.constraint is None else [s.id for s in line.stations].index(line.constraint)
             for line in plant.lines
@@ -236,14 +248,27 @@ class RowMaker:
             of_line = np.flatnonzero(lines == line)
             stations = firsts[of_line, None] + np.arange(len(self._ideal[line]))
             # A line makes many rows of the same products: they are taken together.
-            texts, which = np.unique(rows[stations, at.KO_PRODUCT], axis=0, return_inverse=True)
-            for k, some in enumerate(texts.tolist()):
-                mine = np.flatnonzero(which.reshape(-1) == k)
-                products = [self._product(line, text) for text in some]
-                constraint[of_line[mine]] = self.constraint(line, products)
-                ote[of_line[mine]] = self._ote(line, products, factors[stations[mine]])
+            for some, mine in _alike(rows[stations, at.KO_PRODUCT]):
+                limit, rates = self._limits_of(line, [self._product(line, text) for text in some])
+                constraint[of_line[mine]] = limit
+                ote[of_line[mine]] = self._ote(line, rates, factors[stations[mine]])
         representative = firsts + constraint
         return rows[representative, at.KO_STATION], ote, representative
+
+    def _limits_of(self, line: int, products: list[int]) -> tuple[int, F64 | None]:
+        """The constraint, and of each station the units of the line in a second; None: of one there is no ideal.
+
+        Kept, as exact fractions for every row of a line took half of the time of a slow one.
+        """
+        key = (line, *products)
+        found = self._limits.get(key)
+        if found is None:
+            paces = self._pace(line, products)
+            rates = np.array([float(10**9 / pace) for pace in paces]) if all(paces) else None
+            if len(self._limits) >= _MOST_LIMITS:
+                self._limits.clear()
+            found = self._limits[key] = self.constraint(line, products), rates
+        return found
 
     def _product(self, line: int, text: int) -> int:
         return self._products[line].get(self._texts.all[text], -1) if text >= 0 else -1
@@ -269,13 +294,11 @@ class RowMaker:
             self._paces[line, k, product] = found
         return found
 
-    def _ote(self, line: int, products: Sequence[int], factors: F64) -> F64:
+    def _ote(self, line: int, rates: F64 | None, factors: F64) -> F64:
         """Per interval; `factors` (intervals, stations, 4)."""
-        paces = self._pace(line, products)
         network = self._network[line]
-        if network is None or not all(paces):
+        if network is None or rates is None:
             return np.full(len(factors), np.nan)
-        rates = np.array([float(10**9 / pace) for pace in paces])
         oee, quality = np.ascontiguousarray(factors[:, :, 3]), np.ascontiguousarray(factors[:, :, 2])
         return ote_intervals(rates, oee, quality, network.stage, network.inputs, network.output, network.n_buffers)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from twin.audit import filelist
 from twin.columns import in_order
 from twin.events.declare import WIRE
 from twin.plant.model import Plant
@@ -54,7 +55,8 @@ class EventsParquet:
         self.summary = Summary()
         self.position = 0
         self._decoder = Decoder(plant)
-        self._files = sorted(_ranged(file) for file in event_files(path))
+        listed = _listed(path)
+        self._files = sorted(listed.get(file) or _ranged(file) for file in event_files(path))
         self._share: Share | None = None
         self.size = sum(file.size for file in self._files)
 
@@ -103,6 +105,23 @@ def event_files(path: Path) -> list[Path]:
     )
     if not found:
         raise SourceError(f"{path}: no events in this folder; name an audit root, its events/ or a Parquet file")
+    return found
+
+
+def _listed(root: Path) -> dict[Path, _File]:
+    """The files of an audit root that its list names. Their names say what is in them, and their rows stand in order of
+    arrival: to find that out from their rows took longer than to read all that follows from them.
+    """
+    found = {}
+    for partition, entries in (filelist.entries(root) if root.is_dir() else {}).items():
+        for entry in entries:
+            for file in filelist.published_files([entry], root):
+                if file.set == "events" and file.path.exists():
+                    last = max(entry.next_offset - 1, entry.first_offset)
+                    size = file.path.stat().st_size
+                    found[file.path] = _File(
+                        partition, entry.first_offset, last, str(file.path), file.path, size, rises=True
+                    )
     return found
 
 
@@ -155,7 +174,16 @@ def _overlapping(files: Sequence[_File]) -> Iterator[list[_File]]:
 def _in_order(group: Sequence[_File], share: Share | None) -> Iterator[pa.Table]:
     """The rows of files that belong together, in order of arrival."""
     if len(group) == 1 and group[0].rises:
-        yield from _row_groups(group[0].path, (_OFFSET,), share)
+        before = -1
+        for table in _row_groups(group[0].path, (_OFFSET,), share):
+            offset = _integers(table, _OFFSET)
+            if len(offset) and (offset[0] < before or not in_order([offset])):
+                raise SourceError(
+                    f"{group[0].path}: its rows do not stand in order of arrival, so no twin wrote it as it is; "
+                    "`twin audit verify` says more"
+                )
+            before = int(offset[-1]) if len(offset) else before
+            yield table
         return
     parts = [part for file in group for part in _row_groups(file.path, _KEYS, share)]
     if not parts:
