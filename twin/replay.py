@@ -23,6 +23,7 @@ from twin.line.still_open import StillOpen
 from twin.pace import Pace
 from twin.plant.model import Plant
 from twin.replay_report import ReplayReport
+from twin.results import SETS
 from twin.sources import Logs
 from twin.sources.source import BLOCK_EVENTS
 from twin.threads import Behind, ahead
@@ -117,6 +118,8 @@ class _Replay:
         models.store(root, plant)
         self._rows = EventRows(plant)
         self._twin = PartitionTwin(plant, share)
+        if "events" not in self._sets:  # with them come bases, which hold the state
+            self._twin.leave_out(SETS.keys() - self._sets)
         self._writer = AuditWriter(
             root,
             share,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from twin.audit import filelist, layout
 from twin.audit.replayed import Named, Plan, plan_of
+from twin.plant import SourceRule
 from twin.plant.model import Plant
 from twin.sources import Mapping, is_events, mapped
 from twin.sources.parquet import event_files
@@ -17,6 +18,7 @@ def plan_for(
     mapping: Mapping | None,
     mapping_file: str | None,
     *,
+    rules: Sequence[SourceRule] | None = None,
     sets: Sequence[str] = (),
     shares: int = 1,
     partitioner: str = "",
@@ -25,7 +27,7 @@ def plan_for(
 
     Raises MappingError, SourceError, AuditError, OSError.
     """
-    found = mapped(paths, plant, mapping)
+    found = mapped(paths, plant, mapping, rules)
     files = sorted({file for _, _, file in found if file is not None})
     mappings = [Path(mapping_file)] if mapping_file is not None else files
     digest = hashlib.sha256()

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +12,7 @@ from streams.cli.parser import add_json, add_plant, command
 if TYPE_CHECKING:
     from streams.cli.parser import Commands
     from twin.audit.replayed import Plan
+    from twin.plant import SourceRule
     from twin.plant.model import Plant
     from twin.replay_report import ReplayReport
     from twin.sources import Logs, Mapping
@@ -81,6 +82,7 @@ class _Job:
     args: argparse.Namespace
     plant: "Plant"
     mapping: "Mapping | None"
+    rules: "Sequence[SourceRule]"
     plan: "Plan"
 
     def logs(self, number: int) -> "Logs":
@@ -89,7 +91,7 @@ class _Job:
 
         plan = self.plan
         share = Share(number, plan.shares, lambda key, n: choose(plan.partitioner, key, n)) if plan.shares > 1 else None
-        return open_logs(self.args.logs, self.plant, self.mapping, share=share)
+        return open_logs(self.args.logs, self.plant, self.mapping, self.rules, share=share)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -144,10 +146,13 @@ def _job(args: argparse.Namespace) -> _Job:
 
     plant = plants.load(args.plant)
     mapping = load_mapping(args.mapping, plant) if args.mapping else None
+    rules = () if mapping else plants.sources(plant.source)
     shares = args.share[1] if args.share else args.jobs
     partitioner = Settings.from_env().partitioner if shares > 1 else ""
-    plan = plan_for(plant, args.logs, mapping, args.mapping, sets=args.sets, shares=shares, partitioner=partitioner)
-    return _Job(args, plant, mapping, plan)
+    plan = plan_for(
+        plant, args.logs, mapping, args.mapping, rules=rules, sets=args.sets, shares=shares, partitioner=partitioner
+    )
+    return _Job(args, plant, mapping, rules, plan)
 
 
 def _in_one(job: _Job, number: int) -> int:

@@ -28,6 +28,7 @@ from twin.plant.canonical import model_hash
 from twin.plant.model import Plant
 from twin.replay import replay
 from twin.replay_report import ReplayReport, together
+from twin.results import SETS
 from twin.sources import Logs, Share, open_logs
 from twin.sources.source import Batch
 from twin.sources.summary import Summary
@@ -166,6 +167,7 @@ def test_shares_give_what_one_replay_gives(
         assert plain(together(plant, [done.report for done in records])) == plain(one)
         assert sorted(record.share for record in records) == list(range(of))
         again_from_events(plant, folder, plan)
+        some_sets(plant, folder, read(plant, events, numbered), one, random)
 
 
 def again_from_events(plant: Plant, folder: Path, plan: Plan) -> None:
@@ -181,6 +183,16 @@ def again_from_events(plant: Plant, folder: Path, plan: Plan) -> None:
         copied(folder / f"apart-{number}", folder / "apart-0")
     assert digest(folder / "apart-0") == digest(folder / "again")
     assert verify(folder / "apart-0", every=True).differences == []
+
+
+def some_sets(plant: Plant, folder: Path, logs: Logs, one: ReplayReport, random: Any) -> None:
+    """Rows of a set do not depend on which others are asked for, and neither does what casts doubt on them."""
+    sets = random.sample(sorted(SETS), random.randrange(1, 4))
+    report = replay(plant, logs, folder / "some", plan=plan_of(plant, sets=sets))
+    whole, some = digest(folder / "one"), digest(folder / "some")
+    assert {name: some[name] for name in sets} == {name: whole[name] for name in sets}
+    assert sum(some[name].rows for name in SETS if name not in sets) == 0
+    assert plain(report) | {"rows": {}} == plain(one) | {"rows": {}}
 
 
 def copied(source: Path, target: Path) -> None:

@@ -72,6 +72,7 @@ class Engine:
         self.alerts = Alerts(plant, self.doubts)
         self._measures = declared(plant)
         self.families = Families(plant, self.numbers.lines[:, at.LC_PUBLISH_NS])
+        self.left_out: frozenset[str] = frozenset()  # sets of which no rows are made
         self.model: Model | None = None
         self._covered = (0, 0)
         self._out = _out(_OUT_ROWS, len(plant.stations), len(self.numbers.places))
@@ -162,7 +163,7 @@ class Engine:
     def _collect(self, parts: list[I64 | None]) -> Tables:
         kpis, intervals, paths, alerts, active, measured = parts
         tables: Tables = {}
-        if intervals is not None:
+        if intervals is not None and "states" not in self.left_out:
             tables["states"] = self.rows.states(decided(intervals, self.memory))
         if measured is not None:
             doubts = self._observed(measured)
@@ -172,7 +173,8 @@ class Engine:
         if kpis is not None:
             tables["kpis"] = self.rows.kpis(kpis)
             self.alerts.from_kpis(tables["kpis"], self.memory)
-        if paths is not None or active is not None:
+        judged = not {"bottlenecks", "alerts"} <= self.left_out
+        if judged and (paths is not None or active is not None):
             none = np.empty((0, at.N_PO), np.int64)
             idle = np.empty((0, at.N_PA), np.int64)
             found = list(

@@ -1,5 +1,6 @@
 """The twin of one partition: event columns in, rows out. A pure function of the events, in any cut."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -72,6 +73,12 @@ class PartitionTwin:
         self._texts_needed = 0  # when they were last looked through
         self._told: npt.NDArray[np.bool_] | None = None  # lines that an event named, or a state; None: not known
         self.parting: dict[str, bytes] = {}  # rows of a change of the plant model (twin.line.parting)
+
+    def leave_out(self, sets: Collection[str]) -> None:
+        """Make no rows of these sets from here on, where that changes no row of another: a revision's number is that of
+        all rows of its line together. The state is none that may be saved then."""
+        if not self.revisions.any:
+            self.engine.left_out = frozenset(sets)
 
     def fold(self, block: EventBlock) -> Results:
         """Take events in the order of their arrival; return the rows that became certain."""

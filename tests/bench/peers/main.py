@@ -19,10 +19,10 @@ from rich.table import Table
 from streams.bench.figures import Figure, Report, encode
 from streams.bench.machine import machine, versions
 from streams.local.java import KAFKA, find_java
-from tests.bench.peers import on_kafka, on_parquet, on_states
+from tests.bench.peers import on_kafka, on_kpis, on_parquet, on_states
 from tests.bench.peers.peer import PYTHON, DisagreementError, Group, Peer, PeerError, note
 
-GROUPS = (on_kafka.GROUP, on_parquet.GROUP, on_states.GROUP)
+GROUPS = (on_kafka.GROUP, on_parquet.GROUP, on_kpis.GROUP, on_states.GROUP)
 PACKAGES = (
     "active-period-method",
     "aiokafka",
