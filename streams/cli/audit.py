@@ -54,7 +54,7 @@ def add(commands: "Commands") -> None:
         more="Each set (events, states, kpis, bottlenecks, alerts, rejected, measures, samples) is a view. None is "
         "changed.\n"
         "Where rows were revised, a view shows the newest; SET_revisions shows all of them.\n"
-        "Views people ask for: stops, pareto, oee_by_shift, orders, changeovers, defects.",
+        "Views people ask for: stops, pareto, oee_by_shift, orders, changeovers, defects, usage.",
     )
     _add_root(parser)
     parser.add_argument("sql", metavar="SQL", help="one SELECT")

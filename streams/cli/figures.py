@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from streams.cli import proof
 from streams.cli.parser import add_json, command, group
+from streams.cli.report import SPANS, add_span
 
 if TYPE_CHECKING:
     from streams.cli.parser import Commands
@@ -42,6 +43,24 @@ def add(commands: "Commands") -> None:
     parser.add_argument("--phase1", metavar="N", type=int, help="the first N points make the limits (default: all)")
     parser.add_argument("--from", dest="start", metavar="TIME", type=proof.instant, help="rows from here on (RFC 3339)")
     parser.add_argument("--to", dest="end", metavar="TIME", type=proof.instant, help="rows up to here (RFC 3339)")
+    parser.add_argument(
+        "--as-of", metavar="TIME", type=proof.instant, help="what was believed at this event time (RFC 3339)"
+    )
+    add_json(parser)
+    parser = command(
+        figures,
+        "usage",
+        usage,
+        help="energy and other media of a line, from the rows of an audit root: per unit, idle, peak, CO2e, money",
+        example='twin figures usage audit --line press-1 --shift "2026-03-28 night" --factors factors.toml',
+        more="By measure: the amount by what the station was doing, per good unit and per unit made, the least\n"
+        "and the greatest clock quarter hour. --factors is a versioned set (docs/usage.md); where it has no factor\n"
+        "for a time, the figure is null.",
+    )
+    parser.add_argument("root", metavar="FOLDER", help="audit root")
+    parser.add_argument("--line", metavar="LINE", required=True, help="line id")
+    add_span(parser)
+    parser.add_argument("--factors", metavar="FILE", help="TOML file of factors, such as g CO2e per kWh")
     parser.add_argument(
         "--as-of", metavar="TIME", type=proof.instant, help="what was believed at this event time (RFC 3339)"
     )
@@ -139,6 +158,41 @@ def _as_table(made: "AuditChart") -> None:
         ],
     )
     output.note(f"centre {short(made.center)}, {made.signals} of {len(made.points)} points with a signal")
+
+
+def usage(args: argparse.Namespace) -> int:
+    from streams.cli import output
+    from twin.report import factors as sets
+    from twin.report import usage as of_root
+    from twin.report.build import Sheet
+    from twin.report.spans import site_of, span_of
+    from twin.time.rfc3339 import rfc3339
+
+    line = site_of(args.root).line(args.line)
+    kind = next(name for name in SPANS if getattr(args, name) is not None)
+    span = span_of(args.root, line, kind, getattr(args, kind), args.as_of)
+    known = sets.load(args.factors) if args.factors else None
+    rows = of_root.usage(Sheet(args.root, line, span, args.as_of), known)
+    if args.json:
+        about = {"line": line.id, "start": rfc3339(span.start_ns), "end": rfc3339(span.end_ns)}
+        named = None if known is None else {"version": known.version, "hash": known.hash, "units": dict(known.gives)}
+        output.as_json({**about, "factors": named, "usage": _plain(rows)})
+        return 0
+    shown = ("measure", "unit", "amount", *of_root.GROUPS, "per_good", "per_produced", "base_load", "peak")
+    more = [name for gives, _ in (known.gives if known else ()) for name in (gives, f"{gives}_per_good")]
+
+    def text(value: object) -> str:
+        return "" if value is None else f"{float(value):.6g}" if isinstance(value, Fraction) else str(value)
+
+    output.columns(
+        ("station", *shown, *more),
+        [(row["station"] or "(line)", *(text(row[name]) for name in (*shown, *more))) for row in rows],
+    )
+    output.note(f"{rfc3339(span.start_ns)} to {rfc3339(span.end_ns)}")
+    if known is not None:
+        units = ", ".join(f"{gives} in {unit}" for gives, unit in known.gives)
+        output.note(f"factors {known.version} ({known.hash}): {units}")
+    return 0
 
 
 def run(args: argparse.Namespace) -> int:

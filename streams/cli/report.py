@@ -1,13 +1,16 @@
 """`twin report`: what a shift, day, week, order or any span was, in a file to send or print."""
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from streams.cli import proof
 from streams.cli.parser import command
 
 if TYPE_CHECKING:
     from streams.cli.parser import Commands
+
+
+SPANS: Final = ("shift", "day", "week", "order", "span")
 
 
 def add(commands: "Commands") -> None:
@@ -23,12 +26,7 @@ def add(commands: "Commands") -> None:
     )
     parser.add_argument("root", metavar="FOLDER", help="audit root")
     parser.add_argument("--line", metavar="LINE", required=True, help="line id")
-    span = parser.add_mutually_exclusive_group(required=True)
-    span.add_argument("--shift", metavar="SHIFT", help='local date and id, such as "2026-03-28 night"')
-    span.add_argument("--day", metavar="DATE", help="production day, such as 2026-03-28")
-    span.add_argument("--week", metavar="WEEK", help="ISO week, such as 2026-W13")
-    span.add_argument("--order", metavar="ORDER", help="order id, once it has ended")
-    span.add_argument("--span", metavar="FROM/TO", help="two instants, RFC 3339")
+    add_span(parser)
     parser.add_argument("--out", metavar="FILE", help="file to write (default: stdout)")
     parser.add_argument(
         "--format",
@@ -41,13 +39,22 @@ def add(commands: "Commands") -> None:
         metavar="TABLE",
         default="pareto",
         help="of csv: waterfall, stations, pareto, charged, hours, "
-        "shifts, days, orders, changeovers, bottleneck, characteristics, control_charts, defects, yields, alerts or "
-        "refused (default: pareto)",
+        "shifts, days, orders, changeovers, usage, bottleneck, characteristics, control_charts, defects, yields, "
+        "alerts or refused (default: pareto)",
     )
     parser.add_argument("--lang", choices=("en", "de"), default="en", help="language (default: en)")
     parser.add_argument(
         "--as-of", metavar="TIME", type=proof.instant, help="what was believed at this event time (RFC 3339)"
     )
+
+
+def add_span(parser: argparse.ArgumentParser) -> None:
+    span = parser.add_mutually_exclusive_group(required=True)
+    span.add_argument("--shift", metavar="SHIFT", help='local date and id, such as "2026-03-28 night"')
+    span.add_argument("--day", metavar="DATE", help="production day, such as 2026-03-28")
+    span.add_argument("--week", metavar="WEEK", help="ISO week, such as 2026-W13")
+    span.add_argument("--order", metavar="ORDER", help="order id, once it has ended")
+    span.add_argument("--span", metavar="FROM/TO", help="two instants, RFC 3339")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     from twin.report.build import report
     from twin.report.files import as_bytes
 
-    kind = next(name for name in ("shift", "day", "week", "order", "span") if getattr(args, name) is not None)
+    kind = next(name for name in SPANS if getattr(args, name) is not None)
     with readable(args.root) as root:
         found = report(root, args.line, kind, getattr(args, kind), as_of_ns=args.as_of)
     if args.out is None and args.format == "xlsx":

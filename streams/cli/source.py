@@ -86,6 +86,8 @@ def _report(found: "Findings", say: Any) -> None:
     for line, products in found.unknown_products.items():
         names = ", ".join(f"{name} ({count:,})" for name, count in sorted(products.items()))
         say(f"{line}: products that are not in the plant: {names}")
+    for text in found.stamps:
+        say(f"times: {text}")
     say(found.summary.report())
 
 

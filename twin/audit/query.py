@@ -57,7 +57,7 @@ def query(
     are of nanoseconds where the statement allows it; DuckDB has most operations for microseconds only, and then all
     times of the statement are cut down to those, which `notes` gets to say where a time has more. The views
     states_plain, kpis_plain and so on have no SQL words as names (UNQUOTED). Of what people ask for there are views,
-    too: stops, pareto, oee_by_shift, orders and changeovers.
+    too: stops, pareto, oee_by_shift, orders, changeovers and usage.
 
     Every view has `date` from the folder, by which DuckDB skips files: `reading` gets to say how many it opened. The
     statement can neither write nor reach files outside `root`, the network or extensions. Raises AuditError.

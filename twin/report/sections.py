@@ -27,6 +27,7 @@ from twin.report.quality import (
     yields,
 )
 from twin.report.svg import charged, pareto, timeline, waterfall
+from twin.report.usage import section as usage
 
 if TYPE_CHECKING:
     from twin.report.build import Sheet
@@ -186,6 +187,29 @@ SECTIONS: Final = (
         "stations",
         "stations",
         (("station", "text", "station"), *_KPI[2:]),
+    ),
+    Section(
+        "usage",
+        "usage",
+        (
+            ("station", "text", "station"),
+            ("measure", "text", "measure"),
+            ("unit", "text", "unit"),
+            ("amount", "value", "amount"),
+            ("running", "value", "running"),
+            ("setup", "value", "setup"),
+            ("idle", "value", "idle"),
+            ("stopped", "value", "stopped"),
+            ("off", "value", "off"),
+            ("unknown", "value", "unknown"),
+            ("per_good", "value", "per_good"),
+            ("per_produced", "value", "per_produced"),
+            ("idle_share", "percent", "idle_share"),
+            ("base_load", "value", "base_load"),
+            ("peak", "value", "peak"),
+        ),
+        rows=usage,
+        note="usage_note",
     ),
     Section(
         "bottleneck",

@@ -23,6 +23,21 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "maintenance": ("maintenance", "Wartung"),
     "waiting": ("waiting", "wartet"),
     "stopped": ("stopped", "steht"),
+    "usage": ("Usage", "Verbrauch"),
+    "amount": ("amount", "Menge"),
+    "idle": ("idle", "wartend"),
+    "off": ("not planned", "nicht geplant"),
+    "per_good": ("per good unit", "je Gutteil"),
+    "per_produced": ("per unit made", "je gefertigtes Teil"),
+    "idle_share": ("idle share", "Anteil wartend"),
+    "base_load": ("least quarter hour, per hour", "kleinste Viertelstunde, je Stunde"),
+    "peak": ("greatest quarter hour, per hour", "größte Viertelstunde, je Stunde"),
+    "usage_note": (
+        "By what the station was doing: idle is starved, blocked and waiting. A meter of the line and those of its "
+        "stations are not to be added.",
+        "Nach dem, was die Station tat: wartend ist Materialmangel, Rückstau und wartet. Ein Zähler der Linie und die "
+        "ihrer Stationen sind nicht zu addieren.",
+    ),
     "speed": ("lost speed", "Tempoverlust"),
     "quality": ("not good", "nicht gut"),
     "good": ("good parts", "Gutteile"),

@@ -100,6 +100,11 @@ class CsvLog:
         return CsvTable(file, form, self._wanted, summary, document, not growing)
 
     @property
+    def zone(self) -> str | None:
+        """Of times without an offset."""
+        return self._mapping.time.form.zone
+
+    @property
     def position(self) -> int:
         return self._table.position
 

@@ -25,12 +25,14 @@ from twin.events.block import EventBlock
 from twin.plant.model import Measure, Plant
 from twin.sources.csv_log import CsvLog
 from twin.sources.source import Source
+from twin.sources.stamps import faults
 from twin.sources.summary import Summary, merged
 from twin.sources.times import iso
 from twin.wire.measured import texts_of
 
 I64 = npt.NDArray[np.int64]
 _MOST: Final = 5  # examples of a kind
+_MOST_STAMPS: Final = 200_000  # events of which the times are looked at together
 _WILD: Final = 20  # times the usual step of a counter: worth a look
 
 
@@ -124,6 +126,7 @@ class Findings:
     rows: list[Sampled]
     unknown_products: dict[str, dict[str, int]]  # line -> product -> events
     summary: Summary
+    stamps: list[str] = field(default_factory=list)  # what the rhythm of a log says against its times
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -131,6 +134,7 @@ class Findings:
             "rows": [{"line": row.line, "cells": row.cells, "events": row.events} for row in self.rows],
             "stations": [_plain(one) for one in self.stations.values()],
             "unknown_products": self.unknown_products,
+            "stamps": self.stamps,
             "summary": self.summary.as_dict(),
         }
 
@@ -141,13 +145,17 @@ def examine(logs: Sequence[Source], plant: Plant, rows: int = 10) -> Findings:
     unknown: dict[str, dict[str, int]] = {}
     known = {line.id: {product.id for product in line.products} for line in plant.lines}
     shown: list[Sampled] = []
+    stamps: list[str] = []
     for log in logs:
         sample: dict[int, Sampled] = {}
         if not shown and isinstance(log, CsvLog):
             sample = {at: Sampled(at, cells, []) for at, cells in log.peek(rows)}
             shown = list(sample.values())
         newest: dict[int, int] = {}
+        rows_of: list[tuple[I64, I64]] = []
         for block, _ in log:
+            if "jump_back" in log.summary.problems and sum(len(ts) for ts, _ in rows_of) < _MOST_STAMPS:
+                rows_of.append((block.ts, block.offset))
             if sample:
                 _beside(block, sample, plant)
             _note(block, plant, stations, newest)
@@ -157,7 +165,19 @@ def examine(logs: Sequence[Source], plant: Plant, rows: int = 10) -> Findings:
                     line = plant.lines[block.line[row]].id
                     if name not in known[line]:
                         unknown.setdefault(line, {})[name] = unknown.get(line, {}).get(name, 0) + 1
-    return Findings(dict(sorted(stations.items(), key=_by_name)), shown, unknown, merged(log.summary for log in logs))
+        stamps += [f"{log.name}: {text}" for text in _stamps(log, rows_of)]
+    found = dict(sorted(stations.items(), key=_by_name))
+    return Findings(found, shown, unknown, merged(log.summary for log in logs), stamps)
+
+
+def _stamps(log: Source, rows: Sequence[tuple[I64, I64]]) -> list[str]:
+    """Of a table whose clock jumps back: what is wrong with its times, row by row."""
+    if not rows or not isinstance(log, CsvLog):
+        return []
+    lines = np.concatenate([offset for _, offset in rows])
+    # A row may give several events.
+    first = np.flatnonzero(np.diff(lines, prepend=-1) != 0)
+    return faults(np.concatenate([ts for ts, _ in rows])[first], lines[first], log.zone)
 
 
 def _by_name(one: tuple[tuple[str, str | None], StationFacts]) -> tuple[str, str]:
