@@ -20,7 +20,7 @@ from twin.replay import replay
 from twin.report.build import Sheet
 from twin.report.spans import between
 from twin.report.usage import usage
-from twin.sources import open_logs
+from twin.sources import open_logs, open_sources
 from twin.sources.examine import examine
 from twin.sources.mapping import loads as mapping_loads
 
@@ -109,8 +109,7 @@ def test_the_times_of_the_public_copy_are_found_wrong() -> None:
     plant = loads(STEEL_PLANT)
 
     def found(column: str, form: str) -> Any:
-        logs = open_logs([STEEL], plant, mapping_loads(steel(column, form), "mapping.toml"))
-        return examine(logs.logs, plant, rows=0)
+        return examine(open_sources([STEEL], plant, mapping_loads(steel(column, form), "mapping.toml")), plant, rows=0)
 
     assert found("true_time", '"%Y-%m-%dT%H:%M"').stamps == []
     printed = found("printed_time", '["%Y-%m-%d %H:%M:%S", "%d/%m/%Y %H:%M"]').stamps

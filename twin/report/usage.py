@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final
 
-import pyarrow.compute as pc
-
 from twin.figures.exact import ratio
 from twin.report.factors import Factor, Factors
 from twin.report.rows import Row, dicts, select
 from twin.report.spans import Span
 
+DEFECT: Final = "defect"  # a quantity that is counted, not used
 QUARTER_NS: Final = 900 * 10**9
 # What the station was doing, of time classes: running, could have run, stood, was not planned to run.
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
@@ -80,9 +79,13 @@ def uses_of(rows: Iterable[Row], span: Span) -> list[Use]:
     found: dict[tuple[str | None, str, str], Use] = {}
     for row in sorted(rows, key=lambda row: (row["end"], row["start"])):
         key = (row["station"], row["measure"], row["unit"])
-        if row["amount"] is None:
-            continue
+        if row["quantity"] == DEFECT or (row["amount"] is None and row["least"] is not None):
+            continue  # a level, or a property of a part
         use = found.setdefault(key, Use(row["station"], row["measure"], row["quantity"], row["unit"]))
+        if row["amount"] is None:
+            if use.before is None and not use.amounts:
+                use.before = row["end"]  # the first reading of a meter
+            continue
         if not within(row, span):
             if row["end"] <= span.start_ns:
                 use.before = row["end"]
@@ -147,12 +150,10 @@ def figures(use: Use, good: int, produced: int, publish_ns: int, factors: Factor
 def usage(sheet: Any, factors: Factors | None = None) -> list[dict[str, Any]]:
     """Of all measures of a line in the span of a `twin.report.build.Sheet`; counts are those of their station."""
     span, publish_ns = sheet.span, sheet.line.publish_every_ns
-    used: Any = pc.field("amount").is_valid()
     # A day before it: where the first amount of the span begins.
     start = max(span.start_ns - 86_400 * 10**9, 0)
-    table = select(
-        sheet.root, "measures", start, span.end_ns + publish_ns, line=sheet.line.id, where=used, as_of_ns=sheet.as_of_ns
-    )
+    end = span.end_ns + publish_ns
+    table = select(sheet.root, "measures", start, end, line=sheet.line.id, as_of_ns=sheet.as_of_ns)
     found = []
     for use in uses_of(dicts(table), span):
         parts = sheet.figures(use.station)

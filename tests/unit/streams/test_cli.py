@@ -52,6 +52,7 @@ COMMANDS = {
     "figures chart",
     "figures run",
     "figures list",
+    "figures usage",
 }
 HEAVY = ("numba", "numpy", "pyarrow", "faust", "aiokafka", "msgspec", "rich", "asyncio", "duckdb")
 
