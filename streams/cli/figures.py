@@ -162,17 +162,19 @@ def _as_table(made: "AuditChart") -> None:
 
 def usage(args: argparse.Namespace) -> int:
     from streams.cli import output
+    from streams.cli.roots import readable
     from twin.report import factors as sets
     from twin.report import usage as of_root
     from twin.report.build import Sheet
     from twin.report.spans import site_of, span_of
     from twin.time.rfc3339 import rfc3339
 
-    line = site_of(args.root).line(args.line)
     kind = next(name for name in SPANS if getattr(args, name) is not None)
-    span = span_of(args.root, line, kind, getattr(args, kind), args.as_of)
     known = sets.load(args.factors) if args.factors else None
-    rows = of_root.usage(Sheet(args.root, line, span, args.as_of), known)
+    with readable(args.root) as root:
+        line = site_of(root).line(args.line)
+        span = span_of(root, line, kind, getattr(args, kind), args.as_of)
+        rows = of_root.usage(Sheet(root, line, span, args.as_of), known)
     if args.json:
         about = {"line": line.id, "start": rfc3339(span.start_ns), "end": rfc3339(span.end_ns)}
         named = None if known is None else {"version": known.version, "hash": known.hash, "units": dict(known.gives)}
