@@ -20,7 +20,9 @@ from twin.line import PartitionTwin
 from twin.plant import loads
 from twin.plant.model import Plant
 from twin.replay import replay
+from twin.report.build import report
 from twin.sources import open_logs
+from twin.time.rfc3339 import rfc3339
 
 S: Final = 1_000_000_000
 T0: Final = 1_772_409_600 * S
@@ -307,3 +309,35 @@ def test_two_workers_and_recompute(tmp_path: Path) -> None:
         apart += fold(PartitionTwin(where, k), where, [event for event in both if event["line"] == line])
     assert counting(together) == counting(apart)
     assert digest(tmp_path / "one")["samples"].rows == 2 * 2 * 40
+
+
+def test_giveaway_by_product(tmp_path: Path) -> None:
+    """Net weights of two products, each with a nominal of its own; one comes late."""
+    cases = {one["id"]: one for one in json.loads((FOLDER / "continuous.json").read_text(encoding="utf-8"))}
+    given, expect = cases["giveaway-stream"]["given"], cases["giveaway-stream"]["expect"]
+    packs = [
+        (product, Fraction(repr(gross)) - Fraction(repr(tare)))
+        for _, product, gross, tare in given["events"]
+        if gross is not None
+    ]
+    products = "".join(
+        f'[[line.station.measure.product]]\nid = "{name}"\nnominal = {nominal}\n'
+        for name, nominal in given["nominal"].items()
+    )
+    text = (
+        'site = "test"\narea = [{ id = "a" }]\n[[line]]\nid = "L"\narea = "a"\ntype = "flow"\nlateness = "0s"\n'
+        'revise = "1h"\n[[line.station]]\nid = "s"\nideal_cycle = "1s"\n[[line.station.measure]]\nid = "x"\n'
+        f'kind = "characteristic"\nunit = "g"\ndecimals = 1\n{products}'
+        + "".join(f'[[line.product]]\nid = "{name}"\n' for name in given["nominal"])
+    )
+    where = loads(text)
+    events = log(packs, 1)
+    late = events[:4] + events[5:8] + [events[4]] + events[8:]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(event) + "\n" for event in late))
+    replay(where, open_logs([tmp_path / "log.jsonl"], where), tmp_path / "root")
+    begin, end = T0 - 60 * S, T0 + 7_200 * S
+    span = "/".join(rfc3339(one) for one in (begin, end))
+    rows = {row["product"]: row for row in report(tmp_path / "root", "L", "span", span)["characteristics"]}
+    for product, total in expect["giveaway_total_g"].items():
+        near(rows[product]["giveaway_total"], total)
+        assert rows[product]["n"] == len(expect["net_g"][product])

@@ -334,6 +334,7 @@ class RowMaker:
     def samples(self, rows: Sequence[Point]) -> pa.Table:
         """Points of series, in their order."""
         which = [self._measures[row.measure] for row in rows]
+        asked = [one.measure.specified(row.product) for one, row in zip(which, rows, strict=True)]
         line, station, shift, day = np.array(
             [(one.line, one.station, row.shift, row.day) for one, row in zip(which, rows, strict=True)], np.int64
         ).T
@@ -369,9 +370,9 @@ class RowMaker:
                         [row.lower for row in rows],
                         [row.upper for row in rows],
                         [row.sigma for row in rows],
-                        [one.measure.plain(one.measure.lsl) for one in which],
-                        [one.measure.plain(one.measure.usl) for one in which],
-                        [one.measure.plain(one.measure.target) for one in which],
+                        [one.measure.plain(said.lsl) for one, said in zip(which, asked, strict=True)],
+                        [one.measure.plain(said.usl) for one, said in zip(which, asked, strict=True)],
+                        [one.measure.plain(said.target) for one, said in zip(which, asked, strict=True)],
                     )
                 ],
                 pa.array([row.phase for row in rows], pa.int32()),

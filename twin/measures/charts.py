@@ -143,7 +143,9 @@ class Charts:
         values, one.values = one.values, []
         cause = next((e.cause for e in chart.exclude if e.from_ns <= about.ts < e.to_ns), None)
         standing = one.frozen or chart.type == "cusum"
-        for k, shown in enumerate(advance(chart, measure.target, one, values, cause is not None)):
+        for k, shown in enumerate(
+            advance(chart, measure.specified(about.product).target, one, values, cause is not None)
+        ):
             rules: tuple[str, ...] = ()
             if standing and cause is None:
                 rules = judge(chart, one, shown, first=k == 0)

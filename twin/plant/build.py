@@ -24,6 +24,7 @@ from twin.plant.model import (
     Product,
     Reason,
     Shift,
+    Specification,
     Station,
     Target,
     Window,
@@ -134,9 +135,13 @@ def _measure(node: Node) -> Measure:
         rounds=node["round"] or None,
         modulus=None if modulus is None else scaled(modulus, decimals),
         most_per_hour=None if most is None else scaled(most, decimals),
-        **{key: None if node[key] is None else scaled(node[key], decimals) for key in SPECIFIED},
+        **{key: _scaled(node, key, decimals) for key in SPECIFIED},
         chart=None if node["chart"] is None else _chart(node["chart"], decimals),
         opportunities=node["opportunities"],
+        products=tuple(
+            Specification(one["id"], **{key: _scaled(one, key, decimals) for key in SPECIFIED})
+            for one in node["product"]
+        ),
     )
 
 
@@ -151,9 +156,13 @@ def _chart(node: Node, decimals: int) -> Chart:
         exclude=tuple(Exclusion(one["from"], one["to"], one["cause"]) for one in node["exclude"]),
         weight=node["weight"],
         width=node["width"],
-        k=None if node["k"] is None else scaled(node["k"], decimals),
-        h=None if node["h"] is None else scaled(node["h"], decimals),
+        k=_scaled(node, "k", decimals),
+        h=_scaled(node, "h", decimals),
     )
+
+
+def _scaled(node: Node, key: str, decimals: int) -> int | None:
+    return None if node[key] is None else scaled(node[key], decimals)
 
 
 def _product(node: Node) -> Product:

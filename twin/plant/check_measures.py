@@ -3,7 +3,7 @@
 from typing import Final
 
 from twin.decimals import scaled
-from twin.plant.problem import Report
+from twin.plant.problem import Report, hint
 from twin.plant.read import Node
 
 # Keys in the unit of the measure that are held with its decimals.
@@ -28,6 +28,11 @@ def check_measures(line: Node, report: Report) -> None:
     for owner in (line, *line["station"]):
         for measure in owner["measure"]:
             _measure(measure, report)
+            known = [product["id"] for product in line["product"]]
+            for one in measure["product"]:
+                if one["id"] is not None and one["id"] not in known and None not in known:
+                    where = f'there is no product in this line with the id "{one["id"]}"{hint(one["id"], known)}'
+                    report.add(one.at("id"), where)
 
 
 def _measure(measure: Node, report: Report) -> None:
@@ -35,15 +40,18 @@ def _measure(measure: Node, report: Report) -> None:
     for key in _OF_METERS:
         if measure[key] is not None and kind not in ("meter", None):
             report.add(measure.at(key), f"belongs to a meter, and this is a {kind}; take it out")
-    for key in (*SPECIFIED, "chart"):
-        if measure[key] is not None and kind == "meter":
+    for key in (*SPECIFIED, "chart", "product"):
+        if key in measure.given and kind == "meter":
             report.add(measure.at(key), "is of single values, and this is a meter; take it out")
     if measure["opportunities"] is not None and (kind != "amount" or measure["quantity"] != "defect"):
         report.add(measure.at("opportunities"), 'is of defects: kind = "amount", quantity = "defect"; take it out')
-    for key in (*_OF_METERS, *SPECIFIED):
+    for key in _OF_METERS:
         _scaled(measure, key, decimals, report)
-    if measure["lsl"] is not None and measure["usl"] is not None and float(measure["lsl"]) >= float(measure["usl"]):
-        report.add(measure.at("usl"), "is not above lsl; correct one of them", see=measure.at("lsl"))
+    for one in (measure, *measure["product"]):
+        for key in SPECIFIED:
+            _scaled(one, key, decimals, report)
+        if one["lsl"] is not None and one["usl"] is not None and float(one["lsl"]) >= float(one["usl"]):
+            report.add(one.at("usl"), "is not above lsl; correct one of them", see=one.at("lsl"))
     if measure["chart"] is not None:
         _chart(measure, measure["chart"], report)
 
@@ -67,8 +75,10 @@ def _chart(measure: Node, chart: Node, report: Report) -> None:
     for key in ("k", "h"):
         _scaled(chart, key, measure["decimals"], report)
     if kind == "cusum":
-        if "target" not in measure.given:
-            report.add(chart.at("type"), "a cusum is about the target; add target = ... to the measure")
+        if any("target" not in one.given for one in (measure, *measure["product"])):
+            report.add(
+                chart.at("type"), "a cusum is about the target; add target = ... to the measure (and its products)"
+            )
         for key in ("k", "h"):
             if key not in chart.given:
                 report.add(chart.at("type"), f"a cusum needs {key}; add it in the unit of the measure")

@@ -66,6 +66,17 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
+class Specification:
+    """What the values of a measure should be, in its last decimal place. `nominal`: what a pack says it holds."""
+
+    product: str | None = None  # id; None: every product that has none of its own
+    lsl: int | None = None
+    usl: int | None = None
+    target: int | None = None
+    nominal: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
     """What is measured at a station or of a line. `modulus` and `most_per_hour` are in the last decimal place."""
 
@@ -83,6 +94,14 @@ class Measure:
     nominal: int | None = None  # what a pack says it holds: what is more is given away
     chart: Chart | None = None
     opportunities: int | None = None  # of defects: chances of one in a part; None: 1
+    products: tuple[Specification, ...] = ()  # those that have a specification of their own
+
+    def specified(self, product: str | None) -> Specification:
+        """What values of a product should be: its own specification, whole, or that of the measure."""
+        for one in self.products:
+            if one.product == product and product is not None:
+                return one
+        return Specification(None, self.lsl, self.usl, self.target, self.nominal)
 
     def plain(self, value: int | None) -> float | None:
         """A value in the last decimal place as the number that it is."""

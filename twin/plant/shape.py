@@ -233,6 +233,17 @@ CHART: Final = Table(
     ),
 )
 
+SPECIFIED: Final = Table(
+    "What values of one product should be: all of it, nothing is taken from the measure",
+    (
+        _id("Id of the product."),
+        Key("lsl", kinds.SIGNED, "Its lower specification limit."),
+        Key("usl", kinds.SIGNED, "Its upper specification limit."),
+        Key("target", kinds.SIGNED, "What a value of it should be."),
+        Key("nominal", kinds.SIGNED, "What a pack of it says that it holds."),
+    ),
+)
+
 MEASURE: Final = Table(
     "What is measured, beside parts",
     (
@@ -265,6 +276,7 @@ MEASURE: Final = Table(
         Key("target", kinds.SIGNED, "What a value should be; a cusum is about it."),
         Key("nominal", kinds.SIGNED, "What a pack says that it holds: what is more is given away."),
         Key("chart", CHART, "A control chart of its values."),
+        Key("product", Tables(SPECIFIED, MAX_PRODUCTS_PER_LINE), "Products with a specification of their own."),
         Key("opportunities", integer(1, 10**6), "Of an amount of defects: chances of one in a part. Absent: 1."),
     ),
 )

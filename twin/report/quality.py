@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twin.figures.capability import NONE, Capability, capability, cpk_interval
 from twin.figures.exact import root
 from twin.figures.yields import MILLION, SHIFT, pareto, rolled_yield, sigma_level, unit_yield
-from twin.plant.model import Measure
+from twin.plant.model import Measure, Specification
 from twin.report.rows import dicts, select
 from twin.report.svg import cut, frame, label
 from twin.report.words import significant, word
@@ -118,9 +118,10 @@ def _characteristic(
     unit = 10**measure.decimals
     mean = Fraction(total, n * unit)
     deviation = root(Fraction(n * squares - total * total, n * (n - 1) * unit * unit)) if n > 1 else None
-    within, overall = _capable(mean, sigma, measure, n), _capable(mean, deviation, measure, n)
+    asked = measure.specified(key[2])
+    within, overall = _capable(mean, sigma, asked, unit, n), _capable(mean, deviation, asked, unit, n)
     interval = cpk_interval(None if within.cpk is None else float(within.cpk), n)
-    given = None if measure.nominal is None else mean - Fraction(measure.nominal, unit)
+    given = None if asked.nominal is None else mean - Fraction(asked.nominal, unit)
     return {
         "station": key[0],
         "measure": key[1],
@@ -143,13 +144,10 @@ def _characteristic(
     }
 
 
-def _capable(mean: Fraction, sigma: Fraction | float | None, measure: Measure, n: int) -> Capability:
+def _capable(mean: Fraction, sigma: Fraction | float | None, asked: Specification, unit: int, n: int) -> Capability:
     if sigma is None:
         return NONE
-    unit = 10**measure.decimals
-    lsl, usl, target = (
-        None if one is None else Fraction(one, unit) for one in (measure.lsl, measure.usl, measure.target)
-    )
+    lsl, usl, target = (None if one is None else Fraction(one, unit) for one in (asked.lsl, asked.usl, asked.target))
     return capability(mean, sigma, lsl, usl, target, n)
 
 

@@ -52,6 +52,18 @@ MISTAKES = {
         "line[L].station[A].measure[x].usl",
         "not above lsl",
     ),
+    "specification of a product nowhere": (
+        CHART + 'product = [{ id = "P", lsl = 1 }]\n',
+        14,
+        "line[L].station[A].measure[x].product[P].id",
+        "no product",
+    ),
+    "specification of a product upside down": (
+        CHART + 'product = [{ id = "P", lsl = 5, usl = 4 }]\n[[line.product]]\nid = "P"\n',
+        14,
+        "line[L].station[A].measure[x].product[P].usl",
+        "not above lsl",
+    ),
     "exclusion that ends before": (
         CHART
         + 'chart = { type = "i_mr", baseline = 9, exclude = [{ from = "2026-03-02T07:00:00Z", '
