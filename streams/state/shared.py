@@ -27,8 +27,12 @@ class SharedAudit:
         self.folder = folder
         self.writer = functools.partial(ObjectWriter, store)
 
+    def id(self) -> str:
+        """Of the root."""
+        return store_marker.read(self.store)[0].id
+
     def bind(self, topic: str, topic_id: str) -> None:
-        store_marker.bind(self.store, self.folder, topic, topic_id)
+        store_marker.bind(self.store, topic, topic_id)
 
     def take(self, partition: int) -> None:
         """The end of a partition's list and its rows that wait, as they are now."""

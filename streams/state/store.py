@@ -83,10 +83,12 @@ class PartitionStore:
 
     def bind(self, assigned: Mapping[TP, Assigned]) -> None:
         """The audit root is of one topic for good. Raises AuditError when that was made anew."""
-        self._root = self._patience(functools.partial(marker.id_of, self._audit))
+        shared = self._shared
+        identity = functools.partial(marker.id_of, self._audit) if shared is None else shared.id
+        self._root = self._patience(identity)
         for topic, topic_id in sorted({(tp.topic, one.topic_id) for tp, one in assigned.items()}):
-            if topic_id and self._shared is not None:
-                self._patience(functools.partial(self._shared.bind, topic, topic_id))
+            if topic_id and shared is not None:
+                self._patience(functools.partial(shared.bind, topic, topic_id))
             elif topic_id:
                 self._patience(functools.partial(marker.bind, self._audit, topic, topic_id, uuid.uuid4().hex))
             else:

@@ -47,7 +47,10 @@ class MemoryStore:
 
     def put_new(self, key: str, data: bytes) -> bool:
         with self._lock:
-            return self.objects.setdefault(self._below + key, data) is data
+            if self._below + key in self.objects:
+                return False
+            self.objects[self._below + key] = data
+            return True
 
     def replace(self, key: str, data: bytes, version: str) -> bool:
         with self._lock:

@@ -18,7 +18,7 @@ from typing import Final
 from twin.audit import AuditError, filelist, layout, marker, models, objects, replayed, waiting
 from twin.audit.filelist import Entry, ListedFile
 from twin.audit.writer import StagedFile
-from twin.store import Found, Store, each
+from twin.store import FILES_TOGETHER, Found, Store, each
 
 STATE: Final = "_state"
 # Each time, rows became a file while they were read: every quarter of an hour, in a root at work.
@@ -76,7 +76,7 @@ def copy(store: Store, root: Path, cache: Cache | None = None) -> None:
     else:
         raise AuditError(f"{store.url}/{waiting.FOLDER}: rows that wait are not there each time; try again")
     files = [file for entry in entries for file in entry.files]
-    each(lambda file: _file(store, file, root, cache), files)
+    each(lambda file: _file(store, file, root, cache), files, FILES_TOGETHER)
     others = [one.key for one in store.listed(models.FOLDER)] + [filelist.WHOLE, marker.NAME]
     found = [_optional(store, key, root) for key in others if _is_plain(key)]
     if not any([*found, *replays]):
@@ -106,7 +106,7 @@ def copy_staged(store: Store, root: Path, files: Iterable[StagedFile]) -> None:
             with contextlib.suppress(FileNotFoundError):
                 _write(root / layout.STAGING / f"{Path(name).stem}-0.rows", store.get(key)[0])
 
-    each(staged, files)
+    each(staged, files, FILES_TOGETHER)
     each(piece, [one.key for one in store.listed(objects.PIECES)])
 
 
@@ -208,7 +208,7 @@ class Partition:
         entries = self._entries()
         files = [file for entry in entries[-1:] for file in entry.files]
         files += [file for entry in entries[:-1] if entry.next_offset > begin for file in entry.files]
-        each(lambda file: _file(self._store, file, self._root, None), files)
+        each(lambda file: _file(self._store, file, self._root, None), files, FILES_TOGETHER)
 
     def _clear(self) -> None:
         mine = f"p{self._partition:05d}"

@@ -23,7 +23,7 @@ from twin.audit import AlreadyPublishedError, AuditError, filelist, layout, mode
 from twin.audit.filelist import Entry, ListedFile
 from twin.audit.waiting import Piece
 from twin.audit.writer import AuditWriter, Manifest, StagedFile, entry_of
-from twin.store import Store, each, put_same
+from twin.store import FILES_TOGETHER, Store, check_conditions, each, put_same
 
 FOLDER: Final = "_objects"
 PIECES: Final = "_pieces"  # few, and apart: who takes a partition over looks through them
@@ -114,7 +114,7 @@ class ObjectWriter(AuditWriter):
         try:
             if manifest.files:
                 self._check_new(entry_of(manifest))
-                each(self._put, manifest.files)
+                each(self._put, manifest.files, FILES_TOGETHER)
         except (OSError, AuditError) as error:
             self.chain = before
             if isinstance(error, AuditError):
@@ -265,6 +265,7 @@ def upload(root: Path, store: Store, force: bool = False) -> None:
     if not put_same(store, replayed.PLAN, plan):
         raise _other_replay(store)
     begin(store)
+    check_conditions(store, filelist.WHOLE)
     put_models(store, root)
     listed = [entry for mine in filelist.entries(root).values() for entry in mine]
 
@@ -273,7 +274,7 @@ def upload(root: Path, store: Store, force: bool = False) -> None:
         if not put_same(store, key, (root / file.path).read_bytes()):
             raise AuditError(f"{store.url}/{key}: holds other bytes than its name says; name a new prefix")
 
-    each(put, [file for entry in listed for file in entry.files])
+    each(put, [file for entry in listed for file in entry.files], FILES_TOGETHER)
     for entry in listed:
         put_entry(store, entry)
     for one in replayed.done(root):

@@ -8,7 +8,7 @@ import msgspec
 
 from twin.audit import filelist, marker, waiting
 from twin.audit.marker import Marker, NotOursError
-from twin.store import Store, StoreError
+from twin.store import Store, StoreError, check_conditions
 
 _ATTEMPTS: Final = 20
 
@@ -31,6 +31,7 @@ def claim(store: Store, root: Path, prefix: str, group: str, identity: str) -> M
         store.put_new(marker.NAME, marker.encoded(Marker(marker.FORMAT, identity, prefix, group)))
     found = read(store)[0]
     marker.check_owner(f"{store.url}/{marker.NAME}", found, prefix, group)
+    check_conditions(store, marker.NAME)
     (root / marker.NAME).write_bytes(marker.encoded(found))
     return found
 
@@ -41,7 +42,7 @@ def read(store: Store) -> tuple[Marker, str]:
     return marker.decoded(data, f"{store.url}/{marker.NAME}"), version
 
 
-def bind(store: Store, root: Path, topic: str, topic_id: str) -> None:
+def bind(store: Store, topic: str, topic_id: str) -> None:
     """As `marker.bind`: the first id that is given stays. Raises NotOursError, AuditError, StoreError."""
     for _ in range(_ATTEMPTS):
         found, version = read(store)
@@ -51,7 +52,6 @@ def bind(store: Store, root: Path, topic: str, topic_id: str) -> None:
     if found.topic_id != topic_id:
         place = f"{store.url}/{marker.NAME}"
         raise NotOursError(marker.anew(topic, found.topic_id, topic_id, f"when {place} was bound to it"))
-    (root / marker.NAME).write_bytes(marker.encoded(found))
 
 
 class Presence:

@@ -12,6 +12,8 @@ from typing import Final, Protocol, TypeVar
 
 # Requests of one call that are under way together.
 TOGETHER: Final = 16
+# Of whole files, each some ten megabytes of memory while it is under way.
+FILES_TOGETHER: Final = 4
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -76,15 +78,27 @@ def opened(url: str) -> Store:
     return ObjectStore(url)
 
 
-def each(function: Callable[[T], R], things: Iterable[T]) -> list[R]:
+def each(function: Callable[[T], R], things: Iterable[T], together: int = TOGETHER) -> list[R]:
     """The results in order, several requests at a time; the first error is raised."""
-    with ThreadPoolExecutor(TOGETHER, thread_name_prefix="store") as pool:
+    with ThreadPoolExecutor(together, thread_name_prefix="store") as pool:
         return list(pool.map(function, things))
 
 
 def put_same(store: Store, key: str, data: bytes) -> bool:
     """Put an object that is always the same under its key. True: it is there. False: another one is, and stays."""
     return store.put_new(key, data) or store.get(key)[0] == data
+
+
+def check_conditions(store: Store, key: str) -> None:
+    """That the store keeps the two promises, by an object that is there and stays as it is. Raises StoreError."""
+    data, _ = store.get(key)
+    if store.put_new(key, data) or store.replace(key, data, "0" * 32):
+        raise StoreError(
+            errno.EINVAL,
+            "was put over another, though a condition forbade it: this server ignores If-None-Match or If-Match, so "
+            "two workers could write different things under one name; take one that knows them (docs/storage.md)",
+            f"{store.url}/{key}",
+        )
 
 
 def missing(store: Store, key: str) -> FileNotFoundError:

@@ -13,7 +13,7 @@ from twin.audit.intervals import contents
 from twin.audit.marker import NotOursError
 from twin.audit.objects import ObjectWriter
 from twin.audit.verify import verify
-from twin.store import Found
+from twin.store import Found, StoreError
 
 SETS = ("events", "kpis", "states")
 
@@ -267,11 +267,11 @@ def test_whose_root_it_is(tmp_path: Path) -> None:
     assert not store_marker.is_bare(store)
     with pytest.raises(NotOursError, match="is that of prefix twin and group g"):
         store_marker.claim(store, tmp_path, "other", "g", "id-3")
-    store_marker.bind(store, tmp_path, "twin.events", "a" * 32)
-    store_marker.bind(store, tmp_path, "twin.events", "a" * 32)
+    store_marker.bind(store, "twin.events", "a" * 32)
+    store_marker.bind(store, "twin.events", "a" * 32)
     with pytest.raises(NotOursError, match="was deleted and made anew"):
-        store_marker.bind(store, tmp_path, "twin.events", "b" * 32)
-    assert marker.read(tmp_path).topic_id == "a" * 32
+        store_marker.bind(store, "twin.events", "b" * 32)
+    assert store_marker.read(store)[0].topic_id == "a" * 32
     now = [0.0]
     present = store_marker.Presence(store, "id-1", lambda: now[0])
     del store.objects[marker.NAME]
@@ -279,6 +279,24 @@ def test_whose_root_it_is(tmp_path: Path) -> None:
     now[0] = 61.0
     with pytest.raises(OSError, match="was the prefix emptied"):
         present()
+
+
+@pytest.mark.parametrize("ignored", ["put_new", "replace"])
+def test_a_store_that_ignores_conditions_is_refused(root: Path, tmp_path: Path, ignored: str) -> None:
+    class Careless(MemoryStore):
+        pass
+
+    def put(self: MemoryStore, key: str, data: bytes, version: str = "") -> bool:
+        self.put(key, data)
+        return True
+
+    setattr(Careless, ignored, put)
+    store = Careless()
+    with pytest.raises(StoreError, match="ignores If-None-Match or If-Match"):
+        objects.upload(root, store)
+    assert not [key for key in store.objects if filelist.is_entry(key)]
+    with pytest.raises(StoreError, match=r"s3://memory/root/_root\.json: was put over another"):
+        store_marker.claim(Careless(), tmp_path, "twin", "g", "id")
 
 
 def test_a_replays_root_is_no_workers(store: MemoryStore, tmp_path: Path) -> None:
