@@ -3,7 +3,7 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test compiled lint format unit integration faults soak restart fuzz bench peers audit-deps image manifests observe services store page docs clean
+.PHONY: help demo test compiled lint format unit integration faults soak restart fuzz bench peers audit-deps image manifests observe services store hosts page docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -84,6 +84,9 @@ store: $(READY) ## the audit in object storage: deaths at every call, PLANS=100 
 	@$(BIN)/python -m tests.faults.objects --waits
 	@$(BIN)/python -m tests.faults.objects --waits --plans $(or $(PLANS),100) --seed $(or $(SEED),0)
 	@$(BIN)/pytest tests/integration/test_object_storage_kafka.py
+
+hosts: $(READY) ## two workers on two hosts (network namespaces: root and ip) with one Kafka and one S3 server, cut off from each in turn
+	@$(BIN)/python -m tests.faults.hosts
 
 manifests: $(READY) ## deploy/kubernetes against a real Kubernetes API server (the first time it is built: Go, minutes)
 	@$(BIN)/python -m tests.deploy.manifests

@@ -16,7 +16,7 @@ _SLOW_DOWN: Final = (
 class S3Proxy:
     """A context manager. Each share is of the requests, drawn from a seed."""
 
-    def __init__(self, port: int, seed: int = 0) -> None:
+    def __init__(self, port: int, seed: int = 0, host: str = "127.0.0.1") -> None:
         self._target = port
         self._chance = random.Random(seed)  # noqa: S311  repeatable
         self.throttle = self.lose = self.late = 0.0
@@ -35,9 +35,9 @@ class S3Proxy:
 
             do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _any  # noqa: N815  names of the base class
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((host, 0), Handler)
         self._server.daemon_threads = True
-        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.endpoint = f"http://{host}:{self._server.server_address[1]}"
 
     def handle(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
