@@ -1,14 +1,20 @@
 """What was measured, in plain Python: every row summed from the values and the class intervals of the naive twin."""
 
 from collections import Counter
+from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
+from math import floor
 from typing import Any
 
 from kernels import codes
 from kernels.fold import layout as at
 from tests.naive_twin import STOPS, Measured, NaiveTwin
+from twin.measures.integral import DOUBT_GAP
 from twin.plant.model import Measure
 
+# end, shift, production day, order, product, class
+Context = tuple[int, str | None, str, str | None, str | None, str | None]
 HOUR_NS = 3_600 * 10**9
 
 
@@ -90,8 +96,81 @@ def uses(twin: NaiveTwin, rule: Measure, values: list[Measured]) -> list[tuple[M
     return found
 
 
-def doubt(twin: NaiveTwin, kind: int, one: Measured) -> None:
-    twin.doubt(kind, one.event.station, str(one.event.y))
+def integral_parts(twin: NaiveTwin, station: int, rule: Measure) -> Iterator[tuple[Context, Fraction]]:
+    """(end, shift, day, order, product, class) and exact amount between each two readings of a gauge."""
+    owner = twin.line if station < 0 else twin.line.stations[station]
+    gauge = next(one for one in owner.measures if one.id == rule.of)
+    assert rule.per_ns is not None and rule.gap_ns is not None
+    unit = Fraction(10**rule.decimals, 10**gauge.decimals * rule.per_ns)
+    readings = [one for one in twin.measured if one.event.station == station and one.event.y == gauge.id]
+    every = twin.line.publish_every_ns
+    for before, now in pairwise(readings):
+        if now.ts - before.ts > rule.gap_ns:
+            doubt(twin, DOUBT_GAP, now, rule.id)
+            continue
+        height = Fraction(before.event.a)
+        if rule.between == "straight":
+            height = (height + now.event.a) / 2
+        _, shift, day = twin.calendar(now.ts - 1)
+        about = (-(-now.ts // every) * every, shift, day, now.order, now.product)
+        if station < 0:
+            yield (*about, None), height * unit * (now.ts - before.ts)
+            continue
+        assert now.segment is not None
+        for klass, ns in (spent(twin, station, before.ts, now.ts) or {now.segment.klass: 0}).items():
+            yield (*about, name_of(klass)), height * unit * ns
+
+
+def integral_rows(twin: NaiveTwin) -> list[dict[str, Any]]:
+    """Rows of integrals: each cut to its last decimal, what is left over in the next one of the measure."""
+    found = []
+    for station, owner in [(-1, twin.line), *enumerate(twin.line.stations)]:
+        for rule in owner.measures:
+            if rule.kind != "integral":
+                continue
+            sums: dict[Context, Fraction] = {}
+            for key, amount in integral_parts(twin, station, rule):
+                sums[key] = sums.get(key, Fraction(0)) + amount
+            left = Fraction(0)
+            for key in sorted(sums, key=lambda key: in_order(twin, key)):
+                end, shift, _, order, product, during = key
+                left += sums[key]
+                whole = floor(left)
+                left -= whole
+                found.append(
+                    {
+                        "station": None if station < 0 else twin.line.stations[station].id,
+                        "measure": rule.id,
+                        "start": end - twin.line.publish_every_ns,
+                        "end": end,
+                        "shift": shift,
+                        "order": order,
+                        "product": product,
+                        "during": during,
+                        "quantity": rule.quantity,
+                        "unit": rule.unit,
+                        "decimals": rule.decimals,
+                        "window": "publish",
+                        "n": 0,
+                        "amount": whole,
+                        **dict.fromkeys(("least", "most", "total", "squares_high", "squares_low")),
+                    }
+                )
+    return found
+
+
+def in_order(twin: NaiveTwin, key: Context) -> tuple[Any, ...]:
+    """As rows follow each other; the calendar gives shifts and days the order of their first instants."""
+    end, shift, day, order, product, during = key
+    classes = [None, *codes.CLASS_NAMES[: codes.N_CLASSES], "stopped"]
+    turn = min(
+        t for t in range(end - twin.line.publish_every_ns, end, 10**9 // 2) if twin.calendar(t)[1:] == (shift, day)
+    )
+    return end, turn, order is not None, order or "", product is not None, product or "", classes.index(during)
+
+
+def doubt(twin: NaiveTwin, kind: int, one: Measured, name: str | None = None) -> None:
+    twin.doubt(kind, one.event.station, name or str(one.event.y))
 
 
 def measure_rows(twin: NaiveTwin) -> list[dict[str, Any]]:
@@ -155,4 +234,4 @@ def measure_rows(twin: NaiveTwin) -> list[dict[str, Any]]:
             "squares_low": squares[1] if summed else None,
         }
         found.append(about)
-    return [about for about in found if about["end"] < twin.until]
+    return [about for about in [*found, *integral_rows(twin)] if about["end"] < twin.until]

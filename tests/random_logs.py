@@ -47,6 +47,12 @@ MEASURES: Final = (
     Measure("u", "amount", "g", decimals=2),
     Measure("g", "gauge", "C", chart=Chart("xbar_r", 2, ("western_electric",), baseline=2)),
     Measure("c", "characteristic", "mm", decimals=3, chart=Chart("i_mr", limits=FrozenLimits("v", "3e6", "1.5e6"))),
+    Measure("h", "integral", "Cs", decimals=1, of="g", between="hold", per_ns=3 * S, gap_ns=30 * S),
+    Measure("s", "integral", "Ch", "heat", decimals=4, of="g", between="straight", per_ns=3_600 * S, gap_ns=15 * S),
+)
+OF_LINE: Final = (
+    *(MEASURES[0], MEASURES[2], Measure("g", "gauge", "C")),
+    Measure("l", "integral", "Cmin", decimals=1, of="g", between="hold", per_ns=60 * S, gap_ns=25 * S),
 )
 _WINDOWS: Final = (Window("10s", 10 * S, S), Window("60s", 60 * S, 5 * S))
 
@@ -89,7 +95,7 @@ def small_line(
         panes=4,
         requires_order=requires_order,
         limits=Limits(down_ns=12 * S, oee_below=0.5, oee_window="10s"),
-        measures=(MEASURES[0], MEASURES[2]),
+        measures=OF_LINE,
     )
 
 
@@ -247,7 +253,13 @@ def _event(kind: str, value: int, ts: int, station: int, line: int) -> Ev:
         return Ev(ts, codes.ORDER, station, code, quantity, x=f"o{value % 2}", y=product, line=line)
     if kind in ("measure", "whole"):
         # What a measure of the line is called is one of its stations', too.
-        known = ("m", "u") if station < 0 else ("m", "m", "b", "u") if station % 3 == 0 else ("m", "b", "u", "g", "c")
+        known = (
+            ("m", "u", "g", "g")
+            if station < 0
+            else ("m", "m", "b", "u")
+            if station % 3 == 0
+            else ("m", "b", "u", "g", "c")
+        )
         name = known[value % len(known)]
         a = {"m": value * 5 % 40, "b": value * value, "u": value - 5, "g": 3 - value}.get(name, value * 10**9)
         return Ev(ts, codes.MEASURE, station, 0, a, x=f"part {value}", y=name, line=line)

@@ -1,6 +1,6 @@
 """The example of usage, worked out by hand (docs/usage.md), and what its figures say of sparse and missing things.
 
-Running takes 0.5 kWh a minute, waiting 0.1, standing 0.02. It runs from 06:00 to
+Running takes 0.5 kWh a minute and 12 m3/h of air, waiting 0.1 and 4, standing 0.02 and none. It runs from 06:00 to
 06:40, waits until 06:55, runs until 07:30, stands until 07:45, runs until 08:00: 90, 15 and 15 minutes.
 """
 
@@ -51,7 +51,7 @@ def figures(
 
 def test_the_shift_by_hand(root: Path) -> None:
     found = figures(root, factors=FOLDER / "factors.toml")
-    electricity = found["electricity"]
+    electricity, air = found["electricity"], found["air"]
     expected = {
         "unit": "kWh",
         "amount": Fraction("46.8"),  # 90 x 0.5 + 15 x 0.1 + 15 x 0.02
@@ -74,11 +74,23 @@ def test_the_shift_by_hand(root: Path) -> None:
         "money": Fraction("11.7"),
     }
     assert {key: electricity[key] for key in expected} == expected
+    expected = {
+        "unit": "m3",
+        "amount": 19,  # 1.5 h x 12 + 0.25 h x 4
+        "running": 18,
+        "idle": 1,
+        "stopped": 0,
+        "peak": 12,
+        "base_load": 0,
+        "co2e": None,  # the set has no factor of it
+        "money": Fraction("0.38"),
+    }
+    assert {key: air[key] for key in expected} == expected
 
 
 def test_half_of_the_shift(root: Path) -> None:
     found = figures(root, "span", f"{T}06:00:00Z/{T}07:00:00Z")
-    assert found["electricity"]["amount"] == 24
+    assert (found["electricity"]["amount"], found["air"]["amount"]) == (24, Fraction("10"))
     assert found["electricity"]["quarters"] == 4
 
 
@@ -116,12 +128,15 @@ def test_the_view_and_the_report_have_the_same_sums(root: Path) -> None:
     )
     found = [(row["measure"], row["during"], row["n"], row["amount"]) for row in query(root, asked).to_pylist()]
     assert found == [
+        ("air", "running", 18_000, 18.0),
+        ("air", "stopped", 0, 0),
+        ("air", "waiting", 1_000, 1.0),
         ("electricity", "running", 45_000, 45.0),
         ("electricity", "stopped", 300, 0.3),
         ("electricity", "waiting", 1_500, 1.5),
     ]
     made = {row["measure"]: row for row in report(root, LINE, "shift", SHIFT)["usage"]}
-    assert made["electricity"]["per_good"] == 46.8 / 180
+    assert (made["electricity"]["per_good"], made["air"]["amount"]) == (46.8 / 180, 19.0)
     json.dumps(made)
 
 
@@ -135,7 +150,7 @@ def test_the_command(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["factors"]["version"] == "2026-3"
-    assert {row["measure"]: row["co2e"] for row in found["usage"]} == {"electricity": "408/25"}
+    assert {row["measure"]: row["co2e"] for row in found["usage"]} == {"air": None, "electricity": "408/25"}
 
 
 @pytest.mark.parametrize(
@@ -146,7 +161,7 @@ def test_the_command(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (("07:00:00Z", "00:00:00Z"), r"factor\[1\].values: must rise"),
         (('per = "kWh"', 'pre = "kWh"'), r"factor\[1\].pre: unknown key"),
         (('quantity = "energy"', 'quantity = "energy"\nmeasure = "electricity"'), "either a `quantity` or a `measure`"),
-        (('gives = "money"\nunit = "EUR"', 'gives = "co2e"\nunit = "kg"'), "stands twice"),
+        (('quantity = "compressed_air"\nper = "m3"', 'quantity = "energy"\nper = "kWh"'), "stands twice"),
     ],
 )
 def test_mistakes_in_factors(tmp_path: Path, change: tuple[str, str], told: str) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from kernels.fold import layout as at
 from twin.line.remembered import LineMemory
 from twin.line.texts import Texts
+from twin.measures.integral import DOUBT_GAP
 from twin.plant.model import Plant
 from twin.plant.shared import once_a_plant
 
@@ -53,6 +54,8 @@ _WHAT: Final = {
     "`most_per_hour` allows, and the reading after it did not confirm it; look at the gateway",
     at.DOUBT_METER_LEFT: "meter {} went on from another reading, as one does that was exchanged or set: what it "
     "measured in between is not known and not counted",
+    DOUBT_GAP: "the gauge of {} was not read for longer than its `gap`: of that time nothing is in it; look for "
+    "what holds its readings up, or raise `gap`",
     at.NOTE_ORDER_STARTED: "order {} began again after it had ended: it has a row for each time",
 }
 # What admission counts of a source, by kernels.fold.layout TOLD_*: the subject, and the sentence.

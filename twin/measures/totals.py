@@ -9,7 +9,9 @@ the station was meanwhile, by time, to the last decimal (largest remainder; of e
 in the interval, the shift and the order of the reading.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from typing import Final, NamedTuple
 
 import msgspec
@@ -20,6 +22,7 @@ from kernels import codes
 from kernels.fold import layout as at
 from twin.measures import meter
 from twin.measures.catalogue import Declared
+from twin.measures.integral import DOUBT_GAP, between, unit_of
 from twin.measures.meter import Meter, Reading
 from twin.measures.protocol import Observed, Rows, Taken
 
@@ -57,6 +60,7 @@ class _Saved(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     meters: list[tuple[int, Meter]] = []
     # The sums as hexadecimal texts: squares pass 64 bits, which msgpack does not hold.
     sums: list[tuple[int, int, int, int, str | None, str | None, int, list[str]]] = []
+    rests: list[tuple[int, str]] = []  # of integrals, what is left over, as a fraction
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(_Saved)
@@ -66,6 +70,7 @@ class _Line:
     def __init__(self) -> None:
         self.meters: dict[int, Meter] = {}  # of an amount only the base, for when it came
         self.sums: dict[Key, list[int]] = {}
+        self.rests: dict[int, Fraction] = {}
 
 
 class Totals:
@@ -80,6 +85,16 @@ class Totals:
         self._first: dict[int, int] = {}
         for number, one in enumerate(measures):
             self._first.setdefault(one.line, number)
+        # Integrals by the number of their gauge.
+        self._made: dict[int, list[int]] = {}
+        self._units: dict[int, Fraction] = {}
+        owned = {(one.line, one.station, one.measure.id): number for number, one in enumerate(measures)}
+        for number, one in enumerate(measures):
+            if one.measure.kind == "integral":
+                gauge = owned[one.line, one.station, one.measure.of or ""]
+                self._made.setdefault(gauge, []).append(number)
+                self._units[number] = unit_of(one.measure, measures[gauge].measure)
+        self._integrated = np.array([number in self._made for number in range(len(measures))], np.bool_)
         self._lines: dict[int, _Line] = {}
 
     @classmethod
@@ -100,7 +115,13 @@ class Totals:
         if mine is None:
             return {}
         done = [(key, mine.sums.pop(key)) for key in [key for key in mine.sums if key.end < until]]
-        return {"measures": sorted(done, key=lambda row: _in_order(row[0]))}
+        done.sort(key=lambda row: _in_order(row[0]))
+        for key, sums in done:
+            if key.measure in self._units:
+                exact = sums[AMOUNT] * self._units[key.measure] + mine.rests.get(key.measure, 0)
+                sums[AMOUNT] = math.floor(exact)
+                mine.rests[key.measure] = exact - sums[AMOUNT]
+        return {"measures": done}
 
     def save(self, line: int) -> bytes:
         mine, first = self._lines.get(line), self._first.get(line, 0)
@@ -111,6 +132,7 @@ class Totals:
             _Saved(
                 [(number - first, mine.meters[number]) for number in sorted(mine.meters)],
                 [(*key._replace(measure=key.measure - first), [f"{n:x}" for n in mine.sums[key]]) for key in keys],
+                [(number - first, str(mine.rests[number])) for number in sorted(mine.rests)],
             )
         )
 
@@ -124,6 +146,7 @@ class Totals:
         for end, number, day, shift, order, product, during, sums in saved.sums:
             key = Key(end, number + first, day, shift, order, product, during)
             mine.sums[key] = [int(text, 16) for text in sums]
+        mine.rests = {number + first: Fraction(rest) for number, rest in saved.rests}
         self._lines[line] = mine
 
     def go_on(self, other: "Totals", measures: dict[int, int]) -> None:
@@ -131,13 +154,17 @@ class Totals:
         for number, one in measures.items():
             theirs = other._lines.get(other._measures[number].line)
             if theirs is not None and number in theirs.meters:
-                self._line(self._measures[one].line).meters[one] = theirs.meters[number]
+                mine = self._line(self._measures[one].line)
+                mine.meters[one] = theirs.meters[number]
+                mine.rests |= {one: theirs.rests[number]} if number in theirs.rests else {}
 
     def _add(self, observed: Observed, text: Callable[[int], str | None]) -> list[list[int]]:
+        doubts = self._integrate(observed, text)
         rows, shifts, days = observed
         numbers, klass = rows[:, at.MO_MEASURE], rows[:, at.MO_CLASS]
         classes = np.where(klass >= 0, _BY_CLASS[klass], -1)
-        who, used_in, amount, doubts = self._used(rows, classes)
+        who, used_in, amount, met = self._used(rows, classes)
+        doubts += met
         n, m = len(rows), len(who)
         every = np.concatenate([np.arange(n), who])
         publish = self._publish[rows[:, at.MO_LINE]]
@@ -170,6 +197,33 @@ class Totals:
             sums = self._line(line).sums
             made = Key(end, number, day, shift, text(order), text(product), during)
             sums[made] = _merged(sums[made], new) if made in sums else new
+        return doubts
+
+    def _integrate(self, observed: Observed, text: Callable[[int], str | None]) -> list[list[int]]:
+        """Add what gauges come to, as exact numbers. Returns doubts."""
+        doubts: list[list[int]] = []
+        rows = observed.rows
+        some = np.flatnonzero(self._integrated[rows[:, at.MO_MEASURE]])
+        times, klass = _times(rows[some]), rows[some, at.MO_CLASS]
+        classes = np.where(klass >= 0, _BY_CLASS[klass], -1).tolist()
+        for place, k in enumerate(some.tolist()):
+            line, station, gauge, ts, epoch, value, order, product = rows[k, : at.MO_CLASS].tolist()
+            mine, publish = self._line(line), int(self._publish[line])
+            now = Reading(value, epoch, ts, times[place].tolist() if station >= 0 else [], ts)
+            for number in self._made[gauge]:
+                one, since = self._measures[number].measure, (mine.meters.get(number) or Meter()).base
+                mine.meters[number] = Meter(now)
+                if since is None:
+                    continue
+                if ts - since.ts > (one.gap_ns or 0):
+                    doubts.append([line, station, DOUBT_GAP, at.RAISED, ts, number])
+                    continue
+                end, day, shift = -(-ts // publish) * publish, int(observed.day[k]), int(observed.shift[k])
+                for during, exact in between(one, since, now, classes[place]):
+                    key = Key(end, number, day, shift, text(order), text(product), during)
+                    sums = mine.sums.setdefault(key, [0, 0, 0, _MOST, -_MOST, 0, 0])
+                    sums[USED] += 1
+                    sums[AMOUNT] += exact
         return doubts
 
     def _line(self, line: int) -> _Line:

@@ -123,6 +123,9 @@ def _station(node: Node, line: Node, words: dict[str, int]) -> Station:
     )
 
 
+_PER: Final = {"hour": 3_600 * 10**9, "minute": 60 * 10**9, "second": 10**9}
+
+
 def _measure(node: Node) -> Measure:
     decimals = node["decimals"]
     modulus, most = node["modulus"], node["most_per_hour"]
@@ -142,6 +145,10 @@ def _measure(node: Node) -> Measure:
             Specification(one["id"], **{key: _scaled(one, key, decimals) for key in SPECIFIED})
             for one in node["product"]
         ),
+        of=node["of"],
+        between=node["between"],
+        per_ns=_PER[node["per"] or "hour"] if node["kind"] == "integral" else None,
+        gap_ns=node["gap"],
     )
 
 

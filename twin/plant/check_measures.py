@@ -3,6 +3,7 @@
 from typing import Final
 
 from twin.decimals import scaled
+from twin.plant.check_integrals import check_integral
 from twin.plant.problem import Report, hint
 from twin.plant.read import Node
 
@@ -33,6 +34,7 @@ def check_measures(line: Node, report: Report) -> None:
                 if one["id"] is not None and one["id"] not in known and None not in known:
                     where = f'there is no product in this line with the id "{one["id"]}"{hint(one["id"], known)}'
                     report.add(one.at("id"), where)
+            check_integral(measure, owner, report)
 
 
 def _measure(measure: Node, report: Report) -> None:

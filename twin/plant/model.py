@@ -8,7 +8,7 @@ from twin.plant.shared import once_a_plant
 LineType = Literal["assembly", "flow", "batch", "cell"]
 Quality = Literal["good", "scrap", "rework", "total"]
 ChartType = Literal["xbar_s", "xbar_r", "i_mr", "ewma", "cusum", "p", "np", "c", "u"]
-MeasureKind = Literal["meter", "amount", "gauge", "characteristic"]
+MeasureKind = Literal["meter", "amount", "gauge", "characteristic", "integral"]
 ABSENT: Final = "absent"  # in a field's metadata: see `later`
 
 
@@ -95,6 +95,12 @@ class Measure:
     chart: Chart | None = None
     opportunities: int | None = None  # of defects: chances of one in a part; None: 1
     products: tuple[Specification, ...] = ()  # those that have a specification of their own
+    # Of an integral: the gauge beside it whose values are summed over time, what it shows between two readings, the
+    # time that its unit is of (kW: an hour of kWh), and for how long nothing may be read.
+    of: str | None = None
+    between: Literal["hold", "straight"] | None = None
+    per_ns: int | None = None
+    gap_ns: int | None = None
 
     def specified(self, product: str | None) -> Specification:
         """What values of a product should be: its own specification, whole, or that of the measure."""

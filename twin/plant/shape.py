@@ -250,9 +250,9 @@ MEASURE: Final = Table(
         _id("Name of the measure in the events; unique at its station, or among the line's own."),
         Key(
             "kind",
-            choice("meter", "amount", "gauge", "characteristic"),
+            choice("meter", "amount", "gauge", "characteristic", "integral"),
             "meter: a running total; amount: what was used since the last one; gauge: a level, such as a temperature; "
-            "characteristic: of a part, such as its weight.",
+            "characteristic: of a part, such as its weight; integral: made of a gauge, such as kWh of kW.",
             required=True,
         ),
         Key("unit", kinds.ID, "Unit of its values, such as kWh, m3, g.", required=True),
@@ -278,6 +278,19 @@ MEASURE: Final = Table(
         Key("chart", CHART, "A control chart of its values."),
         Key("product", Tables(SPECIFIED, MAX_PRODUCTS_PER_LINE), "Products with a specification of their own."),
         Key("opportunities", integer(1, 10**6), "Of an amount of defects: chances of one in a part. Absent: 1."),
+        Key("of", kinds.ID, "Of an integral: the gauge beside it that is summed over time."),
+        Key(
+            "between",
+            choice("hold", "straight"),
+            "What the gauge shows between two readings. hold: the earlier one, as of a source that sends changes; "
+            "straight: it goes straight from one to the other, as of one that is polled.",
+        ),
+        Key("per", choice("hour", "minute", "second"), "The time that the gauge's unit is of. Absent: hour."),
+        Key(
+            "gap",
+            duration(),
+            "Readings farther apart are not joined: nothing is known of the time between them, and it is told.",
+        ),
     ),
 )
 

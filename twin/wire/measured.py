@@ -31,6 +31,8 @@ def value_of_number(measure: Measure, number: Fraction) -> int:
 
 
 def _possible(measure: Measure, value: int) -> int:
+    if measure.kind == "integral":
+        raise ValueError(f"cannot be sent: it is made of the gauge {measure.of}")
     if measure.kind == "meter":
         if value < 0:
             raise ValueError("is below 0, and a meter is not")
