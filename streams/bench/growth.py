@@ -36,15 +36,15 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
     return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
 
 
-def start(room: Room, settings: Settings) -> tuple[float, float, float]:
-    """Seconds until ready, resident MB then, and percent of a core while nothing comes."""
+def start(room: Room, settings: Settings) -> tuple[float, float, float, float]:
+    """Seconds until ready, by the clock and of the processor; resident MB; percent of a core while nothing comes."""
     begun_s = clock.monotonic_s()
     with Worker(anew(room, settings), room.folder() / "worker.log") as worker:
         worker.wait(is_ready(settings.partitions))
         ready_s, resident = clock.monotonic_s() - begun_s, worker.resident_bytes / 1e6
         before_s = worker.cpu_s
         time.sleep(_IDLE_S)
-        return ready_s, resident, 100 * (worker.cpu_s - before_s) / _IDLE_S
+        return ready_s, before_s, resident, 100 * (worker.cpu_s - before_s) / _IDLE_S
 
 
 def steps(which: Sequence[tuple[int, int]], grows: int) -> Callable[[Room, int], AbstractContextManager[Repeat]]:
@@ -60,7 +60,7 @@ def steps(which: Sequence[tuple[int, int]], grows: int) -> Callable[[Room, int],
         def once() -> Sequence[float]:
             found = [start(room, settings) for settings in several]
             sizes = [float(step[grows]) for step in which]
-            fits = [exponent(sizes, [one[k] for one in found]) for k in (0, 1)]
+            fits = [exponent(sizes, [one[k] for one in found]) for k in (1, 2)]
             return [*(value for one in found for value in one), *fits]
 
         yield once
@@ -73,11 +73,12 @@ def _counts(which: Sequence[tuple[int, int]], grows: int, what: str) -> tuple[Co
     for step in which:
         counts += [
             Count(f"start of the process until ready, {step[grows]:,} {what}", "s", f"{step[grows]}-ready"),
+            Count("processor time of it", "s", f"{step[grows]}-cpu"),
             Count("resident memory then", "MB", f"{step[grows]}-resident"),
             Count("processor time while nothing comes, of a core", "%", f"{step[grows]}-idle"),
         ]
     counts += [
-        Count(f"p of a + b x {what}^p, a being the first step's: of the start", "p", "ready-exponent"),
+        Count(f"p of a + b x {what}^p, a being the first step's: of the processor time", "p", "cpu-exponent"),
         Count("the same of the memory", "p", "resident-exponent"),
     ]
     return tuple(counts)

@@ -63,6 +63,9 @@ def run(settings: Settings, twin_type: type[Twin] | None = None) -> int:
     (`streams.exits`). `twin_type` stands in for `twin.line.PartitionTwin` in tests.
     """
     faulthandler.enable()  # a fault in machine code would otherwise end the process without a word
+    # Until plant and kernels are there. All of it stays: to look through it again and again was a third of what reading
+    # 10,000 lines took.
+    gc.disable()
     umask.tighten()
     logs.configure(settings.log_level, settings.log_format)
     for name in unknown_variables():
@@ -137,6 +140,7 @@ class TwinWorker:
         # million objects held up every line for half a second each time.
         gc.collect()
         gc.freeze()
+        gc.enable()
         self.checkpoints = Checkpointer(store, self._publisher)
         self._metrics = Metrics([line.id for line in plant.lines], plant.hash, self.report, self._views_now)
         pages = {"/metrics": self._metrics.page, **schema_pages()}

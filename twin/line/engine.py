@@ -23,6 +23,7 @@ from twin.line.result_rows import RowMaker, first_stations
 from twin.line.shape import Translation, empty_state
 from twin.line.stops import decided
 from twin.line.texts import Texts
+from twin.line.untouched import untouched
 from twin.measures.catalogue import declared
 from twin.measures.families import Families
 from twin.measures.protocol import Observed
@@ -75,7 +76,7 @@ class Engine:
         self.left_out: frozenset[str] = frozenset()  # sets of which no rows are made
         self.model: Model | None = None
         self._covered = (0, 0)
-        self._out = _out(_OUT_ROWS, len(plant.stations), len(self.numbers.places))
+        self._out = _out(_OUT_ROWS, plant, len(self.numbers.places))
         self._given: list[list[I64]] = [[] for _ in range(at.N_OUT)]  # rows put aside
 
     @property
@@ -154,7 +155,7 @@ class Engine:
 
     def _grow(self) -> None:
         """One instant needs more room than there is: more output rows, more closings."""
-        self._out = _out(2 * len(self._out.kpis), len(self.plant.stations), len(self.numbers.places))
+        self._out = _out(2 * len(self._out.kpis), self.plant, len(self.numbers.places))
         x = self.state
         self.state = x._replace(
             closings=_wider(x.closings), deltas=_wider(x.deltas), closing_orders=_wider(x.closing_orders)
@@ -260,7 +261,8 @@ class Engine:
         self.model = model(self.numbers, start_ns, end_ns)
 
 
-def _out(rows: int, stations: int, places: int) -> Out:
+def _out(rows: int, plant: Plant, places: int) -> Out:
+    stations, lines = len(plant.stations), len(plant.lines)
     widths = (at.N_KO, at.N_IO, at.N_PO, at.N_AO, at.N_PA, at.N_MO)
     arrays = [np.empty((rows, width), np.int64) for width in widths]
     return Out(
@@ -272,7 +274,7 @@ def _out(rows: int, stations: int, places: int) -> Out:
         arrays[5],
         np.zeros(at.N_OUT, np.int64),
         np.zeros(stations, np.int64),
-        np.zeros((N_MIX, stations + places), np.int64),
+        untouched((N_MIX, stations + places), lines),  # 1 MB of 1,000 lines, in each partition
         np.zeros(len(at.PANE_COLUMNS), np.int64),
         np.zeros(bits.words(stations), np.int64),
         np.zeros(bits.words(stations), np.int64),
