@@ -27,6 +27,7 @@ from streams.client.records import (
     Nanoseconds,
     Refused,
     Row,
+    Sample,
     decoder,
     number_of,
     refused,
@@ -48,6 +49,7 @@ __all__ = [
     "Measured",
     "Nanoseconds",
     "Refused",
+    "Sample",
     "Secret",
     "Settings",
 ]
@@ -110,6 +112,12 @@ class Client:
     ) -> AsyncIterator[Measured]:
         """What was measured, by publishing interval, as `kpis`."""
         return self._rows(topics.MEASURES, "measures", Measured, line, start, latest)
+
+    def samples(
+        self, line: str | None = None, *, start: str | int = "now", latest: bool = False
+    ) -> AsyncIterator[Sample]:
+        """Points of control charts, as `kpis`."""
+        return self._rows(topics.MEASURES, "samples", Sample, line, start, latest)
 
     def alerts(
         self, line: str | None = None, *, start: str | int = "now", latest: bool = False

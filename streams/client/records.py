@@ -149,6 +149,40 @@ class Measured(Row, frozen=True, kw_only=True):
     squares_low: int | None
 
 
+class Sample(Row, frozen=True, kw_only=True):
+    """A point of a control chart (docs/quality.md): what it shows, its limits and the rules that are broken there.
+
+    `total` is an integer of the last of `decimals` places, the figures are in `unit`.
+    """
+
+    station: str | None  # None: of the line
+    measure: str
+    chart: str
+    point: int
+    start_ns: Nanoseconds = msgspec.field(name="start")
+    end_ns: Nanoseconds = msgspec.field(name="end")
+    production_date: datetime.date | None
+    shift: str | None
+    order: str | None
+    product: str | None
+    unit: str
+    decimals: int
+    n: int
+    total: int | None
+    figure: float | None
+    center: float | None
+    lower: float | None
+    upper: float | None
+    sigma: float | None
+    lsl: float | None
+    usl: float | None
+    aim: float | None
+    phase: int | None
+    limits_version: str | None
+    signals: str | None
+    cause: str | None
+
+
 class Alert(Row, frozen=True, kw_only=True):
     """Raised or cleared (`action`) at `ts_ns`."""
 
@@ -232,6 +266,8 @@ class Head(msgspec.Struct, frozen=True):
     order: str | None = None
     product: str | None = None
     during: str | None = None
+    chart: str | None = None
+    point: int | None = None
 
 
 def _time_or_error(kind: type, value: Any) -> Any:

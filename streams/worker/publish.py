@@ -43,6 +43,7 @@ TOPIC_OF: Final = {
     "kpis": topics.KPIS,
     "bottlenecks": topics.KPIS,
     "measures": topics.MEASURES,
+    "samples": topics.MEASURES,
     "alerts": topics.ALERTS,
 }
 Headers = list[tuple[str, bytes]]  # a list: aiokafka takes no other sequence

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.client import Client, Measured
+from streams.client import Client, Measured, Sample
 from streams.kafka.topics import ensure
 from streams.local.broker import LocalBroker
 from tests.support.streams import over_a_kill, own_settings
@@ -97,5 +97,14 @@ async def test_a_meter_and_a_chart(broker: LocalBroker, prefix: str, tmp_path: P
     shown = {chart: [row["figure"] for row in points if row["chart"] == chart] for chart in ("i", "mr")}
     assert shown == {"i": [2.0, 2.2, 2.1, 2.4, 3.0], "mr": [0.2, 0.1, 0.3, 0.6]}
     assert [row["signals"] for row in points] == [None] * 4 + ["beyond"] + [None] * 4
+    on_topic: dict[tuple[str, int, int], Sample] = {}
+    async with Client(settings) as client, asyncio.timeout(60):
+        async for one in client.samples("L", start="beginning", latest=True):
+            on_topic[one.chart, one.point, one.end_ns] = one
+            stand_now = [row for _, row in sorted(on_topic.items()) if not row.retracted]
+            if [(row.chart, row.point, row.figure, row.signals) for row in stand_now] == [
+                tuple(row[name] for name in ("chart", "point", "figure", "signals")) for row in points
+            ]:
+                break
     told_of = "SELECT subject, detail FROM alerts WHERE kind = 'chart'"
     assert [row["subject"] for row in query(settings.audit, told_of).to_pylist()] == ["weight i 4"]

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from streams.client import Client, ClientError, _news
 from streams.client.recent import Recent
-from streams.client.records import Alert, Bottleneck, Kpi, Line, Measured, decoder, parse_time
+from streams.client.records import Alert, Bottleneck, Kpi, Line, Measured, Sample, decoder, parse_time
 from streams.worker.publish import json_rows
 from tests.support.client import START_NS, rows
 from twin.line.view import LineView
 from twin.results import IDENTITY, SETS
 
-TYPES = {"kpis": Kpi, "bottlenecks": Bottleneck, "alerts": Alert, "measures": Measured}
+TYPES = {"kpis": Kpi, "bottlenecks": Bottleneck, "alerts": Alert, "measures": Measured, "samples": Sample}
 
 
 def python_type(field: "pa.Field[Any]") -> str:

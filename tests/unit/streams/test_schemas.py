@@ -58,12 +58,13 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with a meter and a gauge, both over the ends of intervals."""
+    """A root with a meter and a gauge, both over the ends of intervals; the gauge with a chart."""
     folder = tmp_path_factory.mktemp("measured")
     kinds = {"electricity": "meter", "heat": "gauge"}
     said = "".join(
         f'[[line.station.measure]]\nid = "{name}"\nkind = "{kind}"\nunit = "kWh"\n' for name, kind in kinds.items()
     )
+    said += 'chart = { type = "i_mr", baseline = 4 }\n'  # of the last, the gauge
     (folder / "plant.toml").write_text(text(1) + said)
     events = [
         {"type": "measure", "ts": T0 + minute * 60 * S, "line": "L", "station": "s0", "measure": name, "value": minute}
@@ -81,7 +82,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rows_of_a_real_log_are_as_the_schema_says(audit: Path, measured: Path, name: str) -> None:
     schema = results()[name]
     Draft202012Validator.check_schema(schema)
-    table = open_set(measured if name == "measures" else audit, name).to_table()
+    table = open_set(measured if name in ("measures", "samples") else audit, name).to_table()
     if "date" in table.column_names:
         table = table.drop_columns(["date"])
     rows = [json.loads(value) for _, value in json_rows(name, table.slice(0, 300))]
