@@ -15,6 +15,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from streams.local.broker import free_port
+from streams.settings import process_environment
 from tests.browser.conftest import TOKEN, Floor
 from tests.support.biscuit import HOSTILE
 
@@ -217,31 +218,91 @@ def test_it_reconnects(floor: Floor, tab: Any) -> None:
 
 
 def test_behind_a_proxy_under_a_path(floor: Floor, tab: Any, tmp_path: Path) -> None:
+    """Looking and entering: every address is relative, and the cookie holds for the API's own folder."""
     port = free_port()
+    devices = (floor.folder / "devices.toml").read_text().replace("page.sqlite", "proxied.sqlite")
+    (tmp_path / "devices.toml").write_text(devices)
     code = f"""
-import asyncio
 from pathlib import Path
 from aiohttp import web
 from streams.page.app import Options, make_app
+from streams.settings import Settings
+settings = Settings.from_env()
+options = Options(root=Path(settings.audit), settings=settings, devices=Path({str(tmp_path / "devices.toml")!r}))
 app = web.Application()
-app.add_subapp("/plant/twin/", make_app(Options(root=Path({str(floor.settings.audit)!r}), settings=None)))
+app.add_subapp("/plant/twin/", make_app(options))
 web.run_app(app, host="127.0.0.1", port={port}, print=None, shutdown_timeout=1.0)
 """
-    process = subprocess.Popen([sys.executable, "-c", code])  # noqa: S603
+    base = f"http://127.0.0.1:{port}/plant/twin/"
+    environment = process_environment(floor.settings)
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment)  # noqa: S603
     try:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
-                tab.goto(f"http://127.0.0.1:{port}/plant/twin/?view=line&line=oven-1&lang=de")
+                tab.goto(f"{base}?view=line&line=oven-1&lang=de")
                 break
             except Exception:  # not up yet
                 tab.wrong.clear()
                 time.sleep(0.2)
         tab.wait_for_selector("#timeline svg", timeout=60_000)
         assert "Gutteile" in tab.locator(".said").inner_text()
+        tab.goto(f"{base}?view=device")
+        tab.locator("input.token").fill("not a token")
+        tab.locator("form button").click()
+        until(tab, "document.querySelector('.told').textContent.includes('No device has this token')")
+        tab.wrong.clear()  # the refusal is an error in the console
+        assert not tab.context.cookies()
+        tab.locator("input.token").fill(TOKEN)
+        tab.locator("form button").click()
+        tab.wait_for_selector(".op-lines a")
+        (cookie,) = tab.context.cookies()
+        assert cookie["path"] == "/plant/twin/api/v1" and cookie["httpOnly"] and cookie["sameSite"] == "Strict"
+        tab.goto(f"{base}?view=operator&line=choc-2&station=feed")
+        tab.locator("button.stop:not([disabled])").first.wait_for(timeout=60_000)
+        until(tab, "document.querySelector('.op-state').textContent.length > 3")
+        tab.locator("button.stop:not([disabled])").first.click()
+        tab.locator(".op-six:visible button.reason", has_text="Roll change").first.click()
+        until(tab, "document.querySelector('.op-entries')?.textContent.includes('sent, in the log at')")
+        assert TOKEN not in tab.url
     finally:
         process.terminate()
         process.wait(20)
+
+
+def test_a_figure_is_proved_here_and_as_it_was_known(floor: Floor, tab: Any) -> None:
+    all_lines(tab, floor)
+    go(tab, floor, "?view=line&line=wrap-1")
+    tab.locator(".said a.why").click()  # of the shift that goes on
+    tab.wait_for_selector("section.head .big")
+    assert "min planned time" in tab.locator("section.head").inner_text()
+    shift = current_shift(tab, floor, "wrap-1")["shift"][0]
+    go(tab, floor, f"?view=why&line=wrap-1&window=shift&start={shift['start']}&end={shift['end']}")
+    tab.locator("button", has_text="compute it again here").click()
+    until(tab, "document.querySelector('.told').textContent.includes('equal: every cell')")
+    # As it was known an hour before its end: less was made, and a banner and a switch say what is looked at.
+    made = tab.request.get(f"{floor.url}api/v1/report", params={"line": "wrap-1", "shift": shift["label"]}).json()
+    go(tab, floor, f"?view=line&line=wrap-1&shift={shift['label']}")
+    tab.locator(".knowing summary").click()
+    at = int(tab.locator(".knowing input").get_attribute("min")) + 2 * 3_600_000
+    tab.locator(".knowing input").evaluate(
+        "(one, at) => { one.value = at; one.dispatchEvent(new Event('input')); }", at
+    )
+    tab.locator(".knowing button").click()
+    until(tab, "document.querySelector('.head .warn') && !document.querySelector('#main[aria-busy]')")
+    assert "as_of=" in tab.url
+    then = int(tab.locator(".said .big").inner_text().split()[0].replace(",", ""))
+    assert then < made["total"]["good"]
+    tab.locator("a", has_text="as known now").click()
+    until(tab, "!document.querySelector('.head .warn') && !document.querySelector('#main[aria-busy]')")
+    # Losses of a station by count, and from a row to the events of its longest stop.
+    go(tab, floor, f"?view=line&line=wrap-1&shift={shift['label']}&by=count&station=feed")
+    assert tab.locator("#pareto a[aria-current=page]").all_inner_texts() == ["as they waited", "by count"]
+    tab.locator("#pareto summary").click()
+    tab.locator("#pareto a.why").first.click()
+    tab.wait_for_selector("section.head h1")
+    assert "What lies under it" in tab.locator("h1").inner_text()
+    assert tab.locator("details[open] table").count() >= 2
 
 
 def test_sizes(floor: Floor, tab: Any) -> None:

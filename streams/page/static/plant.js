@@ -1,8 +1,14 @@
 // All lines, those that lose most first; an area, or a kind of state, by the address.
 import { el } from "./dom.js";
 import { lines, onChange } from "./stream.js";
-import { order, silent, tile, timer } from "./tile.js";
+import { order, renewed, silent, tile, timer } from "./tile.js";
 import { address, query, w } from "./words.js";
+
+// Only what stands elsewhere than before is moved.
+function fill(place, nodes) {
+  if (nodes.length === place.children.length && nodes.every((node, i) => node === place.children[i])) return;
+  place.replaceChildren(...nodes);
+}
 
 export function plant(main) {
   const area = query().get("area");
@@ -30,16 +36,23 @@ export function plant(main) {
     const focused = document.activeElement?.dataset?.line;
     for (const one of wanted) {
       const known = shown.get(one.line);
-      if (!known || known.data !== one) shown.set(one.line, { data: one, node: tile(one) });
+      if (!known) shown.set(one.line, { data: one, node: tile(one) });
+      else if (known.data !== one) shown.set(one.line, { data: one, node: renewed(known.node, known.data, one) });
     }
-    list.replaceChildren(...wanted.filter((one) => !one.calm).map((one) => shown.get(one.line).node));
-    calm.replaceChildren(...wanted.filter((one) => one.calm).map((one) => shown.get(one.line).node));
+    fill(list, wanted.filter((one) => !one.calm).map((one) => shown.get(one.line).node));
+    fill(calm, wanted.filter((one) => one.calm).map((one) => shown.get(one.line).node));
     calmTitle.hidden = !calm.children.length;
     if (!wanted.length) list.append(el("p", {}, w("no_lines")));
-    if (focused) shown.get(focused)?.node.focus();
+    if (focused && document.activeElement?.dataset?.line !== focused) shown.get(focused)?.node.focus();
   }
   draw();
-  const stop = onChange(draw);
+  // Drawn once a frame, however many messages came.
+  let waiting = false;
+  const stop = onChange(() => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => { waiting = false; if (list.isConnected) draw(); });
+  });
   const ticking = setInterval(() => {
     for (const { data, node } of shown.values()) {
       const text = timer(data);

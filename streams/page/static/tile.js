@@ -88,3 +88,32 @@ export function tile(one) {
   ].filter((node) => node));
   return made;
 }
+
+// What may change in a tile that stays: states of stations come twice a second, the rest seldom.
+const QUICK = ["stations", "state", "since_ms", "as_of_ms", "heard_ms", "lost_per_hour", "lost_text", "calm", "changed"];
+
+// The tile of what the line is now: the same node where only states have changed.
+export function renewed(node, before, one) {
+  for (const key of Object.keys(one)) if (!QUICK.includes(key) && one[key] !== before[key]) return tile(one);
+  if (one.stations.length !== before.stations.length || !one.live) return tile(one);
+  if (one.state !== before.state) {
+    const group = GROUP[one.state] ?? "unknown";
+    node.className = `tile e-${group}`;
+    const [sign, word] = node.querySelector(".state").childNodes;
+    sign.className = `sign s-${group}`;
+    sign.textContent = SIGN[one.state] ?? "?";
+    word.textContent = ` ${w(one.state)} `;
+  }
+  const strip = node.querySelector(".strip");
+  let moved = false;
+  for (const [i, s] of one.stations.entries()) {
+    if (s.state === before.stations[i].state) continue;
+    moved = true;
+    const cell = strip.children[i];
+    cell.className = `cell s-${GROUP[s.state] ?? "unknown"}`;
+    cell.firstChild.data = SIGN[s.state] ?? "?";
+    cell.title = `${s.station}: ${w(s.state)}`;
+  }
+  if (moved) strip.setAttribute("aria-label", one.stations.map((s) => `${s.station} ${w(s.state)}`).join(", "));
+  return node;
+}
