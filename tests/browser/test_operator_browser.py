@@ -100,10 +100,19 @@ def test_a_split(floor: Floor, tab: Any) -> None:
 def test_several_stops_get_one_reason_and_the_keyboard_is_enough(floor: Floor, tab: Any) -> None:
     all_lines(tab, floor)
     known(tab, floor)
-    by: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for line, station, stop in bare(tab, floor):
-        by.setdefault((line, station), []).append(stop)
-    (line, station), stops = next(one for one in by.items() if len(one[1]) > 1)
+    line, station, now = "pallet", "check", time.time_ns() // 10**9
+    for ago in (9_000, 7_500, 6_000, 4_500):  # late events: stops of ten minutes without a reason
+        for ts, word in ((now - ago, "STOP"), (now - ago + 600, "RUN")):
+            send(floor, {"type": "state", "ts": ts * 10**9, "line": line, "station": station, "state": word})
+    end = time.monotonic() + 120
+    while True:
+        found = ask(tab, floor, "stops", line=line, station=station)["stops"]
+        stops = [one for one in found if one["end"] and len(one["parts"]) == 1 and one["reason"] is None]
+        if len(stops) > 1:
+            break
+        assert time.monotonic() < end, found
+        pass_time(floor, line)
+        time.sleep(1)
     go(tab, floor, f"?view=operator&line={line}&station={station}")
     tab.locator("button.mark").first.wait_for()
 

@@ -18,6 +18,7 @@ from streams.local.broker import free_port
 from streams.settings import process_environment
 from tests.browser.conftest import TOKEN, Floor
 from tests.support.biscuit import HOSTILE
+from twin.time.rfc3339 import parse_rfc3339
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 pytest.importorskip("playwright")
@@ -284,7 +285,7 @@ def test_a_figure_is_proved_here_and_as_it_was_known(floor: Floor, tab: Any) -> 
     made = tab.request.get(f"{floor.url}api/v1/report", params={"line": "wrap-1", "shift": shift["label"]}).json()
     go(tab, floor, f"?view=line&line=wrap-1&shift={shift['label']}")
     tab.locator(".knowing summary").click()
-    at = int(tab.locator(".knowing input").get_attribute("min")) + 2 * 3_600_000
+    at = parse_rfc3339(shift["end"]) // 10**6 - 3_600_000
     tab.locator(".knowing input").evaluate(
         "(one, at) => { one.value = at; one.dispatchEvent(new Event('input')); }", at
     )
