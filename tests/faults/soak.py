@@ -130,6 +130,8 @@ async def soak(
             await steady.settled(settings, 120.0)
             drained_s = time.monotonic() - begun - fed_s
             watching.cancel()
+            if restarted.worker.process.poll() is None:  # one that has just been started hears no signal yet
+                await asyncio.to_thread(restarted.worker.wait_ready, None, 120.0)
             codes = [await asyncio.to_thread(worker.end) for worker in (stays, restarted.worker)]
         finally:
             for task in (feeding, watching, restarting):
