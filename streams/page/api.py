@@ -300,6 +300,9 @@ class Api:
         if "planned_ns" in found:
             found["said"] = ratios({**found["ratios"], "planned_ns": found["planned_ns"]}, language)
             found["formula"] = formula(found, language)
+        if found.get("known_until"):
+            until = local(zone, parse_rfc3339(found["known_until"]))
+            found["settled_said"] = f"{word('provisional', language)}, {word('known_until', language)} {until}"
         if found["row"] is not None:
             until = local(zone, parse_rfc3339(found["revisable_until"]))
             found["settled_said"] = word("settled" if found["final"] else "revisable", language) + f" {until}" * (

@@ -16,7 +16,7 @@ from twin.audit.rows import integers
 from twin.line.numbers import ideal_ns
 from twin.plant.model import Line
 from twin.report import ReportError
-from twin.report.build import Sheet, quoted, refusal, texts
+from twin.report.build import Sheet, quoted, refusal, settled, texts
 from twin.report.figures import Figures, ratios_of
 from twin.report.rows import Row, any_row, dicts, newest, select
 from twin.report.spans import Span, site_of
@@ -29,15 +29,15 @@ MOST_STATES: Final = 200
 def why(
     root: Path | str, line_name: str, station: str | None, window: str, start_ns: int, end_ns: int
 ) -> dict[str, Any]:
-    """The row of kpis of this identity, and what lies under it. `window` empty: what lies in this span, with the sums
-    of its rows where there are any, and `row` is None. Raises ReportError where there is no such row, AuditError."""
+    """The row of kpis of this identity, and what lies under it. `window` empty: what lies in this span, of the line
+    with the sums of its rows, and `row` is None. Raises ReportError where there is no such row, AuditError."""
     line = site_of(root).line(line_name)
     if not window:
         sheet = Sheet(root, line, Span("span", "", start_ns, end_ns))
-        measured = station or sheet.constraint()
-        sums = sheet.figures(station)
-        made = {"row": None, "line": line.id, "ratios": sums.ratios()} | (_sums(sums) if sums.rows else {})
-        return {**made, **_evidence(root, line.id, measured, start_ns, end_ns, None)}
+        made: dict[str, Any] = {"row": None, "line": line.id}
+        if station is None and (sums := sheet.figures(None)).rows:
+            made |= {"ratios": sums.ratios(), "known_until": settled(sheet)["known_until"], **_sums(sums)}
+        return {**made, **_evidence(root, line.id, station or sheet.constraint(), start_ns, end_ns, None)}
     where = (pc.field("window") == window) & (pc.field("end") == _instant(end_ns))
     where &= pc.field("station").is_null() if station is None else pc.field("station") == station
     where &= pc.field("start") == _instant(start_ns)

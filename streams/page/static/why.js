@@ -48,7 +48,7 @@ export function why(main) {
       found.ideal_said ? el("p", {}, found.ideal_said) : null,
       row?.constraint ? el("p", { class: "soft" }, `${w("station")}: ${row.constraint}. ${w("oee_note")}`) : null,
       el("p", { class: "soft" }, span, row ? `, ${w("revision")} ${row.revision}` : ""),
-      row ? el("p", {}, found.settled_said) : null),
+      found.settled_said ? el("p", {}, found.settled_said) : null),
     el("section", {}, ...[part("classes", w("not_counted")), part("policies", w("policy")), part("revisions", w("revisions")),
       part("states", w("timeline")), part("events", w("events")), part("refused", w("refused"))].filter((one) => one)),
     el("section", {}, el("h2", {}, w("proof")),
