@@ -4,11 +4,14 @@
 
 A worker in front of a store has nothing but a folder that goes with it, so an exception that ends all it does is as
 good as a kill. Three ways to die at each call: before it, behind it, or with the call still on its way, which then
-arrives when the next owner has gone on. After each death, what a reader sees ends at or below what is committed, and is
-sound; at the end the digest is that of an undisturbed run. Prints JSON; the exit code is 1 where anything differed.
+arrives when the next owner has gone on. And one not to die: asleep before it, while the next owner goes on to the end;
+then it wakes, knows nothing of that, and goes on until its next commit is refused. After each, what a reader sees ends
+at or below what is committed, and is sound; at the end the digest is that of an undisturbed run. Prints JSON; the exit
+code is 1 where anything differed.
 """
 
 import argparse
+import contextlib
 import json
 import random
 import sys
@@ -21,6 +24,8 @@ from faust.types import TP
 
 from streams.kafka.records import Records
 from streams.state.anchors import anchors
+from streams.state.fits import StateError
+from streams.state.snapshot_files import SnapshotError
 from tests.faults.steps import TP0, given
 from tests.faults.versions import SHORT_DAY_NS
 from tests.support.objects import WRITES, Faulty, Killed, MemoryStore, SharedLife, Wire
@@ -33,7 +38,9 @@ from twin.line import PartitionTwin
 from twin.plant.model import Plant
 
 CHECKPOINTS: Final = 4
-WAYS: Final = ("before", "behind", "late")
+WAYS: Final = ("before", "behind", "late", "asleep")
+# What a worker that was overtaken may end with.
+_ENDED: Final = (AuditError, StateError, SnapshotError)
 
 
 class World:
@@ -56,6 +63,21 @@ class World:
         except Killed:
             return True
         return False
+
+    def sleep(self, at: int) -> tuple[str, list[str]]:
+        """One life that sleeps at a call while another one goes on to the end. What was hit, and what is wrong."""
+        wrong: list[str] = []
+
+        def other() -> None:
+            self.life().run(None)
+            wrong.extend(visible(self, "while it sleeps"))
+
+        wire = Wire(at, asleep=other)
+        life = self.life(wire)
+        life.fenced = lambda: bool(wire.fired)
+        with contextlib.suppress(Killed, *_ENDED):
+            life.run(None)
+        return wire.fired, wrong
 
     def seen(self) -> tuple[int, bool]:
         """Up to which offset a reader sees rows, and whether all of them are sound."""
@@ -93,26 +115,32 @@ def whole(plant: Plant, records: Records, *, waits: bool) -> tuple[dict[str, Set
 def fault(world: World, at: int, way: str, expected: dict[str, SetDigest], second: int = -1) -> tuple[str, list[str]]:
     """What was hit ("": nothing), and what is wrong afterwards. `second`: the next worker dies as well, there."""
     wire = Wire(at, behind=way == "behind", late=way == "late")
-    if not world.die(wire):
-        return "", []
-    wrong = _visible(world, "after the death")
+    if way == "asleep":
+        fired, wrong = world.sleep(at)
+        if not fired:
+            return "", []
+        wrong += visible(world, "when it has woken")
+    else:
+        if not world.die(wire):
+            return "", []
+        fired, wrong = wire.fired, visible(world, "after the death")
     if second >= 0:
         world.die(Wire(second, behind=True))
-        wrong += _visible(world, "after the second death")
+        wrong += visible(world, "after the second death")
     life = world.life()
     life.before_commit = [wire.arrive]  # the next owner has read all it needs, and put what it will commit
     life.run(None)
     wire.arrive()
-    wrong += _visible(world, "at the end")
+    wrong += visible(world, "at the end")
     world.life().run(None)  # one more takes over, with nothing to do
     if world.seen() != (len(world.records), True):
         wrong.append("not all is visible, or not sound")
     if world.digests() != expected:
         wrong.append("another digest")
-    return wire.fired, wrong
+    return fired, wrong
 
 
-def _visible(world: World, when: str) -> list[str]:
+def visible(world: World, when: str) -> list[str]:
     end, sound = world.seen()
     committed = world.commits.get(TP0, (0, ""))[0]
     return (
@@ -120,7 +148,7 @@ def _visible(world: World, when: str) -> list[str]:
     )
 
 
-def everywhere(*, every: int, waits: bool, plans: int = 0, seed: int = 0) -> dict[str, Any]:
+def everywhere(*, every: int, waits: bool, plans: int = 0, seed: int = 0, only: str | None = None) -> dict[str, Any]:
     """Every `every`-th call in each way; or so many plans of one or two deaths, drawn from a seed."""
     with tempfile.TemporaryDirectory() as name:
         plant, records = given(Path(name))
@@ -128,11 +156,12 @@ def everywhere(*, every: int, waits: bool, plans: int = 0, seed: int = 0) -> dic
     expected, calls = whole(plant, records, waits=waits)
     chance = random.Random(seed)  # noqa: S311  repeatable
     hits = list(range(0, len(calls), every))
-    todo = [(at, "before", -1) for at in hits if calls[at][0] not in WRITES]
+    todo = [(at, way, -1) for at in hits if calls[at][0] not in WRITES for way in ("before", "asleep")]
     for number, at in enumerate(at for at in hits if calls[at][0] in WRITES):
-        todo += [(at, way, -1) for way in (WAYS if every == 1 else (WAYS[number % 3],))]
+        todo += [(at, way, -1) for way in (WAYS if every == 1 else (WAYS[number % 4],))]
     if plans:
         todo = [(chance.randrange(len(calls)), chance.choice(WAYS), chance.randrange(len(calls))) for _ in range(plans)]
+    todo = [one for one in todo if only in (None, one[1])]
     hit: Counter[str] = Counter()
     wrong: list[dict[str, Any]] = []
     for at, way, second in todo:
@@ -156,11 +185,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--waits", action="store_true")
+    parser.add_argument("--way", choices=WAYS, help="only this one")
     parser.add_argument("--plans", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     bases.DAY_NS = SHORT_DAY_NS
-    found = everywhere(every=asked.every, waits=asked.waits, plans=asked.plans, seed=asked.seed)
+    found = everywhere(every=asked.every, waits=asked.waits, plans=asked.plans, seed=asked.seed, only=asked.way)
     print(json.dumps(found, indent=1))  # noqa: T201  the command's output
     return 1 if found["wrong"] else 0
 

@@ -88,24 +88,30 @@ WRITES = ("put_new", "replace", "put", "delete")
 class Wire:
     """Between a worker and a store: counts its calls, and may end it before or behind one of them.
 
-    `late`: what it was just writing is on its way still, and arrives when `arrive` is called.
+    `late`: what it was just writing is on its way still, and arrives when `arrive` is called. `asleep`: the worker does
+    not end, but all that this does happens before the call goes on.
     """
 
-    def __init__(self, at: int = -1, *, behind: bool = False, late: bool = False) -> None:
+    def __init__(
+        self, at: int = -1, *, behind: bool = False, late: bool = False, asleep: Callable[[], None] | None = None
+    ) -> None:
         self.calls: list[tuple[str, str]] = []
         self.fired = ""
-        self._at, self._behind, self._late = at, behind, late
+        self._at, self._behind, self._late, self._asleep = at, behind, late, asleep
         self._under_way: list[Callable[[], object]] = []
         self._lock = threading.Lock()
 
     def call(self, name: str, key: str, act: Callable[[], object]) -> object:
         with self._lock:
-            if self.fired:
+            if self.fired and self._asleep is None:
                 raise Killed
             number = len(self.calls)
             self.calls.append((name, key))
             if number == self._at:
                 self.fired = f"{name} {key}"
+                if self._asleep is not None:
+                    self._asleep()
+                    return act()
                 if self._late and name in WRITES:
                     self._under_way.append(act)
                 elif self._behind:
@@ -170,6 +176,7 @@ class SharedLife(Life):
         self.commits = commits
         self.notes = self.folder
         self.before_commit: list[Callable[[], None]] = []
+        self.fenced: Callable[[], bool] = lambda: False
         self._store = PartitionStore(
             plant=plant,
             twin=PartitionTwin,
@@ -187,6 +194,8 @@ class SharedLife(Life):
         return Assigned(committed, metadata, 0, len(self._records), 1)
 
     def commit(self, saved: tuple[int, str]) -> None:
+        if self.fenced():
+            raise Killed
         for arrive in self.before_commit:
             arrive()
         self.commits[TP0] = saved
