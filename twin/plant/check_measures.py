@@ -47,6 +47,8 @@ def _measure(measure: Node, report: Report) -> None:
             report.add(measure.at(key), "is of single values, and this is a meter; take it out")
     if measure["opportunities"] is not None and (kind != "amount" or measure["quantity"] != "defect"):
         report.add(measure.at("opportunities"), 'is of defects: kind = "amount", quantity = "defect"; take it out')
+    if measure["quantity"] == "defect" and kind == "amount" and decimals not in (0, None):
+        report.add(measure.at("decimals"), "defects are counted: take `decimals` out, or name another quantity")
     for key in _OF_METERS:
         _scaled(measure, key, decimals, report)
     for one in (measure, *measure["product"]):

@@ -164,24 +164,25 @@ def defects(sheet: Sheet) -> Rows:
             key = row["station"], row["measure"]
             counts[key] += row["amount"]
             measures[key] = measure
-    if any(count < 0 for count in counts.values()):
-        counts = defaultdict(int, {key: count for key, count in counts.items() if count >= 0})
+    # More were taken back than found: a share of that is nothing, and the number stands as it is.
     names = {f"{place or ''}\0{name}": (place, name) for place, name in counts}
-    order, shares = pareto({text: counts[key] for text, key in names.items()})
+    below = sorted(text for text, key in names.items() if counts[key] < 0)
+    order, shares = pareto({text: counts[key] for text, key in names.items() if counts[key] >= 0})
+    ranked: list[tuple[str, Fraction | None]] = [*zip(order, shares, strict=True), *((text, None) for text in below)]
     found = []
-    for text, share in zip(order, shares, strict=True):
+    for text, share in ranked:
         place, name = names[text]
-        units = max(sheet.figures(place).made, 0)
+        units = max(sheet.figures(place).made, 0) if share is not None else 0
         chances = measures[place, name].opportunities or 1
-        one = unit_yield(units, counts[place, name], chances)
+        one = unit_yield(units, max(counts[place, name], 0), chances)
         dpmo = None if one.dpmo is None else min(one.dpmo, Fraction(MILLION))
         found.append(
             {
                 "station": place,
                 "defect": name,
                 "count": counts[place, name],
-                "cumulative": float(share),
-                "units": units,
+                "cumulative": _plain(share),
+                "units": units if share is not None else None,
                 "dpu": _plain(one.dpu),
                 "dpmo": _plain(one.dpmo),
                 "sigma_level": None if dpmo is None else sigma_level(dpmo, 0),
@@ -264,15 +265,16 @@ def _line(rows: Rows, name: str, step: float, y: Any, language: str) -> Iterator
 def draw_defects(report: dict[str, Any], language: str) -> str:
     """Bars by falling number."""
     rows: Sequence[dict[str, Any]] = report["defects"][:12]
-    most = max((row["count"] for row in rows), default=1) or 1
+    most = max([row["count"] for row in rows if row["count"] > 0], default=1)
     body = []
     for k, row in enumerate(rows):
         top = 4 + 28 * k
         said = row["defect"] if row["station"] is None else f"{row['station']}: {row['defect']}"
         body.append(label(0, top + 16, cut(said, 48)))
-        wide = 440 * row["count"] / most
+        wide = 440 * max(row["count"], 0) / most
         kind = f'class="c-down" data-value="{row["count"]}"'
         body.append(f'<rect {kind} x="360" y="{top}" width="{wide:.3f}" height="21"/>')
         body.append(label(900, top + 16, str(row["count"]), anchor="end"))
-        body.append(label(1000, top + 16, f"{100 * row['cumulative']:.0f} %", anchor="end", soft=True))
+        if row["cumulative"] is not None:
+            body.append(label(1000, top + 16, f"{100 * row['cumulative']:.0f} %", anchor="end", soft=True))
     return frame(28 * len(rows) + 6, word("defects", language), body)

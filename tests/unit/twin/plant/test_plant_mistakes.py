@@ -10,6 +10,18 @@ from twin.plant import loads
 UNITS = SMALL.replace("[[line.", 'unit = "g"\n[[line.')
 CHART = SMALL + '[[line.station.measure]]\nid = "x"\nkind = "characteristic"\nunit = "mm"\n'
 MISTAKES = {
+    "tenths of defects": (
+        CHART.replace("characteristic", "amount") + 'quantity = "defect"\ndecimals = 1\n',
+        15,
+        "line[L].station[A].measure[x].decimals",
+        "defects are counted",
+    ),
+    "chances of what is no defect": (
+        CHART + "opportunities = 2\n",
+        14,
+        "line[L].station[A].measure[x].opportunities",
+        "is of defects",
+    ),
     "chart without limits": (
         CHART + 'chart = { type = "i_mr" }\n',
         14,
