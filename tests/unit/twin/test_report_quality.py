@@ -114,3 +114,24 @@ def test_shown(made: dict[str, Any], root: Path) -> None:
         bool(row["signals"]) and row["figure"] > 10 for row in made["control_charts"]
     )
     assert recompute(root).differences == []
+
+
+def test_more_taken_back_than_found_and_none_at_all(tmp_path: Path) -> None:
+    plant = loads((HERE / "plant.toml").read_text(), "plant.toml")
+    start = 1_772_431_200
+    events: list[dict[str, Any]] = [
+        {"type": "count", "ts": (start + k) * S, "line": "cups-1", "station": "sealer", "good": 10} for k in (10, 20)
+    ]
+    for name, value in (("leak", 2), ("leak", -5), ("skewed lid", 4)):
+        head = {"type": "measure", "ts": (start + 30) * S, "line": "cups-1", "station": "sealer"}
+        events.append(head | {"measure": name, "value": value})
+    events += [{"type": "heartbeat", "ts": (start + s) * S, "line": "cups-1"} for s in (28_800, 29_400, 30_000)]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    replay(plant, open_logs([tmp_path / "log.jsonl"], plant), tmp_path / "root")
+    made = report(tmp_path / "root", "cups-1", "shift", "2026-03-02 early")
+    assert [(row["defect"], row["count"], row["cumulative"]) for row in made["defects"]] == [
+        ("skewed lid", 4, 1.0),
+        ("leak", -3, None),
+    ]
+    assert made["defects"][0]["dpu"] == 0.2 and made["defects"][1]["dpu"] is None
+    assert made["characteristics"] == [] and "<h2>Characteristics</h2>" not in html(made, "en")
