@@ -75,10 +75,9 @@ class PartitionTwin:
         self.parting: dict[str, bytes] = {}  # rows of a change of the plant model (twin.line.parting)
 
     def leave_out(self, sets: Collection[str]) -> None:
-        """Make no rows of these sets from here on, where that changes no row of another: a revision's number is that of
-        all rows of its line together. The state is none that may be saved then."""
-        if not self.revisions.any:
-            self.engine.left_out = frozenset(sets)
+        """Make no rows of these sets from here on. No row of another depends on them; but the state does not hold what
+        they would need, and is none to be saved."""
+        self.engine.left_out = frozenset(sets)
 
     def fold(self, block: EventBlock) -> Results:
         """Take events in the order of their arrival; return the rows that became certain."""
