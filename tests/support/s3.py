@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -23,9 +24,12 @@ class S3Server:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        # gRPC ports are these plus 10,000.
-        self._ports = [self._free() for _ in range(4)]
-        self.port = self._ports[3]
+        self._ports = _free_ports()
+        self._begun = False  # the addresses are known to somebody
+
+    @property
+    def port(self) -> int:
+        return self._ports[3]
 
     @property
     def endpoint(self) -> str:
@@ -41,6 +45,19 @@ class S3Server:
         }
 
     def start(self) -> None:
+        for left in (2, 1, 0):
+            try:
+                self._start()
+            except (OSError, urllib.error.URLError):
+                self.kill()
+                if self._begun or not left:
+                    raise
+                self._ports = _free_ports()  # somebody was quicker with one of them
+            else:
+                self._begun = True
+                return
+
+    def _start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         config = self._folder / "s3.json"
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
@@ -100,16 +117,20 @@ class S3Server:
                 else:
                     os.environ[name] = value
 
-    @staticmethod
-    def _free() -> int:
-        while True:
-            port = free_port()
-            if port < 50_000:
-                return port
-
     def __enter__(self) -> "S3Server":
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+
+def _free_ports() -> list[int]:
+    """Four, with those above them by 10,000, which the server takes for gRPC."""
+    found = list[int]()
+    while len(found) < 4:
+        port = free_port()
+        with socket.socket() as probe:
+            if port < 50_000 and port not in found and probe.connect_ex(("127.0.0.1", port + 10_000)):
+                found.append(port)
+    return found
