@@ -18,6 +18,7 @@ from streams.local import shares
 from streams.local.shares import SharesError
 from tests.support.generated import write
 from twin.audit import AuditError, replayed
+from twin.audit.compact import compact
 from twin.audit.digest import digest
 from twin.audit.read import open_set
 from twin.audit.recompute import recompute
@@ -131,6 +132,21 @@ def test_events_with_some_of_their_rows_can_be_computed_again(made: Path, tmp_pa
     assert report.differences == []
     assert report.checked["kpis rows compared"] > 0
     assert "states rows compared" not in report.checked
+
+
+def test_a_compacted_share_is_still_of_its_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, lines=3, stations=2, each=1_500)
+    monkeypatch.setattr("twin.replay.INTERVAL_ROWS", 500)
+    root = tmp_path / "root"
+    for share in ("0/2", "1/2"):
+        assert main(command(tmp_path, root, "--share", share)) == OK
+    before = digest(root)
+    done = compact(root, "2100-01-01", by="me", at="2100-01-01T00:00:00Z", keep_from={})
+    assert any(one.into for one in done)
+    report = verify(root, every=True)
+    assert report.differences == []
+    assert [head.proven_by for head in report.heads] == [replayed.share_name(0), replayed.share_name(1)]
+    assert digest(root) == before
 
 
 def test_what_is_asked_for_must_be_there(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
