@@ -67,8 +67,12 @@ def test_a_factor_that_varies_by_the_hour(tmp_path: Path) -> None:
         f"values = {json.dumps(values)}\n"
     )
     plant = text(1).replace('publish_every = "10min"', 'publish_every = "1h"').replace('"10min/10min"', '"1h/1h"')
+    plant += measure("e", "amount", "kWh")
     events = [value(3_600 * (k + 1), "e", amount) for k, amount in enumerate(kwh)]
-    found = used(tmp_path, plant + measure("e", "amount", "kWh"), events, 8 * 3_600, tmp_path / "f.toml")["e"]
+    found = used(tmp_path, plant, events, 8 * 3_600, tmp_path / "f.toml")["e"]
+    assert found["co2e"] is None, "nobody knows since when the first amount is"
+    (tmp_path / "again").mkdir()
+    found = used(tmp_path / "again", plant, [value(0, "e", 0), *events], 8 * 3_600, tmp_path / "f.toml")["e"]
     assert found["co2e"] == Fraction(case["expect"]["kg"])
     assert found["co2e"] * 1000 / found["amount"] == Fraction(case["expect"]["effective_g_per_kwh"])
 

@@ -45,6 +45,11 @@ class Factor:
         found = {self.at(start + 1), self.at(end), *(self.at(ts + 1) for ts in self.since if start < ts < end)}
         return found.pop() if len(found) == 1 else None
 
+    @property
+    def always(self) -> Fraction | None:
+        """The factor of any time; None: it changes, or ends."""
+        return self.values[0] if len(self.values) == 1 and self.until is None else None
+
     def fits(self, measure: str, quantity: str | None, unit: str) -> bool:
         named = measure == self.measure if self.measure is not None else quantity == self.quantity
         return named and unit == self.per

@@ -63,11 +63,12 @@ class Use:
             return None
         total, last = Fraction(), self.before
         for start, end, amount in self.amounts:
-            # Between readings farther apart than an interval the amount is of all the time since the one before.
-            apart = last is not None and start > last
-            value = factor.over(last if apart and last is not None else start, end)
-            if apart is False and value is None:
-                value = factor.at(end)  # a change within one publishing interval: it counts where it is read
+            if last is None:  # nobody knows since when the amount is: it must not matter
+                value = None if factor.at(end) is None else factor.always
+            elif start > last:  # farther apart than an interval: it is of all the time since the one before
+                value = factor.over(last, end)
+            else:  # a change within one publishing interval counts where it is read
+                value = factor.at(end)
             if value is None and amount:
                 return None
             total, last = total + amount * (value or 0), end
