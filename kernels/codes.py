@@ -72,7 +72,8 @@ BUFFER: Final = 4
 HEARTBEAT: Final = 5
 CORRECTION: Final = 6
 MEASURE: Final = 7
-EVENT_NAMES: Final = ("state", "count", "cycle", "order", "buffer", "heartbeat", "correction", "measure")
+PRODUCT: Final = 8
+EVENT_NAMES: Final = ("state", "count", "cycle", "order", "buffer", "heartbeat", "correction", "measure", "product")
 
 # `code` of a cycle, an order, a count.
 START: Final = 0

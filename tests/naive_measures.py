@@ -9,7 +9,7 @@ from typing import Any
 
 from kernels import codes
 from kernels.fold import layout as at
-from tests.naive_twin import STOPS, Measured, NaiveTwin
+from tests.naive_twin import STOPS, Measured, NaiveTwin, named_by
 from twin.measures.integral import DOUBT_GAP
 from twin.plant.model import Measure
 
@@ -182,7 +182,7 @@ def measure_rows(twin: NaiveTwin) -> list[dict[str, Any]]:
         end = -(-one.ts // every) * every
         _, shift, day = twin.calendar(one.ts - 1)
         during = None if klass is None else name_of(klass)
-        key = (one.event.station, one.event.y, end, shift, day, one.order, one.product, during)
+        key = (one.event.station, one.event.y, end, shift, day, one.order, named_by(one.product), during)
         if key not in groups:
             station = None if one.event.station < 0 else twin.line.stations[one.event.station].id
             groups[key] = {
@@ -192,7 +192,7 @@ def measure_rows(twin: NaiveTwin) -> list[dict[str, Any]]:
                 "end": end,
                 "shift": shift,
                 "order": one.order,
-                "product": one.product,
+                "product": named_by(one.product),
                 "during": during,
                 "values": [],
                 "used": [],

@@ -1,6 +1,7 @@
 """One line in plain Python: every class interval kept, every row summed from them. Slow and obvious."""
 
 import itertools
+import json
 from collections import Counter as Counted
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -249,6 +250,11 @@ class StationTwin:
     counters: dict[str, list[Reading]] = field(default_factory=dict)
 
 
+def named_by(product: str | None) -> str | None:
+    """The name of a product, without what is declared of it."""
+    return product and product.partition("|")[0]
+
+
 def phase(e: Ev) -> int:
     if e.type == codes.CYCLE:
         return 0 if e.code == codes.END else 6
@@ -277,6 +283,8 @@ class NaiveTwin:
         self.folded: list[int] = []
         self.alerts: list[tuple[str, str, int, int]] = []  # kind, action, ts, station
         self.measured: list[Measured] = []
+        self.paces: dict[str, dict[str, int]] = {}  # what is declared now: ideal ns by station id, "*" the others
+        self.used: set[str] = set()  # products as they were declared that were made so far
         self.levels = {b.id: b.initial for b in line.buffers}
         self.short: set[int] = set()  # buffers for which a level of 0 was reported last
 
@@ -294,6 +302,9 @@ class NaiveTwin:
             t = ordered[0].ts
             now = [e for e in ordered if e.ts == t]
             ordered = ordered[len(now) :]
+            now = self.declared(now)
+            if not now:
+                continue
             if not self.folded:
                 self.begin(t)
             self.timers(t)
@@ -422,6 +433,47 @@ class NaiveTwin:
             self.settle(i, t)
         self.contexts.append((t, self.named()))
 
+    def declared(self, events: Sequence[Ev]) -> list[Ev]:
+        """The events of an instant but for declarations, with their products as they are declared then."""
+        known = {p.id: p for p in self.line.products}
+        for e in sorted(events, key=lambda e: (phase(e) if e.type != codes.PRODUCT else 0, e.station)):
+            of_order = e.type == codes.ORDER and e.code == codes.START
+            if e.pace is None or e.y is None or not (of_order or e.type == codes.PRODUCT):
+                continue
+            every, rate, factor = e.pace
+            if factor is not None:  # the line counts in one unit
+                self.doubt(at.DOUBT_FACTOR, e.station, e.y)
+            text = every or rate
+            if text is None:
+                continue
+            ns = {"4s": 4, "1/s": 1, "2s": 2, "3s": 3}.get(text, 0) * 10**9 or 5 * 10**8
+            if e.y in known:
+                stations = self.line.stations if e.station < 0 else [self.line.stations[e.station]]
+                ideals = known[e.y].ideal_cycle_ns
+                if any(ideals.get(s.id, ideals.get("*")) != ns for s in stations):
+                    self.doubt(at.DOUBT_DECLARED, e.station, e.y)
+                continue
+            self.paces.setdefault(e.y, {})["*" if e.station < 0 else self.line.stations[e.station].id] = ns
+        found = []
+        for e in events:
+            if e.type == codes.PRODUCT:
+                continue
+            if e.y in self.paces and (e.type == codes.CYCLE or (e.type, e.code) == (codes.ORDER, codes.START)):
+                e = e._replace(y=f"{e.y}|{json.dumps(dict(sorted(self.paces[e.y].items())))}")
+                assert e.y
+                self.used.add(e.y)
+            found.append(e)
+        return found
+
+    def product_ideal(self, i: int, product: str | None) -> int:
+        station = self.line.stations[i]
+        ideal = station.ideal_cycle_ns or 0
+        paces = {p.id: p.ideal_cycle_ns for p in self.line.products}
+        if product and "|" in product:
+            paces[product] = json.loads(product.partition("|")[2])
+        known = paces.get(product or "", {})
+        return known.get(station.id, known.get("*", ideal))
+
     def apply(self, e: Ev, t: int, k: int) -> None:
         if e.type == codes.CYCLE:
             self.cycle(e, t, k)
@@ -455,7 +507,8 @@ class NaiveTwin:
 
     def order(self, e: Ev, t: int) -> None:
         assert e.x is not None
-        if e.code == codes.START and e.y and self.line.products and e.y not in {p.id for p in self.line.products}:
+        unknown = e.y and "|" not in e.y and e.y not in {p.id for p in self.line.products}
+        if e.code == codes.START and e.y and unknown and (self.line.products or self.paces):
             self.doubt(at.DOUBT_PRODUCT, e.station, e.y)
         if e.station < 0:
             self.order_of_line(e, t)
@@ -542,13 +595,8 @@ class NaiveTwin:
             station.left = False
 
     def ideal(self, i: int, product: str | None) -> int:
-        station = self.line.stations[i]
         work = self.stations[i].work
-        ideal = station.ideal_cycle_ns or 0
-        for known in self.line.products:
-            if known.id == (product or (work.product if work else None)):
-                ideal = known.ideal_cycle_ns.get(station.id, known.ideal_cycle_ns.get("*", ideal))
-        return ideal
+        return self.product_ideal(i, product or (work.product if work else None))
 
     def doubt(self, kind: int, i: int, subject: str) -> None:
         self.doubts["\0".join((str(kind), self.line.stations[i].id if i >= 0 else "", subject))] += 1
@@ -574,7 +622,7 @@ class NaiveTwin:
         every = station.parts_from == "cycle" or any(c.quality == "total" for c in station.counters)
         counted = False
         if e.type == codes.CYCLE:
-            product = (e.y if e.y in known else None) or self.begun[k] or product
+            product = (e.y if e.y in known or "|" in (e.y or "") else None) or self.begun[k] or product
             made = {"good": known.get(product or "") or station.cycle_parts or 1, "scrap": 0, "rework": 0}
             counted = True
         elif e.code == codes.COUNTER:
@@ -591,10 +639,7 @@ class NaiveTwin:
             self.doubt(at.DOUBT_GOOD, e.station, "")
             made["good"] = 0
         total = made["good"] if every else sum(made.values())
-        ideal = station.ideal_cycle_ns or 0
-        for one in self.line.products:
-            if one.id == product:
-                ideal = one.ideal_cycle_ns.get(station.id, one.ideal_cycle_ns.get("*", ideal))
+        ideal = self.product_ideal(e.station, product)
         if every:
             made["good"] -= made["scrap"] + made["rework"]
         made["ideal_ns"] = ideal * total
@@ -615,6 +660,7 @@ class NaiveTwin:
         ideals = [station.ideal_cycle_ns] + [
             p.ideal_cycle_ns.get(station.id, p.ideal_cycle_ns.get("*")) for p in self.line.products
         ]
+        ideals += [self.product_ideal(i, product) for product in self.used]
         fastest = station.fastest_cycle_ns or min((n // 2 for n in ideals if n), default=0)
 
         def possible(steps: int, ns: int) -> bool:
@@ -671,7 +717,7 @@ class NaiveTwin:
             self.flow = LineFlow(self.topology(), t, short=set(self.short), ideal_of=self.ideal)
         flow = self.flow.stations[e.station]
         known = {p.id for p in self.line.products}
-        named = e.y if e.y in known else None
+        named = e.y if e.y in known or "|" in (e.y or "") else None
         before = flow.cycles, flow.cycle_ns
         contradictions = self.flow.contradictions
         if e.code == codes.END:
@@ -801,6 +847,8 @@ class NaiveTwin:
 
     def kpis(self, before: int) -> list[dict[str, Any]]:
         """Rows that end at or before `before`, stations only."""
+        if not self.folded:  # declarations alone begin nothing
+            return []
         wanted = list(self.closed)
         every = self.line.publish_every_ns
         for end in range(self.t0 // every * every + every, self.until + 1, every):
@@ -815,7 +863,7 @@ class NaiveTwin:
             if end > start and last >= start and end <= before:
                 for i, (order, product, quantity) in named.items():
                     head = {"station": self.line.stations[i].id, "window": window, "start": start, "end": end}
-                    about = {"shift": shift, "order": order, "product": product, "quantity": quantity}
+                    about = {"shift": shift, "order": order, "product": named_by(product), "quantity": quantity}
                     found.append(head | about | self.vector(i, start, end, number))
         return found
 
@@ -824,7 +872,7 @@ class NaiveTwin:
         return [
             (
                 {"start": work.start, "end": end, "shift": shift}
-                | {"order": work.order, "product": work.product, "quantity": work.quantity},
+                | {"order": work.order, "product": named_by(work.product), "quantity": work.quantity},
                 work,
             )
             for work, end, shift in self.of_line
@@ -833,7 +881,16 @@ class NaiveTwin:
 
     def state_rows(self, before: int) -> list[tuple[Any, ...]]:
         return [
-            (self.line.stations[i].id, start, end, codes.CLASS_NAMES[segment.klass], word, reason, order, product)
+            (
+                self.line.stations[i].id,
+                start,
+                end,
+                codes.CLASS_NAMES[segment.klass],
+                word,
+                reason,
+                order,
+                named_by(product),
+            )
             for i, start, end, segment, word, reason, order, product in self.states
             if end <= before
         ]

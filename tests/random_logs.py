@@ -145,6 +145,16 @@ MEASURED: Final = (
     ("measure", "whole", "all", "cycle"),
     ("measure", "state"),
 )
+# Products that no plant file knows, and one that it does.
+DECLARED: Final = ("order", "own", "count", "counter", "cycle", "cycle", "product", "product", "priced", "state")
+_PACES: Final = (
+    ("4s", None, None),
+    (None, "1/s", None),
+    ("500ms", None, None),
+    ("2s", None, "3"),
+    (None, None, "1/2"),
+    ("3s", None, None),
+)
 # What a log is about: a little of everything, stops, orders over cycles, counters.
 _TOPICS: Final = (
     _KINDS,
@@ -158,6 +168,8 @@ _TOPICS: Final = (
     ("own", "own", "order", "beat"),
     ("state", "state", "order", "own"),
     ("together", "order", "own", "cycle"),
+    DECLARED,
+    DECLARED,
     *MEASURED,
 )
 _SEQS: Final = ("next", "next", "next", "none", "same", "gap", "old", "restart", "back", "leap", "broken")
@@ -201,7 +213,8 @@ def logs(
             kind = "count"
         if kind == "buffer" and not links:
             kind = "beat"
-        station = -1 if kind in ("order", "buffer", "all", "whole") else 3 * line + local
+        whole = kind in ("order", "buffer", "all", "whole") or (kind in ("product", "priced") and value % 4)
+        station = -1 if whole else 3 * line + local
         event = _event(kind, value, times[line] - back, station, line)
         epoch, seq = seqs.get((line, station), (0, 0))
         if numbered == "restart":
@@ -245,7 +258,16 @@ def _event(kind: str, value: int, ts: int, station: int, line: int) -> Ev:
     if kind == "cycle":
         code = codes.START if value % 2 else codes.END
         unit = (None, None, "u", "v", "w")[value // 2 % 5]
-        return Ev(ts, codes.CYCLE, station, code, x=unit, y="p" if value in (3, 5) else None, line=line)
+        return Ev(
+            ts, codes.CYCLE, station, code, x=unit, y={3: "p", 5: "p", 7: "other", 8: "new"}.get(value), line=line
+        )
+    if kind == "product":
+        name = ("other", "new", "p")[value % 3 if value < 12 else 0]
+        return Ev(ts, codes.PRODUCT, station, y=name, line=line, pace=_PACES[value % len(_PACES)])
+    if kind == "priced":
+        name = ("other", "new")[value % 2]
+        pace = _PACES[value // 2 % len(_PACES)]
+        return Ev(ts, codes.ORDER, station, codes.START, -1, x=f"o{value % 3 % 2}", y=name, line=line, pace=pace)
     if kind in ("order", "own"):
         code = codes.END if value % 3 == 0 else codes.START
         product = (None, "p", "other")[value % 3]

@@ -64,6 +64,9 @@ EVENTS: Final = pa.schema(
         pa.field("verb", NAME),
         pa.field("measure", NAME),
         pa.field("measured", TEXT),  # with all the decimals that the plant declares: exact, and read by any tool
+        pa.field("ideal_cycle", NAME),
+        pa.field("rate", NAME),
+        pa.field("factor", NAME),
         *_ORIGIN_FIELDS,
         pa.field(INDEX, pa.int32(), nullable=False),  # of the event within its record
     ]
@@ -296,7 +299,9 @@ TIME_COLUMN: Final = {
 SINCE: Final[dict[str, dict[str, int]]] = {
     "states": {"product": 3, "production_date": 3, "shift": 3, "line_model": 3},
     "kpis": {"production_date": 3, "line_model": 3, "quantity": 3, "unit": 3},
-    "events": {"by": 3, "entered": 3, "note": 3, "cause": 3, "due": 3, "verb": 3, "measure": 3, "measured": 3},
+    "events": dict.fromkeys(
+        ("by", "entered", "note", "cause", "due", "verb", "measure", "measured", "ideal_cycle", "rate", "factor"), 3
+    ),
     "bottlenecks": {"production_date": 3, "line_model": 3},
     "alerts": {"subject": 3, "line_model": 3},
 }

@@ -184,6 +184,12 @@ HISTORY: Final = (
         ("samples", "alerts"),
         "measures with a chart give points, limits and the rules that are broken",
     ),
+    Rule(
+        "products_from_data",
+        ("events", "states", "kpis", "bottlenecks", "alerts", "rejected"),
+        "orders, and events of type product, declare what a part of a product takes that the plant file does not name; "
+        "the station's own ideal cycle counted, and product was refused as unknown_type",
+    ),
 )
 RULES: Final = len(HISTORY)
 

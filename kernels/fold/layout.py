@@ -392,8 +392,16 @@ DOUBT_UNITS: Final = 14
 # measured in between is not known.
 DOUBT_METER: Final = 15
 DOUBT_METER_LEFT: Final = 16
+# AO_SINCE: a text, the product. Declared otherwise than the plant file has it; with a factor on a line that counts in
+# one unit; no longer known, because so many others were declared since.
+DOUBT_DECLARED: Final = 17
+DOUBT_FACTOR: Final = 18
+DOUBT_FORGOTTEN: Final = 19
 RAISED: Final = 0
 CLEARED: Final = 1
+# A part of a product that an event declares takes no longer; of one event so many days of work count as ideal time.
+LONGEST_DECLARED_NS: Final = 86_400_000_000_000
+DAYS_OF_WORK: Final = 366
 
 # MO: what a measure event said, and the context in which it did.
 MO_LINE: Final = 0

@@ -31,7 +31,11 @@ def add_parts(m: Model, x: State, s: int, good: int, scrap: int, rework: int, pr
     else:
         made += scrap + rework
     x.total[s, GOOD] += good
-    x.total[s, IDEAL_NS] += made * m.ideal[m.stations[s, at.SC_IDEAL] + product + 1]
+    ideal = m.ideal[m.stations[s, at.SC_IDEAL] + product + 1]
+    # Of the plant's own products admission lets through no more than a year's work; a declared one lasts a day at most.
+    if made > at.DAYS_OF_WORK and ideal > 0:
+        made = min(made, at.DAYS_OF_WORK * at.LONGEST_DECLARED_NS // ideal)
+    x.total[s, IDEAL_NS] += made * ideal
 
 
 @hot

@@ -31,6 +31,55 @@ def add(commands: "Commands") -> None:
         more="Never takes partitions away and never moves lines between partitions: it says so and ends with 1.",
     )
     _add_common(parser)
+    parser = command(
+        topics,
+        "move",
+        move,
+        help="copy the events to a new prefix with more partitions",
+        example="twin topics move --to works2 --partitions 12",
+        more="Stop producers and workers first. Each copy names what it is of, so a move that was cut off goes on "
+        "where it was. See docs/operating.md for the steps before and after.",
+    )
+    parser.add_argument("--to", required=True, metavar="PREFIX", help="the new prefix; its topics are made")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be copied, changing nothing")
+    _add_common(parser)
+
+
+def move(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from streams.cli import output
+    from streams.settings import Settings
+    from streams.tools.move import move as copy
+
+    settings = Settings.from_env(bootstrap=args.bootstrap, replication=args.replication)
+    partitions = args.partitions if args.partitions is not None else settings.partitions
+    moved = asyncio.run(copy(settings, args.to, partitions, dry_run=args.dry_run))
+    if args.json:
+        output.as_json(
+            {
+                "topic": moved.topic,
+                "to": moved.to,
+                "partitions": list(moved.partitions),
+                "there": moved.there,
+                "copied": {str(k): n for k, n in sorted(moved.copied.items())},
+                "into": {str(k): moved.into[k] for k in range(moved.partitions[1])},
+                "misplaced": moved.misplaced,
+            }
+        )
+        return 0
+    what = "would be copied" if args.dry_run else "copied"
+    output.line(
+        f"{moved.topic} ({moved.partitions[0]} partitions) -> {moved.to} ({moved.partitions[1]}): "
+        f"{moved.copied.total():,} records {what}, {moved.there:,} were there"
+    )
+    for number in range(moved.partitions[1]):
+        output.line(f"  {moved.to}/{number}: {moved.into[number]:,} records")
+    if moved.misplaced:
+        output.line(
+            f"  {moved.misplaced:,} lay in another partition than that of their key: refused, and so they will be again"
+        )
+    return 0
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

@@ -156,7 +156,7 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
 async def plan(admin: AIOKafkaAdminClient, settings: Settings) -> list[Change]:
     """Compare with the broker; empty when nothing has to change."""
     wanted = desired(settings)
-    return compare(wanted, await _existing(admin, {topic.name for topic in wanted}))
+    return compare(wanted, await existing(admin, {topic.name for topic in wanted}))
 
 
 async def apply(admin: AIOKafkaAdminClient, changes: Sequence[Change]) -> None:
@@ -182,7 +182,8 @@ async def partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
     return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
 
 
-async def _existing(admin: AIOKafkaAdminClient, names: set[str]) -> dict[str, Existing]:
+async def existing(admin: AIOKafkaAdminClient, names: set[str]) -> dict[str, Existing]:
+    """Those of these topics that are there."""
     partitions = {name: n for name, n in (await partition_counts(admin)).items() if name in names}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in sorted(partitions)]
     found = {}

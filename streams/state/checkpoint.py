@@ -10,7 +10,7 @@ never seen by anybody.
 import asyncio
 import logging
 from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import pyarrow as pa
 from faust.types import TP
@@ -29,7 +29,6 @@ from twin.audit.writer import Manifest
 
 log = logging.getLogger(__name__)
 
-_Outcome = tuple[Manifest | Piece, ...] | Exception  # of staging one partition: what is new on the disk
 MOST_FENCED: Final = 6
 # One computes while another waits for its disk. More take the processor from the fold, and memory each.
 _STAGED_AT_ONCE: Final = 2
@@ -69,6 +68,16 @@ class Outputs(Protocol):
 
     def claim(self, claim: Claim) -> None:
         """Say outside the root what is committed."""
+
+
+class _Made(NamedTuple):
+    """A snapshot, and all that it is the first to name."""
+
+    identity: str
+    named: tuple[Manifest | Piece, ...]
+
+
+_Outcome = _Made | Exception  # of staging one partition
 
 
 class Checkpointer:
@@ -245,7 +254,7 @@ class Checkpointer:
             staging = [self._stage(state, publish=state.tp in due) for state in large]
             results = await asyncio.gather(*staging, *(self._stage_small(group, due) for group in groups))
             outcomes = [one for several in results for one in several]
-            staged = [made for one in outcomes if not isinstance(one, Exception) for made in one]
+            made = [one for one in outcomes if isinstance(one, _Made)]
             overtaken = await self._overtaken([one for one in outcomes if isinstance(one, Exception)], committer, token)
             # Outputs first: what was concluded from an offset must be out before the offset counts as done.
             flushed = overtaken or await self._outputs.flush(self._commit_limit_s, patient=True)
@@ -259,11 +268,12 @@ class Checkpointer:
                 if self.token == token:
                     self.release()  # perform_seek follows with the new membership and loads what the broker has
                 # Nobody will commit these files. Where the group has nothing more to publish, nobody else removes them.
-                await asyncio.to_thread(self._store.staging.unstage, staged)
+                identities = [one.identity for one in made]
+                await asyncio.to_thread(self._store.discard, identities, [file for one in made for file in one.named])
             return self._count(outcome)
 
     async def _stage(self, state: PartitionState, *, publish: bool) -> list[_Outcome]:
-        """All that the new snapshot is the first to name; nothing when the partition was lost before its turn came.
+        """The new snapshot; nothing when the partition was lost before its turn came.
 
         States are copied and packed one at a time: those of 10,000 stations are 240 MB, twice that while packed.
         """
@@ -304,11 +314,11 @@ class Checkpointer:
         except Exception as error:
             return error
 
-    def _staged(self, cut: Cut, made: Staged, identity: str, size: int) -> tuple[Manifest | Piece, ...]:
+    def _staged(self, cut: Cut, made: Staged, identity: str, size: int) -> _Made:
         state = cut.rows.state
         state.saved = (cut.rows.next, identity)
         state.snapshot_bytes = size
-        return state.staged(made, identity)
+        return _Made(identity, state.staged(made, identity))
 
     async def _overtaken(self, errors: Sequence[BaseException], committer: Committer, token: Token) -> bool:
         """False without errors; True when another owner has published what this one was about to, and raises otherwise.

@@ -62,6 +62,7 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ""  # by which its records were checked (streams/kafka/partitioner.py); "": not at all, it is older
     )
     topic_id: str = ""  # Kafka's own; "": the broker gave none
+    writer: str = ""  # id of the process that wrote it, so that no two write the same file and each may remove its own
 
 
 # Made here, not at the first use: msgspec learns a type when it first decodes it, and threads that do so at the same
@@ -157,6 +158,13 @@ class SnapshotStore:
             if self._listed is not None:
                 self._listed[snapshot.head.partition].ids.add(identity)
         return identity
+
+    def remove(self, identity: str) -> None:
+        """Of one's own, which was refused: no commit names it, and no other process can have written it."""
+        with self._noting:
+            if self._listed is not None:
+                self._listed[int(identity[1 : identity.index("-")])].ids.discard(identity)
+        self._path(identity).unlink(missing_ok=True)
 
     def load(self, identity: str) -> Snapshot:
         """The snapshot of an id. Raises SnapshotError."""

@@ -65,6 +65,7 @@ class PartitionStore:
         self._keep = keep
         self._group = group
         self._root = ""  # its id
+        self._id = uuid.uuid4().hex
         self._code_version = code_version
         self._partitioner = partitioner
         self._patience = patience
@@ -407,9 +408,17 @@ class PartitionStore:
             state.base_day,
             state.partitioner,
             state.topic_id,
+            self._id,
         )
         snapshot = Snapshot(head, encoded)
         return made, self._patience(lambda: self.snapshots.save(snapshot))
+
+    def discard(self, identities: Sequence[str], staged: Sequence[Manifest | Piece]) -> None:
+        """Remove snapshots whose commit was refused, and then what they were the first to name: a snapshot never names
+        what is not there."""
+        for identity in identities:
+            self.snapshots.remove(identity)
+        self.staging.unstage(staged)
 
     def claim(self, state: PartitionState) -> Claim:
         """What is committed and published of a partition, before anything more is staged."""

@@ -15,7 +15,7 @@ from streams.settings import Settings
 from streams.state.anchors import anchors
 from streams.state.snapshot_files import SnapshotStore
 from streams.tools import chain
-from tests.faults import anew, versions
+from tests.faults import anew, changed, versions
 from tests.faults.inputs import Input
 from tests.faults.judge import unexplained
 from tests.faults.outputs import missing_or_strange
@@ -89,7 +89,7 @@ def _settings(plan: Plan, brokers: Brokers, given: Input, folder: Path) -> Setti
         bootstrap=brokers.kafka.bootstrap,
         prefix=f"plan-{plan.seed}-{time.time_ns() // 1_000_000}",
         replication=plan.brokers,
-        plant=str(given.plant),
+        plant=str(changed.own_plant(given, folder)),
         audit=str(folder / "audit"),
         session_timeout_s=plan.session_s,
         heartbeat_interval_s=0.5,
@@ -175,6 +175,8 @@ async def _do(fault: Fault, brokers: Brokers, settings: Settings, crew: Crew) ->
             return await brokers.hurt(fault, settings.topic("events"))
         case "root-gone":
             return await crew.lose_root(fault.for_s)
+        case changed.KIND:
+            return await changed.change(settings, crew, kill=bool(fault.fed % 2))
         case anew.KIND:
             return False  # when all that comes before it is fed
         case "add":
@@ -228,7 +230,9 @@ def _compare(settings: Settings, given: Input, outcome: Outcome, fired: Sequence
     problems = []
     found = digest(root)
     different = [name for name in SETS if found[name] != given.undisturbed[name]]
-    if different:
+    if changed.KIND in outcome.fired:
+        problems += changed.problems(settings, given)
+    elif different:
         told = ", ".join(f"{n}: {found[n].rows} rows for {given.undisturbed[n].rows}" for n in different)
         problems.append(f"another digest: {told}")
     overlaps = overlapping(root)

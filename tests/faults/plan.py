@@ -34,9 +34,10 @@ LONG_S: Final = 20.0  # a broker's long absence
 _ANYWHERE: Final = ("kill", "term", "stop", "zombie", "add", "remove", "move", "upgrade")
 _BROKER: Final = ("broker-kill", "broker-stop", "broker-gone")
 # The audit root is moved away, and back after `for_s`; the events topic is deleted and made anew, which ends the plan.
-_ROOT, ANEW = "root-gone", "topic-anew"
-OUTSIDE: Final = {1: (*_ANYWHERE, *_BROKER, _ROOT, ANEW), 3: (*_ANYWHERE, *_BROKER, "leader")}
-LENGTHY: Final = ("move", "broker-gone")
+# plant-changed: all workers are started anew with another plant file.
+_ROOT, ANEW, CHANGED = "root-gone", "topic-anew", "plant-changed"
+OUTSIDE: Final = {1: (*_ANYWHERE, *_BROKER, _ROOT, ANEW, CHANGED), 3: (*_ANYWHERE, *_BROKER, "leader")}
+LENGTHY: Final = ("move", "broker-gone", CHANGED)
 # Kinds that a worker does to itself at a step; kill is the one that finds most.
 AT_STEP: Final = ("kill", "enospc", "flip", "eio", "kill", "short", "cut", "flip", "kill", "stop", "cut")
 
@@ -49,7 +50,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         add, remove (a worker) | move (one more worker comes and goes, twice, so that partitions change hands) |
         upgrade (from now on every worker that starts is of the next version: killed or asked, one starts anew at once,
         the others run on until they end for another reason or meet what the new one wrote) |
-        broker-kill, broker-stop (back after `for_s`) | leader (moved) | root-gone (back after `for_s`) | topic-anew.
+        broker-kill, broker-stop (back after `for_s`) | leader (moved) | root-gone (back after `for_s`) | topic-anew |
+        plant-changed (and one worker more, with a wrong file).
     who: number of the worker, or of the broker on a cluster.
     step, nth: at the nth occurrence of a protocol step in the process that is worker `who` then.
     records: after so many records consumed by that process. fed: after so many events fed, by the harness.
@@ -71,7 +73,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def lengthy(self) -> bool:
         """True when it takes longer than a log that is fed at full speed."""
-        return self.what == "move" or self.for_s >= LONG_S
+        return self.what in ("move", CHANGED) or self.for_s >= LONG_S
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -149,6 +149,8 @@ class Slot:
     told: set[int] = field(default_factory=set)
     ended_s: float = 0.0
     version: int = 0  # of the process: how often the crew was upgraded before it started
+    plant: bytes = b""  # of the process: the file that it started with
+    stranger: bool = False  # its file is a wrong one: it has to say so and end
 
     @property
     def exits(self) -> list[int]:
@@ -175,7 +177,8 @@ class Slot:
 
     @property
     def outdated(self) -> bool:
-        return self.version < versions.of(self.folder.parent)
+        old = self.version < versions.of(self.folder.parent) or self.plant != Path(self.settings.plant).read_bytes()
+        return old or self.stranger
 
     @property
     def log_file(self) -> Path:
@@ -185,6 +188,7 @@ class Slot:
         settings = self.settings = replace(self.settings, health_port=free_port())
         self.told.clear()
         self.version = versions.of(self.folder.parent)
+        self.plant = Path(settings.plant).read_bytes()
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603  own command
                 [sys.executable, "-m", "tests.faults.sabotage", str(self.folder / "faults.json")],
@@ -245,13 +249,16 @@ class Crew:
         self.starting = True  # a supervisor that knows of mounts starts nobody without the root
         self.doomed = False  # another topic: each worker says so and is not started again
 
-    def add(self, faults: Sequence[Fault] = ()) -> Slot:
+    def add(self, faults: Sequence[Fault] = (), plant: Path | None = None) -> Slot:
+        """`plant`: a wrong file."""
         number = len(self.slots)
         folder = self._folder / f"worker-{number}"
         folder.mkdir()
         (folder / "faults.json").write_bytes(msgspec.json.encode(list(faults)))
         instance = f"slot-{number}" if self._static else ""
         slot = Slot(number, replace(self._settings, instance=instance), folder)
+        if plant is not None:
+            slot.settings, slot.stranger = replace(slot.settings, plant=str(plant)), True
         self.slots.append(slot)
         slot.start()
         return slot
@@ -281,21 +288,31 @@ class Crew:
             await asyncio.sleep(0.1)
         return None
 
+    async def started_anew(self, slot: Slot, *, kill: bool, limit_s: float) -> bool:
+        """Let a worker end, and wait until all partitions are held again."""
+        before = len(slot.ends)
+        slot.signal(signal.SIGCONT)
+        slot.signal(signal.SIGKILL if kill else signal.SIGTERM)
+        return await self.until(lambda: len(slot.ends) > before and slot.alive and self._all_held(), limit_s)
+
+    def _all_held(self) -> bool:
+        return sum(slot.partitions for slot in self.slots) == self._settings.partitions
+
     async def visit(self, times: int = 2, limit_s: float = 90.0) -> bool:
         """One more worker comes, takes partitions and goes, so often; True when it held some each time."""
         guest = self.add()
         for _ in range(times):
             guest.wanted = True  # so `supervise` starts it again
-            if not await self._until(lambda: guest.partitions, limit_s):
+            if not await self.until(lambda: guest.partitions, limit_s):
                 self._send_away(guest)
                 return False
             await asyncio.sleep(1.0)  # some records of its own
             self._send_away(guest)
-            if not await self._until(lambda: guest.process is None, limit_s):
+            if not await self.until(lambda: guest.process is None, limit_s):
                 return False
         return True
 
-    async def _until(self, condition: Callable[[], object], limit_s: float) -> bool:
+    async def until(self, condition: Callable[[], object], limit_s: float) -> bool:
         limit = time.monotonic() + limit_s
         while time.monotonic() < limit:
             if await asyncio.to_thread(condition):

@@ -1,5 +1,6 @@
 """Small plants, events as tuples, and result rows as plain values."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -32,10 +33,16 @@ class Ev(NamedTuple):
     epoch: int = 0
     seq: int = -1
     line: int = 0
+    pace: tuple[str | None, str | None, str | None] | None = None  # ideal cycle, rate, factor of its product
+
+
+def said(e: Ev) -> str | None:
+    """What is declared of a product, as a block has it."""
+    return None if e.pace is None else json.dumps([None, None, None, None, *e.pace])
 
 
 def block(events: Sequence[Ev], offset: int = 0) -> EventBlock:
-    words = sorted({w for e in events for w in (e.x, e.y, e.z) if w is not None})
+    words = sorted({w for e in events for w in (e.x, e.y, e.z, said(e)) if w is not None})
     place: dict[str | None, int] = {word: k for k, word in enumerate(words)}
     place[None] = -1
     columns: dict[str, Any] = {}
@@ -43,7 +50,7 @@ def block(events: Sequence[Ev], offset: int = 0) -> EventBlock:
         if name == "offset":
             values: list[int] = list(range(offset, offset + len(events)))
         elif name == "entry":
-            values = [-1] * len(events)
+            values = [place[said(e)] for e in events]
         elif name in ("x", "y", "z"):
             values = [place[getattr(e, name)] for e in events]
         else:

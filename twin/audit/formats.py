@@ -47,7 +47,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     "events": {
         **_COMMON,
         "station": "station id; null: the whole line",
-        "type": "state, count, cycle, order, buffer, heartbeat, correction, measure",
+        "type": "state, count, cycle, order, buffer, heartbeat, correction, measure, product",
         "ts": "event time",
         "epoch": "run of the source, 0 where it sends none",
         "seq": "number of the event within station and epoch",
@@ -76,6 +76,9 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "verb": "of a correction: stop, undo",
         "measure": "id of a measure",
         "measured": "its value, as text with all its decimals",
+        "ideal_cycle": "ideal time per part that an order or a product declares",
+        "rate": "the same as a rate",
+        "factor": "units of the line in one part, likewise",
         "source_index": "place of the event within its record: offset and place are the order of arrival",
     },
     "states": {

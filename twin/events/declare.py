@@ -37,8 +37,9 @@ START_END: Final = ("start", "end")  # in the order of their codes: START, END
 VERBS: Final = ("stop", "undo")  # of a correction, in the order of their codes
 STOP: Final = 0
 UNDO: Final = 1
-# What a person adds to an event: one word of a block (twin.wire.entries).
-ENTRY_FIELDS: Final = ("by", "entered", "note", "cause")
+# What a person adds to an event, and what is declared of a product: few events have any of it, so it is one word of a
+# block (twin.wire.entries).
+ENTRY_FIELDS: Final = ("by", "entered", "note", "cause", "ideal_cycle", "rate", "factor")
 
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
@@ -81,6 +82,9 @@ By = Annotated[Id | None, into("entry", "Who entered it: an opaque id, never a n
 Entered = Annotated[Time | None, into("entry", "When it was entered, where that is not `ts`")]
 Note = Annotated[Text | None, into("entry", "SHA-256 of a salt and a note, as 64 hexadecimal digits: never the note")]
 Cause = Annotated[Text | None, into("entry", "Station of the line that caused it")]
+IdealCycle = Annotated[Text | None, into("entry", 'Ideal time per part of the product, as in the plant file: "6.5s"')]
+Rate = Annotated[Text | None, into("entry", 'The same as a rate, instead of `ideal_cycle`: "120000/h"')]
+Factor = Annotated[Text | None, into("entry", 'Units of the line in one part of the product: "20" or "1/8"')]
 
 
 class Event(msgspec.Struct, kw_only=True, gc=False, tag_field="type"):
@@ -154,6 +158,9 @@ class Order(LineEvent, kw_only=True, gc=False, tag="order"):
     entered: Entered = None
     note: Note = None
     cause: Cause = None
+    ideal_cycle: IdealCycle = None
+    rate: Rate = None
+    factor: Factor = None
 
 
 class Buffer(StationEvent, kw_only=True, gc=False, tag="buffer"):
@@ -202,9 +209,23 @@ class Measure(LineEvent, kw_only=True, gc=False, tag="measure"):
     order: Annotated[Id | None, into("z", "Order id that it belongs to. Absent: the order that is open")] = None
 
 
+class Product(LineEvent, kw_only=True, gc=False, tag="product"):
+    """What a part of a product takes, at all stations of the line or at one: at least one of ideal cycle or rate, and
+    factor. From its `ts` on it holds for orders and cycles that begin; of a product of the plant file that file counts.
+    """
+
+    product: Annotated[Text, into("y", "Product id")]
+    ideal_cycle: IdealCycle = None
+    rate: Rate = None
+    factor: Factor = None
+    by: By = None
+    entered: Entered = None
+    note: Note = None
+
+
 # In the order of the codes: EVENTS[code] is the declaration of EVENT_NAMES[code].
-EVENTS: Final[tuple[type[Event], ...]] = (State, Count, Cycle, Order, Buffer, Heartbeat, Correction, Measure)
-AnyEvent = State | Count | Cycle | Order | Buffer | Heartbeat | Correction | Measure
+EVENTS: Final[tuple[type[Event], ...]] = (State, Count, Cycle, Order, Buffer, Heartbeat, Correction, Measure, Product)
+AnyEvent = State | Count | Cycle | Order | Buffer | Heartbeat | Correction | Measure | Product
 TYPE_CODE: Final[dict[str, int]] = {name: code for code, name in enumerate(EVENT_NAMES)}
 
 Kind = Literal["time", "text", "integer", "choice", "decimal"]
@@ -297,7 +318,8 @@ def _wire() -> dict[str, Field]:
             if field.name not in ("order", "corrects") or field.required:
                 wire.setdefault(field.name, field)
     # What came later stands last.
-    later = (*ENTRY_FIELDS, "due", "verb", "measure", "measured")
+    paces = ENTRY_FIELDS[4:]
+    later = (*ENTRY_FIELDS[:4], "due", "verb", "measure", "measured", *paces)
     return {name: field for name, field in wire.items() if name not in later} | {name: wire[name] for name in later}
 
 

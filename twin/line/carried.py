@@ -19,6 +19,7 @@ from kernels.fold.timers import align_up
 from kernels.jit import plain
 from twin.line.engine import Engine
 from twin.line.remembered import LineMemory, PathFrom
+from twin.line.texts import name_of
 from twin.line.ways import Ways, common_stations, first_station
 from twin.plant.calendar import NO_SHIFT, shift_id, shift_number
 from twin.plant.model import Calendar, Station
@@ -84,16 +85,31 @@ class ChangedLine:
 
     def _products(self) -> None:
         row = self._y.lines[self._j]
-        row[at.L_PRODUCT] = self._product(int(row[at.L_PRODUCT_TEXT]))
+        row[at.L_PRODUCT], row[at.L_PRODUCT_TEXT] = self._product(int(row[at.L_PRODUCT]), int(row[at.L_PRODUCT_TEXT]))
 
-    def _product(self, text: int) -> int:
+    def _product(self, number: int, text: int) -> tuple[int, int]:
+        """Number and text of what an order makes: what the plant file knows is what it says, whatever was declared."""
         name = self._old.texts.text(text)
-        return next((k for k, one in enumerate(self._is.products) if one.id == name), -1)
+        known = next((k for k, one in enumerate(self._is.products) if one.id == name), -1)
+        if known >= 0 and name is not None:
+            return known, self._old.texts.number(name)
+        return self._slot(number), text
+
+    def _slot(self, number: int) -> int:
+        """The number of a product that was declared, behind those of the new plant file; -1 of another."""
+        slot = number - len(self._was.products)
+        return len(self._is.products) + slot if number >= 0 and slot >= 0 else -1
+
+    def _cycle_product(self, number: int) -> int:
+        text = self._old.declarations.text(self._i, number)
+        if text is None:
+            return int(self._ways.products[self._i][number])
+        known = next((k for k, one in enumerate(self._is.products) if one.id == name_of(text)), -1)
+        return known if known >= 0 else self._slot(number)
 
     def _places(self) -> None:
         """Stations with their totals; what is new was unknown since the line began."""
         x, y, row = self._x, self._y, self._y.lines[self._j]
-        products = self._ways.products[self._i]
         for t in self._stations:
             s = self._from.get(t)
             if s is None:
@@ -101,7 +117,8 @@ class ChangedLine:
                 continue
             y.stations[t], y.total[t], y.base[t], y.pane_base[t] = x.stations[s], x.total[s], x.base[s], x.pane_base[s]
             station = y.stations[t]
-            station[at.S_OWN_PRODUCT] = self._product(int(station[at.S_OWN_PRODUCT_TEXT]))
+            own = self._product(int(station[at.S_OWN_PRODUCT]), int(station[at.S_OWN_PRODUCT_TEXT]))
+            station[at.S_OWN_PRODUCT], station[at.S_OWN_PRODUCT_TEXT] = own
             theirs, ours = self._old.numbers.stations[s], self._new.numbers.stations[t]
             for k in range(min(int(theirs[at.SC_ROWS]), int(ours[at.SC_ROWS]))):
                 y.stations[ours[at.SC_ROW] + k] = x.stations[theirs[at.SC_ROW] + k]
@@ -117,7 +134,7 @@ class ChangedLine:
                 station[at.S_EXTRA] = max(int(station[at.S_EXTRA]), int(ours[at.SC_PLACES]) - 1)
             rows = [t, *(int(ours[at.SC_ROW]) + k for k in range(int(station[at.S_EXTRA])))]
             for place in rows:
-                y.stations[place, at.S_CYCLE_PRODUCT] = products[y.stations[place, at.S_CYCLE_PRODUCT]]
+                y.stations[place, at.S_CYCLE_PRODUCT] = self._cycle_product(int(y.stations[place, at.S_CYCLE_PRODUCT]))
         since = np.array([y.stations[t, at.S_ACTIVE_SINCE] for t in self._stations])
         active = np.flatnonzero(since >= 0)
         row[at.L_CAUSAL] = self._stations[int(active[since[active].argmin()])] if active.size else -1
@@ -337,6 +354,8 @@ class ChangedLine:
             ended=list(mine.ended),
             doubts=dict(mine.doubts),
             path_from=path_from,
+            declared=dict(mine.declared),
+            slots=list(mine.slots),
         )
 
 

@@ -94,6 +94,8 @@ class _Change:
         lost = self._events()
         self._admission()
         self._histories()
+        for j in list(self._new.memory):
+            self._new.declarations.load(j)
         for j, changed in told.items():
             only_exceptions = j in {other for _, other in self._excepted}
             if (changed is not None and not only_exceptions) or lost[j]:
@@ -233,8 +235,9 @@ class _Change:
 
     def _product(self, i: int, j: int, event: I64) -> int:
         """An order names its product by a text, too: the new plant may know it."""
-        if event[at.E_TYPE] == codes.ORDER and event[at.E_Y] >= 0:
-            name = self._old.texts.text(int(event[at.E_Y]))
+        column = at.E_X if event[at.E_TYPE] == codes.CYCLE else at.E_Y
+        if event[at.E_TYPE] in (codes.ORDER, codes.PRODUCT, codes.CYCLE) and event[column] >= 0:
+            name = self._old.texts.text(int(event[column]))
             return next((k for k, one in enumerate(self._new.plant.lines[j].products) if one.id == name), -1)
         return int(self._ways.products[i][event[at.E_PRODUCT]])
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import COUNT, CYCLE, MEASURE, ORDER, STATE
+from kernels.codes import COUNT, CYCLE, MEASURE, ORDER, PRODUCT, STATE
 from kernels.fold import layout as at
 from kernels.fold.arrays import State
 from twin.line.numbers import Numbers
@@ -143,8 +143,8 @@ def state_cells(x: State, n: Numbers, lines: Sequence[int]) -> Iterator[Cells]:
 def event_cells(events: I64) -> Cells:
     """The places of event rows that name texts."""
     kinds = events[:, at.E_TYPE]
-    told = np.flatnonzero((kinds == STATE) | (kinds == ORDER))
-    made = np.flatnonzero((kinds == COUNT) | (kinds == CYCLE) | (kinds == MEASURE))
+    told = np.flatnonzero((kinds == STATE) | (kinds == ORDER) | (kinds == CYCLE))
+    made = np.flatnonzero((kinds == COUNT) | (kinds == MEASURE) | (kinds == PRODUCT))
     places = np.concatenate([_crossed(told * at.N_E, _OF_EVENT), made * at.N_E + at.E_Y])
     # In the order of the events, whatever of them name texts.
     return events.reshape(-1), np.sort(places)

@@ -21,8 +21,10 @@ from kernels.codes import CORRECTION, COUNT, COUNTER, DOWN, HEARTBEAT, MINOR_STO
 from kernels.fold import layout as at
 from twin.events.declare import START_END, Count, Order
 from twin.events.declare import Correction as Declared
+from twin.events.pace import NOTHING, pace_of
 from twin.line.engine import Engine
 from twin.line.events import PHASES, in_order
+from twin.line.texts import EVERYWHERE, worded
 from twin.time.rfc3339 import parse_rfc3339
 
 I64 = npt.NDArray[np.int64]
@@ -205,11 +207,20 @@ class _Amender:
     def _as_order(self, made: I64, ts: int, event: Order) -> None:
         made[at.E_TS] = ts
         made[at.E_X] = self._engine.texts.number(event.order)
-        made[at.E_Y] = NONE if event.product is None else self._engine.texts.number(event.product)
+        made[at.E_Y] = NONE if event.product is None else self._product(event, int(made[at.E_STATION]))
         products = [product.id for product in self._line.products]
         made[at.E_PRODUCT] = products.index(event.product) if event.product in products else NONE
         made[at.E_A] = NONE if event.quantity is None else event.quantity
         made[at.E_B] = NONE if event.due is None else _ns(event.due)
+
+    def _product(self, event: Order, station: int) -> int:
+        """Number of the text of its product, with what it declares."""
+        assert event.product is not None
+        pace = pace_of(event.ideal_cycle, event.rate, event.factor)
+        if pace == NOTHING or event.action == "end":
+            return self._engine.texts.number(event.product)
+        where = EVERYWHERE if station < 0 else self._line.stations[station - self._first].id
+        return self._engine.texts.raw_number(worded(event.product, {where: pace}))
 
     def _as_count(self, made: I64, ts: int, event: Count) -> None:
         made[at.E_TS] = ts

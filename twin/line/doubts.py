@@ -41,6 +41,12 @@ _WHAT: Final = {
     at.DOUBT_ORDER_REPEATED: "order {} began while it was open: taken as the same start sent again",
     at.DOUBT_PRODUCT: "product {} is not in the plant file: the station's own ideal cycle counts; add the product, or "
     "correct its name",
+    at.DOUBT_DECLARED: "product {} was declared otherwise than the plant file has it: the file counts; take the "
+    "product out of it where the events are to say it, or correct either",
+    at.DOUBT_FACTOR: "product {} was declared with a factor on a line without units: it does not count; give the "
+    "line a unit and its stations their factors",
+    at.DOUBT_FORGOTTEN: "product {} was declared, and of very many it was not used for longest: it is forgotten; send "
+    "its ideal cycle with its orders, or put it into the plant file",
     at.DOUBT_GOOD: "good parts were counted at a station whose cycles, or counter of all parts, count them already: "
     "they were left out; send scrap and rework only",
     at.DOUBT_CYCLES: "cycle events contradict the buffers (a start without a part or before the last end, an end "

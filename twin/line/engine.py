@@ -1,5 +1,6 @@
 """The state of a partition's lines and the kernels that move it: sorted events and time in, rows out."""
 
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -16,10 +17,11 @@ from twin.line import snapshot as snap
 from twin.line.alerts import Alerts
 from twin.line.bottlenecks import Bottlenecks
 from twin.line.compact import compacted, renumber
+from twin.line.declared import Declarations
 from twin.line.doubts import Doubts
-from twin.line.numbers import model, numbers
+from twin.line.numbers import Numbers, model, numbers
 from twin.line.remembered import LineMemory
-from twin.line.result_rows import RowMaker, first_stations
+from twin.line.result_rows import Made, RowMaker, first_stations
 from twin.line.shape import Translation, empty_state
 from twin.line.stops import decided
 from twin.line.texts import Texts
@@ -63,7 +65,7 @@ class Engine:
 
     def __init__(self, plant: Plant) -> None:
         self.plant = plant
-        self.numbers = numbers(plant)
+        self.numbers = self.plant_numbers = numbers(plant)
         self.state = empty_state(plant, self.numbers)
         self.texts = Texts()
         self.memory: dict[int, LineMemory] = {}
@@ -71,6 +73,7 @@ class Engine:
         self._bottlenecks = _bottlenecks(plant)
         self.doubts = Doubts(plant, self.texts)
         self.alerts = Alerts(plant, self.doubts)
+        self.declarations = Declarations(self)
         self._measures = declared(plant)
         self.families = Families(plant, self.numbers.lines[:, at.LC_PUBLISH_NS])
         self.left_out: frozenset[str] = frozenset()  # sets of which no rows are made
@@ -101,14 +104,15 @@ class Engine:
             self._covered = (low, int(self.model.calendar_end[0]) - 1)
         return self.model
 
-    def products(self, line: int) -> list[int]:
-        """What each station of a line makes: numbers of products, -1 none or not in the plant."""
+    def products(self, line: int) -> list[Made]:
+        """What each station of a line makes."""
         lo, count = self.numbers.lines[line, [at.LC_STATION, at.LC_STATIONS]].tolist()
         of_line = int(self.state.lines[line, at.L_PRODUCT])
         stations = self.state.stations[lo : lo + count]
         own = {at.STRETCH_LEFT: np.full(count, -1), at.STRETCH_OWN: stations[:, at.S_OWN_PRODUCT]}
         modes = stations[:, at.S_STRETCH].tolist()
-        return [int(own[mode][k]) if mode in own else of_line for k, mode in enumerate(modes)]
+        made = [int(own[mode][k]) if mode in own else of_line for k, mode in enumerate(modes)]
+        return [self.declarations.text(line, number) or number for number in made]
 
     def fold(self, events: I64, until: I64) -> Model:
         """Fold sorted events and put aside what they give, for `run`. No line comes to stand behind `until`.
@@ -116,11 +120,35 @@ class Engine:
         Returns the model, with calendars as far as that.
         """
         m = self._cover(events, until)
-        done = 0
-        while done < len(events):
-            before, done = done, int(fold(m, self.state, self._out, events, done))
-            self._put_aside(done > before)
-        return m
+        for piece in self.declarations.pieces(events) if self._declares else (events,):
+            done = 0
+            while done < len(piece):
+                m = self.model or m  # what is declared changes it
+                before, done = done, int(fold(m, self.state, self._out, piece, done))
+                self._put_aside(done > before)
+        return self.model or m
+
+    @property
+    def _declares(self) -> bool:
+        return self.texts.declared or self.declarations.any
+
+    def doubt(self, line: int, station: int, kind: int, ts: int, subject: str) -> None:
+        """What casts doubt on figures, seen beside the fold; as the fold would say it."""
+        row = [line, station, kind, at.RAISED, ts, self.texts.number(subject)]
+        self._given[at.N_ALERT].append(np.array([row], np.int64))
+
+    def own_numbers(self) -> Numbers:
+        """The numbers of the plant, to be changed for what is declared of products."""
+        if self.numbers is self.plant_numbers:
+            n = self.numbers
+            self.numbers = replace(n, stations=n.stations.copy(), ideal=n.ideal.copy(), made=n.made.copy())
+        return self.numbers
+
+    def renew_model(self) -> None:
+        """After a change of the numbers."""
+        if self.model is not None:
+            n = self.numbers
+            self.model = self.model._replace(stations=n.stations, ideal=n.ideal, made=n.made)
 
     def alerts_of_admission(self, told: I64) -> pa.Table:
         return self.alerts.of_admission(told)
@@ -170,6 +198,8 @@ class Engine:
             doubts = self._observed(measured)
             alerts = doubts if alerts is None else np.concatenate([alerts, doubts])
         if alerts is not None:
+            if self._declares:
+                _by_time(alerts)
             self.alerts.from_fold(alerts, self.memory)
         if kpis is not None:
             tables["kpis"] = self.rows.kpis(kpis)
@@ -218,6 +248,7 @@ class Engine:
         self.families.load(line, saved.families)
         saved.families = {}
         self.memory[line] = saved
+        self.declarations.load(line)
 
     def save_line(self, line: int) -> bytes:
         """All that one line is, but for what admission knows of it. Equal states give equal bytes."""
@@ -241,7 +272,7 @@ class Engine:
         if written is not None:
             saved.memory.stops = snap.translated_stops(saved.memory.stops, written)
         row[list(at.ADMISSION)] = known
-        mapping = np.array([*map(self.texts.number, saved.texts), -1], np.int64)
+        mapping = np.array([*map(self.texts.raw_number, saved.texts), -1], np.int64)
         renumber(self.state, self.numbers, line, saved.memory, mapping)
         try:
             self.remember(line, saved.memory)
@@ -281,6 +312,12 @@ def _out(rows: int, plant: Plant, places: int) -> Out:
         np.zeros(rows, np.int64),
         np.zeros(stations, np.int64),
     )
+
+
+def _by_time(alerts: I64) -> None:
+    """Put what casts doubt into the order of its time: what is seen beside the fold came first."""
+    doubts = np.flatnonzero(alerts[:, at.AO_KIND] >= at.DOUBT_READING)
+    alerts[doubts] = alerts[doubts[np.argsort(alerts[doubts, at.AO_TS], kind="stable")]]
 
 
 def _wider(array: I64) -> I64:

@@ -12,10 +12,12 @@ from kernels.fold.order import count_due, fill_rows, note, sort_line, sort_lines
 from kernels.read.parquet_cells import tally
 from twin.events.block import I8, I32, I64, EventBlock, pick
 from twin.events.declare import END_OF_LOG
-from twin.line.texts import Texts, by_owner, unit_hashes
+from twin.events.pace import pace_of
+from twin.line.texts import EVERYWHERE, Texts, by_owner, unit_hashes, worded
 from twin.measures.catalogue import numbers, owner
 from twin.plant.model import Plant
 from twin.plant.shared import once_a_plant
+from twin.wire.entries import read
 
 # Phase within an instant by (type, is END).
 PHASES: Final = np.full((len(codes.EVENT_NAMES), 2), at.PHASE_OTHER, np.int64)
@@ -26,6 +28,8 @@ PHASES[codes.COUNT] = at.PHASE_COUNT
 PHASES[codes.BUFFER] = at.PHASE_BUFFER
 # What is measured at the instant of an order's end belongs to that order, and at that of its start not yet to it.
 PHASES[codes.MEASURE] = at.PHASE_COMPLETION
+# It is looked at before all else of its instant (twin.line.declared), and never folded itself.
+PHASES[codes.PRODUCT] = at.PHASE_COMPLETION
 
 
 @once_a_plant
@@ -44,7 +48,7 @@ class Preparation:
     """Turns blocks into rows: block words into text, counter, buffer and product numbers of the plant."""
 
     def __init__(self, plant: Plant, texts: Texts) -> None:
-        self._texts = texts
+        self._texts, self._plant = texts, plant
         self._counters, self._buffers, self._products = _by_id(plant)
         self._measures, self._first_line = numbers(plant), owner(plant, 0, -1)
 
@@ -68,9 +72,15 @@ class Preparation:
             told = np.flatnonzero((first >= 0) | (second >= 0))
             both = self._texts.numbers(words, np.stack([first[told], second[told]], axis=1).ravel())
             x[told], y[told] = both[0::2], both[1::2]
-        if there[codes.CYCLE] or there[codes.ORDER]:
-            made = np.flatnonzero((kind == codes.CYCLE) | (kind == codes.ORDER))
+        if there[codes.CYCLE] or there[codes.ORDER] or there[codes.PRODUCT]:
+            made = np.flatnonzero((kind == codes.CYCLE) | (kind == codes.ORDER) | (kind == codes.PRODUCT))
             product[made] = by_owner(block.line[made], block.y[made], words, self._products)
+            # It may be declared.
+            other = made[(kind[made] == codes.CYCLE) & (block.y[made] >= 0) & (product[made] < 0)]
+            if other.size:
+                x[other] = self._texts.numbers(words, block.y[other])
+            if there[codes.PRODUCT] or (block.entry[made] >= 0).any():
+                self._declared(block, made[kind[made] != codes.CYCLE], y)
         a = block.a
         if there[codes.CYCLE]:
             cycles = np.flatnonzero((kind == codes.CYCLE) & (block.x >= 0))
@@ -91,6 +101,17 @@ class Preparation:
         if there[codes.HEARTBEAT] and END_OF_LOG in words:
             code = np.where((kind == codes.HEARTBEAT) & (block.y == words.index(END_OF_LOG)), codes.END, code)
         return Named(block, kind, code.astype(np.int32, copy=False), a, x, y, product)
+
+    def _declared(self, block: EventBlock, rows: I64, y: I64) -> None:
+        """Give products the texts that say what the events declare of them; an order's end declares nothing."""
+        ends = (block.type[rows] == codes.ORDER) & (block.code[rows] == codes.END)
+        for row in rows[(block.entry[rows] >= 0) & ~ends].tolist():
+            said = read(block.words[block.entry[row]])
+            if said.declares:
+                station = int(block.station[row])
+                where = EVERYWHERE if station < 0 else self._plant.stations[station].id
+                pace = pace_of(said.ideal_cycle, said.rate, said.factor)
+                y[row] = self._texts.raw_number(worded(block.words[block.y[row]], {where: pace}))
 
 
 def _kinds(block: EventBlock) -> I8:

@@ -69,8 +69,13 @@ def _bounds(counts: Sequence[int]) -> I64:
 
 def ideal_ns(line: Line, station: Station) -> list[int]:
     """Ideal cycle of a station: without a product, then per product of the line; 0 where none is given."""
+    return [ideal_of(station, product) for product in (None, *line.products)]
+
+
+def ideal_of(station: Station, product: Product | None) -> int:
     own = station.ideal_cycle_ns or 0
-    return [own, *(p.ideal_cycle_ns.get(station.id, p.ideal_cycle_ns.get("*", own)) for p in line.products)]
+    known = product.ideal_cycle_ns if product is not None else {}
+    return known.get(station.id, known.get("*", own))
 
 
 def fastest_ns(line: Line, station: Station) -> int:
@@ -84,10 +89,10 @@ def fastest_ns(line: Line, station: Station) -> int:
     return max(1, min(known) // 2) if known else 0
 
 
-def worth(line: Line, station: Station, product: int) -> Fraction:
-    """Units of the line in a part of the station while it makes a product (-1: none); 1 where none are declared."""
-    own = station.factor or (1, 1)
-    return Fraction(*(own if product < 0 else line.products[product].factor.get(station.id, own)))
+def worth(station: Station, product: Product | None) -> Fraction:
+    """Units of the line in a part of the station while it makes a product; 1 where none are declared."""
+    known = product.factor if product is not None else {}
+    return Fraction(*known.get(station.id, known.get("*", station.factor or (1, 1))))
 
 
 def counts_all(station: Station) -> bool:

@@ -37,6 +37,9 @@ class LineMemory(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     doubts: dict[str, tuple[int, int]] = {}  # by what casts doubt (twin.line.doubts): how often, and first when
     path_from: PathFrom | None = None
     families: dict[str, bytes] = {}  # in what is saved only: states of families (twin.measures.families)
+    # What was declared of products (twin.line.declared), that used last at the end; and their texts by slot.
+    declared: dict[str, dict[str, tuple[int, int, int]]] = {}
+    slots: list[str] = []
 
 
 class SavedHistory(msgspec.Struct, array_like=True, forbid_unknown_fields=True):

@@ -15,8 +15,9 @@ from kernels.figures.throughput import ote_intervals
 from kernels.fold import layout as at
 from twin.line.bottlenecks import PATH, PathRows
 from twin.line.dates import Dates
-from twin.line.numbers import ideal_ns, worth
-from twin.line.texts import Texts
+from twin.line.declared import product_of
+from twin.line.numbers import ideal_of, worth
+from twin.line.texts import Texts, declaration_of
 from twin.measures.catalogue import declared
 from twin.measures.points import Point
 from twin.measures.totals import AMOUNT, CLASSES, LEAST, MOST, N_OF, SQUARES, TOTAL, USED, Row
@@ -44,6 +45,7 @@ _BOTTLENECKS: Final = own(BOTTLENECKS)
 _MEASURES: Final = own(MEASURES)
 _SAMPLES: Final = own(SAMPLES)
 _MOST_LIMITS: Final = 4_096  # products of a line's stations whose limits are kept
+Made = int | str  # a product of the plant file by its number (-1: none), or the text of one that was declared
 PUBLISH: Final = "publish"  # the window of rows of what was measured: from one publishing tick to the next
 
 
@@ -138,10 +140,8 @@ class RowMaker:
         self._policies = Labels(policies)
         self._policy = np.array([policies.index(line.policy) for line in plant.lines], np.int64)
         self._roles = policy_matrix(tuple(policies))
-        # Per line (stations, 1 + products).
-        self._ideal = [np.array([ideal_ns(line, s) for s in line.stations], np.int64) for line in plant.lines]
         self._paces: dict[tuple[int, int, int], Fraction] = {}
-        self._limits: dict[tuple[int, ...], tuple[int, F64 | None]] = {}
+        self._limits: dict[tuple[Made, ...], tuple[int, F64 | None]] = {}
         self._constraint = [
             None if line.constraint is None else [s.id for s in line.stations].index(line.constraint)
             for line in plant.lines
@@ -165,10 +165,10 @@ class RowMaker:
                 times(rows[:, at.IO_START]),
                 times(rows[:, at.IO_END]),
                 _CLASSES.array(rows[:, at.IO_CLASS]),
-                names(rows[:, at.IO_WORD], self._texts.all),
-                names(rows[:, at.IO_REASON], self._texts.all),
-                names(rows[:, at.IO_ORDER], self._texts.all),
-                names(rows[:, at.IO_PRODUCT], self._texts.all),
+                names(rows[:, at.IO_WORD], self._texts.names),
+                names(rows[:, at.IO_REASON], self._texts.names),
+                names(rows[:, at.IO_ORDER], self._texts.names),
+                names(rows[:, at.IO_PRODUCT], self._texts.names),
                 self._production_dates(line, shift, day),
                 self._shifts(line, shift),
                 *first_revision(len(rows)),
@@ -219,8 +219,8 @@ class RowMaker:
                 times(rows[:, at.KO_END]),
                 self._ended(rows[:, at.KO_LINE], rows[:, at.KO_END], rows[:, at.KO_SHIFT], window == _DAY),
                 self._shifts(rows[:, at.KO_LINE], rows[:, at.KO_SHIFT]),
-                names(rows[:, at.KO_ORDER], self._texts.all),
-                names(rows[:, at.KO_PRODUCT], self._texts.all),
+                names(rows[:, at.KO_ORDER], self._texts.names),
+                names(rows[:, at.KO_PRODUCT], self._texts.names),
                 *first_revision(len(rows)),
                 self._policies.array(self._policy[rows[:, at.KO_LINE]]),
                 constant(self._plant.hash, len(rows)),
@@ -246,7 +246,7 @@ class RowMaker:
         lines = rows[firsts, at.KO_LINE]
         for line in np.unique(lines).tolist():
             of_line = np.flatnonzero(lines == line)
-            stations = firsts[of_line, None] + np.arange(len(self._ideal[line]))
+            stations = firsts[of_line, None] + np.arange(len(self._plant.lines[line].stations))
             # A line makes many rows of the same products: they are taken together.
             for some, mine in _alike(rows[stations, at.KO_PRODUCT]):
                 limit, rates = self._limits_of(line, [self._product(line, text) for text in some])
@@ -255,7 +255,7 @@ class RowMaker:
         representative = firsts + constraint
         return rows[representative, at.KO_STATION], ote, representative
 
-    def _limits_of(self, line: int, products: list[int]) -> tuple[int, F64 | None]:
+    def _limits_of(self, line: int, products: Sequence[Made]) -> tuple[int, F64 | None]:
         """The constraint, and of each station the units of the line in a second; None: of one there is no ideal.
 
         Kept, as exact fractions for every row of a line took half of the time of a slow one.
@@ -270,10 +270,13 @@ class RowMaker:
             found = self._limits[key] = self.constraint(line, products), rates
         return found
 
-    def _product(self, line: int, text: int) -> int:
-        return self._products[line].get(self._texts.all[text], -1) if text >= 0 else -1
+    def _product(self, line: int, text: int) -> Made:
+        if text < 0:
+            return -1
+        name = self._texts.all[text]
+        return self._products[line].get(name, name if declaration_of(name) else -1)
 
-    def constraint(self, line: int, products: Sequence[int]) -> int:
+    def constraint(self, line: int, products: Sequence[Made]) -> int:
         """Local number of the station that limits the line: the one named, else the longest ideal cycle, per unit of
         the line. `products`: of each station."""
         named = self._constraint[line]
@@ -282,15 +285,19 @@ class RowMaker:
         paces = self._pace(line, products)
         return paces.index(max(paces))
 
-    def _pace(self, line: int, products: Sequence[int]) -> list[Fraction]:
+    def _pace(self, line: int, products: Sequence[Made]) -> list[Fraction]:
         """Per station the ideal ns for a unit of the line, in which stations can be compared; 0 without an ideal."""
         return [self._pace_of(line, k, product) for k, product in enumerate(products)]
 
-    def _pace_of(self, line: int, k: int, product: int) -> Fraction:
+    def _pace_of(self, line: int, k: int, product: Made) -> Fraction:
+        one = self._plant.lines[line]
+        if isinstance(product, str):
+            made = product_of(product)
+            return Fraction(ideal_of(one.stations[k], made)) / worth(one.stations[k], made)
         found = self._paces.get((line, k, product))
         if found is None:
-            one = self._plant.lines[line]
-            found = Fraction(int(self._ideal[line][k, product + 1])) / worth(one, one.stations[k], product)
+            known = one.products[product] if product >= 0 else None
+            found = Fraction(ideal_of(one.stations[k], known)) / worth(one.stations[k], known)
             self._paces[line, k, product] = found
         return found
 
@@ -465,8 +472,8 @@ class RowMaker:
                 times(each([one.end for one in intervals])),
                 self._ended(line, each([one.end for one in intervals]), shift),
                 self._shifts(line, shift),
-                names(each([one.order for one in intervals]), self._texts.all),
-                names(each([one.product for one in intervals]), self._texts.all),
+                names(each([one.order for one in intervals]), self._texts.names),
+                names(each([one.product for one in intervals]), self._texts.names),
                 *first_revision(len(cells)),
                 self._policies.array(self._policy[line]),
                 constant(self._plant.hash, len(cells)),

@@ -1,32 +1,75 @@
 """Texts that a partition remembers (orders, reasons, state words), as numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from kernels.fold.units import unit_numbers
 from twin.events.block import I32, I64
+from twin.events.pace import Pace
+
+# Behind the name of a product, before what is declared of it. A text of a source that holds it gets another one behind,
+# with nothing declared.
+_MARK: Final = "\x1f"
+_BEGIN: Final = '{"'
+EVERYWHERE: Final = "*"  # in place of a station's id: at every station that has no other
+_CELLS: Final = msgspec.json.Decoder(dict[str, Pace])
+
+
+def worded(name: str, cells: Mapping[str, Pace]) -> str:
+    """The text of a product with what is declared of it: by station id, "*" all others."""
+    return f"{name}{_MARK}{msgspec.json.encode(dict(sorted(cells.items()))).decode()}"
+
+
+@lru_cache(maxsize=4_096)
+def declaration_of(text: str) -> Mapping[str, Pace]:
+    _, mark, tail = text.rpartition(_MARK)
+    return _CELLS.decode(tail) if mark and tail.startswith(_BEGIN) else {}
+
+
+def name_of(text: str) -> str:
+    """What people call it."""
+    if _MARK not in text:
+        return text
+    head, _, tail = text.rpartition(_MARK)
+    return head if not tail or tail.startswith(_BEGIN) else text
 
 
 class Texts:
-    """Text to number and back. Unit ids never come here: only what state or a row of results may name."""
+    """Text to number and back. Unit ids never come here: only what state or a row of results may name.
+
+    `all` are the texts as they are kept, `names` what rows show of them: of a product without what is declared of it.
+    """
 
     def __init__(self, texts: Sequence[str] = ()) -> None:
-        self.all = list(texts)
-        self._number = {text: k for k, text in enumerate(self.all)}
+        self.all: list[str] = []
+        self.names: list[str] = []
+        self.replace(texts)
 
     def replace(self, texts: Sequence[str]) -> None:
         """Begin anew with these texts: the numbers given out before mean nothing any more."""
         self.all[:] = texts
+        self.names[:] = map(name_of, texts)
         self._number = {text: k for k, text in enumerate(texts)}
+        self.declared = any(_MARK in text for text in texts)  # whether anything was declared of a product
 
-    def number(self, text: str) -> int:
+    def number(self, name: str) -> int:
+        """Of a text that a source gave."""
+        return self.raw_number(name if _MARK not in name else name + _MARK)
+
+    def raw_number(self, text: str) -> int:
+        """Of a text as it is kept."""
         found = self._number.get(text)
         if found is None:
             found = self._number[text] = len(self.all)
             self.all.append(text)
+            self.names.append(name_of(text))
+            self.declared |= _MARK in text
         return found
 
     def numbers(self, words: Sequence[str], used: npt.NDArray[np.int32]) -> I64:
@@ -44,7 +87,7 @@ class Texts:
         return known[used]
 
     def text(self, number: int) -> str | None:
-        return self.all[number] if number >= 0 else None
+        return self.names[number] if number >= 0 else None
 
 
 def unit_hashes(words: Sequence[str], used: I32) -> I64:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from twin.decimals import written
 from twin.events.block import Rejected
 from twin.events.declare import FIELDS, JSON_NAME, MAX_TEXT, TYPE_CODE, YEAR_2200_NS, Field
+from twin.events.pace import pace_of
 from twin.time.rfc3339 import out_of_range, parse_rfc3339
 from twin.wire.entries import is_note
 from twin.wire.lookup import Lookup
@@ -209,7 +210,21 @@ def _form_fault(name: str, event: Mapping[str, object]) -> Fault | None:
             "wrong_type",
             "note is no SHA-256 as 64 hexadecimal digits: hash the note with a salt, and keep both apart",
         )
+    if name in ("order", "product"):
+        return _pace_fault(name, event, given)
     return _correction_fault(event, given) if name == "correction" else None
+
+
+def _pace_fault(name: str, event: Mapping[str, Any], given: Callable[..., list[str]]) -> Fault | None:
+    if name == "product" and not given("ideal_cycle", "rate", "factor"):
+        return "missing_field", "a product has an ideal_cycle or a rate, or a factor"
+    if event.get("product") is None and (told := given("ideal_cycle", "rate", "factor")):
+        return "missing_field", f"product is missing, of which {told[0]} is said"
+    try:
+        pace_of(event.get("ideal_cycle"), event.get("rate"), event.get("factor"))
+    except ValueError as error:
+        return "impossible_value", f"of product {_show(event.get('product'))}: {error}"
+    return None
 
 
 def _correction_fault(event: Mapping[str, object], given: Callable[..., list[str]]) -> Fault | None:

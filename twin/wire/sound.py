@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, MEASURE, NONE, ORDER, STATE
+from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, MEASURE, NONE, ORDER, PRODUCT, STATE
 from twin.events.block import DTYPES
 from twin.events.declare import NEEDS_STATION, PAYLOAD, STOP, UNDO, YEAR_2200_NS
 from twin.wire import entries, measured
@@ -134,6 +134,10 @@ def named(code: int, filled: Columns, line: I32, station: I32, lookup: Lookup, w
         ok &= filled["a"] <= _named(lookup.buffer_max, line, filled["x"], words)
     elif code == ORDER:
         ok &= filled["b"] < YEAR_2200_NS
+        if "entry" in filled:  # what is declared is declared of a product
+            ok &= (filled["y"] >= 0) | ~entries.declare(filled["entry"], words)
+    elif code == PRODUCT:
+        ok &= entries.declare(filled["entry"], words) if "entry" in filled else np.False_
     elif code == MEASURE:
         ok &= measured.fill(filled, line, station, lookup, words.texts)
     elif code == CORRECTION:

@@ -23,6 +23,7 @@ COMMANDS = {
     "broker",
     "topics plan",
     "topics apply",
+    "topics move",
     "worker",
     "feed",
     "replay",

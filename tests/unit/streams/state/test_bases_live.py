@@ -5,7 +5,7 @@ import json
 import random
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from faust.types import TP
 
 from streams.kafka.records import Record, Records
 from streams.kafka.transport import Assigned, Committed
+from streams.state import staging
 from streams.state.anchors import anchors
 from streams.state.checkpoint import Checkpointer
 from streams.state.partition import PartitionState
@@ -24,7 +25,7 @@ from streams.worker.processor import Processor
 from tests.support.checkpoint import TP0, World
 from tests.support.proof import check
 from tests.support.streams import LINES, PLANT, START_NS, DailyTwin
-from twin.audit import bases, filelist, layout, models
+from twin.audit import bases, filelist, layout, models, waiting
 from twin.audit.digest import digest
 from twin.audit.intervals import intervals
 from twin.audit.layout import BASES, published
@@ -221,6 +222,35 @@ def real(folder: Path, waits_s: float) -> Days:
 
 EVENTS = 4_000
 FAULTS = ("none", "save", "commit", "publish", "tidy", "fenced", "snapshot lost", "all snapshots lost")
+
+
+@pytest.mark.parametrize("publish", [False, True])
+async def test_verify_is_right_while_a_fenced_worker_removes_what_it_made(
+    world: Daily, monkeypatch: pytest.MonkeyPatch, publish: bool
+) -> None:
+    """Its snapshot goes before the files that it names."""
+    slept = await world.worker()
+    world.feed(slept.states[TP0], 60)
+    assert await slept.checkpoint(world.group) is Committed.OK
+    found = []
+
+    def looked_at(real: Callable[..., None]) -> Callable[..., None]:
+        def call(*args: object) -> None:
+            found.append(world.verified())
+            real(*args)
+            found.append(world.verified())
+
+        return call
+
+    for owner, name in ((SnapshotStore, "remove"), (waiting, "unstage"), (staging, "unstage")):
+        monkeypatch.setattr(owner, name, looked_at(getattr(owner, name)))
+    world.feed(slept.states[TP0], 70)
+    world.group.now = (2, "b")
+    assert await slept.checkpoint(world.group, publish=publish) is Committed.FENCED
+    assert len(found) >= 4
+    assert [report.differences for report in found] == [[]] * len(found)
+    assert (world.verified().differences, world.staged()) == ([], [])
+    assert [world.snapshots.load(one).head.next_offset for one in world.snapshots.ids(0)] == [60]
 
 
 async def _plan(world: Days, chance: random.Random, faults: Counter[str]) -> None:

@@ -14,7 +14,7 @@ from kernels.fold import admit
 from tests.support.plant import HEAD, LINE, SMALL, problems
 from tests.support.wire import PLANT
 from twin.events import declare
-from twin.line import PartitionTwin, correction, numbers, revision
+from twin.line import PartitionTwin, correction, declared, numbers, revision
 from twin.plant import shape
 from twin.wire.decode import Decoder
 
@@ -256,4 +256,5 @@ def test_the_page_lists_every_limit_as_it_is() -> None:
         "MAX_HELD": admit.MAX_HELD,
         "MAX_DECODED_BYTES": declare.MAX_DECODED_BYTES,
     }
+    known |= {name: getattr(declared, name) for name in ("MAX_DECLARED", "MAX_CELLS", "MAX_SLOTS")}
     assert told == known

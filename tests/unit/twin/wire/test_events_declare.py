@@ -31,7 +31,8 @@ def test_mapping_to_block_columns() -> None:
     found = {
         EVENT_NAMES[code]: {f.name: (f.column, f.absent, f.form) for f in fields} for code, fields in enumerate(PAYLOAD)
     }
-    said = dict.fromkeys(ENTRY_FIELDS, ("entry", -1, None))
+    said = dict.fromkeys(ENTRY_FIELDS[:4], ("entry", -1, None))
+    pace = dict.fromkeys(ENTRY_FIELDS[4:], ("entry", -1, None))
     assert found == {
         "state": {"state": ("x", -1, None), "reason": ("y", -1, None), "mode": ("z", -1, None), **said},
         "count": {
@@ -58,6 +59,7 @@ def test_mapping_to_block_columns() -> None:
             "due": ("b", -1, None),
             "corrects": ("z", -1, None),
             **said,
+            **pace,
         },
         "buffer": {"buffer": ("x", -1, None), "level": ("a", -1, None)},
         "heartbeat": {"reason": ("y", -1, None)},
@@ -77,6 +79,11 @@ def test_mapping_to_block_columns() -> None:
             "unit": ("x", -1, None),
             "order": ("z", -1, None),
         },
+        "product": {
+            "product": ("y", -1, None),
+            **pace,
+            **{name: place for name, place in said.items() if name != "cause"},
+        },
     }
 
 
@@ -88,7 +95,7 @@ def test_limits_are_read_from_the_declarations() -> None:
     assert WIRE["phase"].choices[START] == "start"
     assert WIRE["phase"].choices[END] == "end"
     optional = {EVENT_NAMES[i] for i, needed in enumerate(NEEDS_STATION) if not needed}
-    assert optional == {"order", "heartbeat", "measure"}
+    assert optional == {"order", "heartbeat", "measure", "product"}
 
 
 def test_a_name_means_the_same_in_every_type() -> None:
@@ -109,7 +116,7 @@ def test_every_column_is_a_block_column() -> None:
     for fields in PAYLOAD:
         for f in fields:
             assert f.column in INTEGER_COLUMNS
-            if f.column == "entry":  # four fields in one word
+            if f.column == "entry":  # all of them in one word
                 assert f.name in ENTRY_FIELDS
                 continue
             assert (f.kind == "text") == (f.column in ("x", "y", "z"))
