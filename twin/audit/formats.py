@@ -234,10 +234,11 @@ FOOTER: Final = {
     "zone_rules": "release of the time zone database by which local times became instants",
     "previous_sha256": "SHA-256 of the partition's previous file; empty in the first",
     "absent": "columns without a value in this file, with commas between: a reader may leave them out",
+    "replay": "of a replay only: SHA-256 of its plan, `_replay/plan.json`",
     "date": "of a base only: date of its folder",
     "replaces": "of a compaction only: SHA-256 of the last file that this interval stands for",
     "replaced": "how many files it stands for",
-    "replaced_sha256": "SHA-256 of their SHA-256 (hex) one behind the other, in the order of the chain",
+    "replaced_sha256": "SHA-256 of their SHA-256 (hex) one after the other, in the order of the chain",
 }
 
 

@@ -26,5 +26,5 @@ def test_the_footer_keys_are_the_written_ones(tmp_path: Path) -> None:
     write(tmp_path, {"alerts": table("alerts", rows("alerts", 3))})
     (file,) = layout.published(tmp_path, "alerts")
     with read.open_file(file) as parquet:
-        of_others = {"date", "replaces", "replaced", "replaced_sha256"}  # bases and compactions
+        of_others = {"replay", "date", "replaces", "replaced", "replaced_sha256"}  # replays, bases, compactions
         assert read.footer(parquet).keys() == FOOTER.keys() - of_others
