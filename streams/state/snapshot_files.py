@@ -164,7 +164,7 @@ class SnapshotStore:
         with self._noting:
             if self._listed is not None:
                 self._listed[int(identity[1 : identity.index("-")])].ids.discard(identity)
-        self._path(identity).unlink(missing_ok=True)
+        self._delete([identity])
 
     def load(self, identity: str) -> Snapshot:
         """The snapshot of an id. Raises SnapshotError."""
