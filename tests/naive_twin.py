@@ -499,7 +499,7 @@ class NaiveTwin:
             segment = None
         if e.z not in (None, order):
             order, product = e.z, None
-        self.measured.append(Measured(t, e, order, product, segment))
+        self.measured.append(Measured(t, e, order, named_by(product), segment))
 
     def named(self) -> dict[int, Named]:
         works = enumerate(station.work for station in self.stations)
