@@ -86,7 +86,7 @@ def current_shift(tab: Any, floor: Floor, line: str) -> dict[str, Any]:
 
 def test_plant_shows_every_line_the_worst_first(floor: Floor, tab: Any) -> None:
     all_lines(tab, floor)
-    until(tab, "document.querySelector('a.tile .made b').textContent.length > 1")
+    until(tab, "document.querySelector('a.tile .made b')?.textContent.length > 1")
     told = tab.request.get(floor.url + "api/v1/lines").json()["lines"]
     assert {one["line"] for one in told} >= {"oven-1", HOSTILE} and all(one["live"] for one in told)
     shown = tab.locator("a.tile").evaluate_all("all => all.map(one => one.dataset.line)")
@@ -135,6 +135,7 @@ def test_every_view(floor: Floor, tab: Any, view: str, lang: str) -> None:
 
 
 def test_what_is_drawn_sums_to_the_rows(floor: Floor, tab: Any) -> None:
+    all_lines(tab, floor)
     go(tab, floor, "?view=line&line=wrap-1")
     shift = current_shift(tab, floor, "wrap-1")["shift"][0]["label"]
     go(tab, floor, f"?view=line&line=wrap-1&shift={shift}")
@@ -246,7 +247,7 @@ web.run_app(app, host="127.0.0.1", port={port}, print=None, shutdown_timeout=1.0
             except Exception:  # not up yet
                 tab.wrong.clear()
                 time.sleep(0.2)
-        tab.wait_for_selector("#timeline svg", timeout=60_000)
+        tab.wait_for_selector("#timeline svg", timeout=120_000)
         assert "Gutteile" in tab.locator(".said").inner_text()
         tab.goto(f"{base}?view=device")
         tab.locator("input.token").fill("not a token")
@@ -358,6 +359,8 @@ def test_pictures(floor: Floor, chromium: Any) -> None:
             shift = current_shift(tab, floor, "choc-1")["shift"][0]
             address = f"?view=why&line=choc-1&window=shift&start={shift['start']}&end={shift['end']}"
         go(tab, floor, address)
-        tab.wait_for_timeout(1500)
+        names = [one["line"] for one in tab.request.get(floor.url + "api/v1/lines").json()["lines"]]
+        send(floor, *({"type": "heartbeat", "ts": time.time_ns() + k, "line": n} for k in (0, 10**6) for n in names))
+        tab.wait_for_timeout(2500)
         tab.screenshot(path=str(Path(folder) / f"page-{name}.png"))
         context.close()

@@ -7,6 +7,7 @@ from typing import Any, Final
 from kernels.codes import CLASS_NAMES
 from kernels.figures.oee import AVAILABILITY_LOSS, PERFORMANCE_LOSS, POLICIES
 from twin.report.rows import Row
+from twin.report.words import minutes_of, word
 
 _RUNNING: Final = "running"
 
@@ -112,3 +113,16 @@ def bottleneck(rows: Sequence[Row]) -> dict[str, Any] | None:
     start = max(row["start"] for row in newest)  # of two that end together, the later one
     newest = sorted((row for row in newest if row["start"] == start), key=lambda row: str(row["station"]))
     return {"window": newest[0]["window"], "start": start, "end": end, "verdict": newest[0]["verdict"], "rows": newest}
+
+
+def changeover_texts(report: dict[str, Any], language: str) -> list[str]:
+    """Per station and pair of products the shortest and the usual (median; of an even number the shorter one)."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    for one in report["changeovers"]:
+        found.setdefault((one["station"], str(one["from"] or "–"), str(one["to"] or "–")), []).append(one["ns"])
+    said = []
+    for (station, before, after), ns in sorted(found.items()):
+        best, usual = (minutes_of(one, language) for one in (min(ns), sorted(ns)[(len(ns) - 1) // 2]))
+        times = f"{word('best', language)} {best} min, {word('usual', language)} {usual} min"
+        said.append(f"{station}: {before} → {after}: {len(ns)}×, {times}")
+    return said

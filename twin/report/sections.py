@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twin.report import trend
 from twin.report.flow import chain_texts, flow
+from twin.report.losses import changeover_texts
 from twin.report.quality import (
     characteristics,
     defects,
@@ -182,6 +183,7 @@ SECTIONS: Final = (
             ("to", "text", "to"),
             ("order", "text", "order"),
         ),
+        texts=changeover_texts,
     ),
     Section(
         "stations",

@@ -155,7 +155,8 @@ export function operator(main) {
       el("p", { class: "timer op-timer", "aria-live": "off" }, since === null ? "" : span(now() - since)),
       pace(one),
       one?.order ? el("p", {}, `${w("order")} ${one.order}`) : null,
-      one?.order_end ? el("p", {}, `${w("order_end")} ${one.order_end}`) : null,
+      one?.order_end ? el("p", {}, `${w("order_end")} ${one.order_end}`)
+        : one?.order ? el("p", { class: "soft" }, w(one.order_rest === null ? "no_quantity" : "no_pace")) : null,
     ].filter((one) => one));
   }
 

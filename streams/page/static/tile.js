@@ -10,18 +10,17 @@ export function order(a, b) {
   return lost(b) - lost(a) || (a.line < b.line ? -1 : 1);
 }
 
-// How long in this state. Event time runs with the clock, unless it is a replay of an old log.
-export function timer(one) {
-  if (one.since_ms === null) return "";
-  const seen = one.live && now() - one.as_of_ms < 300000 ? now() : one.as_of_ms;
-  return span(seen - one.since_ms);
-}
-
 // Of a live line how long nothing has been heard of it: its sources, the network or a worker are silent.
 const SILENT_MS = 120000;
 export function silent(one) {
   const age = one.live && one.as_of_ms !== null ? now() - one.as_of_ms : 0;
   return age > SILENT_MS ? span(age) : null;
+}
+
+// How long in this state: with the clock while news come, of a silent line or an old log as of the last news.
+export function timer(one) {
+  if (one.since_ms === null) return "";
+  return span((one.live && !silent(one) ? now() : one.as_of_ms) - one.since_ms);
 }
 
 export function marks(one) {

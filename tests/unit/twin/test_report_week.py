@@ -16,6 +16,7 @@ from tests.support.biscuit import HOSTILE, audited
 from twin.audit.query import query
 from twin.report.build import report
 from twin.report.files import as_bytes
+from twin.report.losses import changeover_texts
 from twin.report.tables import NAMES, for_people, table
 from twin.report.words import LANGUAGES
 from twin.time.rfc3339 import parse_rfc3339
@@ -222,3 +223,17 @@ def test_a_week_among_weeks(root: Path, found: dict[str, Any]) -> None:
     for one in found["trend"]:
         if one["label"] == found["span"]["label"]:
             assert (one["good"], one["oee"]) == (found["total"]["good"], found["total"]["oee"])
+
+
+def test_changeovers_best_and_usual(root: Path, found: dict[str, Any]) -> None:
+    told = changeover_texts(found, "en")
+    one = next(one for one in found["changeovers"] if one["from"] and one["to"])
+    station, before, after = (one[name] for name in ("station", "from", "to"))
+    mine = sorted(
+        one["ns"]
+        for one in found["changeovers"]
+        if [one[k] for k in ("station", "from", "to")] == [station, before, after]
+    )
+    best, usual = mine[0] / 6e10, mine[(len(mine) - 1) // 2] / 6e10
+    said = next(one for one in told if one.startswith(f"{station}: {before} → {after}"))
+    assert said.endswith(f"{len(mine)}\u00d7, best {best:.1f} min, usual {usual:.1f} min")
