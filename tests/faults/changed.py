@@ -13,6 +13,7 @@ from streams.settings import Settings
 from tests.faults.inputs import LINES, Input
 from tests.faults.site import Crew
 from twin.audit import models
+from twin.audit.intervals import listed
 from twin.audit.read import open_set
 from twin.plant import load
 from twin.results import ORIGIN, SETS
@@ -43,6 +44,10 @@ def other(text: str, product: str = "new") -> str:
 async def change(settings: Settings, crew: Crew, *, kill: bool) -> bool:
     """Put another file in the place of the plant's, start all workers anew, then one with a third file. True when each
     worker has taken the new one, and the last has ended with 73."""
+    # On a busy machine the log may be fed before a worker is there: then there is nothing that could change.
+    audit = Path(settings.audit)
+    if not await crew.until(lambda: crew.all_held() and listed(audit), _LIMIT_S):
+        return False
     wrong = _replace(Path(settings.plant))
     for slot in [slot for slot in crew.slots if slot.wanted]:
         if not await crew.started_anew(slot, kill=kill, limit_s=_LIMIT_S):
@@ -88,4 +93,6 @@ def _rows(root: Path, name: str) -> Counter[tuple[Any, ...]]:
     columns = [column for column in SETS[name].names if column not in (*ORIGIN, "model", "detail")]
     table = open_set(root, name).to_table(columns=columns)
     table = table.filter(pc.is_in(table.column("line").cast("string"), value_set=pa.array(SAME, pa.string())))
-    return Counter(zip(*(map(str, column.to_pylist()) for column in table.columns), strict=True))
+    # Python's times have no nanoseconds.
+    plain = [column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column for column in table.columns]
+    return Counter(zip(*(map(str, column.to_pylist()) for column in plain), strict=True))

@@ -293,9 +293,9 @@ class Crew:
         before = len(slot.ends)
         slot.signal(signal.SIGCONT)
         slot.signal(signal.SIGKILL if kill else signal.SIGTERM)
-        return await self.until(lambda: len(slot.ends) > before and slot.alive and self._all_held(), limit_s)
+        return await self.until(lambda: len(slot.ends) > before and slot.alive and self.all_held(), limit_s)
 
-    def _all_held(self) -> bool:
+    def all_held(self) -> bool:
         return sum(slot.partitions for slot in self.slots) == self._settings.partitions
 
     async def visit(self, times: int = 2, limit_s: float = 90.0) -> bool:
