@@ -78,7 +78,13 @@ def draw(report: dict[str, Any], language: str) -> str:
         )
         if wide > 40:
             body.append(
-                label(x + wide / 2, 15 + _HIGH - high, percent(row["oee"], language, 0), anchor="middle", small=True)
+                label(
+                    x + wide / 2,
+                    min(36 + _HIGH - high, 16 + _HIGH),
+                    percent(row["oee"], language, 0),
+                    anchor="middle",
+                    small=True,
+                )
             )
             said = cut(row["label"].removeprefix("20"), max(3, int(wide / 7)))
             body.append(label(x + wide / 2, 36 + _HIGH, said, anchor="middle", soft=True, small=True))
