@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twin.audit import filelist
+from twin.audit import filelist, intervals, waiting
 from twin.columns import in_order
 from twin.events.declare import WIRE
 from twin.plant.model import Plant
@@ -59,6 +59,8 @@ class EventsParquet:
         self._files = sorted(listed.get(file) or _ranged(file) for file in event_files(path))
         self._share: Share | None = None
         self.size = sum(file.size for file in self._files)
+        for told in _waiting(path):
+            self.summary.note(told)
 
     def only(self, share: Share) -> None:
         """Leave out what is not of this share, before it is decoded."""
@@ -123,6 +125,19 @@ def _listed(root: Path) -> dict[Path, _File]:
                         partition, entry.first_offset, last, str(file.path), file.path, size, rises=True
                     )
     return found
+
+
+def _waiting(root: Path) -> Iterator[str]:
+    """A word about committed events that are in no file yet: a worker publishes them later, and they are not read."""
+    if not (root / waiting.FOLDER).is_dir():
+        return
+    for partition, pieces in sorted(intervals.contents(root).waiting.items()):
+        first, following = min(one.first_offset for one in pieces), max(one.next_offset for one in pieces)
+        if following > first:
+            yield (
+                f"{root}: rows of offsets {first} to {following - 1} of partition {partition} wait for a file and are "
+                "not read; wait for TAKTWIN_PUBLISH_AFTER_S, or stop the worker, and replay again"
+            )
 
 
 def _ranged(path: Path) -> _File:

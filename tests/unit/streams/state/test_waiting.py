@@ -33,6 +33,7 @@ from twin.audit.verify import verify
 from twin.audit.waiting import Piece
 from twin.plant import loads
 from twin.results import SETS
+from twin.sources import open_logs
 
 FOOTER = {"taktwin.schema_version": "3", "taktwin.topic": "twin.events", "taktwin.model": "00ff00ff00ff00ff"}
 
@@ -516,3 +517,19 @@ def test_rows_that_wait_are_recomputed_and_not_exported(tmp_path: Path) -> None:
     (found,) = recompute(tmp_path / "waits", every=True).differences
     assert found.file == forged.path
     assert "column good: stored 7777, recomputed" in found.what
+
+
+def test_a_replay_of_a_root_says_which_rows_it_does_not_read(tmp_path: Path) -> None:
+    """They are in no file yet: what a replay makes of the others would look like all."""
+    plant = loads(plant_text(4, 3), "plant.toml")
+    logs = by_partition(values(4, 3, 300), [line.id for line in plant.lines])
+    live(tmp_path / "waits", plant, logs, waits=True)
+    live(tmp_path / "files", plant, logs)
+    assert not open_logs([tmp_path / "files"], plant).summary.notes
+    for path in layout.published(tmp_path / "files", "events"):
+        if path.partition == 0:
+            copy = tmp_path / "waits" / path.path.relative_to(tmp_path / "files")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.path.read_bytes())
+    (told,) = open_logs([tmp_path / "waits"], plant).summary.notes
+    assert "partition 1 wait for a file and are not read; wait for TAKTWIN_PUBLISH_AFTER_S" in told
