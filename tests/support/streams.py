@@ -251,7 +251,7 @@ class Worker:
         return self.log_file.read_text(errors="replace")[-6000:]
 
 
-async def settled(settings: Settings, limit_s: float = 30.0) -> dict[int, list[Any]]:
+async def settled(settings: Settings, limit_s: float = 60.0) -> dict[int, list[Any]]:
     """Wait until all events are committed; returns them."""
     log = await read_all(settings, "events")
     for _ in range(int(limit_s * 10)):

@@ -2,9 +2,10 @@
 
 A row follows from all events of its line since the twin began, and a file's hash holds for the whole file. So an export
 holds whole files: every file of the line's partition from the last base before the period (or where its twin began:
-offset 0, or another plant model) up to the last interval that says something of the period. What is left out is what
-comes later, and what led to the base: `whole` takes that, too. Taking just the events and the rows of the period would
-be smaller, but its chain would have holes, and what stood in the holes would be a matter of trust.
+offset 0, or another plant model by whose rules lines began anew) up to the last interval that says something of the
+period. What is left out is what comes later, and what led to the base: `whole` takes that, too. Taking just the events
+and the rows of the period would be smaller, but its chain would have holes, and what stood in the holes would be a
+matter of trust.
 """
 
 import contextlib

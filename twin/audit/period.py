@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twin import rules
 from twin.audit.intervals import Interval
 from twin.audit.layout import PublishedFile
 from twin.audit.read import UNREADABLE, damaged, keys_of, open_file
@@ -48,11 +49,20 @@ def _read(file: PublishedFile, line: str | None) -> pa.Table:
 
 def beginning(found: Sequence[Interval], first: int, *, whole: bool = False) -> int:
     """The place in a partition's intervals from which that at `first` can be computed: the nearest base before it, or
-    (always, if `whole`) where its twin began, at offset 0 or with another plant model. Raises AuditError.
+    (always, if `whole`) where its twin began: at offset 0, or with another plant model under rules by which lines then
+    began anew. Raises AuditError.
     """
-    model = keys_of(found[first]).get("model")
+    keys = keys_of(found[first])
     while first and (whole or found[first].base is None):
-        if keys_of(found[first - 1]).get("model") != model:
+        before = keys_of(found[first - 1])
+        if before.get("model") != keys.get("model") and _began_anew(keys):
             break
-        first -= 1
+        first, keys = first - 1, before
     return first
+
+
+def _began_anew(keys: dict[str, str]) -> bool:
+    try:
+        return rules.begins_anew(rules.version(keys))
+    except ValueError:  # of rules that this code knows nothing of: nothing before can be followed to it
+        return True

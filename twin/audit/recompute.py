@@ -146,7 +146,7 @@ class _Partition:
             )
 
     def _begin(self, interval: Interval) -> Plant | None:
-        """The interval's plant model; another one than before begins with a fresh twin, as the worker does."""
+        """The interval's plant model; None: the lines cannot be followed to it."""
         keys = keys_of(interval)
         self._note_version(keys)
         try:
@@ -161,13 +161,28 @@ class _Partition:
         self._topic = keys.get("topic", "")
         self._strayed |= self._rules != rules.RULES or self._zones not in ("", zone.RULES)
         digest = keys.get("model", "")
-        if self._plant is None or self._plant.hash != digest:
-            plant = self._load(digest)
-            if plant is None:
-                return None
-            self._twin = PartitionTwin(plant, self._partition)
-            self._report.checked["fresh starts"] += 1
-        return self._plant
+        before = self._plant
+        if before is not None and before.hash == digest:
+            return before
+        plant = self._load(digest)
+        if plant is None:
+            return None
+        if before is not None and not self._strayed and not rules.begins_anew(self._rules):
+            # No base stands here but perhaps that of the model before: two of one offset would have one name.
+            return plant if self._carried(before, plant, interval.name(self._root)) else None
+        self._twin = PartitionTwin(plant, self._partition)
+        self._report.checked["fresh starts"] += 1
+        return plant
+
+    def _carried(self, before: Plant, plant: Plant, name: str) -> bool:
+        """The lines go over to another plant model, as they do in a worker."""
+        try:
+            self._twin = PartitionTwin.carried(before, plant, self._partition, self._twin.snapshot())
+        except (SnapshotError, ValueError) as error:
+            self._report.differs(name, f"from what is before it no state of plant model {plant.hash} follows: {error}")
+            return False
+        self._report.checked["changes of the plant"] += 1
+        return True
 
     def _load(self, digest: str) -> Plant | None:
         """Go on with another plant model; None: it cannot be read."""
@@ -201,15 +216,10 @@ class _Partition:
         except (AuditError, SnapshotError) as error:
             self._report.differs(name, f"is no base any more: {str(error).removeprefix(f'{file.path}: ')}")
             return False
-        try:
-            if begin and before is not None and not self._strayed and not rules.begins_anew(rules.version(keys)):
-                # Another plant model: the lines go over to it.
-                self._twin = PartitionTwin.carried(before, plant, self._partition, self._twin.snapshot())
-                begin = False
-                self._report.checked["changes of the plant"] += 1
-        except (SnapshotError, ValueError) as error:
-            self._report.differs(name, f"from what is before it no state of plant model {digest} follows: {error}")
-            return False
+        if begin and before is not None and not self._strayed and not rules.begins_anew(rules.version(keys)):
+            if not self._carried(before, plant, name):
+                return False
+            begin = False
         if begin:
             self._twin, self._strayed = twin, False
             self._report.checked["bases begun from"] += 1

@@ -14,8 +14,8 @@ import twin.replay
 from streams.state.snapshot_files import decode
 from tests.support.generated import START_NS, plant_text, values
 from tests.support.proof import by_partition, chain, check, example, forge, live, name, rewrite, with_cell, without
-from twin.audit import models
-from twin.audit.layout import PublishedFile, published
+from twin.audit import bases, models
+from twin.audit.layout import BASES, PublishedFile, published
 from twin.audit.recompute import recompute
 from twin.plant import loads
 from twin.plant.model import Plant
@@ -248,6 +248,28 @@ def test_a_changed_plant_goes_on(tmp_path: Path) -> None:
     assert (report.checked["fresh starts"], report.checked["changes of the plant"]) == (1, 1)
     assert report.checked["bases that follow from the events"] == 1
     assert models.stored(root) == sorted([first.hash, second.hash])
+
+
+def test_a_plant_that_changes_where_a_base_stands_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The day's base and that of the change would have one name: the first is enough for both."""
+    monkeypatch.setattr(bases, "DAY_NS", 1_000_000_000_000)  # one in each checkpoint
+    first = loads(plant_text(2, 3), "plant.toml")
+    second = loads(plant_text(2, 3).replace('"20s"', '"21s"'), "plant.toml")
+    log = by_partition(values(2, 3, 300), ["line-0", "line-1"])[0]
+    root = tmp_path / "audit"
+    live(root, first, {0: log[:400]}, each=200)
+    live(root, second, {0: log[400:]}, begin=400)
+    at = [file.first_offset for file in published(root, BASES)]
+    assert at.count(400) == 1
+    assert check(root).sound
+    for report in (recompute(root), recompute(root, every=True)):
+        assert report.sound, report.differences[:3]
+        assert (report.checked["fresh starts"], report.checked["changes of the plant"]) == (1, 1)
+    # From the base of the model before on, too.
+    ts = [int(json.loads(value)["ts"]) for _, value in log]
+    report = recompute(root, period=(ts[450], ts[700]))
+    assert report.sound, report.differences[:3]
+    assert (report.checked["bases begun from"], report.checked["changes of the plant"]) == (1, 1)
 
 
 @pytest.mark.parametrize("each", [150, 5000])
