@@ -36,7 +36,7 @@ def instants(plant: Plant, events: list[Ev]) -> list[Any]:
 def check(plant: Plant, events: list[Ev]) -> None:
     twin = PartitionTwin(plant, 0).engine
     m = twin._cover(np.array([[0, min(e.ts for e in events)]]), np.array([max(e.ts for e in events)]))
-    x, o = twin.state, engine._out(ROWS, len(plant.stations), len(twin.numbers.places))
+    x, o = twin.state, engine._out(ROWS, plant, len(twin.numbers.places))
     for rows in instants(plant, events):
         o.n[:] = 0
         assert fold(m, x, o, rows, 0) == len(rows)

@@ -15,6 +15,7 @@ from twin.events.declare import (
     MAX_RECORD_BYTES,
     MAX_TEXT,
 )
+from twin.events.reasons import NOT_FROM_RECORD
 from twin.plant.model import Buffer, Counter, Line, Measure, Plant, Station
 from twin.wire.decode import Decoder
 
@@ -84,6 +85,6 @@ def test_every_reason_is_explained() -> None:
         "not_json", "not_arrow", "bad_utf8", "too_large", "wrong_type", "missing_field", "unknown_field_value",
         "unknown_line", "unknown_station", "unknown_type", "unknown_state", "unknown_counter", "unknown_buffer",
         "unknown_measure",
-        "impossible_value", "bad_time", "late", "jump_unconfirmed", "stale_epoch", "wrong_line_key",
-        "nothing_to_correct", "line_overfull", "internal_error",
+        "impossible_value", "bad_time", "late", "jump_unconfirmed", "stale_epoch",
+        "nothing_to_correct", "line_overfull", *NOT_FROM_RECORD,
     }  # fmt: skip
