@@ -153,12 +153,20 @@ class _Table:
                 rows.used.add(counted)
                 # A row with a beginning and an end says what was made between them.
                 ends = span.at_end if span is not None else []
-                count(drafter, rows, self.station, counted, counted, quality, *ends, running=span is None)
+                whose = self._by_station() if self.column is not None else ()
+                count(
+                    drafter, rows, self.station, counted, counted, quality, *ends, running=span is None, stations=whose
+                )
                 if quality == "good" and span is not None:
                     self._pace(span, counted)
         self._order()
         if span is None and not drafter.by_cycle and any('"state"' in rule for rule in drafter.rules):
             sampled(drafter, rows)
+        written = "\n".join((*drafter.head, *drafter.rules))
+        rest = [name for name in rows.names if name not in rows.used and quoted(name) not in written]
+        if rest:
+            more = ", ..." if len(rest) > 8 else ""
+            drafter.rules.append(f"\n# no rule reads: {', '.join(rest[:8])}{more}")
 
     def _by_station(self) -> list[tuple[str, Mask]]:
         """Each station of the draft and its rows."""

@@ -1,6 +1,8 @@
 """Drafts of tables in which a name says whose value it is: a column per tag, or a row per value."""
 
+import itertools
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ from twin.sources.sniff import quoted
 
 _RUNS = ("running", "isrunning", "inmotion", "runstatus")  # a tag that is true while the machine runs
 _ROLES = ("state", "good", "scrap", "rework", "speed")
+Mask = npt.NDArray[np.bool_]
 
 
 def parts_of(name: str) -> tuple[str, str, str] | None:
@@ -69,25 +72,37 @@ def count(
     quality: str,
     *more: str,
     running: bool = True,
+    stations: Sequence[tuple[str, Mask]] = (),
 ) -> None:
-    """A count rule for a column of whole numbers: a counter, or parts of the row."""
-    values = rows.whole(column)
-    assert values is not None
-    one = drafter.station(station)
-    if running and counts_on(values):
-        one.counters.setdefault(name, quality)
+    """A count rule for a column of whole numbers: a counter, or parts of the row. `stations`: whose the rows are, where
+    they are of several; machines that take turns have a counter each, and one column of all of them rises and falls.
+    """
+    cells, numbers = rows.cells(column), rows.found.form.numbers
+    owned = stations or [(station, np.ones(len(cells), bool))]
+    series = [whole_numbers(list(itertools.compress(cells, own)), numbers) for _, own in owned]
+    judged = [counts_on(one) for one in series if one is not None and (len(one) >= 3 or len(series) == 1)]
+    counter = running and bool(judged) and all(judged)
+    if counter:
+        drafter.station(station).counters.setdefault(name, quality)
         drafter.event("count", *more, f"counter = {quoted(name)}", f"value = {{ column = {quoted(column)} }}")
     else:
         drafter.event("count", *more, f"{quality} = {{ column = {quoted(column)} }}")
+        if running and any(judged):
+            drafter.edit.append(
+                f"mapping.toml: whether {column} are parts of the row or a running counter: it counts on at "
+                "some stations only"
+            )
     if quality == "good":
-        one.cycle_s = _pace(rows, column, running and counts_on(values)) or one.cycle_s
+        for name_of, own in owned:
+            one = drafter.station(name_of)
+            one.cycle_s = _pace(rows, column, own, counter) or one.cycle_s
 
 
-def _pace(rows: DraftRows, column: str, counter: bool) -> float | None:
-    cells = rows.cells(column)
+def _pace(rows: DraftRows, column: str, own: Mask, counter: bool) -> float | None:
+    cells = list(itertools.compress(rows.cells(column), own))
     numbers = rows.found.form.numbers
     values = np.array([float(n) if (n := numbers.read(cell)) is not None else np.nan for cell in cells])
-    times = rows.times()[: len(values)].astype(float) / 1e9
+    times = rows.times()[: len(own)][own].astype(float) / 1e9
     if counter:
         moved = np.flatnonzero(np.diff(values, prepend=np.nan) != 0)
         values, times = values[moved], times[moved]

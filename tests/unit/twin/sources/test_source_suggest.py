@@ -45,10 +45,23 @@ GATEWAY = "timestamp,machine,status,parts\n" + "".join(
     f"{1772431200000 + 10_000 * i},M{i % 2},{'run' if i % 11 else 'stop'},{i % 4}\n" for i in range(60)
 )
 
+# Two machines take turns in the rows: their counters together rise and fall with every row.
+TURNS = "Zeit;Maschine;Status;Gutteile;Energie kWh\n" + "".join(
+    f"02.03.2026 {6 + i // 60:02}:{i % 60:02};Presse {m};{'Lauf' if i % 9 else 'Halt'};{total + i * m};{4711 + i},5\n"
+    for i in range(90)
+    for m, total in ((1, 12_354), (2, 889))
+)
+
+
+def test_a_draft_names_the_columns_that_it_leaves_out(tmp_path: Path) -> None:
+    _, mapping, _ = drafted(write(tmp_path, "turns.csv", TURNS.encode()), tmp_path / "draft")
+    assert mapping.endswith("# no rule reads: Energie kWh\n")
+
 
 @pytest.mark.parametrize(
     ("name", "text", "parts"),
     [
+        ("turns.csv", TURNS.encode(), {"good": 89 + 178}),
         ("wincc.csv", WINCC.encode(), {"good": 87, "scrap": 3}),
         ("wide.csv", WIDE.encode(), {"good": 273 + 3900}),
         ("sap.csv", SAP.encode("cp1252"), {"good": 12_066, "scrap": 66}),
