@@ -247,6 +247,18 @@ def test_rows_read_column_by_column_or_decoded_and_encoded_anew(
     assert digest(tmp_path / "quick") == digest(tmp_path / "general") == digest(tmp_path / "anew")
 
 
+def test_audited_rows_are_carried_on_and_not_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but a replay's time shows where they are."""
+    replay(PLANT, logs(), tmp_path / "one")
+
+    def made(*_: object) -> None:
+        pytest.fail("rows of audited events were encoded anew")
+
+    monkeypatch.setattr("twin.wire.encode._table", made)
+    replay(PLANT, open_logs([tmp_path / "one"], PLANT, rules=()), tmp_path / "two")
+    assert digest(tmp_path / "one")["events"] == digest(tmp_path / "two")["events"]
+
+
 def test_arrow_allocates_as_before_after_a_replay(tmp_path: Path) -> None:
     before = pa.default_memory_pool().backend_name
     replay(PLANT, logs(), tmp_path / "one")
