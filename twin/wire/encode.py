@@ -24,7 +24,7 @@ from twin.wire.sound import Bools
 
 __all__ = ["ROWS", "EventRows", "arrow_record", "canonical_json", "events_table", "is_encoded", "json_records"]
 
-_FEW: Final = 32  # rows, of which empty columns are kept
+_MOST_KEPT: Final = 1 << 17  # rows: longer empty columns are made anew
 _ENCODER: Final = msgspec.json.Encoder()
 # The set `events` without the columns that say where a row came from.
 ROWS: Final = pa.schema([f for f in EVENTS_SET if f.name not in ORIGIN])
@@ -44,10 +44,21 @@ _WITH: Final[dict[str, list[tuple[int, Field]]]] = {
 _EVENT_NAMES: Final = pa.array(EVENT_NAMES, pa.string())
 
 
-@lru_cache(maxsize=1_024)
 def _nulls(name: str, rows: int) -> "pa.Array[Any]":
-    """A column without a value, as most are. Blocks of slow sources are of a few lengths."""
-    empty: pa.Array[Any] = pa.nulls(rows, ROWS.field(name).type)
+    """A column without a value, as most are: a part of one that is kept. New memory for twenty of them, cleared by the
+    system page by page, took more than all that is in the other columns.
+    """
+    kind = ROWS.field(name).type
+    if rows > _MOST_KEPT:
+        empty: pa.Array[Any] = pa.nulls(rows, kind)
+        return empty
+    return _kept_nulls(kind, 1 << max(rows - 1, 0).bit_length()).slice(0, rows)
+
+
+@lru_cache(maxsize=128)
+def _kept_nulls(kind: Any, rows: int) -> "pa.Array[Any]":
+    """Of a power of two of rows, so that few lengths are kept."""
+    empty: pa.Array[Any] = pa.nulls(rows, kind)
     return empty
 
 
@@ -155,7 +166,7 @@ def events_table(block: EventBlock, plant: Plant) -> pa.Table:
 def _table(block: EventBlock, plant: Plant, line: "pa.Array[Any]", station: "pa.Array[Any]") -> pa.Table:
     words = pa.array(block.words, pa.string())
     rows, types = len(block), frozenset(np.flatnonzero(np.bincount(block.type)).tolist())
-    empty: Callable[[str], pa.Array[Any]] = partial(_nulls if rows <= _FEW else _nulls.__wrapped__, rows=rows)
+    empty: Callable[[str], pa.Array[Any]] = partial(_nulls, rows=rows)
     heads = {
         "line": line,
         "station": station,
