@@ -236,6 +236,25 @@ def write_durably(path: Path, data: bytes) -> None:
         os.close(descriptor)
 
 
+def create_durably(path: Path, data: bytes, staged: Path) -> None:
+    """The file with these bytes, fsynced: whole, or not there; never over another, which then stays. Raises OSError.
+
+    `staged`: a name in the same folder that nobody else uses at the same time.
+    """
+    staged.unlink(missing_ok=True)  # of one that was killed right here
+    write_durably(staged, data)
+    try:
+        os.link(staged, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        if not path.exists():
+            staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
 # Folders that were there when this process began to work in them.
 _held: set[Path] = set()
 

@@ -7,7 +7,6 @@ It is written when the first worker starts; the topic's id is added when one has
 ever changed. A replay has none: its root is nobody's.
 """
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -146,18 +145,7 @@ def encoded(marker: Marker) -> bytes:
 
 def _begin(root: Path, mine: Marker) -> Marker:
     layout.make_folder(root)
-    staged = root / f".{mine.id}.tmp"
-    layout.write_durably(staged, encoded(mine))
-    try:
-        os.link(staged, root / NAME)  # whole, or not there; never over another
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without links
-        if not (root / NAME).exists():
-            staged.replace(root / NAME)
-    finally:
-        staged.unlink(missing_ok=True)
-    layout.sync_folder(root)
+    layout.create_durably(root / NAME, encoded(mine), root / f".{mine.id}.tmp")
     return read(root)
 
 

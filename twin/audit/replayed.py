@@ -169,18 +169,7 @@ def _begin(root: Path, plan: Plan, share: int) -> None:
     layout.make_folder(root / FOLDER)
     # By share, too: in containers all processes have the same number.
     staged = root / FOLDER / f".plan-{share:05d}-{os.getpid()}.tmp"
-    staged.unlink(missing_ok=True)  # of one that was killed right here
-    layout.write_durably(staged, plan.data)
-    try:
-        os.link(staged, root / PLAN)  # whole, or not there; never over another
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without links
-        if not (root / PLAN).exists():
-            staged.replace(root / PLAN)
-    finally:
-        staged.unlink(missing_ok=True)
-    layout.sync_folder(root / FOLDER)
+    layout.create_durably(root / PLAN, plan.data, staged)
 
 
 def finish(root: Path, record: Done) -> None:

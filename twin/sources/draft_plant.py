@@ -1,10 +1,14 @@
 """A draft on its way: what a log says of lines and stations, written down as a plant and a mapping."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from twin.sources.roles import class_of
 from twin.sources.sniff import quoted
+
+_MOST_LEFT_OUT: Final = 8  # names of what no rule reads
 
 
 @dataclass(slots=True)
@@ -45,6 +49,12 @@ class Drafter:
 
     def station(self, name: str) -> Station:
         return self.stations.setdefault(name, Station())
+
+    def left_out(self, names: Sequence[str]) -> None:
+        """Say at the end of the mapping which columns or tags no rule reads."""
+        if names:
+            more = ", ..." if len(names) > _MOST_LEFT_OUT else ""
+            self.rules.append(f"\n# no rule reads: {', '.join(names[:_MOST_LEFT_OUT])}{more}")
 
     def plant(self) -> str:
         text = [

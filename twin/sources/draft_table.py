@@ -163,10 +163,7 @@ class _Table:
         if span is None and not drafter.by_cycle and any('"state"' in rule for rule in drafter.rules):
             sampled(drafter, rows)
         written = "\n".join((*drafter.head, *drafter.rules))
-        rest = [name for name in rows.names if name not in rows.used and quoted(name) not in written]
-        if rest:
-            more = ", ..." if len(rest) > 8 else ""
-            drafter.rules.append(f"\n# no rule reads: {', '.join(rest[:8])}{more}")
+        drafter.left_out([name for name in rows.names if name not in rows.used and quoted(name) not in written])
 
     def _by_station(self) -> list[tuple[str, Mask]]:
         """Each station of the draft and its rows."""

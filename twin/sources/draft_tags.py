@@ -205,9 +205,7 @@ def draft_tags(drafter: Drafter, rows: DraftRows, tag: str, value: str) -> None:
         # Values come when they change: a station may be still for as long as the log has it.
         drafter.staleness_s = rows.longest_s(tag)
     used = {f"{lead}{one}{tail}" for (lead, _, tail), stations in shapes.items() for one in stations}
-    rest = sorted(set(series) - used)
-    if rest:
-        drafter.rules.append(f"\n# no rule reads: {', '.join(rest[:8])}" + (", ..." if len(rest) > 8 else ""))
+    drafter.left_out(sorted(set(series) - used))
 
 
 def _runs_on(values: npt.NDArray[np.int64]) -> bool:
