@@ -67,7 +67,8 @@ def check(args: argparse.Namespace) -> int:
             output.line(f"written: {mapping_file}, {plant_file}")
             for text in guessed.edit:
                 output.line(f"  look at: {text}")
-    return int(bool(found.summary.problems or found.summary.rejected or found.unknown_products))
+    doubts = found.summary.problems or found.summary.rejected or found.unknown_products or found.declared.late()
+    return int(bool(doubts))
 
 
 def _report(found: "Findings", say: Any) -> None:
@@ -85,7 +86,9 @@ def _report(found: "Findings", say: Any) -> None:
             say(f"    {text}")
     for line, products in found.unknown_products.items():
         names = ", ".join(f"{name} ({count:,})" for name, count in sorted(products.items()))
-        say(f"{line}: products that are not in the plant: {names}")
+        say(f"{line}: products that neither the plant nor the log declares: {names}")
+    for text in (*found.declared.report(), *found.declared.late()):
+        say(text)
     for text in found.stamps:
         say(f"times: {text}")
     say(found.summary.report())

@@ -14,6 +14,7 @@ from twin.plant import loads
 from twin.plant.model import Plant
 from twin.sources import Logs, Mapping, open_logs
 from twin.sources.mapping import loads as mapping_loads
+from twin.wire import entries
 from twin.wire.measured import texts_of
 
 S = 1_000_000_000
@@ -134,6 +135,7 @@ def plain(blocks: list[EventBlock], model: Plant) -> list[dict[str, Any]]:
                 "cycle": ("unit", "product", None),
                 "order": ("order", "product", None),
                 "buffer": ("buffer", None, None),
+                "product": (None, "product", None),
             }.get(event["type"], (None, None, None))
             event |= {name: word for name, word in zip(names, words, strict=True) if name and word is not None}
             if kind in (CYCLE, ORDER):
@@ -149,6 +151,9 @@ def plain(blocks: list[EventBlock], model: Plant) -> list[dict[str, Any]]:
                 event["level"] = int(block.a[i])
             elif kind == ORDER and block.a[i] >= 0:
                 event["quantity"] = int(block.a[i])
+            if block.entry[i] >= 0:
+                said = entries.read(block.words[block.entry[i]])
+                event |= {name: value for name, value in said._asdict().items() if value is not None}
             found.append(event)
     return found
 

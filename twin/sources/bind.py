@@ -68,7 +68,8 @@ def to_file(mapping: CsvMapping, log: LogPath) -> CsvMapping:
 
     order = mapping.order
     if order is not None:
-        order = replace(order, id=named(order.id), product=named(order.product) if order.product else None)
+        paces = {name: named(template) for name, template in order.paces.items()}
+        order = replace(order, id=named(order.id), product=named(order.product) if order.product else None, paces=paces)
     return replace(
         mapping,
         line=named(mapping.line),
@@ -80,7 +81,10 @@ def to_file(mapping: CsvMapping, log: LogPath) -> CsvMapping:
 
 def shdr_to_file(mapping: ShdrMapping, log: LogPath) -> ShdrMapping:
     names = names_of(log, mapping.file)
-    return replace(mapping, line=_put(mapping.line, names), station=_put(mapping.station, names))
+    product = mapping.product
+    if product is not None:
+        product = replace(product, paces={name: _filled(one, names) for name, one in product.paces.items()})
+    return replace(mapping, line=_put(mapping.line, names), station=_put(mapping.station, names), product=product)
 
 
 def _put(text: str, names: dict[str, str]) -> str:
@@ -180,7 +184,7 @@ def columns(mapping: CsvMapping) -> list[str]:
 
 
 def _columns_of_order(order: OrderRule) -> list[str]:
-    templates = [order.id, order.product, order.quantity]
+    templates = [order.id, order.product, order.quantity, *order.paces.values()]
     found = [template.column for template in templates if template is not None and template.column is not None]
     for time in (order.time, order.until):
         found += time.every_column if time is not None else ()
@@ -208,6 +212,7 @@ def _order_of(rule: OrderRule, text: str, station: str) -> OrderRule:
         id=_template_of(rule.id, text, station),
         product=_template_of(rule.product, text, station) if rule.product is not None else None,
         quantity=_template_of(rule.quantity, text, station) if rule.quantity is not None else None,
+        paces={name: _template_of(one, text, station) for name, one in rule.paces.items()},
     )
 
 

@@ -13,6 +13,7 @@ from twin.sources.csv_rules import Rows, Rules
 from twin.sources.drafts import END as LAST
 from twin.sources.drafts import ORDER_END, ORDER_START, Draft, draft, draft_between
 from twin.sources.mapping_model import OrderRule
+from twin.sources.paces import declared
 from twin.sources.samples import LONG_AGO, NEVER
 
 I64 = npt.NDArray[np.int64]
@@ -65,7 +66,7 @@ class Orders:
 
     def _changes(self, line: int, station: int, rule: OrderRule, rows: Rows, index: Index, newest: I64) -> list[Draft]:
         carry = self._places.setdefault((line, station), _Open())
-        ids, products, quantities = (found[index] for found in fields(self._rules, rule, rows))
+        ids, products, quantities, entry = (found[index] for found in fields(self._rules, rule, rows))
         ts, at = rows.ts[index], rows.at[index]
         if station >= 0:  # its own clock: the others of its line may be ahead
             newest = np.maximum.accumulate(ts if carry.newest is None else np.maximum(ts, carry.newest))
@@ -98,6 +99,7 @@ class Orders:
                         a=quantities[row],
                         x=ids[row],
                         y=products[row],
+                        entry=entry[row],
                     )
                 )
         if len(index):
@@ -150,8 +152,9 @@ class Orders:
         )
 
 
-def fields(rules: Rules, rule: OrderRule, rows: Rows) -> tuple[I64, I64, I64]:
-    """Per row its order and product as words of the rows, and its quantity; -1 where there is none."""
+def fields(rules: Rules, rule: OrderRule, rows: Rows) -> tuple[I64, I64, I64, I64]:
+    """Per row its order and product as words of the rows, its quantity, and the word of what is said of the product; -1
+    where there is none."""
     everything = np.ones(len(rows), bool)
     ids = rules.text(rows, everything, rule.id, "order id")
     products = rules.text(rows, everything, rule.product, "product")
@@ -159,7 +162,7 @@ def fields(rules: Rules, rule: OrderRule, rows: Rows) -> tuple[I64, I64, I64]:
     if rule.quantity is not None:
         values, present = rules.number(rows, everything, rule.quantity, "quantity")
         quantities = np.where(present, values, -1)
-    return ids, products, quantities
+    return ids, products, quantities, declared(rules, rows, products, ids >= 0, rule.paces)
 
 
 @dataclass(slots=True)
@@ -169,7 +172,7 @@ class _Spans:
     place: I64  # shape (rows, 2): line, station
     begin: I64
     end: I64
-    what: I64  # shape (rows, 3): words of order and product, quantity
+    what: I64  # shape (rows, 4): words of order and product, quantity, word of what is said of the product
     where: I64  # the line in the file
 
 
@@ -189,7 +192,7 @@ class OrderSpans:
     def add(self, line: int, rows: Rows) -> None:
         """One line's rows."""
         for station, rule, index in self._orders.of(rows):
-            ids, products, quantities = (found[index] for found in fields(self._rules, rule, rows))
+            ids, products, quantities, entry = (found[index] for found in fields(self._rules, rule, rows))
             begin = rows.times[ORDER_START][index]
             end = rows.ends.get(ORDER_START, rows.ts)[index]
             end = np.where(end == NEVER, begin, end)
@@ -198,7 +201,7 @@ class OrderSpans:
             self._rules.report(rows, bad, "impossible_value", "the order's work ends before it begins")
             keep = (ids >= 0) & (begin != NEVER) & (end >= begin)
             table = self._words.table(rows.words.list)
-            what = np.stack([table[ids], table[products], quantities], axis=1)[keep]
+            what = np.stack([table[ids], table[products], quantities, table[entry]], axis=1)[keep]
             place = np.full((int(keep.sum()), 2), (line, station), np.int64)
             self._spans.append(_Spans(place, begin[keep], end[keep], what, rows.where_at(index)[keep]))
 
@@ -260,6 +263,7 @@ class OrderSpans:
             a=spans.what[rows, 2] if code == START else -1,
             x=spans.what[rows, 0],
             y=spans.what[rows, 1],
+            entry=spans.what[rows, 3] if code == START else -1,
         )
 
 

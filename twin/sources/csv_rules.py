@@ -7,12 +7,26 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import BUFFER, COUNT, CYCLE, END, HEARTBEAT, MEASURE, ORDER, PARTS, START, STATE, UNKNOWN
+from kernels.codes import (
+    BUFFER,
+    COUNT,
+    CYCLE,
+    END,
+    HEARTBEAT,
+    MEASURE,
+    ORDER,
+    PARTS,
+    PRODUCT,
+    START,
+    STATE,
+    UNKNOWN,
+)
 from twin.events.declare import MAX_TEXT
 from twin.sources.blocks import Words, by_pair
 from twin.sources.csv_measures import measures
 from twin.sources.drafts import RULE, Draft, draft
 from twin.sources.mapping import EventRule
+from twin.sources.paces import PACES, declared
 from twin.sources.samples import NEVER, UNKNOWN_WORD, StateRows
 from twin.sources.summary import Summary
 from twin.sources.template import BAD, Columns, Condition, Template, judged, whole_numbers, words_of
@@ -109,10 +123,11 @@ class Rules:
         self._orders_of_rows = orders
         self._own_orders = {RULE + i for i, rule in enumerate(rules) if rule.type == ORDER and rule.station is not None}
         self._states = [(RULE + i, rule) for i, rule in enumerate(rules) if rule.type == STATE]
-        # Events that one row may give a station: so many numbers each of its own numbers stands for.
+        # Events that one row may give a station: so many numbers each of its own numbers stands for. Orders and
+        # products may be the line's, and rows of its other stations have the same numbers.
         self._numbered = [RULE] if self._states else []
         self._numbered += [
-            RULE + i for i, rule in enumerate(rules) if rule.type not in (STATE, HEARTBEAT) and rule.type != ORDER
+            RULE + i for i, rule in enumerate(rules) if rule.type not in (STATE, HEARTBEAT, ORDER, PRODUCT)
         ]
         self._others = [(RULE + i, rule) for i, rule in enumerate(rules) if rule.type != STATE]
         self._lookup = lookup
@@ -129,6 +144,7 @@ class Rules:
             BUFFER: self._buffers,
             HEARTBEAT: self._heartbeats,
             MEASURE: self._measures,
+            PRODUCT: self._products,
         }
         for rank, rule in self._others:
             mask = self._holds(rows, rank, rule)
@@ -304,17 +320,29 @@ class Rules:
         action, order = self._text(rows, mask, rule, "action"), self._text(rows, mask, rule, "order")
         quantity, present = self._number(rows, mask, rule, "quantity")
         holds = mask & (action >= 0) & (order >= 0)
+        code, product = _start_or_end(action, rows.words), self._text(rows, mask, rule, "product")
         return self._draft(
             rows,
             holds,
             rank,
             type=ORDER,
             station=rows.station if rank in self._own_orders else -1,
-            code=_start_or_end(action, rows.words),
+            code=code,
             a=np.where(present, quantity, -1),
             x=order,
-            y=self._text(rows, mask, rule, "product"),
+            y=product,
+            entry=self._paces(rows, product, holds & (code == START), rule),
         )
+
+    def _products(self, rows: Rows, mask: Mask, rule: EventRule, rank: int) -> Draft:
+        """Every row's: what is said again changes nothing."""
+        product = self._text(rows, mask, rule, "product")
+        entry = self._paces(rows, product, mask, rule)
+        station = -1 if rule.of_line else rows.station
+        return self._draft(rows, entry >= 0, rank, type=PRODUCT, station=station, y=product, entry=entry)
+
+    def _paces(self, rows: Rows, product: I64, mask: Mask, rule: EventRule) -> I64:
+        return declared(self, rows, product, mask, {name: rule.fields[name] for name in PACES if name in rule.fields})
 
     def _buffers(self, rows: Rows, mask: Mask, rule: EventRule, rank: int) -> Draft:
         buffer = self._text(rows, mask, rule, "buffer")

@@ -18,12 +18,14 @@ from kernels.codes import (
     MEASURE,
     ORDER,
     PARTS,
+    PRODUCT,
     STATE,
 )
 from twin.decimals import text_of
 from twin.events.block import EventBlock
 from twin.plant.model import Measure, Plant
 from twin.sources.csv_log import CsvLog
+from twin.sources.products import ProductFacts, pace_texts
 from twin.sources.source import Source
 from twin.sources.stamps import faults
 from twin.sources.summary import Summary, merged
@@ -127,6 +129,7 @@ class Findings:
     unknown_products: dict[str, dict[str, int]]  # line -> product -> events
     summary: Summary
     stamps: list[str] = field(default_factory=list)  # what the rhythm of a log says against its times
+    declared: ProductFacts = field(default_factory=ProductFacts)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -134,6 +137,7 @@ class Findings:
             "rows": [{"line": row.line, "cells": row.cells, "events": row.events} for row in self.rows],
             "stations": [_plain(one) for one in self.stations.values()],
             "unknown_products": self.unknown_products,
+            "declared_products": self.declared.as_dict(),
             "stamps": self.stamps,
             "summary": self.summary.as_dict(),
         }
@@ -142,8 +146,7 @@ class Findings:
 def examine(logs: Sequence[Source], plant: Plant, rows: int = 10) -> Findings:
     """Read logs whole, one by one, and fold nothing. `rows` of the first table are shown beside their events."""
     stations: dict[tuple[str, str | None], StationFacts] = {}
-    unknown: dict[str, dict[str, int]] = {}
-    known = {line.id: {product.id for product in line.products} for line in plant.lines}
+    products = ProductFacts()
     shown: list[Sampled] = []
     stamps: list[str] = []
     for log in logs:
@@ -159,15 +162,10 @@ def examine(logs: Sequence[Source], plant: Plant, rows: int = 10) -> Findings:
             if sample:
                 _beside(block, sample, plant)
             _note(block, plant, stations, newest)
-            for index, name in enumerate(block.words):
-                at = (block.type == CYCLE) | (block.type == ORDER)
-                for row in np.flatnonzero(at & (block.y == index)).tolist():
-                    line = plant.lines[block.line[row]].id
-                    if name not in known[line]:
-                        unknown.setdefault(line, {})[name] = unknown.get(line, {}).get(name, 0) + 1
+            products.note(block, plant)
         stamps += [f"{log.name}: {text}" for text in _stamps(log, rows_of)]
     found = dict(sorted(stations.items(), key=_by_name))
-    return Findings(found, shown, unknown, merged(log.summary for log in logs), stamps)
+    return Findings(found, shown, products.unknown(), merged(log.summary for log in logs), stamps, products)
 
 
 def _stamps(log: Source, rows: Sequence[tuple[I64, I64]]) -> list[str]:
@@ -206,8 +204,12 @@ def event_text(block: EventBlock, row: int, plant: Plant) -> str:
         said = [f"{words[1]} = {texts_of(block, np.array([row]), plant)[0]}", *said[:-1]]
     elif kind in (CYCLE, ORDER):
         said.insert(0, "end" if code == END else "start")
+    elif kind == PRODUCT:
+        pass
     elif kind != HEARTBEAT:
         said.append(f"{a:,}")
+    if block.entry[row] >= 0:
+        said += pace_texts(block.words[block.entry[row]])
     return " ".join([iso(int(block.ts[row])), place, EVENT_NAMES[kind], *said])
 
 

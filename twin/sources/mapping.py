@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kernels.codes import BUFFER as BUFFER_EVENT
-from kernels.codes import COUNT, CYCLE, HEARTBEAT, MEASURE, ORDER, STATE
+from kernels.codes import COUNT, CYCLE, HEARTBEAT, MEASURE, ORDER, PRODUCT, STATE
 from twin.events.declare import NEEDS_STATION
 from twin.plant.model import Plant
 from twin.plant.problem import Problem, Report, hint
@@ -20,6 +20,7 @@ from twin.sources.mapping_model import (
     MappingError,
     MeasureRule,
     OrderRule,
+    ProductRule,
     ShdrMapping,
     TableForm,
     TimeRule,
@@ -60,6 +61,7 @@ FIELDS: Final[dict[str, tuple[int, dict[str, tuple[bool, bool]]]]] = {
         MEASURE,
         {"measure": (True, False), "value": (True, True), "unit": (False, False), "order": (False, False)},
     ),
+    "product": (PRODUCT, {"product": (True, False)}),
 }
 
 
@@ -130,7 +132,10 @@ def _csv(root: Section, document: Document) -> CsvMapping:
             part.problem("time", "orders in columns of single stations are those of the rows; remove this")
         if of_station and station is None and not wide:
             part.problem("of", "missing: which station a row is of (`station`)")
-        order = OrderRule(ident, product, quantity, of_station, begin, until)
+        paces = part.paces()
+        if paces and product is None:
+            part.problem("product", f"missing: {next(iter(paces))} is that of a product")
+        order = OrderRule(ident, product, quantity, of_station, begin, until, paces)
         part.finish()
     events = tuple(_event(part, form.numbers, time) for part in root.sections("event"))
     for rule, data in zip(events, root.data.get("event", ()), strict=False):
@@ -242,6 +247,18 @@ def _event(part: Section, numbers: Numbers, time: TimeRule) -> EventRule:
         template = part.template(name, required=required, number=number)
         if template is not None:
             fields[name] = template
+    of_line = False
+    if kind in ("order", "product"):
+        paces = part.paces()
+        fields |= paces
+        if kind == "product":
+            of_line = part.choice("of", ("line", "station"), "station") == "line"
+        if of_line and station is not None:
+            part.problem("of", "a `station` of its own says where it holds; remove one")
+        if kind == "product" and not paces:
+            part.problem("", "a product has an ideal_cycle, a rate or a factor (at least one)")
+        elif paces and "product" not in fields:
+            part.problem("product", f"missing: {next(iter(paces))} is that of a product")
     if kind == "count":
         running = {"counter", "value"} & fields.keys()
         parts = {"good", "scrap", "rework"} & fields.keys()
@@ -251,7 +268,7 @@ def _event(part: Section, numbers: Numbers, time: TimeRule) -> EventRule:
         if name in fields:
             part.among(name, fields[name], allowed)
     part.finish()
-    return EventRule(code, when, fields, station, own, until, otherwise)
+    return EventRule(code, when, fields, station, own, until, otherwise, of_line)
 
 
 def _event_time(part: Section, key: str, numbers: Numbers, base: TimeRule) -> TimeRule | None:
@@ -290,6 +307,15 @@ def _shdr(root: Section, document: Document) -> ShdrMapping:
     for part in root.sections("measure"):
         measures.append(MeasureRule(part.text("item"), part.text("measure"), part.scale()))
         part.finish()
+    product = None
+    if "product" in root.data:
+        part = root.section("product")
+        product = ProductRule(
+            part.text("item"), part.paces("item"), part.choice("of", ("line", "station"), "station") == "line"
+        )
+        if not product.paces:
+            part.problem("", "a product has an ideal_cycle, a rate or a factor (at least one)")
+        part.finish()
     return ShdrMapping(
         document,
         line,
@@ -303,6 +329,7 @@ def _shdr(root: Section, document: Document) -> ShdrMapping:
         zone,
         file,
         tuple(measures),
+        product,
     )
 
 

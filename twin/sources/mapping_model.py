@@ -69,6 +69,7 @@ class EventRule:
     time: TimeRule | None = None
     until: TimeRule | None = None
     otherwise: str = "unknown"
+    of_line: bool = False  # a product's: it holds at all stations of the line, whatever the row's
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class OrderRule:
 
     It is the line's, or with `of_station` that of the row's station alone. With `time` (and `until`; without it the
     row's time) each row is an interval of its order instead: it starts with the first of them and ends with the last.
+    `paces` is what is said of the product, by name (twin.sources.paces).
     """
 
     id: Template
@@ -85,6 +87,7 @@ class OrderRule:
     of_station: bool = False
     time: TimeRule | None = None
     until: TimeRule | None = None
+    paces: Dict[str, Template] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,15 @@ class MeasureRule:
 
 
 @dataclass(frozen=True, slots=True)
+class ProductRule:
+    """An item that names the product, and items (the `column` of a template) that say what a part of it takes."""
+
+    item: str
+    paces: Dict[str, Template]
+    of_line: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ShdrMapping:
     document: Document
     line: str
@@ -165,6 +177,7 @@ class ShdrMapping:
     zone: str | None = None
     file: str | None = None
     measures: tuple[MeasureRule, ...] = ()
+    product: ProductRule | None = None
 
 
 Mapping = CsvMapping | ShdrMapping

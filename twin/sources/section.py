@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from twin.plant.kinds import FACTOR, IDEAL_CYCLE, RATE, Scalar
 from twin.plant.problem import Report, hint
 from twin.sources.mapping_model import TimeRule
+from twin.sources.paces import UNIT_KEY
 from twin.sources.template import Condition, Template
 from twin.sources.time_format import DAY_NUMBERS, FILETIME, UNITS, TimeFormat, pattern
 from twin.sources.times import instant
@@ -259,12 +261,12 @@ class Section:
         part.finish()
         return template
 
-    def text_template(self) -> Template:
+    def text_template(self, source: str = "column") -> Template:
         column, constant = "", None
-        if "text" in self.data and "column" not in self.data:
+        if "text" in self.data and source not in self.data:
             constant = self.text("text")
         else:
-            column = self.text("column")
+            column = self.text(source)
         form, cut, table = self.text("format", None), self.text("pattern", None), self.lookup("lookup")
         default = self._get("default", str, "a text")
         if form and form.count("{}") != 1:
@@ -274,6 +276,52 @@ class Section:
         if default is not None and table is None:
             self.problem("default", "needs `lookup`: it is for texts that are not in the table")
         return Template(constant, column or None, form or None, table, default, pattern=cut or None)
+
+    def paces(self, source: str = "column") -> dict[str, Template]:
+        """The keys `ideal_cycle`, `rate` and `factor`: texts as in the plant file, or `{ column = ... }`."""
+        found = {}
+        for key, kind in (("ideal_cycle", IDEAL_CYCLE), ("rate", RATE), ("factor", FACTOR)):
+            template = self._pace(key, kind, source)
+            if template is not None:
+                found[key] = template
+        if "ideal_cycle" in found and "rate" in found:
+            self.problem("rate", "`ideal_cycle` says it already; remove one")
+        return found
+
+    def _pace(self, key: str, kind: Scalar, source: str) -> Template | None:
+        def sound(text: Any) -> bool:
+            try:
+                kind.parse(text)
+            except ValueError as error:
+                self.problem(key, str(error))
+                return False
+            return True
+
+        value = self._get(key, (str, dict, int) if key == "factor" else (str, dict), f"a {kind.label}, or a {source}")
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            return Template(str(value)) if sound(value) else None
+        part = Section(value, (*self.path, key), self._report)
+        unit = UNIT_KEY.get(key, "")
+        if key == "factor":
+            template = Template(column=part.text(source), scale=part.scale())
+        elif unit in value:
+            counts = part.choice(unit, tuple(UNITS), None)
+            template = Template(column=part.text(source), scale=part.scale(), time_unit=counts)
+        else:
+            template = part.text_template(source)
+            if template.lookup is not None:
+                texts = [*template.lookup.values(), template.default]
+                if not all(sound(text) for text in texts if text and template.format is None):
+                    return None
+            part.hints(unit)
+        part.finish()
+        return template
+
+    def hints(self, *keys: str) -> None:
+        """Keys that are not there and might have been meant."""
+        self._known += keys
 
     def units(self) -> dict[str, Fraction] | None:
         """`unit`: one that may stand behind the number, or a table of units and what one of each is worth."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from kernels.codes import COUNT, COUNTER, HEARTBEAT, MEASURE, PARTS, STATE, UNKNOWN
+from kernels.codes import COUNT, COUNTER, HEARTBEAT, MEASURE, PARTS, PRODUCT, STATE, UNKNOWN
 from twin.events.block import EventBlock
 from twin.events.declare import INT64_MAX, MAX_TEXT, YEAR_2200_NS
 from twin.plant.model import Plant
@@ -23,13 +23,15 @@ from twin.sources.clock import Clock
 from twin.sources.drafts import draft
 from twin.sources.files import LogFile
 from twin.sources.mapping import ShdrMapping, check
-from twin.sources.mapping_model import CountRule, MeasureRule
+from twin.sources.mapping_model import CountRule, MeasureRule, ProductRule
+from twin.sources.paces import UnusableError, said_of, say
 from twin.sources.samples import UNKNOWN_WORD
 from twin.sources.source import BLOCK_EVENTS, Batch, Stage
 from twin.sources.summary import Summary
 from twin.sources.time_format import TimeFormat
 from twin.sources.times import TimeReader, iso
 from twin.sources.values import Numbers, stands_for_nothing, to_number
+from twin.wire.entries import text_of
 from twin.wire.lookup import Lookup
 from twin.wire.measured import value_of_number
 
@@ -49,6 +51,7 @@ class _Event:
     code: int = 0
     parts: tuple[int, int, int] = (0, 0, 0)
     words: tuple[str | None, str | None, str | None] = (None, None, None)
+    entry: str | None = None
 
 
 @dataclass(slots=True)
@@ -64,6 +67,10 @@ class _Machine:
     conditions: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)  # (item, code) -> level, text
     counters: dict[str, int] = field(default_factory=dict)
     newest: int = _LONG_AGO  # of any event
+    product: str | None = None
+    product_ts: int = _LONG_AGO
+    paces: dict[str, tuple[int, tuple[str, str] | None]] = field(default_factory=dict)  # field -> when, what is said
+    declared: str | None = None  # what was said last of this product
 
 
 class ShdrLog:
@@ -93,6 +100,8 @@ class ShdrLog:
         self._measures = {rule.item: rule for rule in mapping.measures}
         self._declared = {measure.id: measure for measure in plant.stations[self._station].measures}
         self._counts = {rule.item: rule for rule in mapping.counts}
+        self._of_line = mapping.product is not None and mapping.product.of_line
+        self._pace_items = {one.column for one in mapping.product.paces.values()} if mapping.product else set()
         self._clock = Clock(plant, self.summary)
         self._machine = _Machine()
         self._row = 0
@@ -163,6 +172,8 @@ class ShdrLog:
             self._count(ts, self._counts[item], value, events)
         elif item in self._measures:
             self._measure(ts, self._measures[item], value, events)
+        if mapping.product is not None and (item in self._pace_items or item == mapping.product.item):
+            self._product(ts, item, value, mapping.product, events)
         if len(events) > before:
             machine.newest = max(machine.newest, ts)
             self.summary.told += 1
@@ -252,6 +263,47 @@ class ShdrLog:
             return
         events.append(_Event(self._row, ts, MEASURE, 0, (scaled, 0, 0), (None, rule.measure, None)))
 
+    def _product(self, ts: int, item: str, value: str, rule: ProductRule, events: list[_Event]) -> None:
+        """What is made, or what a part of it takes: together they are told, when either has changed.
+
+        A value counts for a product that was there when it came; an earlier one may be that of the product before.
+        """
+        machine = self._machine
+        value = "" if value.upper() == UNAVAILABLE or stands_for_nothing(value) else value
+        for name, template in rule.paces.items():
+            if template.column != item:
+                continue
+            if ts < machine.paces.get(name, (_LONG_AGO, None))[0]:
+                self.summary.note(f"{self.name}: values of {item} that came behind a later one were not used")
+            else:
+                try:
+                    machine.paces[name] = ts, say(name, value, template, _POINT) if value else None
+                except UnusableError as error:
+                    machine.paces[name] = ts, None
+                    self._problem(error.reason, f"{item}: {error}", row=False)
+        if item == rule.item and ts < machine.product_ts:
+            self.summary.note(f"{self.name}: values of {item} that came behind a later one were not used")
+        elif item == rule.item:
+            product = value[:MAX_TEXT] or None
+            if product != machine.product:
+                machine.product, machine.product_ts, machine.declared = product, ts, None
+        known = {name: machine.paces.get(name, (_LONG_AGO, None)) for name in rule.paces}
+        constants = {name: str(one.constant) for name, one in rule.paces.items() if one.column is None}
+        known |= {name: (machine.product_ts, (name, text)) for name, text in constants.items()}
+        fresh = [(at, told) for at, told in known.values() if told is not None and at >= machine.product_ts]
+        if machine.product is None:
+            return
+        try:
+            said = said_of(dict(told for _, told in fresh))
+        except UnusableError as error:
+            self._problem(error.reason, f"{item}: {error}", row=False)
+            return
+        text = None if said is None else text_of(said)
+        if text is not None and text != machine.declared:
+            machine.declared = text
+            since = max(at for at, _ in fresh)
+            events.append(_Event(self._row, since, PRODUCT, words=(None, machine.product, None), entry=text))
+
     def _block(self, events: list[_Event]) -> EventBlock | None:
         if not events:
             return None
@@ -267,7 +319,7 @@ class ShdrLog:
             ts,
             self._line,
             0,
-            station=self._station,
+            station=[-1 if event.type == PRODUCT and self._of_line else self._station for event in events],
             type=[event.type for event in events],
             code=[event.code for event in events],
             a=parts[0],
@@ -276,6 +328,7 @@ class ShdrLog:
             x=texts[0],
             y=texts[1],
             z=texts[2],
+            entry=[words.add(event.entry) if event.entry is not None else -1 for event in events],
         ).block
 
     def _problem(self, reason: str, message: str, row: bool = True) -> None:

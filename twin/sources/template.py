@@ -42,6 +42,7 @@ class Template:
     pattern: str | None = None
     units: Mapping[str, Fraction] | None = None  # of a number: the unit behind it, and what one is worth
     words: Mapping[str, int] | None = None  # of a number: words that stand for one
+    time_unit: str | None = None  # of an ideal cycle or a rate: numbers count this; None: texts, as in the plant file
 
     def text(self, text: str) -> str | None:
         """What a text becomes; None: it is not in the table."""

@@ -60,7 +60,12 @@ def pack(fields: Mapping[str, npt.NDArray[Any]], rows: int, words: Words) -> I32
 
 def word(said: Said, words: Words) -> int:
     """The word of what was said."""
-    return words[msgspec.json.encode(tuple(said)).decode()]
+    return words[text_of(said)]
+
+
+def text_of(said: Said) -> str:
+    """The text of that word."""
+    return msgspec.json.encode(tuple(said)).decode()
 
 
 def read(text: str) -> Said:
