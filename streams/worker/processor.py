@@ -168,8 +168,10 @@ class Processor:
         keyed = self._keys.of(due)
         if not len(block) or (home is None and (keyed < 0).all()):
             return block, []
-        position = np.searchsorted(due.offsets, block.offset)
-        expected = keyed[position]
+        # Mostly each record holds one event.
+        single = len(block) == len(due) and bool((block.offset == due.offsets).all())
+        position = np.arange(len(due)) if single else np.searchsorted(due.offsets, block.offset)
+        expected = keyed if single else keyed[position]
         other = expected != block.line
         if home is None:
             wrong = np.flatnonzero(other & (expected >= 0))

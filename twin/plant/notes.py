@@ -47,8 +47,12 @@ def units(line: Line) -> list[str]:
         if len(paces) < 2:
             continue
         beside = peers(line)
-        # Machines in parallel share the work of their stage.
-        stage = {s.id: paces[s.id] / (1 + len(beside[k])) for k, s in enumerate(line.stations) if s.id in paces}
+        # Machines in parallel share the work of their stage. Of stations alike the first says it: fractions are slow.
+        alike: dict[tuple[Fraction, int], str] = {}
+        for k, s in enumerate(line.stations):
+            if s.id in paces:
+                alike.setdefault((paces[s.id], len(beside[k])), s.id)
+        stage = {name: pace / (1 + shared) for (pace, shared), name in alike.items()}
         slow, fast = max(stage, key=lambda name: stage[name]), min(stage, key=lambda name: stage[name])
         times = stage[slow] / stage[fast]
         if times > FAR_APART:

@@ -1,6 +1,6 @@
 """From event columns back to the wire, and to the audited set `events`."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, Final
 
@@ -28,6 +28,8 @@ _MOST_KEPT: Final = 1 << 17  # rows: longer empty columns are made anew
 _ENCODER: Final = msgspec.json.Encoder()
 # The set `events` without the columns that say where a row came from.
 ROWS: Final = pa.schema([f for f in EVENTS_SET if f.name not in ORIGIN])
+# Asked of Arrow, a name and a type of each column were made anew for each table.
+_TYPES: Final = {f.name: f.type for f in ROWS}
 # Which events have which fields: by type, and by `code` where a type has several forms.
 _FORMS: Final = [
     (code, form)
@@ -48,53 +50,69 @@ def _nulls(name: str, rows: int) -> "pa.Array[Any]":
     """A column without a value, as most are: a part of one that is kept. New memory for twenty of them, cleared by the
     system page by page, took more than all that is in the other columns.
     """
-    kind = ROWS.field(name).type
     if rows > _MOST_KEPT:
-        empty: pa.Array[Any] = pa.nulls(rows, kind)
+        empty: pa.Array[Any] = pa.nulls(rows, _TYPES[name])
         return empty
-    return _kept_nulls(kind, 1 << max(rows - 1, 0).bit_length()).slice(0, rows)
+    return _kept_nulls(1 << max(rows - 1, 0).bit_length())[name].slice(0, rows)
 
 
-@lru_cache(maxsize=128)
-def _kept_nulls(kind: Any, rows: int) -> "pa.Array[Any]":
-    """Of a power of two of rows, so that few lengths are kept."""
-    empty: pa.Array[Any] = pa.nulls(rows, kind)
-    return empty
+@lru_cache(maxsize=32)
+def _kept_nulls(rows: int) -> "dict[str, pa.Array[Any]]":
+    """All columns, of a power of two of rows, so that few lengths are kept. Those of one type are one."""
+    kinds = {str(kind): kind for kind in _TYPES.values()}
+    empty: dict[str, pa.Array[Any]] = {text: pa.nulls(rows, kind) for text, kind in kinds.items()}
+    return {name: empty[str(kind)] for name, kind in _TYPES.items()}
 
 
-def _spread(block: EventBlock, name: str, types: Collection[int]) -> tuple[Field, I64] | None:
-    """A payload field over all rows, -1 where an event has none; None where no event of the block can have it.
+class _Rows:
+    """Which rows of a block are of a type and form, asked once."""
 
-    `types`: those of the block.
-    """
-    found: I64 | None = None
-    declared: Field | None = None
-    for code, f in _WITH[name]:
-        if code not in types:
-            continue
-        mask = block.type == code
-        if f.form is not None:
-            mask &= block.code == f.form
-        if not mask.any():
-            continue
-        assert f.column is not None
-        values = np.where(mask, getattr(block, f.column), NONE)
-        found = values if found is None else np.where(mask, values, found)
-        declared = f
-    return None if found is None or declared is None else (declared, found)
+    def __init__(self, block: EventBlock) -> None:
+        self.block = block
+        self._types = frozenset(np.flatnonzero(np.bincount(block.type)).tolist())
+        self._found: dict[tuple[int, int | None], Bools | None] = {}
+
+    def of(self, code: int, form: int | None) -> Bools | None:
+        """None: not one of them."""
+        if code not in self._types:
+            return None
+        key = code, form
+        if key not in self._found:
+            mask = self.block.type == code
+            if form is not None:
+                mask &= self.block.code == form
+            self._found[key] = mask if mask.any() else None
+        return self._found[key]
+
+    def spread(self, name: str) -> tuple[Field, I64] | None:
+        """A payload field over all rows, -1 where an event has none; None where no event of the block has it."""
+        found: I64 | None = None
+        declared: Field | None = None
+        for code, f in _WITH[name]:
+            mask = self.of(code, f.form)
+            if mask is None:
+                continue
+            assert f.column is not None
+            values = np.where(mask, getattr(self.block, f.column), NONE)
+            found = values if found is None else np.where(mask, values, found)
+            declared = f
+        if found is None or declared is None or (declared.kind != "decimal" and found.max() < 0):
+            return None
+        return declared, found
 
 
 def _texts(indices: npt.NDArray[Any], names: "pa.Array[Any]", kind: pa.DataType) -> "pa.Array[Any]":
     """A text column from indices into `names` (-1: null), with only the names in use in its dictionary."""
-    absent = indices < 0
     if not pa.types.is_dictionary(kind):
-        return names.take(pa.array(indices, pa.int64(), mask=absent))
+        return names.take(pa.array(indices, pa.int64(), mask=indices < 0))
     mark = np.zeros(len(names) + 1, np.bool_)
     mark[indices] = True
     used = np.flatnonzero(mark[:-1])
     place = np.zeros(len(names) + 1, np.int32)
     place[used] = np.arange(len(used), dtype=np.int32)
-    return pa.DictionaryArray.from_arrays(pa.array(place[indices], mask=absent), names.take(used))
+    # The last place is that of -1.
+    codes = pa.array(place[indices], mask=indices < 0) if mark[-1] else pa.array(place[indices])
+    return pa.DictionaryArray.from_arrays(codes, names if len(used) == len(names) else names.take(used))
 
 
 class EventRows:
@@ -115,7 +133,7 @@ class EventRows:
         """
         if block.rows is not None:
             return block.rows
-        kind = ROWS.field("line").type
+        kind = _TYPES["line"]
         line = _texts(block.line, self._lines, kind)
         return _table(block, self._plant, line, _texts(self._station_of[block.station], self._stations, kind))
 
@@ -165,28 +183,28 @@ def events_table(block: EventBlock, plant: Plant) -> pa.Table:
 
 def _table(block: EventBlock, plant: Plant, line: "pa.Array[Any]", station: "pa.Array[Any]") -> pa.Table:
     words = pa.array(block.words, pa.string())
-    rows, types = len(block), frozenset(np.flatnonzero(np.bincount(block.type)).tolist())
-    empty: Callable[[str], pa.Array[Any]] = partial(_nulls, rows=rows)
+    rows = _Rows(block)
+    empty: Callable[[str], pa.Array[Any]] = partial(_nulls, rows=len(block))
     heads = {
         "line": line,
         "station": station,
-        "type": _texts(block.type, _EVENT_NAMES, ROWS.field("type").type),
-        "ts": pa.array(block.ts).view(ROWS.field("ts").type),
+        "type": _texts(block.type, _EVENT_NAMES, _TYPES["type"]),
+        "ts": pa.array(block.ts).view(_TYPES["ts"]),
         "epoch": pa.array(block.epoch),
         "seq": pa.array(block.seq, mask=block.seq < 0),
     }
     arrays: list[pa.Array[Any]] = []
     said = _said(block) if (block.entry >= 0).any() else None
-    for column in ROWS:
-        if column.name in heads:
-            arrays.append(heads[column.name])
+    for name, kind in _TYPES.items():
+        if name in heads:
+            arrays.append(heads[name])
             continue
-        if column.name in ENTRY_FIELDS:
-            arrays.append(empty(column.name) if said is None else said[column.name])
+        if name in ENTRY_FIELDS:
+            arrays.append(empty(name) if said is None else said[name])
             continue
-        spread = _spread(block, column.name, types)
+        spread = rows.spread(name)
         if spread is None:
-            arrays.append(empty(column.name))
+            arrays.append(empty(name))
             continue
         field, values = spread
         if field.kind == "decimal":
@@ -194,10 +212,10 @@ def _table(block: EventBlock, plant: Plant, line: "pa.Array[Any]", station: "pa.
         elif field.kind == "integer":
             arrays.append(pa.array(values, mask=values < 0))
         elif field.kind == "time":
-            arrays.append(pa.array(values, mask=values < 0).view(column.type))
+            arrays.append(pa.array(values, mask=values < 0).view(kind))
         else:
             names = pa.array(field.choices, pa.string()) if field.kind == "choice" else words
-            arrays.append(_texts(values, names, column.type))
+            arrays.append(_texts(values, names, kind))
     return pa.Table.from_arrays(arrays, schema=ROWS)
 
 
@@ -213,7 +231,7 @@ def _said(block: EventBlock) -> "dict[str, pa.Array[Any]]":
     columns = zip(*unpack(block.words, block.entry), strict=True)
     found = {}
     for name, values in zip(ENTRY_FIELDS, columns, strict=True):
-        kind = ROWS.field(name).type
+        kind = _TYPES[name]
         plain = pa.array(values, pa.int64() if pa.types.is_timestamp(kind) else pa.string())
         found[name] = plain.view(kind) if pa.types.is_timestamp(kind) else plain.dictionary_encode().cast(kind)
     return found
