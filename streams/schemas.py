@@ -14,6 +14,7 @@ import pyarrow as pa
 from streams.kafka import topics
 from streams.settings import Settings
 from streams.worker.publish import TOPIC_OF
+from twin.alert_kinds import KINDS
 from twin.audit.claims import Claim
 from twin.line.view import LineView
 from twin.results import IDENTITY, OLDEST_SCHEMA, SETS, SINCE
@@ -28,6 +29,8 @@ _FIRST_OF_LINES: Final = (
 )
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _LINES: Final = "lines"
+# What a column says that its type does not.
+_SAID: Final = {("alerts", "kind"): f"One of {', '.join(KINDS)}; more may come."}
 _EVENT: Final = "event"
 _REJECTED: Final = "rejected-headers"
 _CHAIN: Final = "chain"
@@ -77,7 +80,8 @@ def _of_set(name: str) -> Document:
     for field in SETS[name]:
         if field.name == "source_index":
             continue
-        properties[field.name] = _nullable(_of_type(field.type), field.nullable)
+        said = {"description": _SAID[name, field.name]} if (name, field.name) in _SAID else {}
+        properties[field.name] = _nullable(_of_type(field.type), field.nullable) | said
         if SINCE.get(name, {}).get(field.name, OLDEST_SCHEMA) == OLDEST_SCHEMA:
             required.append(field.name)
     identity = ", ".join(IDENTITY[name])

@@ -229,7 +229,7 @@ ALERTS: Final = pa.schema(
     [
         pa.field("line", NAME, nullable=False),
         pa.field("station", NAME),
-        pa.field("kind", NAME, nullable=False),  # the docs of formats name them
+        pa.field("kind", NAME, nullable=False),  # twin.alert_kinds
         pa.field("action", NAME, nullable=False),  # raised, cleared
         pa.field("ts", TS, nullable=False),
         pa.field("since", TS),

@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from streams.cli.parser import add_bootstrap, command
+from twin.alert_kinds import KINDS
 
 if TYPE_CHECKING:
     from streams.cli.parser import Commands
@@ -31,19 +32,27 @@ def add(commands: "Commands") -> None:
     parser.add_argument("--smtp-password-file", metavar="FILE", help="file that holds its password")
     parser.add_argument("--sender", metavar="ADDRESS", help="of the mails")
     parser.add_argument("--to", metavar="ADDRESS,...", help="who gets the mails")
-    parser.add_argument("--kinds", metavar="KIND,...", default="", help="only these kinds of alerts (default: all)")
+    parser.add_argument(
+        "--kinds",
+        metavar="KIND,...",
+        default="",
+        help=f"only these kinds of alerts: {', '.join(KINDS)} (default: all)",
+    )
     parser.add_argument("--raised-only", action="store_true", help="not when an alert is cleared")
 
 
 def run(args: argparse.Namespace) -> int:
     from streams import interrupt
+    from streams.cli.errors import USAGE, CommandError
     from streams.settings import Settings
     from streams.tools.notify import Notifier
     from streams.worker import logs
 
     settings = Settings.from_env(bootstrap=args.bootstrap)
     logs.configure(settings.log_level, settings.log_format)
-    kinds = [kind for kind in args.kinds.split(",") if kind]
+    kinds = [kind.strip() for kind in args.kinds.split(",") if kind.strip()]
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise CommandError(f"--kinds: no such kind of alert: {', '.join(unknown)}; there are {', '.join(KINDS)}", USAGE)
     interrupt.run(Notifier(settings, list(_ways(args)), kinds, cleared=not args.raised_only).run())
     return 0
 

@@ -1,5 +1,5 @@
-"""Writes the generated pages: docs/cli.md from the parser, the settings in docs/operating.md from their declaration,
-docs/schemas from those of the topics.
+"""Writes the generated pages: docs/cli.md from the parser; from their declarations the settings in docs/operating.md,
+the sets in docs/formats.md, the keys in docs/plant.md and, of the topics, docs/schemas.
 
 python -m streams.cli.reference docs        (or `make docs`)
 """
@@ -16,6 +16,9 @@ from streams.settings import table
 
 _BEGIN = "<!-- settings: written by `make docs` -->\n"
 _END = "<!-- /settings -->"
+_SETS = "## Sets\n\n"
+_AFTER_SETS = "## The view of a line\n"
+_KEYS = "## Every key\n\n"
 
 
 def with_settings(text: str) -> str:
@@ -24,6 +27,21 @@ def with_settings(text: str) -> str:
     after = rest.partition(_END)[2]
     rows = [f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |" for name, default, meaning in table()]
     return "\n".join([before + _BEGIN + "| variable | default | meaning |", "| --- | --- | --- |", *rows, _END]) + after
+
+
+def with_sets(text: str) -> str:
+    """`text` with the tables of the audited sets between their headings."""
+    from twin.audit.formats import markdown
+
+    before, _, rest = text.partition(_SETS)
+    return before + _SETS + markdown() + "\n" + _AFTER_SETS + rest.partition(_AFTER_SETS)[2]
+
+
+def with_keys(text: str) -> str:
+    """`text` with the reference of the plant file at its end."""
+    from twin.plant.schema import reference
+
+    return text.partition(_KEYS)[0] + _KEYS + reference()
 
 
 def page() -> str:
@@ -71,8 +89,9 @@ def _arguments(parser: argparse.ArgumentParser) -> list[str]:
 
 def write(docs: Path) -> None:
     (docs / "cli.md").write_text(page())
-    operating = docs / "operating.md"
-    operating.write_text(with_settings(operating.read_text()))
+    for name, change in (("operating", with_settings), ("formats", with_sets), ("plant", with_keys)):
+        path = docs / f"{name}.md"
+        path.write_text(change(path.read_text()))
     _write_schemas(docs / "schemas")
 
 

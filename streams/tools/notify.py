@@ -23,6 +23,7 @@ from streams.client.recent import Recent
 from streams.kafka import topics
 from streams.kafka.access import check_access, connection
 from streams.settings import Settings
+from twin.alert_kinds import KINDS
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Notice:
     id: str
     text: str
     row: Mapping[str, Any]
+    advice: str = ""  # what to do, where this version knows the kind
 
 
 class Way(Protocol):
@@ -74,17 +76,18 @@ def notice_of(row: Mapping[str, Any]) -> Notice:
         parts.append("taken back: late news shows that it was not so")
     elif row.get("revision"):
         parts.append("by late news")
-    return Notice(str(row["id"]), ", ".join(parts), row)
+    kind = KINDS.get(str(row["kind"]))
+    return Notice(str(row["id"]), ", ".join(parts), row, kind.advice if kind else "")
 
 
 class Webhook:
-    """POST of JSON: `text` for chat programs, `alert` with all fields for others."""
+    """POST of JSON: `text` for chat programs, `alert` with all fields for others, `advice` says what to do."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     async def send(self, notice: Notice) -> None:
-        body = {"text": notice.text, "alert": dict(notice.row)}
+        body = {"text": notice.text, "alert": dict(notice.row), "advice": notice.advice}
         timeout = aiohttp.ClientTimeout(total=_LIMIT_S)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
@@ -116,7 +119,8 @@ class Mail:
         message["From"] = self.sender
         message["To"] = ", ".join(self.recipients)
         message["Message-ID"] = f"<{notice.id}@taktwin>"
-        message.set_content(f"{notice.text}\n\n{json.dumps(dict(notice.row), indent=1)}\n")
+        advice = f"What to do: {notice.advice}\n\n" if notice.advice else ""
+        message.set_content(f"{notice.text}\n\n{advice}{json.dumps(dict(notice.row), indent=1)}\n")
         kind = smtplib.SMTP_SSL if self.security == "tls" else smtplib.SMTP
         try:
             with kind(self.host, self.port, timeout=_LIMIT_S) as server:

@@ -18,6 +18,7 @@ from rich.text import Text
 from streams.kafka.access import check_access, connection
 from streams.kafka.partitioner import DEFAULT, choose
 from streams.settings import Settings
+from twin.alert_kinds import DATA_QUALITY
 
 OFFSETS_EVERY_S: Final = 1.0
 WIDE: Final = 120  # terminal columns from which the wide table fits
@@ -25,7 +26,6 @@ WIDE: Final = 120  # terminal columns from which the wide table fits
 MANY: Final = 200  # lines from which a table is laid out without the help of rich
 
 MOST_DOUBTS: Final = 6
-DATA_QUALITY: Final = "data_quality"
 
 _NARROW: Final = ("line", "state", "OEE %", "avail", "perf", "qual", "bottleneck", "lag")
 _COLUMNS: Final = (*_NARROW, "good", "scrap", "order", "event time (UTC)")

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.alerts import check_alert
 from tests.support.families import Row, counting, fold
 from twin.audit.digest import digest
 from twin.audit.recompute import recompute
@@ -111,6 +112,9 @@ def test_piston_rings_by_range() -> None:
     same_limits(means[-1], expect["x_limits"])
     same_limits(ranges[-1], expect["r_limits"])
     assert out(means, begin=n1) == expect["phase2_out_x"] and out(ranges, begin=n1) == expect["phase2_out_r"]
+    for name, row in rows:
+        if name == "alerts":
+            check_alert(row)
     told = [row for name, row in rows if name == "alerts" and row["kind"] == "chart"]
     # Points 11 to 13 of phase II are out; the alert is of the first, for the rule goes on to hold.
     assert [row["subject"] for row in told] == [f"x xbar {n1 + 11}"]

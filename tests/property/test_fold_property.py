@@ -10,6 +10,7 @@ from kernels import codes
 from tests.naive_measures import measure_rows
 from tests.naive_twin import NaiveTwin
 from tests.random_logs import ALL_DAYS, MEASURED, SIX, START, ended, logs, small_plant
+from tests.support.alerts import check_alert
 from tests.support.fold import Ev, S, dicts, fold_once, rows
 from twin.line import Results
 from twin.plant.calendar import SCHEDULED
@@ -89,6 +90,8 @@ def test_every_row(data: st.DataObject, links: bool, cycles: bool, calendar: boo
     states = [] if got_states is None else [r for r in rows(got_states, columns) if r[2] <= before]
     assert Counter(states) == Counter(expected.state_rows(before))
 
+    for alert in dicts([results], "alerts"):
+        check_alert(alert)
     told = Counter(
         (r["kind"], r["action"], r["ts"], r["station"])
         for r in dicts([results], "alerts")

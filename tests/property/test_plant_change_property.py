@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.random_logs import ended, late, logs, small_line, small_plant
+from tests.support.alerts import check_alert
 from tests.support.fold import Ev, S, block, dicts, multisets
 from twin.line import PartitionTwin, Results
 from twin.line.change import carried
@@ -68,6 +69,8 @@ def changing(old: Plant, new: Plant, events: Sequence[Ev], place: int, again: bo
 
 def rows_of(results: Sequence[Results], lines: Sequence[str], keep: Callable[[Row], bool] = lambda _: True) -> Any:
     found: dict[str, Counter[tuple[Any, ...]]] = {}
+    for alert in dicts(results, "alerts"):
+        check_alert(alert)
     for name in ("states", "kpis", "bottlenecks", "alerts", "rejected", "measures", "samples"):
         found[name] = Counter(
             tuple(str(value) for column, value in row.items() if column not in _APART)

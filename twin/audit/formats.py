@@ -5,6 +5,7 @@ from typing import Final
 import pyarrow as pa
 
 from kernels.codes import CLASS_NAMES, N_CLASSES
+from twin.alert_kinds import KINDS
 from twin.results import ORIGIN, SETS, TIME_COLUMN
 
 SET_MEANINGS: Final = {
@@ -142,7 +143,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     "alerts": {
         **_COMMON,
         "station": "station id; null: the line",
-        "kind": "down, stale, oee_low, bottleneck_moved, ideal_cycle_suspect, data_quality, plant_changed, chart",
+        "kind": f"{', '.join(KINDS)}: see below",
         "action": "raised or cleared",
         "ts": "event time at which it was raised or cleared",
         "since": "when what it is about began",
@@ -243,7 +244,7 @@ FOOTER: Final = {
 
 
 def markdown() -> str:
-    """The tables of every set and of the footer, as they stand in docs/formats.md."""
+    """The tables of every set, of the kinds of alerts and of the footer: the part "Sets" of docs/formats.md."""
     lines: list[str] = []
     for set_name, schema in SETS.items():
         lines += [
@@ -260,9 +261,20 @@ def markdown() -> str:
             for field in schema
         ]
         lines.append("")
+        if set_name == "alerts":
+            lines += _alert_kinds()
     lines += ["### Footer keys", "", "| key | meaning |", "|---|---|"]
     lines += [f"| `taktwin.{key}` | {meaning} |" for key, meaning in FOOTER.items()]
     return "\n".join([*lines, ""])
+
+
+def _alert_kinds() -> list[str]:
+    lines = ["| kind | what it says | what to do | columns | |", "|---|---|---|---|---|"]
+    for kind in KINDS.values():
+        columns = ", ".join(f"`{name}`{' or null' if name in kind.at_times else ''}" for name in kind.fields)
+        action = "raised and cleared" if kind.clears else "raised only"
+        lines.append(f"| `{kind.name}` | {kind.means} | {kind.advice} | {columns} | {action} |")
+    return [*lines, ""]
 
 
 def _type(kind: pa.DataType) -> str:

@@ -2,15 +2,13 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twin.alert_kinds import DATA_QUALITY
 from twin.audit import models
 from twin.audit.read import open_set
-
-KIND: Final = "data_quality"
 
 
 def findings(root: Path | str) -> list[str]:
@@ -24,7 +22,7 @@ def findings(root: Path | str) -> list[str]:
 def _alerts(root: Path | str) -> list[str]:
     """Of every subject the newest alert, which has the highest count."""
     columns = ["line", "station", "ts", "since", "value", "detail", "subject", "retracted"]
-    table = open_set(root, "alerts").to_table(columns=columns, filter=pc.field("kind") == KIND)
+    table = open_set(root, "alerts").to_table(columns=columns, filter=pc.field("kind") == DATA_QUALITY)
     newest: dict[tuple[str, str | None, str], tuple[float, datetime, str | None]] = {}
     for row in table.sort_by("ts").to_pylist():
         subject = row["line"], row["station"], row["detail"] or ""

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kernels.fold import layout as at
+from twin import alert_kinds
 from twin.line.bottlenecks import UNDECIDED, PathRows
-from twin.line.doubts import FACTS, KIND, Doubts
+from twin.line.doubts import FACTS, Doubts
 from twin.line.remembered import LineMemory
 from twin.line.result_rows import own
 from twin.measures.protocol import Told
@@ -21,8 +22,7 @@ from twin.results import ALERTS
 
 I64 = npt.NDArray[np.int64]
 
-_KIND: Final = {at.ALERT_DOWN: "down", at.ALERT_STALE: "stale"}
-PLANT_CHANGED: Final = "plant_changed"
+_KIND: Final = {at.ALERT_DOWN: alert_kinds.DOWN, at.ALERT_STALE: alert_kinds.STALE}
 _ACTION: Final = {at.RAISED: "raised", at.CLEARED: "cleared"}
 _ALERTS: Final = own(ALERTS)
 _NONE: Final = _ALERTS.empty_table()
@@ -96,7 +96,7 @@ class Alerts:
     def of_plant(self, line: int, ts: int, detail: str) -> pa.Table:
         """Another plant model has taken the line over, or has it no more."""
         before, self._rows = self._rows, []
-        self._add(self._plant.lines[line].id, PLANT_CHANGED, "raised", ts, detail=detail)
+        self._add(self._plant.lines[line].id, alert_kinds.PLANT_CHANGED, "raised", ts, detail=detail)
         table, self._rows = self.table(), before
         return table
 
@@ -121,7 +121,7 @@ class Alerts:
     def _doubt(self, line: int, station: int, ts: int, **more: Any) -> None:
         """By the plant's numbers; station -1: the line itself."""
         place = self._plant.stations[station].id if station >= 0 else None
-        self._add(self._plant.lines[line].id, KIND, "raised", ts, station=place, **more)
+        self._add(self._plant.lines[line].id, alert_kinds.DATA_QUALITY, "raised", ts, station=place, **more)
 
     def _from_doubts(self, rows: Any, memory: dict[int, LineMemory]) -> None:
         """One alert of a station and instant, whatever was met there."""
@@ -189,7 +189,7 @@ class Alerts:
             mine.suspects.append(row["station"])
         action = "cleared" if known else "raised"
         more = {"station": row["station"], "value": row["performance"], "limit": 1.0, "detail": "performance"}
-        self._add(row["line"], "ideal_cycle_suspect", action, row["end"], **more)
+        self._add(row["line"], alert_kinds.IDEAL_CYCLE_SUSPECT, action, row["end"], **more)
 
     def _oee(self, row: dict[str, Any], limit: float, mine: LineMemory) -> None:
         low = row["oee"] is not None and row["oee"] < limit
@@ -197,7 +197,7 @@ class Alerts:
             return
         mine.oee_low = low
         more = {"value": row["oee"], "limit": limit, "detail": f"window {row['window']}"}
-        self._add(row["line"], "oee_low", "raised" if low else "cleared", row["end"], **more)
+        self._add(row["line"], alert_kinds.OEE_LOW, "raised" if low else "cleared", row["end"], **more)
 
     def from_bottlenecks(self, intervals: Sequence[PathRows], memory: dict[int, LineMemory]) -> None:
         """The decided bottleneck of the window is another one than the last decided."""
@@ -213,7 +213,7 @@ class Alerts:
                 continue
             if mine.verdict is not None:
                 more = {"station": one.verdict, "since": one.start, "value": share, "detail": f"from {mine.verdict}"}
-                self._add(line.id, "bottleneck_moved", "raised", one.end, **more)
+                self._add(line.id, alert_kinds.BOTTLENECK_MOVED, "raised", one.end, **more)
             mine.verdict = one.verdict
 
 

@@ -21,7 +21,6 @@ from twin.plant.shared import once_a_plant
 
 I64 = npt.NDArray[np.int64]
 
-KIND: Final = "data_quality"
 # Subjects of a line that are counted one by one; more of them are counted together.
 MAX_SUBJECTS: Final = 1_000
 # Orders that a line remembers to have ended.

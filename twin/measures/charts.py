@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.fold import layout as at
+from twin.alert_kinds import CHART
 from twin.measures.catalogue import Declared
 from twin.measures.fixed import of_text, plain
-from twin.measures.judged import KIND, SAYS
+from twin.measures.judged import SAYS
 from twin.measures.limits import COUNTS, Shown, size_of
 from twin.measures.points import Point, in_order
 from twin.measures.protocol import Observed, Rows, Taken, Told
@@ -210,7 +211,7 @@ class Charts:
         return Told(
             about.line,
             about.station,
-            KIND,
+            CHART,
             about.ts,
             one.since,
             self._subject(number, f"{shown.chart} {one.point}", about.product),
@@ -229,7 +230,7 @@ class Charts:
             "plant file"
         )
         subject = self._subject(number, BASELINE, about.product)
-        return Told(about.line, about.station, KIND, about.ts, about.ts, subject, detail, float(len(out)))
+        return Told(about.line, about.station, CHART, about.ts, about.ts, subject, detail, float(len(out)))
 
     def _name(self, number: int, product: str | None) -> str:
         name = self._measures[number].measure.id

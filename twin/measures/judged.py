@@ -9,7 +9,6 @@ from twin.figures.run_rules import RULES
 from twin.measures.limits import Shown
 from twin.plant.model import Chart
 
-KIND: Final = "chart"
 BEYOND: Final = "beyond"
 SETS: Final = {
     "western_electric": ("WE1", "WE2", "WE3", "WE4"),

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twin.alert_kinds import DATA_QUALITY
 from twin.audit.read import one_listing
 from twin.audit.rows import integers
 from twin.line.numbers import ideal_ns
@@ -216,7 +217,7 @@ class Sheet:
         lost = [row for row in self.states if row["class"] in _NO_REASON]
         ns = [clipped(row, self.span.start_ns, self.span.end_ns) for row in lost]
         bare = sum(one for row, one in zip(lost, ns, strict=True) if row["reason"] is None)
-        quality = [row for row in self.alerts if row["kind"] == "data_quality"]
+        quality = [row for row in self.alerts if row["kind"] == DATA_QUALITY]
         revised = [*self.states, *dicts(self.kpis.select(["revision"]))]
         gap, _ = self.missing(None)
         known = total.ns + gap
@@ -229,7 +230,7 @@ class Sheet:
             "revised_rows": sum(row["revision"] > 0 for row in revised),
             "suspect": total.ratios()["suspect"],
             "models": sorted(set(self.kpis.column("model").to_pylist())),
-            "data_quality": [texts(row) for row in quality[:MOST_ROWS]],
+            DATA_QUALITY: [texts(row) for row in quality[:MOST_ROWS]],
         }
 
 

@@ -3,6 +3,7 @@
 import html
 from typing import Any, Final
 
+from twin.alert_kinds import DATA_QUALITY
 from twin.report.sections import SECTIONS, Section, charts, has
 from twin.report.spans import local
 from twin.report.svg import COLOURS
@@ -242,7 +243,7 @@ def _health(report: dict[str, Any], language: str) -> list[str]:
     ]
     rows = "".join(f'<tr><td class="t">{text(a)}</td><td>{text(b)}</td></tr>' for a, b in lines)
     rows += "".join(f'<tr><td class="t" colspan="2">{text(said)}</td></tr>' for said in health(report, language))
-    told = "".join(f"<p>{text(row['detail'])}</p>" for row in found["data_quality"])
+    told = "".join(f"<p>{text(row['detail'])}</p>" for row in found[DATA_QUALITY])
     return [f"<section><h2>{text(word('health', language))}</h2><table>{rows}</table>{told}</section>"]
 
 

@@ -4,6 +4,8 @@ from fractions import Fraction
 from math import floor, log10
 from typing import Final
 
+from twin.alert_kinds import KINDS
+
 LANGUAGES: Final = ("en", "de")
 
 # key: (English, German). Time classes and steps under their own names.
@@ -369,6 +371,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "silent_for": ("silent for", "still seit"),
     "remarks": ("Remarks", "Bemerkungen"),
     "left_out": ("left out here", "hier weggelassen"),
+    **{f"alert_{kind.name}": kind.title for kind in KINDS.values()},
 }
 
 

@@ -69,6 +69,8 @@ def test_a_notice_reads_as_a_sentence() -> None:
     assert line.text.startswith("press: oee low raised at")
     assert line.text.endswith("since 2026-03-02T05:00:00Z, window 1h, by late news")
     assert notice_of({**ROW, "retracted": True}).text.endswith("it was not so")
+    assert notice_of(ROW).advice == "the line's report shows which loss it is"
+    assert notice_of({**ROW, "kind": "of_a_later_version"}).advice == ""
 
 
 async def test_each_once_the_old_ones_never_and_only_what_is_wanted() -> None:
@@ -125,7 +127,7 @@ async def test_webhook() -> None:
     async with hook([200, 500, 404, 429, 302], got) as url:
         way, notice = Webhook(url), notice_of(ROW)
         await way.send(notice)
-        assert got == [(ROW["id"], {"text": notice.text, "alert": ROW})]
+        assert got == [(ROW["id"], {"text": notice.text, "alert": ROW, "advice": notice.advice})]
         with pytest.raises(Exception, match="500") as later:
             await way.send(notice)
         assert not isinstance(later.value, RefusedError)

@@ -19,7 +19,7 @@ def test_every_column_and_no_other_has_a_meaning(set_name: str) -> None:
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert markdown() in DOCS.read_text(), "put the output of twin.audit.formats.markdown() into docs/formats.md"
+    assert markdown() in DOCS.read_text(), "run `make docs`"
 
 
 def test_the_footer_keys_are_the_written_ones(tmp_path: Path) -> None:

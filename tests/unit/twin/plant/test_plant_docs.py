@@ -18,4 +18,4 @@ def test_the_example_is_a_plant() -> None:
 
 def test_the_reference_is_the_declaration() -> None:
     _, _, written = DOCS.partition("## Every key\n\n")
-    assert written == reference(), "put the output of twin.plant.schema.reference() under 'Every key' in docs/plant.md"
+    assert written == reference(), "run `make docs`"
