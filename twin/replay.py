@@ -262,13 +262,13 @@ def _is_empty(root: Path) -> bool:
         return True
     staging = root / layout.STAGING
     return not any(
-        path.name != replayed.FOLDER and (path != staging or any(staging.iterdir())) for path in root.iterdir()
+        path.name != layout.REPLAY and (path != staging or any(staging.iterdir())) for path in root.iterdir()
     )
 
 
 def _record_error(root: Path, error: OSError) -> AuditError:
     return AuditError(
-        f"{error.filename or root / replayed.FOLDER}: {error.strerror}; make room or give this user the right to write "
+        f"{error.filename or root / layout.REPLAY}: {error.strerror}; make room or give this user the right to write "
         "there, and run it again"
     )
 
@@ -277,7 +277,7 @@ def _clear(root: Path) -> None:
     """Remove an earlier replay, and nothing else. Raises AuditError."""
     if not root.exists():
         return
-    known = {*layout.KINDS, layout.STAGING, models.FOLDER, filelist.FOLDER, replayed.FOLDER}
+    known = {*layout.KINDS, layout.STAGING, layout.MODELS, layout.FILES, layout.REPLAY}
     strange = sorted(path.name for path in root.iterdir() if path.name not in known)
     topics = sorted({topic for listing in read.ls(root).values() for topic in listing.topics} - {TOPIC})
     if strange or topics:
@@ -291,7 +291,7 @@ def _clear(root: Path) -> None:
             partitions.add(file.partition)
             file.path.unlink()
     for digest in models.stored(root):
-        (root / models.model_name(digest)).unlink()
+        (root / layout.model_name(digest)).unlink()
     for partition in sorted(partitions):
         AuditWriter(root, partition, topic=TOPIC, plant_hash="", policies="", code_version="").discard_foreign(None)
     replayed.remove(root, plan=True)

@@ -43,7 +43,7 @@ class Written:
     def __init__(self, plant: Plant, root: Path, publish_after_s: int) -> None:
         self._plant = plant
         self._publish_every = publish_after_s // _CHECKPOINT_S
-        snapshots = SnapshotStore(root / "_state")
+        snapshots = SnapshotStore(root / layout.STATE)
         self._store = PartitionStore(
             plant=plant,
             twin=PartitionTwin,

@@ -162,7 +162,7 @@ def copy(args: argparse.Namespace) -> int:
     from streams.cli.errors import USAGE, CommandError
     from streams.cli.output import line
     from twin import store
-    from twin.audit import fetch
+    from twin.audit import fetch, layout
     from twin.audit.read import published_files
 
     if not store.is_url(args.root):
@@ -173,7 +173,7 @@ def copy(args: argparse.Namespace) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     source = store.opened(args.root)
     fetch.copy(source, folder)
-    fetch.copy_state(source, folder, fetch.STATE)
+    fetch.copy_state(source, folder, layout.STATE)
     line(f"{args.folder}: {len(published_files(folder)):,} files")
     return 0
 
@@ -232,10 +232,11 @@ def compact(args: argparse.Namespace) -> int:
     from streams import clock
     from streams.cli.output import as_json, line
     from streams.state.anchors import needed_from
+    from twin.audit import layout
     from twin.audit.compact import compact as run
 
     now = datetime.datetime.fromtimestamp(clock.now_ns() // 10**9, datetime.UTC)
-    keep_from = needed_from(Path(args.state) if args.state else Path(args.root) / "_state")
+    keep_from = needed_from(Path(args.state) if args.state else Path(args.root) / layout.STATE)
     at = now.isoformat().replace("+00:00", "Z")
     done = run(args.root, args.before or str(now.date()), by=args.by, at=at, keep_from=keep_from)
     if args.json:

@@ -129,6 +129,7 @@ def verify(args: argparse.Namespace) -> int:
 
     from streams.cli.roots import readable, snapshots
     from streams.state.anchors import anchors
+    from twin.audit import layout
     from twin.audit.bundle import opened
     from twin.audit.verify import verify as run
 
@@ -139,7 +140,7 @@ def verify(args: argparse.Namespace) -> int:
     ):
         # Before the files are looked at: a worker may be at work, and they never fall behind what is said of them.
         claims, strange = _claimed(args, place.root, export=bool(place.starts)) if args.against_topic else (None, [])
-        found, damaged = anchors(Path(state) if state else place.root / "_state")
+        found, damaged = anchors(Path(state) if state else place.root / layout.STATE)
         report = run(
             place.root,
             anchors=[*place.anchors, *found],

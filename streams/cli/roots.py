@@ -45,10 +45,10 @@ def readable(place: str, *, proof: bool = False, state: str | None = None) -> It
 def _copy_for_proof(source: "Store", root: Path, state: str | None) -> None:
     """Snapshots first: a worker may be at work, and the rows never fall behind what is said of them."""
     from streams.state.anchors import anchors
-    from twin.audit import fetch
+    from twin.audit import fetch, layout
 
-    fetch.copy_state(source, root, fetch.STATE)
-    found, _ = anchors(Path(state) if state else root / fetch.STATE)
+    fetch.copy_state(source, root, layout.STATE)
+    found, _ = anchors(Path(state) if state else root / layout.STATE)
     fetch.copy(source, root)
     fetch.copy_staged(source, root, [file for anchor in found for file in anchor.files])
 

@@ -49,14 +49,14 @@ class SharedAudit:
 
     def set_aside(self, partition: int) -> None:
         """Rows that wait and were found damaged are shown to nobody any more; their bytes stay."""
-        folder = self.folder / waiting.FOLDER / f"p{partition:05d}"
+        folder = waiting.folder_of(self.folder, partition)
         names = [path.name.removesuffix(".damaged") for path in folder.glob("*.damaged")]
         if names:
-            self.store.delete([f"{waiting.FOLDER}/p{partition:05d}/{name}" for name in names])
+            self.store.delete([layout.piece_name(partition, name.removesuffix(".rows")) for name in names])
 
     def take_models(self) -> None:
         """The plant models that the folder does not have yet."""
-        for one in self.store.listed(models.FOLDER):
+        for one in self.store.listed(layout.MODELS):
             path = self.folder / one.key
             if models.is_model(one.key) and not path.exists():
                 with contextlib.suppress(FileNotFoundError):

@@ -21,6 +21,7 @@ from typing import Final
 import msgspec
 
 from streams.state import files
+from twin.audit import layout
 from twin.audit.waiting import Piece
 from twin.audit.writer import Manifest
 
@@ -31,10 +32,10 @@ READABLE: Final = (1, 2, 3)
 _FIXED: Final = struct.Struct("<8sHIQ")
 _SHA_BYTES: Final = 32
 _ANY_OFFSET: Final = (1 << 63) - 1
-_NAME: Final = re.compile(r"p(\d{5,10})-(\d{20})-([0-9a-f]{16})", re.ASCII)
+_NAME: Final = re.compile(rf"{layout.PARTITION}-{layout.OFFSET}-([0-9a-f]{{16}})", re.ASCII)
 SUFFIX: Final = ".snapshot"
-_TEMPORARY: Final = re.compile(r"p(\d{5,10})-(\d{20})-.*\.tmp", re.ASCII)
-_NOTE: Final = re.compile(r"note-p(\d{5,10})\.(\d+)\.tmp", re.ASCII)  # of streams/worker/poison.py, with a pid
+_TEMPORARY: Final = re.compile(rf"{layout.PARTITION}-{layout.OFFSET}-.*\.tmp", re.ASCII)
+_NOTE: Final = re.compile(rf"note-{layout.PARTITION}\.(\d+)\.tmp", re.ASCII)  # of streams/worker/poison.py, with a pid
 
 
 class SnapshotError(RuntimeError):
@@ -150,9 +151,9 @@ class SnapshotStore:
 
     def save(self, snapshot: Snapshot) -> str:
         """Write, fsync, rename, fsync the folder. Returns the id. The same content again is the same file."""
-        data = encode(snapshot)
+        data, head = encode(snapshot), snapshot.head
         digest = hashlib.sha256(data).hexdigest()[:16]
-        identity = f"p{snapshot.head.partition:05d}-{snapshot.head.next_offset:020d}-{digest}"
+        identity = "-".join((layout.partition_name(head.partition), layout.offset_name(head.next_offset), digest))
         self._put(identity, data)
         with self._noting:
             if self._listed is not None:

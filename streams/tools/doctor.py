@@ -190,8 +190,10 @@ def audit(place: str) -> Iterator[Check]:
     if not store.is_url(place):
         yield from audit_root(Path(place))
         return
+    from twin.audit import layout
+
     try:
-        store.opened(place).listed("_models")
+        store.opened(place).listed(layout.MODELS)
     except store.StoreError as error:
         yield Check("audit", "fail", str(error), "workers end, or wait, until it answers")
         return

@@ -28,6 +28,7 @@ from faust.types import TP
 from streams import exits
 from streams.kafka.records import Records
 from streams.state import files
+from twin.audit import layout
 from twin.store import Store
 
 log = logging.getLogger(__name__)
@@ -118,7 +119,7 @@ class Notes:
 
     def __init__(self, folder: Path, tp: TP, next_offset: int, store: Store | None = None) -> None:
         """Read what an earlier start left, count this one. `store`: of the snapshots, in place of their folder."""
-        name = f"note-p{tp.partition:05d}.json"
+        name = f"note-{layout.partition_name(tp.partition)}.json"
         self._place: files.Place = files.File(folder / name) if store is None else files.Object(store, name)
         self._where = f"{tp.topic}/{tp.partition}"
         self.note = self._read(tp)

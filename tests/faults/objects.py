@@ -29,7 +29,7 @@ from streams.state.snapshot_files import SnapshotError
 from tests.faults.steps import TP0, given
 from tests.faults.versions import SHORT_DAY_NS
 from tests.support.objects import WRITES, Faulty, Killed, MemoryStore, SharedLife, Wire
-from twin.audit import AuditError, bases, fetch
+from twin.audit import AuditError, bases, fetch, layout
 from twin.audit.digest import SetDigest, digest
 from twin.audit.intervals import contents
 from twin.audit.recompute import recompute
@@ -84,8 +84,8 @@ class World:
         with tempfile.TemporaryDirectory() as name:
             root = Path(name)
             try:
-                fetch.copy_state(self.store, root, fetch.STATE)
-                named, damaged = anchors(root / fetch.STATE)
+                fetch.copy_state(self.store, root, layout.STATE)
+                named, damaged = anchors(root / layout.STATE)
                 fetch.copy(self.store, root)
                 fetch.copy_staged(self.store, root, [file for anchor in named for file in anchor.files])
             except AuditError as error:

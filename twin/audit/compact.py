@@ -85,8 +85,8 @@ def compact(
 @contextlib.contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """One at a time. The lock goes with its process."""
-    layout.make_folder(root / filelist.FOLDER)
-    folder = os.open(root / filelist.FOLDER, os.O_RDONLY)
+    layout.make_folder(root / layout.FILES)
+    folder = os.open(root / layout.FILES, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
@@ -249,7 +249,7 @@ def _finish(root: Path, entry: Entry) -> None:
     filelist.put_compacted(root, entry)
     for old in filelist.replaced_entries(root, entry):
         old.unlink(missing_ok=True)
-    layout.sync_folder(root / filelist.FOLDER / f"p{entry.partition:05d}")
+    layout.sync_folder(filelist.folder_of(root, entry.partition))
     emptied = set()
     for file in entry.replaces:
         (root / file.path).unlink(missing_ok=True)
@@ -261,9 +261,8 @@ def _finish(root: Path, entry: Entry) -> None:
 
 
 def _staged(file: ListedFile, entry: Entry) -> str:
-    set_name, folder, _ = file.path.split("/")
-    date = folder.removeprefix("date=")
-    return layout.staged_name(set_name, date, entry.partition, entry.first_offset, entry.next_offset, 0, apart=True)
+    one = layout.published_file(Path(), file.path)
+    return layout.staged_name(one.set, one.date, entry.partition, entry.first_offset, entry.next_offset, 0, apart=True)
 
 
 def _tidy(root: Path) -> None:
@@ -277,9 +276,8 @@ def _tidy(root: Path) -> None:
 def _all(partition: int, done: Sequence[Entry]) -> Compacted:
     old = list(itertools.chain.from_iterable(entry.replaces for entry in done))
     new = list(itertools.chain.from_iterable(entry.files for entry in done))
-    dates = sorted(
-        file.path.split("/")[1].removeprefix("date=") for file in new if not file.path.startswith("rejected")
-    )
+    files = [layout.published_file(Path(), file.path) for file in new]
+    dates = sorted(file.date for file in files if file.set != "rejected")
     first, last = (dates[0], dates[-1]) if dates else ("", "")
     sizes = sum(file.bytes for file in old), sum(file.bytes for file in new)
     return Compacted(partition, len(old), len(new), *sizes, first, last)

@@ -82,7 +82,7 @@ def export(root: Path | str, line: str, start_ns: int, end_ns: int, out: Path, *
     manifest = Manifest(
         FORMAT, line, _time(start_ns), _time(end_ns), code_version(), used, partitions, _how(line, partitions)
     )
-    names = [file.path for one in partitions for file in one.files] + [models.model_name(digest) for digest in used]
+    names = [file.path for one in partitions for file in one.files] + [layout.model_name(digest) for digest in used]
     with _target(out) as target:
         target.add(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
         for name in names:

@@ -15,12 +15,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from twin.audit import AuditError, filelist, layout, marker, models, objects, replayed, waiting
+from twin.audit import AuditError, filelist, layout, marker, objects, waiting
 from twin.audit.filelist import Entry, ListedFile
 from twin.audit.writer import StagedFile
 from twin.store import FILES_TOGETHER, Found, Store, each
 
-STATE: Final = "_state"
 # Each time, rows became a file while they were read: every quarter of an hour, in a root at work.
 _ATTEMPTS: Final = 20
 # Entries that a worker reads which takes a partition over: the end of the list is what its state follows.
@@ -60,11 +59,11 @@ def copy(store: Store, root: Path, cache: Cache | None = None) -> None:
     listed object that is not there is not there in the copy either.
     """
     # What a replay says of itself first: rows never fall behind it.
-    replays = [_optional(store, one.key, root) for one in store.listed(replayed.FOLDER) if _is_plain(one.key)]
+    replays = [_optional(store, one.key, root) for one in store.listed(layout.REPLAY) if _is_plain(one.key)]
     for _ in range(_ATTEMPTS):
         with contextlib.suppress(FileNotFoundError):
-            shown = [one.key for one in store.listed(waiting.FOLDER)]
-            listed = [one for one in store.listed(filelist.FOLDER) if one.key != filelist.WHOLE]
+            shown = [one.key for one in store.listed(layout.WAITING)]
+            listed = [one for one in store.listed(layout.FILES) if one.key != filelist.WHOLE]
             objects.known(store, [one.key for one in listed])
             entries = each(lambda one: _entry(store, one, root, cache), listed)
             ends: dict[int, int] = {}
@@ -74,10 +73,10 @@ def copy(store: Store, root: Path, cache: Cache | None = None) -> None:
             each(lambda key: _write(root / key, store.get(objects.rows_key(key))[0]), behind)
             break
     else:
-        raise AuditError(f"{store.url}/{waiting.FOLDER}: rows that wait are not there each time; try again")
+        raise AuditError(f"{store.url}/{layout.WAITING}: rows that wait are not there each time; try again")
     files = [file for entry in entries for file in entry.files]
     each(lambda file: _file(store, file, root, cache), files, FILES_TOGETHER)
-    others = [one.key for one in store.listed(models.FOLDER)] + [filelist.WHOLE, marker.NAME]
+    others = [one.key for one in store.listed(layout.MODELS)] + [filelist.WHOLE, marker.NAME]
     found = [_optional(store, key, root) for key in others if _is_plain(key)]
     if not any([*found, *replays]):
         raise AuditError(f"{store.url}: no such audit root; name the bucket and the prefix that a worker or replay has")
@@ -101,13 +100,13 @@ def copy_staged(store: Store, root: Path, files: Iterable[StagedFile]) -> None:
 
     def piece(key: str) -> None:
         name = Path(key).name
-        visible = root / waiting.FOLDER / Path(key).parent.name / name
+        visible = root / layout.WAITING / Path(key).parent.name / name
         if waiting.is_visible(visible.relative_to(root).as_posix()) and not visible.exists():
             with contextlib.suppress(FileNotFoundError):
-                _write(root / layout.STAGING / f"{Path(name).stem}-0.rows", store.get(key)[0])
+                _write(root / layout.staged_piece_name(Path(name).stem), store.get(key)[0])
 
     each(staged, files, FILES_TOGETHER)
-    each(piece, [one.key for one in store.listed(objects.PIECES)])
+    each(piece, [one.key for one in store.listed(layout.PIECES)])
 
 
 def _entry(store: Store, one: Found, root: Path, cache: Cache | None) -> Entry:
@@ -177,25 +176,26 @@ class Partition:
         raise AuditError(f"{self._store.url}: rows of partition {self._partition} go each time they are to be read")
 
     def _take(self) -> list[Entry]:
-        shown = {one.key for one in self._store.listed(f"{waiting.FOLDER}/p{self._partition:05d}")}
-        pieces = self._store.listed(f"{objects.PIECES}/p{self._partition:05d}")
+        shown = {one.key for one in self._store.listed(layout.partition_folder(layout.WAITING, self._partition))}
+        pieces = self._store.listed(layout.partition_folder(layout.PIECES, self._partition))
         entries = self._entries(_NEWEST)
         _optional(self._store, filelist.WHOLE, self._root)
         end = max((entry.next_offset for entry in entries), default=0)
 
         def piece(one: Found) -> None:
             name = one.key.rpartition("/")[2]
-            visible = f"{waiting.FOLDER}/p{self._partition:05d}/{name}"
-            staged = f"{layout.STAGING}/{name.removesuffix('.rows')}-0.rows"
+            stem = name.removesuffix(".rows")
+            visible, staged = layout.piece_name(self._partition, stem), layout.staged_piece_name(stem)
             target = self._root / (visible if visible in shown else staged)
             _write(target, self._store.get(one.key)[0])
             os.utime(target, ns=(one.changed_ns, one.changed_ns))  # since when they wait
 
-        each(piece, [one for one in pieces if int(one.key.split("-")[2]) > end])
+        of = {one.key: layout.piece_of(one.key.rpartition("/")[2]) for one in pieces}
+        each(piece, [one for one in pieces if (offsets := of[one.key]) is not None and offsets[2] > end])
         return entries
 
     def _entries(self, most: int = 0) -> list[Entry]:
-        keys = [one.key for one in self._store.listed(f"{filelist.FOLDER}/p{self._partition:05d}")]
+        keys = [one.key for one in self._store.listed(layout.partition_folder(layout.FILES, self._partition))]
         entries = each(lambda key: objects.read_entry(self._store, key), objects.known(self._store, keys)[-most:])
         for entry in entries:
             _write(self._root / entry.name, objects.encoded(entry))
@@ -211,8 +211,8 @@ class Partition:
         each(lambda file: _file(self._store, file, self._root, None), files, FILES_TOGETHER)
 
     def _clear(self) -> None:
-        mine = f"p{self._partition:05d}"
-        for folder in (self._root / filelist.FOLDER / mine, self._root / waiting.FOLDER / mine):
-            shutil.rmtree(folder, ignore_errors=True)
+        mine = layout.partition_name(self._partition)
+        for folder in (layout.FILES, layout.WAITING):
+            shutil.rmtree(self._root / folder / mine, ignore_errors=True)
         for path in [*self._root.glob(f"{layout.STAGING}/{mine}-*"), *self._root.glob(f"*/date=*/{mine}-*")]:
             path.unlink(missing_ok=True)

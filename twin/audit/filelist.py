@@ -14,8 +14,7 @@ read by their folders, and so is what was published in them before their list be
 import contextlib
 import hashlib
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,13 +24,10 @@ from twin.audit import AuditError, layout
 from twin.audit.layout import PublishedFile
 from twin.results import SETS
 
-FOLDER: Final = "_files"  # the underscore hides it from readers of data sets
-WHOLE: Final = f"{FOLDER}/whole.json"
+WHOLE: Final = f"{layout.FILES}/whole.json"
 PRUNED: Final = "pruned.json"
 FORMAT: Final = 1
-_PARTITION: Final = re.compile(r"p(\d{5,10})", re.ASCII)
-_NAME: Final = re.compile(r"(\d{20})(?:\.\w+)?\.json", re.ASCII)
-_INTENT: Final = re.compile(r"(\d{20})-compacting\.json", re.ASCII)
+_STAGED_WHOLE: Final = f"whole-{layout.offset_name(0)}-list-"
 # Listing and reading are two: each time, a compaction or a pruning took an entry away in between.
 _ATTEMPTS: Final = 20
 
@@ -62,8 +58,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     @property
     def name(self) -> str:
         """Relative to the root. What has no offsets of its own has its kind in its name."""
-        kind = "" if self.first_offset < self.next_offset else f".{self.files[0].path.split('/')[0].strip('_')}"
-        return f"{FOLDER}/p{self.partition:05d}/{self.first_offset:020d}{kind}.json"
+        kind = "" if self.first_offset < self.next_offset else self.files[0].path.split("/")[0].strip("_")
+        return layout.entry_name(self.partition, self.first_offset, kind)
 
 
 class Pruned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,13 +84,13 @@ _PRUNED: Final = msgspec.json.Decoder(Pruned)
 def begin(root: Path) -> None:
     """Before the first file of a root is published: from then on nothing counts that is not listed. Raises OSError."""
     # An empty folder is that of one who was killed before he could say so.
-    if any(True for kind in (FOLDER, *SETS) for _ in _names(root / kind)):
+    if any(True for kind in (layout.FILES, *SETS) for _ in _names(root / kind)):
         return
-    layout.make_folder(root / FOLDER)
+    layout.make_folder(root / layout.FILES)
     layout.make_folder(root / layout.STAGING)
-    _put(root, WHOLE, msgspec.json.encode({"format": FORMAT}), "whole", 0)
+    _put(root, WHOLE, msgspec.json.encode({"format": FORMAT}), _staged_whole)
     for name in _names(root / layout.STAGING):
-        if name.startswith("whole-"):
+        if name.startswith(_STAGED_WHOLE):
             (root / layout.STAGING / name).unlink(missing_ok=True)
 
 
@@ -111,7 +107,8 @@ def put(root: Path, entry: Entry) -> None:
             )
         return
     layout.make_folder(target.parent)
-    _put(root, entry.name, data, f"p{entry.partition:05d}-{entry.first_offset:020d}", entry.next_offset)
+    offsets = entry.partition, entry.first_offset, entry.next_offset
+    _put(root, entry.name, data, lambda attempt: layout.staged_entry_name(*offsets, attempt))
 
 
 def hashes_in_order(files: Sequence[ListedFile]) -> str:
@@ -121,7 +118,7 @@ def hashes_in_order(files: Sequence[ListedFile]) -> str:
 
 def intent_name(entry: Entry) -> str:
     """Relative to the root."""
-    return f"{FOLDER}/p{entry.partition:05d}/{entry.first_offset:020d}-compacting.json"
+    return layout.intent_name(entry.partition, entry.first_offset)
 
 
 def put_intent(root: Path, entry: Entry) -> None:
@@ -135,7 +132,7 @@ def put_compacted(root: Path, entry: Entry) -> None:
 
 
 def _put_apart(root: Path, name: str, entry: Entry) -> None:
-    staged = root / layout.STAGING / f"{layout.APART}p{entry.partition:05d}-{entry.first_offset:020d}.json"
+    staged = root / layout.entry_name_apart(entry.partition, entry.first_offset)
     layout.make_folder(staged.parent)
     layout.make_folder((root / name).parent)
     staged.unlink(missing_ok=True)
@@ -147,22 +144,25 @@ def _put_apart(root: Path, name: str, entry: Entry) -> None:
 def intents(root: Path) -> list[Entry]:
     """Compactions at work, or cut off. Raises AuditError."""
     found = []
-    for folder in _names(root / FOLDER):
-        match = _PARTITION.fullmatch(folder)
-        for name in _names(root / FOLDER / folder) if match is not None else ():
-            if _INTENT.fullmatch(name):
-                path = root / FOLDER / folder / name
+    for folder in _names(root / layout.FILES):
+        partition = layout.partition_of(folder)
+        if partition is None:
+            continue
+        for name in _names(root / layout.FILES / folder):
+            if layout.is_intent(name):
+                path = root / layout.FILES / folder / name
                 with contextlib.suppress(FileNotFoundError):  # it has come to its end
-                    found.append(_checked(root, path, path.read_bytes(), int(folder[1:])))
+                    found.append(_checked(root, path, path.read_bytes(), partition))
     return sorted(found, key=lambda entry: (entry.partition, entry.first_offset))
 
 
 def replaced_entries(root: Path, entry: Entry) -> list[Path]:
     """The entries that no longer count beside that of a compaction."""
     found = []
-    for name in _names(root / FOLDER / f"p{entry.partition:05d}"):
-        path = root / FOLDER / f"p{entry.partition:05d}" / name
-        if _NAME.fullmatch(name) and path != root / entry.name:
+    folder = folder_of(root, entry.partition)
+    for name in _names(folder):
+        path = folder / name
+        if layout.entry_offset(name) is not None and path != root / entry.name:
             other = _read(root, path, entry.partition)
             if _covers(entry, other):
                 found.append(path)
@@ -176,34 +176,46 @@ def _covers(entry: Entry, other: Entry) -> bool:
 
 def put_pruned(root: Path, record: Pruned) -> None:
     """Say where a partition begins since. Raises OSError."""
-    name = f"{FOLDER}/p{record.partition:05d}/{PRUNED}"
-    layout.make_folder((root / name).parent)
+    path = folder_of(root, record.partition) / PRUNED
+    layout.make_folder(path.parent)
     layout.make_folder(root / layout.STAGING)
     data = msgspec.json.format(msgspec.json.encode(record), indent=1)
-    _put(root, name, data, f"p{record.partition:05d}-{record.first_offset:020d}", record.first_offset)
+    offsets = record.partition, record.first_offset, record.first_offset
+    name = path.relative_to(root).as_posix()
+    _put(root, name, data, lambda attempt: layout.staged_entry_name(*offsets, attempt))
 
 
 def pruned(root: Path) -> dict[int, Pruned]:
     """Partition -> what was taken away of it. Raises AuditError."""
     found = {}
-    for folder in _names(root / FOLDER):
-        path = root / FOLDER / folder / PRUNED
-        if _PARTITION.fullmatch(folder) and path.exists():
+    for folder in _names(root / layout.FILES):
+        path = root / layout.FILES / folder / PRUNED
+        partition = layout.partition_of(folder)
+        if partition is not None and path.exists():
             try:
                 record = _PRUNED.decode(path.read_bytes())
             except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
                 raise AuditError(f"{path}: cannot be read ({error}); restore it from a copy") from error
-            if record.format != FORMAT or f"p{record.partition:05d}" != folder:
+            if record.format != FORMAT or layout.partition_name(record.partition) != folder:
                 raise AuditError(f"{path}: is of another partition or version; restore it from a copy")
             found[record.partition] = record
     return dict(sorted(found.items()))
 
 
-def _put(root: Path, name: str, data: bytes, stem: str, end: int) -> None:
+def folder_of(root: Path, partition: int) -> Path:
+    """The folder of a partition's entries."""
+    return root / layout.partition_folder(layout.FILES, partition)
+
+
+def _staged_whole(attempt: int) -> str:
+    return f"{layout.STAGING}/{_STAGED_WHOLE}{attempt}.json"
+
+
+def _put(root: Path, name: str, data: bytes, staged_name: Callable[[int], str]) -> None:
     """Whole and durable, or not there. Two that put the same do not meet before the name."""
     attempt = 0
     while True:
-        staged = root / layout.STAGING / f"{stem}-{end:020d}-list-{attempt}.json"
+        staged = root / staged_name(attempt)
         try:
             layout.write_durably(staged, data)
             break
@@ -222,9 +234,9 @@ def _put(root: Path, name: str, data: bytes, stem: str, end: int) -> None:
 
 def remove(root: Path) -> None:
     """Take the whole list away: of a root whose files go, too."""
-    for folder in _names(root / FOLDER):
-        for name in _names(root / FOLDER / folder):
-            (root / FOLDER / folder / name).unlink()
+    for folder in _names(root / layout.FILES):
+        for name in _names(root / layout.FILES / folder):
+            (root / layout.FILES / folder / name).unlink()
     (root / WHOLE).unlink(missing_ok=True)
 
 
@@ -238,22 +250,22 @@ def entries(root: Path, of: int | None = None) -> dict[int, list[Entry]]:
     for _ in range(_ATTEMPTS):
         with contextlib.suppress(FileNotFoundError):
             return _entries(root, of)
-    raise AuditError(f"{root / FOLDER}: entries go each time they are to be read; try again")
+    raise AuditError(f"{root / layout.FILES}: entries go each time they are to be read; try again")
 
 
 def _entries(root: Path, of: int | None) -> dict[int, list[Entry]]:
     found: dict[int, list[Entry]] = {}
     try:
-        for folder in _names(root / FOLDER):
-            match = _PARTITION.fullmatch(folder)
-            if match is None or of not in (None, int(match[1])):
+        for folder in _names(root / layout.FILES):
+            partition = layout.partition_of(folder)
+            if partition is None or of not in (None, partition):
                 continue
-            names = sorted(name for name in _names(root / FOLDER / folder) if _NAME.fullmatch(name))
-            read = [_read(root, root / FOLDER / folder / name, int(match[1])) for name in names]
+            names = sorted(
+                name for name in _names(root / layout.FILES / folder) if layout.entry_offset(name) is not None
+            )
+            read = [_read(root, root / layout.FILES / folder / name, partition) for name in names]
             if read:
-                found[int(match[1])] = _counting(
-                    sorted(read, key=lambda entry: (entry.first_offset, entry.next_offset))
-                )
+                found[partition] = _counting(sorted(read, key=lambda entry: (entry.first_offset, entry.next_offset)))
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -316,7 +328,12 @@ def decoded(name: str, data: bytes, partition: int, where: str) -> Entry:
 def is_entry(name: str) -> bool:
     """Whether a path relative to the root is that of an entry."""
     parts = name.split("/")
-    return len(parts) == 3 and parts[0] == FOLDER and bool(_PARTITION.fullmatch(parts[1]) and _NAME.fullmatch(parts[2]))
+    return (
+        len(parts) == 3
+        and parts[0] == layout.FILES
+        and layout.partition_of(parts[1]) is not None
+        and layout.entry_offset(parts[2]) is not None
+    )
 
 
 def ends_with(root: Path, partition: int, offset: int, chain: str) -> bool:
@@ -325,16 +342,16 @@ def ends_with(root: Path, partition: int, offset: int, chain: str) -> bool:
 
     Reads the names of one folder and the entries at its end: each load of a partition asks. Raises AuditError.
     """
-    folder = root / FOLDER / f"p{partition:05d}"
-    names = [name for name in _names(folder) if _NAME.fullmatch(name)]
+    folder = folder_of(root, partition)
+    first_of = {name: first for name in _names(folder) if (first := layout.entry_offset(name)) is not None}
     if not chain:
         return True
-    if not names and not is_whole(root):
+    if not first_of and not is_whole(root):
         return any(layout.published(root, kind, partition) for kind in layout.KINDS)
-    firsts = {int(name[:20]) for name in names if int(name[:20]) < offset}
+    firsts = {first for first in first_of.values() if first < offset}
     near = {max(firsts, default=offset), offset}
-    for name in names:
-        if int(name[:20]) in near:
+    for name, first in first_of.items():
+        if first in near:
             entry = _read(root, folder / name, partition)
             last = (entry.replaces or entry.files)[-1]
             if entry.next_offset == offset and last.sha256 == chain:

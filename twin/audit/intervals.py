@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from twin.audit import AuditError, filelist, waiting
+from twin.audit import AuditError, filelist, layout, waiting
 from twin.audit.layout import BASES, KINDS, PublishedFile, published
 
 # Each time, rows have to be published while their pieces are read: every quarter of an hour, in a root at work.
@@ -92,7 +92,7 @@ def contents(root: Path, *, partly: bool = False) -> Contents:
             continue
         if missing and not partly:
             raise AuditError(
-                f"{missing[0].path}: is listed in {root / filelist.FOLDER}, but is not there ({len(missing)} such "
+                f"{missing[0].path}: is listed in {root / layout.FILES}, but is not there ({len(missing)} such "
                 "files): restore it; `twin audit verify` says more"
             )
         try:
@@ -100,7 +100,7 @@ def contents(root: Path, *, partly: bool = False) -> Contents:
             return Contents(found, tuple(missing), waits)
         except FileNotFoundError:
             continue
-    raise AuditError(f"{root / waiting.FOLDER}: rows were published each time they were to be read; try again")
+    raise AuditError(f"{root / layout.WAITING}: rows were published each time they were to be read; try again")
 
 
 def _listed(root: Path) -> tuple[dict[int, list[Interval]], list[PublishedFile]]:

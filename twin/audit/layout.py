@@ -2,9 +2,12 @@
 
     ROOT/{set}/date=YYYY-MM-DD/p{partition}-{first_offset}-{next_offset}.parquet      published
     ROOT/_bases/date=YYYY-MM-DD/p{partition}-{offset}-{offset}.parquet                published (twin.audit.bases)
+    ROOT/_files/p{partition}/{first_offset}.json                                      the list (twin.audit.filelist)
+    ROOT/_waiting/p{partition}/p{partition}-{first_offset}-{next_offset}-{sha}.rows   rows that wait
     ROOT/.staging/p{partition}-{first_offset}-{next_offset}-{set}-{date}-{attempt}.parquet
 
-Paths are made of set names, dates and numbers only, never of words that came with the data.
+Every name is made and taken apart here: numbers of partitions, offsets and dates are spelled nowhere else. Paths are
+made of set names, dates, numbers and hashes only, never of words that came with the data.
 """
 
 import contextlib
@@ -25,7 +28,16 @@ from twin.results import SETS
 STAGING: Final = ".staging"
 # Staged by `twin.audit.compact`, of which no worker knows.
 APART: Final = "compact-"
+# The underscore hides these folders from readers of data sets.
 BASES: Final = "_bases"
+FILES: Final = "_files"  # twin.audit.filelist
+WAITING: Final = "_waiting"  # twin.audit.waiting
+MODELS: Final = "_models"  # twin.audit.models
+REPLAY: Final = "_replay"  # twin.audit.replayed
+STATE: Final = "_state"  # snapshots, unless they are kept elsewhere
+# In object storage alone (twin.audit.objects): the bytes of files and of rows that wait.
+OBJECTS: Final = "_objects"
+PIECES: Final = "_pieces"  # few, and apart: who takes a partition over looks through them
 MARKER: Final = "_root.json"  # twin.audit.marker
 # Whose files are links of the chain, in its order within an interval.
 KINDS: Final = (*SETS, BASES)
@@ -33,12 +45,24 @@ KINDS: Final = (*SETS, BASES)
 FILE_MODE: Final = 0o644
 FOLDER_MODE: Final = 0o755
 
+HASH_DIGITS: Final = 16  # of a SHA-256 in a name
+# How names spell a partition and an offset: also those of snapshots (streams/state).
+PARTITION: Final = r"p(\d{5,10})"
+OFFSET: Final = r"(\d{20})"
 _DATE: Final = r"\d{4}-\d{2}-\d{2}"
+_HASH: Final = rf"[0-9a-f]{{{HASH_DIGITS}}}"
 _FOLDER: Final = re.compile(rf"date=({_DATE})", re.ASCII)
-_FILE: Final = re.compile(r"p(\d{5,10})-(\d{20})-(\d{20})\.parquet", re.ASCII)
-_STAGED: Final = re.compile(rf"p(\d{{5,10}})-\d{{20}}-\d{{20}}-({'|'.join(KINDS)})-{_DATE}-\d+\.parquet", re.ASCII)
-# Of rows that wait (`twin.audit.waiting`), and of the list (`twin.audit.filelist`).
-_STAGED_ROWS: Final = re.compile(r"p(\d{5,10})-\d{20}-\d{20}-(?:[0-9a-f]{16}-\d+\.rows|list-\d+\.json)", re.ASCII)
+_PARTITION: Final = re.compile(PARTITION, re.ASCII)
+_FILE: Final = re.compile(rf"{PARTITION}-{OFFSET}-{OFFSET}\.parquet", re.ASCII)
+_STAGED: Final = re.compile(rf"{PARTITION}-{OFFSET}-{OFFSET}-({'|'.join(KINDS)})-{_DATE}-\d+\.parquet", re.ASCII)
+# Of rows that wait, and of the list.
+_STAGED_ROWS: Final = re.compile(rf"{PARTITION}-{OFFSET}-{OFFSET}-(?:{_HASH}-\d+\.rows|list-\d+\.json)", re.ASCII)
+_ENTRY: Final = re.compile(rf"{OFFSET}(?:\.\w+)?\.json", re.ASCII)
+_INTENT: Final = re.compile(rf"{OFFSET}-compacting\.json", re.ASCII)
+_PIECE: Final = re.compile(rf"{PARTITION}-{OFFSET}-{OFFSET}-{_HASH}\.rows", re.ASCII)
+_OBJECT: Final = re.compile(rf"{OFFSET}-{OFFSET}-", re.ASCII)
+_MODEL: Final = re.compile(rf"({_HASH})\.json", re.ASCII)
+_SHARE: Final = re.compile(r"share-(\d{5})\.json", re.ASCII)
 
 
 # A fifth of what comparing the files themselves costs.
@@ -67,9 +91,33 @@ def root_path(root: Path | str) -> Path:
     return Path(root)
 
 
+def partition_name(partition: int) -> str:
+    """As it begins every name of the partition, and names its folders."""
+    return f"p{partition:05d}"
+
+
+def partition_folder(folder: str, partition: int) -> str:
+    """The folder of a partition within FILES, WAITING, OBJECTS or PIECES, relative to the root."""
+    return f"{folder}/{partition_name(partition)}"
+
+
+def partition_of(name: str) -> int | None:
+    """The partition of a folder's name; None: it is none."""
+    match = _PARTITION.fullmatch(name)
+    return int(match[1]) if match is not None else None
+
+
+def offset_name(offset: int) -> str:
+    return f"{offset:020d}"
+
+
+def _interval(partition: int, first_offset: int, next_offset: int) -> str:
+    return f"{partition_name(partition)}-{offset_name(first_offset)}-{offset_name(next_offset)}"
+
+
 def final_name(set_name: str, date: str, partition: int, first_offset: int, next_offset: int) -> str:
     """Published path relative to the root."""
-    return f"{set_name}/date={date}/p{partition:05d}-{first_offset:020d}-{next_offset:020d}.parquet"
+    return f"{set_name}/date={date}/{_interval(partition, first_offset, next_offset)}.parquet"
 
 
 def staged_name(
@@ -80,8 +128,99 @@ def staged_name(
     `apart`: of files that are no worker's, and that no worker tidies away.
     """
     prefix = APART if apart else ""
-    offsets = f"{first_offset:020d}-{next_offset:020d}"
-    return f"{STAGING}/{prefix}p{partition:05d}-{offsets}-{set_name}-{date}-{attempt}.parquet"
+    return f"{STAGING}/{prefix}{_interval(partition, first_offset, next_offset)}-{set_name}-{date}-{attempt}.parquet"
+
+
+def entry_name(partition: int, first_offset: int, kind: str = "") -> str:
+    """An entry of the list, relative to the root. `kind`: of one without offsets of its own."""
+    name = offset_name(first_offset) + (f".{kind}" if kind else "")
+    return f"{partition_folder(FILES, partition)}/{name}.json"
+
+
+def entry_offset(name: str) -> int | None:
+    """The first offset in an entry's file name; None: it is none."""
+    match = _ENTRY.fullmatch(name)
+    return int(match[1]) if match is not None else None
+
+
+def intent_name(partition: int, first_offset: int) -> str:
+    """What a compaction is about to do, relative to the root."""
+    return f"{partition_folder(FILES, partition)}/{offset_name(first_offset)}-compacting.json"
+
+
+def is_intent(name: str) -> bool:
+    return _INTENT.fullmatch(name) is not None
+
+
+def staged_entry_name(partition: int, first_offset: int, next_offset: int, attempt: int) -> str:
+    """An entry before it is there, relative to the root; and what else is put into the list of a partition."""
+    return f"{STAGING}/{_interval(partition, first_offset, next_offset)}-list-{attempt}.json"
+
+
+def entry_name_apart(partition: int, first_offset: int) -> str:
+    """The same of a compaction."""
+    return f"{STAGING}/{APART}{partition_name(partition)}-{offset_name(first_offset)}.json"
+
+
+def piece_stem(partition: int, first_offset: int, next_offset: int, sha256: str) -> str:
+    return f"{_interval(partition, first_offset, next_offset)}-{sha256[:HASH_DIGITS]}"
+
+
+def piece_name(partition: int, stem: str, folder: str = WAITING) -> str:
+    """Rows that wait, relative to the root; in object storage also their bytes, in PIECES."""
+    return f"{partition_folder(folder, partition)}/{stem}.rows"
+
+
+def piece_of(name: str) -> tuple[int, int, int] | None:
+    """Partition, first and next offset of the file name of rows that wait; None: it is none."""
+    match = _PIECE.fullmatch(name)
+    return (int(match[1]), int(match[2]), int(match[3])) if match is not None else None
+
+
+def staged_piece_name(stem: str, attempt: int = 0) -> str:
+    """Rows that wait before they are committed, relative to the root."""
+    return f"{STAGING}/{stem}-{attempt}.rows"
+
+
+def follows_on(offset: int, previous_sha256: str) -> str:
+    """What stands in the name of the rows that end at this offset with this hash."""
+    return f"-{offset_name(offset)}-{previous_sha256[:HASH_DIGITS]}"
+
+
+def object_name(file: PublishedFile, sha256: str) -> str:
+    """Key of the bytes of a published file in object storage."""
+    offsets = f"{offset_name(file.first_offset)}-{offset_name(file.next_offset)}"
+    return f"{partition_folder(OBJECTS, file.partition)}/{offsets}-{file.set}-{file.date}-{sha256}.parquet"
+
+
+def object_offsets(key: str) -> tuple[int, int]:
+    """First and next offset in such a key. Raises ValueError."""
+    match = _OBJECT.match(key.rpartition("/")[2])
+    if match is None:
+        raise ValueError(f"{key}: is no name of an object")
+    return int(match[1]), int(match[2])
+
+
+def model_name(digest: str) -> str:
+    """A plant model, relative to the root."""
+    return f"{MODELS}/{digest}.json"
+
+
+def model_of(name: str) -> str | None:
+    """The hash of a model's file name; None: it is none."""
+    match = _MODEL.fullmatch(name)
+    return match[1] if match is not None else None
+
+
+def share_name(number: int) -> str:
+    """What says that a share of a replay is done, relative to the root."""
+    return f"{REPLAY}/share-{number:05d}.json"
+
+
+def share_of(name: str) -> int | None:
+    """The share of such a file name; None: it is none."""
+    match = _SHARE.fullmatch(name)
+    return int(match[1]) if match is not None else None
 
 
 def is_final(name: str) -> bool:
@@ -137,7 +276,7 @@ def published(root: Path, set_name: str, of: int | None = None) -> list[Publishe
         check_set(set_name)
     found = []
     # A root at work gets a hundred thousand files a day: what is not asked for costs next to nothing.
-    begin = "p" if of is None else f"p{of:05d}-"
+    begin = "p" if of is None else f"{partition_name(of)}-"
     try:
         for folder in (root / set_name).iterdir():
             date = _date_of(folder.name)

@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import re
 import threading
 import types
 import typing
@@ -26,24 +25,18 @@ from twin.plant.canonical import canonical_text, line_hash, model_hash, states_o
 from twin.plant.model import ABSENT, Plant, Station
 from twin.plant.shared import once_a_plant
 
-FOLDER: Final = "_models"  # the underscore hides it from readers of data sets
 # Far above any plant; a file that claims to be a model is not read whole before that is known.
 MAX_MODEL_BYTES: Final = 64 << 20
-HASH_DIGITS: Final = 16
 
 # msgspec learns a class when it is first used and keeps what it learned on it; two threads that do so at once end the
 # process (partitions load in threads; found by a fault plan). So the plant's classes are learned here.
 _LEARNED: Final = msgspec.json.Decoder(Plant)
-_NAME: Final = re.compile(rf"{FOLDER}/([0-9a-f]{{{HASH_DIGITS}}})\.json", re.ASCII)
-
-
-def model_name(digest: str) -> str:
-    """Path of a model relative to the root."""
-    return f"{FOLDER}/{digest}.json"
 
 
 def is_model(name: str) -> bool:
-    return _NAME.fullmatch(name) is not None
+    """Whether a path relative to the root is that of a model."""
+    folder, _, file = name.rpartition("/")
+    return folder == layout.MODELS and layout.model_of(file) is not None
 
 
 def store(root: Path | str, plant: Plant) -> None:
@@ -55,7 +48,7 @@ def store(root: Path | str, plant: Plant) -> None:
     digest = _digest(data)
     if digest != plant.hash:
         raise AuditError(f"plant {plant.source or plant.site}: hash {plant.hash} is not its model's ({digest})")
-    path = layout.root_path(root) / model_name(digest)
+    path = layout.root_path(root) / layout.model_name(digest)
     if path.exists():
         if _bytes(path) != data:  # bytes that are ours need no reading: each partition of a worker comes here
             load(root, digest)
@@ -89,15 +82,15 @@ def _remove_temporary(folder: Path, digest: str) -> None:
 def stored(root: Path) -> list[str]:
     """Hashes of the models a root holds."""
     try:
-        names = [f"{FOLDER}/{path.name}" for path in (root / FOLDER).iterdir()]
+        names = [path.name for path in (root / layout.MODELS).iterdir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(match[1] for match in map(_NAME.fullmatch, names) if match is not None)
+    return sorted(digest for digest in map(layout.model_of, names) if digest is not None)
 
 
 def revision_of(root: Path | str, digest: str) -> int | None:
     """The revision that a stored model says; None: none. Raises AuditError."""
-    path = layout.root_path(root) / model_name(digest)
+    path = layout.root_path(root) / layout.model_name(digest)
     try:
         found = json.loads(_bytes(path)).get("revision")
     except (ValueError, AttributeError, RecursionError) as error:
@@ -120,7 +113,7 @@ def line_models(root: Path | str) -> dict[tuple[str, str], str]:
 
 def load(root: Path | str, digest: str) -> Plant:
     """The stored model of a hash. Raises AuditError: missing, changed, or of another version of the model's form."""
-    name = model_name(digest)
+    name = layout.model_name(digest)
     path = layout.root_path(root) / name
     if not is_model(name):
         raise AuditError(f"{digest!r}: is not the hash of a plant model")
@@ -158,7 +151,7 @@ def _text(plant: Plant) -> bytes:
 
 
 def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
+    return hashlib.sha256(data).hexdigest()[: layout.HASH_DIGITS]
 
 
 @cache

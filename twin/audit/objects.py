@@ -19,22 +19,18 @@ from typing import Final
 import msgspec
 import pyarrow as pa
 
-from twin.audit import AlreadyPublishedError, AuditError, filelist, layout, models, replayed, waiting
+from twin.audit import AlreadyPublishedError, AuditError, filelist, layout, models, replayed
 from twin.audit.filelist import Entry, ListedFile
 from twin.audit.waiting import Piece
 from twin.audit.writer import AuditWriter, Manifest, StagedFile, entry_of
 from twin.store import FILES_TOGETHER, Store, check_conditions, each, put_same
 
-FOLDER: Final = "_objects"
-PIECES: Final = "_pieces"  # few, and apart: who takes a partition over looks through them
 _WHOLE: Final = msgspec.json.encode({"format": filelist.FORMAT})
 
 
 def object_key(file: ListedFile | StagedFile) -> str:
     """Where the bytes of a file lie."""
-    one = layout.published_file(Path(), file.path)
-    offsets = f"{one.first_offset:020d}-{one.next_offset:020d}"
-    return f"{FOLDER}/p{one.partition:05d}/{offsets}-{one.set}-{one.date}-{file.sha256}.parquet"
+    return layout.object_name(layout.published_file(Path(), file.path), file.sha256)
 
 
 def piece_key(piece: Piece) -> str:
@@ -43,7 +39,7 @@ def piece_key(piece: Piece) -> str:
 
 
 def rows_key(path: str) -> str:
-    return path.replace(waiting.FOLDER, PIECES, 1)
+    return path.replace(layout.WAITING, layout.PIECES, 1)
 
 
 def encoded(entry: Entry) -> bytes:
@@ -67,9 +63,9 @@ def put_entry(store: Store, entry: Entry) -> None:
 
 def put_models(store: Store, root: Path) -> None:
     """The plant models of a folder. Raises AuditError, StoreError."""
-    there = {one.key for one in store.listed(models.FOLDER)}
+    there = {one.key for one in store.listed(layout.MODELS)}
     for digest in models.stored(root):
-        name = models.model_name(digest)
+        name = layout.model_name(digest)
         if name not in there and not put_same(store, name, (root / name).read_bytes()):
             raise AuditError(f"{store.url}/{name}: is another model than its name says; restore it")
 
@@ -218,17 +214,19 @@ def sweep(store: Store, partition: int, listed: Sequence[Entry], published: int,
     Everything committed must be listed. `listed`: the newest entries, in order; objects before them are left alone. A
     base at the committed offset itself may be another owner's that is not committed yet.
     """
-    folder = f"{FOLDER}/p{partition:05d}"
+    folder = layout.partition_folder(layout.OBJECTS, partition)
     begin = listed[0].first_offset if listed else 0
     known = {object_key(file) for entry in listed for file in entry.files}
     gone = []
-    for one in store.listed(folder, f"{folder}/{begin:020d}"):
-        first, end = map(int, one.key.rpartition("/")[2].split("-")[:2])
+    for one in store.listed(folder, f"{folder}/{layout.offset_name(begin)}"):
+        first, end = layout.object_offsets(one.key)
         if one.key not in known and (end < committed or (end == committed and first < end)):
             gone.append(one.key)
-    for place in (waiting.FOLDER, PIECES):
-        rows = [one.key for one in store.listed(f"{place}/p{partition:05d}") if one.key.endswith(".rows")]
-        gone += [key for key in rows if int(key.rpartition("/")[2].split("-")[2]) <= published]
+    for place in (layout.WAITING, layout.PIECES):
+        for one in store.listed(layout.partition_folder(place, partition)):
+            piece = layout.piece_of(one.key.rpartition("/")[2])
+            if piece is not None and piece[2] <= published:
+                gone.append(one.key)
     if gone:
         store.delete(gone)
     return len(gone)
@@ -288,7 +286,7 @@ def check_way(store: Store, plan: bytes, force: bool) -> list[str]:
     keys = [one.key for one in store.listed("")]
     if keys and not force and (replayed.PLAN not in keys or store.get(replayed.PLAN)[0] != plan):
         raise _other_replay(store)
-    known = tuple(f"{folder}/" for folder in (FOLDER, filelist.FOLDER, models.FOLDER, replayed.FOLDER))
+    known = tuple(f"{folder}/" for folder in (layout.OBJECTS, layout.FILES, layout.MODELS, layout.REPLAY))
     if strange := [key for key in keys if not key.startswith(known)]:
         raise AuditError(
             f"{store.url}: holds {strange[0]}, which no replay makes; force removes an earlier replay only: name a new "
@@ -305,8 +303,8 @@ def _other_replay(store: Store) -> AuditError:
 
 def _remove(store: Store, keys: Sequence[str]) -> None:
     """What says that a share is done goes first, the list next, and last what says that there is one."""
-    listed = [key for key in keys if key.startswith(f"{filelist.FOLDER}/") and key != filelist.WHOLE]
-    told = [key for key in keys if key.startswith(f"{replayed.FOLDER}/") and key != replayed.PLAN]
+    listed = [key for key in keys if key.startswith(f"{layout.FILES}/") and key != filelist.WHOLE]
+    told = [key for key in keys if key.startswith(f"{layout.REPLAY}/") and key != replayed.PLAN]
     last = (filelist.WHOLE, replayed.PLAN)
     store.delete(told)
     store.delete(listed)

@@ -190,7 +190,7 @@ class _Partition:
             plant = self._plant = models.load(self._root, digest)
         except AuditError as error:
             self._report.differs(
-                models.model_name(digest), str(error).removeprefix(f"{self._root / models.model_name(digest)}: ")
+                layout.model_name(digest), str(error).removeprefix(f"{self._root / layout.model_name(digest)}: ")
             )
             return None
         if self._line is not None and self._line not in {one.id for one in plant.lines}:

@@ -11,7 +11,6 @@ again and compares with what it finds. Shares in folders of their own are one ro
 import contextlib
 import hashlib
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -27,10 +26,8 @@ from twin.results import SETS
 from twin.time import zone
 from twin.version import code_version
 
-FOLDER: Final = "_replay"  # the underscore hides it from readers of data sets
-PLAN: Final = f"{FOLDER}/plan.json"
+PLAN: Final = f"{layout.REPLAY}/plan.json"
 FORMAT: Final = 1
-_SHARE: Final = re.compile(r"share-(\d{5})\.json", re.ASCII)
 
 
 class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,7 +76,7 @@ class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def name(self) -> str:
         """Relative to the root."""
-        return share_name(self.share)
+        return layout.share_name(self.share)
 
 
 # Made here, not at the first use: two threads that make msgspec learn a type at the same time end the process.
@@ -104,11 +101,6 @@ def plan_of(
     return Plan(FORMAT, *made, shares, named, wanted, tuple(logs), audited, mapping)
 
 
-def share_name(number: int) -> str:
-    """Of its record, relative to the root."""
-    return f"{FOLDER}/share-{number:05d}.json"
-
-
 def read(root: Path) -> Plan | None:
     """None: no replay of this version, or a worker's root. Raises AuditError."""
     path = root / PLAN
@@ -127,16 +119,16 @@ def done(root: Path) -> list[Done]:
     """The shares that are done, by number. Raises AuditError."""
     found = []
     with contextlib.suppress(FileNotFoundError):
-        for name in sorted(os.listdir(root / FOLDER)):  # noqa: PTH208  names are all that is asked for
-            match = _SHARE.fullmatch(name)
-            if match is not None:
-                path = root / FOLDER / name
+        for name in sorted(os.listdir(root / layout.REPLAY)):  # noqa: PTH208  names are all that is asked for
+            share = layout.share_of(name)
+            if share is not None:
+                path = root / layout.REPLAY / name
                 try:
                     one = _DONE.decode(path.read_bytes())
                 except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
                     what = f"{path}: cannot be read ({error}); remove it and run that share again"
                     raise AuditError(what) from error
-                if one.format != FORMAT or one.share != int(match[1]):
+                if one.format != FORMAT or one.share != share:
                     raise AuditError(f"{path}: is of another share or version; remove it and run that share again")
                 found.append(one)
     return found
@@ -166,29 +158,29 @@ def _differing(found: Plan, plan: Plan) -> list[str]:
 
 
 def _begin(root: Path, plan: Plan, share: int) -> None:
-    layout.make_folder(root / FOLDER)
+    layout.make_folder(root / layout.REPLAY)
     # By share, too: in containers all processes have the same number.
-    staged = root / FOLDER / f".plan-{share:05d}-{os.getpid()}.tmp"
+    staged = root / layout.REPLAY / f".plan-{share:05d}-{os.getpid()}.tmp"
     layout.create_durably(root / PLAN, plan.data, staged)
 
 
 def finish(root: Path, record: Done) -> None:
     """Say that a share is done. Raises OSError."""
-    staged = root / FOLDER / f".share-{record.share:05d}-{os.getpid()}.tmp"
+    staged = root / layout.REPLAY / f".share-{record.share:05d}-{os.getpid()}.tmp"
     staged.unlink(missing_ok=True)
     layout.write_durably(staged, msgspec.json.format(msgspec.json.encode(record), indent=1))
     staged.replace(root / record.name)
-    layout.sync_folder(root / FOLDER)
+    layout.sync_folder(root / layout.REPLAY)
 
 
 def remove(root: Path, *, plan: bool) -> None:
     """Take away the records of shares that are done, or the plan as well: the one first, the other last."""
     with contextlib.suppress(FileNotFoundError):
-        for name in os.listdir(root / FOLDER):  # noqa: PTH208  names are all that is asked for
-            if plan or _SHARE.fullmatch(name):
-                (root / FOLDER / name).unlink(missing_ok=True)
+        for name in os.listdir(root / layout.REPLAY):  # noqa: PTH208  names are all that is asked for
+            if plan or layout.share_of(name) is not None:
+                (root / layout.REPLAY / name).unlink(missing_ok=True)
         if plan:
-            (root / FOLDER).rmdir()
+            (root / layout.REPLAY).rmdir()
 
 
 def missing(root: Path) -> list[int]:
@@ -254,7 +246,7 @@ def check(root: Path, footers: Mapping[str, str], report: Report) -> None:
         if record.plan != plan.sha256:
             report.differs(record.name, f"is of another replay than {PLAN} says")
     if left := [number for number in range(plan.shares) if number not in {one.share for one in records}]:
-        report.differs(share_name(left[0]), f"is not there: {_unfinished(plan, left)}")
+        report.differs(layout.share_name(left[0]), f"is not there: {_unfinished(plan, left)}")
     if len(plan.sets) < len(SETS):
         report.notes.append(f"replayed with --sets {','.join(plan.sets)}: what of it is here can be checked")
     if "events" not in plan.sets:

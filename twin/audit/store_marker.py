@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from twin.audit import filelist, marker, waiting
+from twin.audit import layout, marker
 from twin.audit.marker import Marker, NotOursError
 from twin.store import Store, StoreError, check_conditions
 
@@ -15,7 +15,7 @@ _ATTEMPTS: Final = 20
 
 def is_bare(store: Store) -> bool:
     """Whether nothing was ever written there. Raises StoreError."""
-    return store.size(marker.NAME) is None and not store.listed(filelist.FOLDER) and not store.listed(waiting.FOLDER)
+    return store.size(marker.NAME) is None and not store.listed(layout.FILES) and not store.listed(layout.WAITING)
 
 
 def claim(store: Store, root: Path, prefix: str, group: str, identity: str) -> Marker:
@@ -23,7 +23,7 @@ def claim(store: Store, root: Path, prefix: str, group: str, identity: str) -> M
     a copy. Raises NotOursError, AuditError, StoreError.
     """
     if store.size(marker.NAME) is None:
-        if store.listed(filelist.FOLDER):
+        if store.listed(layout.FILES):
             raise NotOursError(
                 f"{store.url}: holds rows and no {marker.NAME}: those of a replay, or a copy; name another prefix as "
                 "TAKTWIN_AUDIT"

@@ -176,7 +176,7 @@ class _Verification:
         try:
             return contents(self._root, partly=True)
         except AuditError as error:  # of the list or of rows that wait: files are looked at one by one
-            name = filelist.FOLDER if filelist.FOLDER in str(error) else waiting.FOLDER
+            name = layout.FILES if layout.FILES in str(error) else layout.WAITING
             self._report.differs(name, str(error).removeprefix(f"{self._root / name}/"))
             return Contents()
 
@@ -292,7 +292,7 @@ class _Verification:
             models.load(self._root, digest)
         except AuditError as error:
             self._report.differs(
-                models.model_name(digest), str(error).removeprefix(f"{self._root / models.model_name(digest)}: ")
+                layout.model_name(digest), str(error).removeprefix(f"{self._root / layout.model_name(digest)}: ")
             )
 
     def _of_topic(self, start: Start, now: Checked) -> None:

@@ -16,7 +16,6 @@ owners might write to).
 """
 
 import hashlib
-import re
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,12 +28,10 @@ import pyarrow as pa
 from twin.audit import AuditError, layout
 from twin.results import SETS
 
-FOLDER: Final = "_waiting"  # the underscore hides it from readers of data sets
 MAGIC: Final = b"TWINROWS"
 VERSION: Final = 1
 _FIXED: Final = struct.Struct("<8sHI")
 _SHA_BYTES: Final = 32
-_NAME: Final = re.compile(r"p(\d{5,10})-(\d{20})-(\d{20})-([0-9a-f]{16})\.rows", re.ASCII)
 # No checkpoint's rows of one set take more: a file that claims so is not believed.
 _MOST_BYTES: Final = 1 << 30
 
@@ -52,15 +49,15 @@ class Piece(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def path(self) -> str:
         """Once committed, relative to the root."""
-        return f"{_folder(self.partition)}/{self._stem}.rows"
+        return layout.piece_name(self.partition, self._stem)
 
     @property
     def _stem(self) -> str:
-        return f"p{self.partition:05d}-{self.first_offset:020d}-{self.next_offset:020d}-{self.sha256[:16]}"
+        return layout.piece_stem(self.partition, self.first_offset, self.next_offset, self.sha256)
 
     def staged(self, root: Path) -> Path | None:
         """Where it lies until then; None: nowhere."""
-        first = root / layout.STAGING / f"{self._stem}-0.rows"  # nearly always, and the folder may be a long one
+        first = root / layout.staged_piece_name(self._stem)  # nearly always, and the folder may be a long one
         if first.exists() and layout.sha256_of(first) == self.sha256:
             return first
         begin = f"{layout.STAGING}/{self._stem}-"
@@ -186,14 +183,7 @@ def read(path: Path) -> Rows:
     except OSError as error:
         raise AuditError(f"{path}: cannot be read ({error.strerror})") from error
     found = decode(data, path)
-    match = _NAME.fullmatch(path.name)
-    own = found.piece
-    if match is not None and (int(match[1]), int(match[2]), int(match[3]), match[4]) != (
-        own.partition,
-        own.first_offset,
-        own.next_offset,
-        own.sha256[:16],
-    ):
+    if layout.piece_of(path.name) is not None and path.name != Path(found.piece.path).name:
         raise AuditError(f"{path}: holds other rows than its name says: it was renamed or changed")
     return found
 
@@ -204,7 +194,7 @@ def stage(root: Path, piece: Piece, data: bytes) -> None:
     layout.make_folder(folder)
     attempt = 0
     while True:  # what lies there already may be half of it: a writer died, or another one is at it
-        path = folder / f"{Path(piece.path).stem}-{attempt}.rows"
+        path = root / layout.staged_piece_name(Path(piece.path).stem, attempt)
         try:
             layout.write_durably(path, data)
             break
@@ -265,7 +255,7 @@ def back_from(root: Path, last: Piece) -> list[Rows]:
 def _before(there: Sequence[Path], rows: Rows) -> Rows:
     """The piece before one, of which only the hash and the end are known."""
     previous = rows.head.previous
-    ends = f"-{rows.head.first_offset:020d}-{previous[:16]}"
+    ends = layout.follows_on(rows.head.first_offset, previous)
     for path in there:
         if ends in path.name and (found := read(path)).piece.sha256 == previous:
             return found
@@ -281,16 +271,21 @@ def _staged(root: Path, partition: int) -> list[Path]:
 def visible(root: Path, partition: int | None = None) -> list[Path]:
     """Committed pieces by partition and offset, those of published rows included that nobody has removed yet."""
     try:
-        folders = _listed(root / FOLDER) if partition is None else [root / _folder(partition)]
+        folders = _listed(root / layout.WAITING) if partition is None else [folder_of(root, partition)]
         paths = [path for folder in folders for path in _listed(folder)]
     except OSError as error:
         raise AuditError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error
-    mine = [path for path in paths if (match := _NAME.fullmatch(path.name)) and path.parent.name == f"p{match[1]}"]
-    return sorted(mine, key=offsets_of)
+    return sorted((path for path in paths if _is_piece(path)), key=offsets_of)
 
 
-def _folder(partition: int) -> str:
-    return f"{FOLDER}/p{partition:05d}"
+def _is_piece(path: Path) -> bool:
+    piece = layout.piece_of(path.name)
+    return piece is not None and path.parent.name == layout.partition_name(piece[0])
+
+
+def folder_of(root: Path, partition: int) -> Path:
+    """The folder of a partition's committed pieces."""
+    return root / layout.partition_folder(layout.WAITING, partition)
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -303,15 +298,15 @@ def _listed(folder: Path) -> list[Path]:
 def is_visible(name: str) -> bool:
     """Whether a path relative to the root is that of a visible piece."""
     folder, _, file = name.rpartition("/")
-    match = _NAME.fullmatch(file)
-    return match is not None and folder == f"{FOLDER}/p{match[1]}"
+    piece = layout.piece_of(file)
+    return piece is not None and folder == layout.partition_folder(layout.WAITING, piece[0])
 
 
 def offsets_of(path: Path) -> tuple[int, int, int]:
     """Partition, first and next offset in a visible piece's name."""
-    match = _NAME.fullmatch(path.name)
-    assert match is not None
-    return int(match[1]), int(match[2]), int(match[3])
+    piece = layout.piece_of(path.name)
+    assert piece is not None
+    return piece
 
 
 def following(paths: Sequence[Path], end: int) -> list[Rows]:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twin.audit import filelist, intervals, waiting
+from twin.audit import filelist, intervals, layout
 from twin.columns import in_order
 from twin.events.declare import WIRE
 from twin.plant.model import Plant
@@ -129,7 +129,7 @@ def _listed(root: Path) -> dict[Path, _File]:
 
 def _waiting(root: Path) -> Iterator[str]:
     """A word about committed events that are in no file yet: a worker publishes them later, and they are not read."""
-    if not (root / waiting.FOLDER).is_dir():
+    if not (root / layout.WAITING).is_dir():
         return
     for partition, pieces in sorted(intervals.contents(root).waiting.items()):
         first, following = min(one.first_offset for one in pieces), max(one.next_offset for one in pieces)

@@ -17,7 +17,7 @@ from streams.cli.errors import INTERRUPTED, OK, PROBLEM, USAGE
 from streams.local import shares
 from streams.local.shares import SharesError
 from tests.support.generated import write
-from twin.audit import AuditError, replayed
+from twin.audit import AuditError, layout, replayed
 from twin.audit.compact import compact
 from twin.audit.digest import digest
 from twin.audit.read import open_set
@@ -63,7 +63,7 @@ def test_processes_give_the_root_and_the_report_of_one(
     assert set(open_set(tmp_path / "two", "kpis").to_table().column("source_partition").to_pylist()) == {0, 1}
     report = verify(tmp_path / "two", every=True)
     assert report.sound
-    assert [head.proven_by for head in report.heads] == [replayed.share_name(0), replayed.share_name(1)]
+    assert [head.proven_by for head in report.heads] == [layout.share_name(0), layout.share_name(1)]
     assert recompute(tmp_path / "two", every=True).differences == []
     assert main(command(made, tmp_path / "two", "--jobs", "2")) == USAGE
     assert "finished" in capsys.readouterr().err
@@ -145,7 +145,7 @@ def test_a_compacted_share_is_still_of_its_replay(tmp_path: Path, monkeypatch: p
     assert any(one.into for one in done)
     report = verify(root, every=True)
     assert report.differences == []
-    assert [head.proven_by for head in report.heads] == [replayed.share_name(0), replayed.share_name(1)]
+    assert [head.proven_by for head in report.heads] == [layout.share_name(0), layout.share_name(1)]
     assert digest(root) == before
 
 

@@ -496,7 +496,7 @@ async def test_a_state_whose_plant_model_is_lost_is_for_a_person(world: World) -
     worker = await world.worker()
     world.feed(worker.states[TP0], 10)
     await worker.checkpoint(world.group)
-    (world.audit / models.model_name(world.plant.hash)).unlink()
+    (world.audit / layout.model_name(world.plant.hash)).unlink()
     world.plant = revised(1, "other")
     with pytest.raises(
         StateError, match=r"was made with plant model .* cannot go over to .*: the plant model is missing"

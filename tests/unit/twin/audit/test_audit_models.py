@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.audit import flip
 from tests.support.generated import plant_text
-from twin.audit import AuditError, models
+from twin.audit import AuditError, layout, models
 from twin.plant import load, loads
 from twin.plant.canonical import canonical_text, model_hash
 from twin.plant.model import Calendar, Counter, Limits, Line, PlannedStop, Plant, Product, Shift, Station, Window
@@ -79,7 +79,7 @@ def test_every_field_comes_back(tmp_path: Path) -> None:
 def test_the_name_is_the_hash_of_the_bytes(tmp_path: Path) -> None:
     plant = loads(plant_text(2, 2), "p.toml")
     models.store(tmp_path, plant)
-    data = (tmp_path / models.model_name(plant.hash)).read_bytes()
+    data = (tmp_path / layout.model_name(plant.hash)).read_bytes()
     assert hashlib.sha256(data).hexdigest().startswith(plant.hash)
     assert [path.name for path in (tmp_path / "_models").iterdir()] == [f"{plant.hash}.json"]
 
@@ -106,7 +106,7 @@ def test_several_workers_store_at_once(tmp_path: Path) -> None:
 def test_what_a_killed_writer_left_goes(tmp_path: Path) -> None:
     plant = load(EXAMPLES[0])
     models.store(tmp_path, plant)
-    folder = tmp_path / models.FOLDER
+    folder = tmp_path / layout.MODELS
     left, other = folder / f".{plant.hash}.77-1.tmp", folder / ".0123456789abcdef.77-1.tmp"
     for path in (left, other):
         path.write_bytes(b"half")
@@ -126,7 +126,7 @@ def test_a_damaged_or_missing_model(tmp_path: Path) -> None:
     with pytest.raises(AuditError, match="the plant model is missing"):
         models.load(tmp_path, plant.hash)
     models.store(tmp_path, plant)
-    path = tmp_path / models.model_name(plant.hash)
+    path = tmp_path / layout.model_name(plant.hash)
     for position in range(0, path.stat().st_size, 50):
         flip(path, position)
         with pytest.raises(AuditError, match="the model was changed"):
@@ -160,6 +160,6 @@ def test_a_model_of_another_version(tmp_path: Path, old: str, new: str, what: st
     data = text.replace(old, new, 1).encode()
     digest = hashlib.sha256(data).hexdigest()[:16]
     (tmp_path / "_models").mkdir()
-    (tmp_path / models.model_name(digest)).write_bytes(data)
+    (tmp_path / layout.model_name(digest)).write_bytes(data)
     with pytest.raises(AuditError, match=what):
         models.load(tmp_path, digest)

@@ -14,7 +14,7 @@ import twin.replay
 from streams.state.snapshot_files import decode
 from tests.support.generated import START_NS, plant_text, values
 from tests.support.proof import by_partition, chain, check, example, forge, live, name, rewrite, with_cell, without
-from twin.audit import bases, models
+from twin.audit import bases, layout, models
 from twin.audit.layout import BASES, PublishedFile, published
 from twin.audit.recompute import recompute
 from twin.plant import loads
@@ -179,10 +179,10 @@ def test_a_model_changed(root: Path, computed: tuple[Path, Plant]) -> None:
     assert other.hash != plant.hash
     assert line != plant.lines[0]
     models.store(root, other)
-    path = root / models.model_name(plant.hash)
-    path.write_bytes((root / models.model_name(other.hash)).read_bytes())
+    path = root / layout.model_name(plant.hash)
+    path.write_bytes((root / layout.model_name(other.hash)).read_bytes())
     text = str(recompute(root).differences[0])
-    assert text.startswith(f"{models.model_name(plant.hash)}: its SHA-256 begins with {other.hash}, not with its name")
+    assert text.startswith(f"{layout.model_name(plant.hash)}: its SHA-256 begins with {other.hash}, not with its name")
 
 
 def test_one_line_of_several(root: Path) -> None:

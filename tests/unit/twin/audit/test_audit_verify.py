@@ -13,7 +13,7 @@ import pytest
 from streams.state.snapshot_files import Head, Snapshot, SnapshotStore
 from tests.support.audit import flip
 from tests.support.proof import TOPIC, chain, check, example, forge, name, rewrite, with_cell, without
-from twin.audit import AuditError, filelist, models
+from twin.audit import AuditError, filelist, layout
 from twin.audit.intervals import contents
 from twin.audit.layout import PublishedFile, published, sha256_of
 from twin.audit.read import footer_of, open_file
@@ -104,11 +104,11 @@ def test_a_bit_flipped_in_a_snapshot(root: Path) -> None:
 
 
 def test_a_bit_flipped_in_a_model_and_a_model_taken_away(root: Path, made: tuple[Path, Plant]) -> None:
-    path = root / models.model_name(made[1].hash)
+    path = root / layout.model_name(made[1].hash)
     flip(path, 100)
-    assert found(root).startswith(f"{models.model_name(made[1].hash)}: its SHA-256 begins with ")
+    assert found(root).startswith(f"{layout.model_name(made[1].hash)}: its SHA-256 begins with ")
     path.unlink()
-    assert found(root).startswith(f"{models.model_name(made[1].hash)}: the plant model is missing")
+    assert found(root).startswith(f"{layout.model_name(made[1].hash)}: the plant model is missing")
 
 
 @pytest.mark.parametrize("set_name", SETS)

@@ -7,7 +7,17 @@ import pytest
 
 from tests.support.audit import rows, table, write
 from tests.support.objects import Faulty, Killed, MemoryStore, Wire
-from twin.audit import AlreadyPublishedError, AuditError, fetch, filelist, marker, objects, replayed, store_marker
+from twin.audit import (
+    AlreadyPublishedError,
+    AuditError,
+    fetch,
+    filelist,
+    layout,
+    marker,
+    objects,
+    replayed,
+    store_marker,
+)
 from twin.audit.digest import digest
 from twin.audit.intervals import contents
 from twin.audit.marker import NotOursError
@@ -32,7 +42,7 @@ def root(tmp_path: Path) -> Path:
 
 def _planned(root: Path, plan: bytes) -> None:
     """A replay says first what it is of."""
-    (root / replayed.FOLDER).mkdir(exist_ok=True)
+    (root / layout.REPLAY).mkdir(exist_ok=True)
     (root / replayed.PLAN).write_bytes(plan)
 
 
