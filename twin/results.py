@@ -13,6 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from kernels.codes import CLASS_NAMES, N_CLASSES
+from twin.events.declare import WIRE
 
 SCHEMA_VERSION: Final = 3
 # The oldest files that are read: those of the first release.
@@ -31,42 +32,16 @@ _ORIGIN_FIELDS: Final = [
     pa.field("source_offset", pa.int64(), nullable=False),
 ]
 
+# As declared (twin.events.declare), but for the order of the first.
+_FIRST_OF_EVENTS: Final = ("line", "station", "type", "ts")
+_NEVER_NULL: Final = ("line", "type", "ts", "epoch")
+
 EVENTS: Final = pa.schema(
     [
-        pa.field("line", NAME, nullable=False),
-        pa.field("station", NAME),
-        pa.field("type", NAME, nullable=False),
-        pa.field("ts", TS, nullable=False),
-        pa.field("epoch", pa.int64(), nullable=False),
-        pa.field("seq", pa.int64()),
-        pa.field("state", NAME),
-        pa.field("reason", NAME),
-        pa.field("mode", NAME),
-        pa.field("good", pa.int64()),
-        pa.field("scrap", pa.int64()),
-        pa.field("rework", pa.int64()),
-        pa.field("counter", NAME),
-        pa.field("value", pa.int64()),
-        pa.field("phase", NAME),
-        pa.field("unit", TEXT),
-        pa.field("product", NAME),
-        pa.field("action", NAME),
-        pa.field("order", NAME),
-        pa.field("quantity", pa.int64()),
-        pa.field("buffer", NAME),
-        pa.field("level", pa.int64()),
-        pa.field("corrects", TEXT),
-        pa.field("by", NAME),
-        pa.field("entered", TS),
-        pa.field("note", NAME),
-        pa.field("cause", NAME),
-        pa.field("due", TS),
-        pa.field("verb", NAME),
-        pa.field("measure", NAME),
-        pa.field("measured", TEXT),  # with all the decimals that the plant declares: exact, and read by any tool
-        pa.field("ideal_cycle", NAME),
-        pa.field("rate", NAME),
-        pa.field("factor", NAME),
+        *[
+            pa.field(name, WIRE[name].arrow_type, nullable=name not in _NEVER_NULL)
+            for name in (*_FIRST_OF_EVENTS, *(name for name in WIRE if name not in _FIRST_OF_EVENTS))
+        ],
         *_ORIGIN_FIELDS,
         pa.field(INDEX, pa.int32(), nullable=False),  # of the event within its record
     ]

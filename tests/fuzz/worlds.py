@@ -45,6 +45,11 @@ ideal_cycle = "1s"
 [[line.station.counter]]
 id = "made"
 modulus = 1000
+[[line.station.measure]]
+id = "energy"
+kind = "meter"
+unit = "kWh"
+decimals = 2
 [[line.station]]
 id = "B"
 ideal_cycle = "2s"
@@ -132,7 +137,7 @@ def events(chance: random.Random) -> Iterator[dict[str, object]]:
         line = chance.choice(("L1", "L1", "L1", "L2"))
         head: dict[str, object] = {
             "type": chance.choice(
-                ("state", "count", "count", "cycle", "order", "buffer", "heartbeat", "correction")
+                ("state", "count", "count", "cycle", "order", "buffer", "heartbeat", "correction", "measure", "product")
                 if line == "L1"
                 else ("count", "cycle", "heartbeat")
             ),
@@ -164,4 +169,8 @@ def _payload(kind: str, head: dict[str, object], chance: random.Random) -> dict[
             return {"buffer": "AB", "level": chance.randrange(5)}
         case "correction":
             return {"corrects": str(chance.choice((head["ts"], 17, "x"))), "reason": "why", "good": chance.randrange(9)}
+        case "measure":
+            return {"station": "A", "measure": "energy", "value": f"{chance.randrange(10**6) / 100}"}
+        case "product":
+            return {"product": f"q{chance.randrange(5)}", "ideal_cycle": chance.choice(("1s", "2.5s", "80ms"))}
     return {}

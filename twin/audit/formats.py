@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from kernels.codes import CLASS_NAMES, N_CLASSES
 from twin.alert_kinds import KINDS
+from twin.events.declare import WIRE, meaning
 from twin.results import ORIGIN, SETS, TIME_COLUMN
 
 SET_MEANINGS: Final = {
@@ -47,39 +48,13 @@ _COMMON: Final = {
 MEANINGS: Final[dict[str, dict[str, str]]] = {
     "events": {
         **_COMMON,
+        **{name: meaning(name) for name in WIRE},
+        # What stands here otherwise than on the wire.
+        "line": _COMMON["line"],
         "station": "station id; null: the whole line",
-        "type": "state, count, cycle, order, buffer, heartbeat, correction, measure, product",
         "ts": "event time",
         "epoch": "run of the source, 0 where it sends none",
-        "seq": "number of the event within station and epoch",
-        "state": "the source's own state word",
-        "reason": "reason of a state or a correction",
-        "mode": "mode of a state",
-        "good": "good parts since the last count, or as corrected",
-        "scrap": "scrapped parts, likewise",
-        "rework": "parts to rework, likewise",
-        "counter": "id of a running counter",
-        "value": "its value",
-        "phase": "start or end of a cycle",
-        "unit": "part, serial number",
-        "product": "product id",
-        "action": "start or end of an order",
-        "order": "order id",
-        "quantity": "parts ordered",
-        "buffer": "buffer id",
-        "level": "parts in the buffer",
-        "corrects": "the event that is corrected",
-        "by": "who entered it: an opaque id",
-        "entered": "when it was entered",
-        "note": "SHA-256 of a salt and a note",
-        "cause": "station that caused it",
-        "due": "when an order is due",
-        "verb": "of a correction: stop, undo",
-        "measure": "id of a measure",
-        "measured": "its value, as text with all its decimals",
-        "ideal_cycle": "ideal time per part that an order or a product declares",
-        "rate": "the same as a rate",
-        "factor": "units of the line in one part, likewise",
+        "measured": "what was measured, as text with all the decimals that the plant declares",
         "source_index": "place of the event within its record: offset and place are the order of arrival",
     },
     "states": {

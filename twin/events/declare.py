@@ -1,7 +1,8 @@
 """The events: one declaration per type, from which everything else derives.
 
-The JSON decoder, the JSON Schema, the Arrow schema of the wire and the places in `EventBlock` are all read from
-the Structs below: `into(...)` names the block column a field goes to and what stands there when it is absent.
+The JSON decoder, the JSON Schema, the Arrow schema of the wire, the places in `EventBlock`, the audited set `events`
+with its page and the fields of mappings are all read from the Structs below: `into(...)` names the block column a field
+goes to and what stands there when it is absent.
 """
 
 from dataclasses import dataclass
@@ -56,14 +57,23 @@ def into(
     form: int | None = None,
     unique: bool = False,
     choices: tuple[str, ...] = (),
+    mapped: bool = True,
 ) -> Meta:
     """Say which `EventBlock` column a field fills.
 
     `absent` stands there when the field is missing. A field with a `form` belongs only to events of that `code`
     (a count is parts or a counter). `unique`: nearly every event has another value, so a dictionary does not pay.
-    `choices`: the words of a Literal in the order of their codes (msgspec gives them sorted).
+    `choices`: the words of a Literal in the order of their codes (msgspec gives them sorted). `mapped`: a mapping of
+    logs can fill it; what a person enters or corrects comes as an event.
     """
-    extra = {"column": column, "absent": absent, "form": form, "unique": unique, "choices": choices}
+    extra = {
+        "column": column,
+        "absent": absent,
+        "form": form,
+        "unique": unique,
+        "choices": choices,
+        "mapped": mapped and column != "entry",
+    }
     return Meta(description=description, extra=extra)
 
 
@@ -129,7 +139,7 @@ class Count(StationEvent, kw_only=True, gc=False, tag="count"):
     counter: Annotated[Text | None, into("x", "Counter id of the station", form=COUNTER)] = None
     value: Annotated[Whole | None, into("a", "What the running counter shows", form=COUNTER)] = None
     order: Annotated[Id | None, into("z", "Order id: whose parts they are. Absent: of the order that is open")] = None
-    corrects: Annotated[Id | None, into("y", CORRECTS, unique=True)] = None
+    corrects: Annotated[Id | None, into("y", CORRECTS, unique=True, mapped=False)] = None
     by: By = None
     entered: Entered = None
     note: Note = None
@@ -152,8 +162,8 @@ class Order(LineEvent, kw_only=True, gc=False, tag="order"):
     order: Annotated[Id, into("x", "Order id")]
     product: Annotated[Text | None, into("y", "Product id")] = None
     quantity: Annotated[Whole | None, into("a", "Parts ordered")] = None
-    due: Annotated[Time | None, into("b", "When the order is to be done")] = None
-    corrects: Annotated[Id | None, into("z", CORRECTS, unique=True)] = None
+    due: Annotated[Time | None, into("b", "When the order is to be done", mapped=False)] = None
+    corrects: Annotated[Id | None, into("z", CORRECTS, unique=True, mapped=False)] = None
     by: By = None
     entered: Entered = None
     note: Note = None
@@ -173,7 +183,9 @@ class Buffer(StationEvent, kw_only=True, gc=False, tag="buffer"):
 class Heartbeat(LineEvent, kw_only=True, gc=False, tag="heartbeat"):
     """Alive, nothing changed. It moves the line's time on, so a log ends with one."""
 
-    reason: Annotated[Text | None, into("y", '"end of log": the log ends here; no sign of life of a station')] = None
+    reason: Annotated[
+        Text | None, into("y", '"end of log": the log ends here; no sign of life of a station', mapped=False)
+    ] = None
 
 
 class Correction(StationEvent, kw_only=True, gc=False, tag="correction"):
@@ -205,7 +217,7 @@ class Measure(LineEvent, kw_only=True, gc=False, tag="measure"):
         name="value"
     )
     measure: Annotated[Text, into("y", "Measure id of the station, or of the line where no station is named")]
-    unit: Annotated[Text | None, into("x", "Id of the part or batch that was measured", unique=True)] = None
+    unit: Annotated[Text | None, into("x", "Id of the part or batch", unique=True)] = None
     order: Annotated[Id | None, into("z", "Order id that it belongs to. Absent: the order that is open")] = None
 
 
@@ -250,6 +262,8 @@ class Field:
     absent: int = NONE
     form: int | None = None
     unique: bool = False
+    mapped: bool = False
+    description: str = ""
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -267,7 +281,8 @@ def _field(declared: inspect.Field) -> Field:
     kind = declared.type
     extra: dict[str, object] = {}
     if isinstance(kind, inspect.Metadata):
-        extra, kind = kind.extra or {}, kind.type
+        said = (kind.extra_json_schema or {}).get("description", "")
+        extra, kind = {**(kind.extra or {}), "description": said}, kind.type
     if isinstance(kind, inspect.RawType):
         return msgspec.convert(
             {"name": declared.name, "required": declared.required, **extra}
@@ -327,3 +342,17 @@ def _wire() -> dict[str, Field]:
 WIRE: Final = _wire()
 # Fields that JSON calls by another name.
 JSON_NAME: Final = {"measured": "value"}
+
+
+def meaning(name: str) -> str:
+    """What a field of the wire says, of each type that has it, as declared."""
+    if name == "type":
+        return ", ".join(EVENT_NAMES)
+    said: dict[str, list[str]] = {}
+    for event, fields in zip(EVENT_NAMES, FIELDS, strict=True):
+        for field in fields:
+            if field.name == name:
+                said.setdefault(field.description, []).append(event)
+    if len(said) == 1:
+        return next(iter(said))
+    return "; ".join(f"{', '.join(events)}: {description}" for description, events in said.items())

@@ -5,9 +5,8 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final
 
-from kernels.codes import BUFFER as BUFFER_EVENT
-from kernels.codes import COUNT, CYCLE, HEARTBEAT, MEASURE, ORDER, PRODUCT, STATE
-from twin.events.declare import NEEDS_STATION
+from kernels.codes import HEARTBEAT, MEASURE, STATE
+from twin.events.declare import JSON_NAME, NEEDS_STATION, PAYLOAD, TYPE_CODE
 from twin.plant.model import Plant
 from twin.plant.problem import Problem, Report, hint
 from twin.sources.mapping_model import (
@@ -33,35 +32,19 @@ __all__ = ["CsvMapping", "EventRule", "Mapping", "MappingError", "OrderRule", "S
 
 # What a constant may hold, filled in when a file is opened.
 _LATER: Final = re.compile(r"\{(file(\.\w+)?|folder|sheet|station)\}")
-# Every field of an event type: whether it must be there, whether it is a number (whole, but for a measure's value).
+# Types of events that a rule can make.
+TYPES: Final = ("state", "count", "cycle", "order", "buffer", "heartbeat", "measure", "product")
+# Their fields as declared: whether it must be there, whether it is a number (whole, but for a measure's value).
 FIELDS: Final[dict[str, tuple[int, dict[str, tuple[bool, bool]]]]] = {
-    "state": (STATE, {"state": (True, False), "reason": (False, False), "mode": (False, False)}),
-    "count": (
-        COUNT,
+    name: (
+        TYPE_CODE[name],
         {
-            "counter": (False, False),
-            "value": (False, True),
-            "good": (False, True),
-            "scrap": (False, True),
-            "rework": (False, True),
-            "order": (False, False),
+            JSON_NAME.get(field.name, field.name): (field.required, field.kind in ("integer", "decimal"))
+            for field in PAYLOAD[TYPE_CODE[name]]
+            if field.mapped
         },
-    ),
-    "cycle": (
-        CYCLE,
-        {"phase": (True, False), "unit": (False, False), "product": (False, False), "order": (False, False)},
-    ),
-    "order": (
-        ORDER,
-        {"action": (True, False), "order": (True, False), "product": (False, False), "quantity": (False, True)},
-    ),
-    "buffer": (BUFFER_EVENT, {"buffer": (True, False), "level": (True, True)}),
-    "heartbeat": (HEARTBEAT, {}),
-    "measure": (
-        MEASURE,
-        {"measure": (True, False), "value": (True, True), "unit": (False, False), "order": (False, False)},
-    ),
-    "product": (PRODUCT, {"product": (True, False)}),
+    )
+    for name in TYPES
 }
 
 
