@@ -34,7 +34,7 @@ def add_logs(parser: argparse.ArgumentParser) -> None:
         type=share,
         metavar="SHARE",
         help="end with 1 where more of the rows cannot be used, or of the events are refused: 0, 0.01 or 1%% (default: "
-        "problems are told, and no error)",
+        "problems are reported, and no error)",
     )
 
 

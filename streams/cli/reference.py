@@ -83,7 +83,8 @@ def _arguments(parser: argparse.ArgumentParser) -> list[str]:
         value = action.metavar if isinstance(action.metavar, str) else (action.dest if action.nargs != 0 else "")
         name = ", ".join(action.option_strings)
         shown = " ".join(part for part in (name, value if action.nargs != 0 else "") if part)
-        rows.append(f"| `{shown}` | {(action.help or '').replace('|', chr(92) + '|')} |")
+        told = (action.help or "").replace("%%", "%")  # as argparse prints it
+        rows.append("| `{}` | {} |".format(*(text.replace("|", r"\|") for text in (shown, told))))
     return ["", "| argument | meaning |", "| --- | --- |", *rows] if rows else []
 
 

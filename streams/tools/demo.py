@@ -83,7 +83,8 @@ def run(options: Options, console: Console) -> bool:
             # Spelled out: the prefix of the topics is not always the default.
             console.print("everything keeps running until Ctrl-C; look at it from another terminal:")
             console.print(
-                f"  TAKTWIN_PREFIX={settings.prefix} twin watch --bootstrap {settings.bootstrap}", style="bold"
+                f"  TAKTWIN_PREFIX={settings.prefix} {demo_report.program()} watch --bootstrap {settings.bootstrap}",
+                style="bold",
             )
             while True:
                 fleet.check()

@@ -1,6 +1,8 @@
 """What the demo concludes, read back from the audited Parquet: each batch beside the published figures."""
 
 import csv
+import shutil
+import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -80,6 +82,14 @@ def bottleneck(root: Path) -> list[dict[str, Any]]:
     return sorted(one_window, key=lambda row: str(row["station"]))
 
 
+def program() -> str:
+    """How `twin` is called from where this runs: `make demo` does not put its folder on the PATH."""
+    beside = Path(sys.executable).with_name("twin")
+    if shutil.which("twin") is not None or not beside.exists():
+        return "twin"
+    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
+
+
 def show(console: Console, root: Path, examples: Path) -> bool:
     """Print both results, and where they lie; True when every published batch is there and agrees."""
     found = batches(root, examples)
@@ -94,7 +104,7 @@ def show(console: Console, root: Path, examples: Path) -> bool:
     needs = "" if find_spec("duckdb") else " (first install the package duckdb)"
     console.print(f"ask it anything{needs}:")
     sql = r"""SELECT \"order\", good, scrap, oee FROM kpis WHERE \"window\" = 'order' AND station IS NULL"""
-    console.print(f'  twin audit query {root} "{sql}"', style="bold", soft_wrap=True)
+    console.print(f'  {program()} audit query {root} "{sql}"', style="bold", soft_wrap=True)
     return agreeing == N_BATCHES
 
 

@@ -289,7 +289,7 @@ MEASURE: Final = Table(
         Key(
             "gap",
             duration(),
-            "Readings farther apart are not joined: nothing is known of the time between them, and it is told.",
+            "Readings farther apart are not joined: nothing is known of the time between them, and that is reported.",
         ),
     ),
 )
@@ -388,7 +388,8 @@ LINE: Final = Table(
         Key(
             "max_jump",
             duration(),
-            "A jump ahead in time beyond this, or beyond 30 min, needs to be confirmed.",
+            "An event ahead of its line by more than 30 min, or by more than this if it is less, is held until a later "
+            "one confirms it. Ahead of the held one by more than this, the later one is held in its turn.",
             default="1d",
         ),
         Key(

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from streams.tools.demo import EXAMPLES, LOGS, PLANT
-from streams.tools.demo_report import batches, bottleneck, show
+from streams.tools.demo_report import batches, bottleneck, program, show
 from tests.support.audit import NOON_NS, rows, table, writer
 from twin import plant as plants
 from twin.results import CLASS_COLUMNS
@@ -100,3 +100,14 @@ def test_the_demo_has_the_lines_of_both_examples_unchanged() -> None:
         (line,) = plants.load(EXAMPLES / name / "plant.toml").lines
         assert demo[name] == line
     assert all(path.is_file() for path in LOGS)
+
+
+def test_the_printed_command_is_found_where_it_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "twin").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.executable", str(tmp_path / ".venv" / "python"))
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert program() == ".venv/twin"
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    assert program() == "twin"
