@@ -16,6 +16,7 @@ from streams.settings import Settings
 from streams.worker.publish import TOPIC_OF
 from twin.alert_kinds import KINDS
 from twin.audit.claims import Claim
+from twin.events.reasons import REASONS
 from twin.line.view import LineView
 from twin.results import IDENTITY, OLDEST_SCHEMA, SETS, SINCE
 from twin.wire.schema import json_schema
@@ -147,7 +148,7 @@ def _of_rejected() -> Document:
     number = {"type": "string", "pattern": "^[0-9]+$"}
     properties = {
         "id": {**text, "description": "The same at each repeat."},
-        "reason": {**text, "description": "One of those in docs/events.md."},
+        "reason": {**text, "description": f"One of {', '.join(REASONS)} (docs/events.md); more may come."},
         "detail": {**text, "description": "A sentence: what is wrong and what to do."},
         "source_topic": text,
         "source_partition": number,

@@ -1,5 +1,5 @@
 """Writes the generated pages: docs/cli.md from the parser; from their declarations the settings in docs/operating.md,
-the sets in docs/formats.md, the keys in docs/plant.md and, of the topics, docs/schemas.
+the sets in docs/formats.md, the refusals in docs/events.md, the keys in docs/plant.md and, of the topics, docs/schemas.
 
 python -m streams.cli.reference docs        (or `make docs`)
 """
@@ -7,8 +7,9 @@ python -m streams.cli.reference docs        (or `make docs`)
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 from streams.cli.errors import EXIT_CODES
 from streams.cli.parser import build
@@ -19,6 +20,7 @@ _END = "<!-- /settings -->"
 _SETS = "## Sets\n\n"
 _AFTER_SETS = "## The view of a line\n"
 _KEYS = "## Every key\n\n"
+_REASONS = "| reason | meaning | what to do |\n"
 
 
 def with_settings(text: str) -> str:
@@ -37,11 +39,28 @@ def with_sets(text: str) -> str:
     return before + _SETS + markdown() + "\n" + _AFTER_SETS + rest.partition(_AFTER_SETS)[2]
 
 
+def with_reasons(text: str) -> str:
+    """`text` with the table of reasons of refusals before the limits."""
+    from twin.events.reasons import markdown
+
+    before, _, rest = text.partition(_REASONS)
+    return before + markdown() + "\n" + rest.partition("\n\n")[2]
+
+
 def with_keys(text: str) -> str:
     """`text` with the reference of the plant file at its end."""
     from twin.plant.schema import reference
 
     return text.partition(_KEYS)[0] + _KEYS + reference()
+
+
+# Pages of which parts are made.
+PAGES: Final[dict[str, Callable[[str], str]]] = {
+    "operating": with_settings,
+    "formats": with_sets,
+    "events": with_reasons,
+    "plant": with_keys,
+}
 
 
 def page() -> str:
@@ -90,7 +109,7 @@ def _arguments(parser: argparse.ArgumentParser) -> list[str]:
 
 def write(docs: Path) -> None:
     (docs / "cli.md").write_text(page())
-    for name, change in (("operating", with_settings), ("formats", with_sets), ("plant", with_keys)):
+    for name, change in PAGES.items():
         path = docs / f"{name}.md"
         path.write_text(change(path.read_text()))
     _write_schemas(docs / "schemas")

@@ -7,6 +7,7 @@ import pyarrow as pa
 from kernels.codes import CLASS_NAMES, N_CLASSES
 from twin.alert_kinds import KINDS
 from twin.events.declare import WIRE, meaning
+from twin.events.reasons import REASONS
 from twin.results import ORIGIN, SETS, TIME_COLUMN
 
 SET_MEANINGS: Final = {
@@ -132,7 +133,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     },
     "rejected": {
         **_COMMON,
-        "reason": "stable reason code",
+        "reason": "stable reason code: " + ", ".join(REASONS),
         "detail": "a sentence for people",
         "line": "line id it claimed, where readable",
         "ts": "event time it claimed, where readable",

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from twin.alert_kinds import DATA_QUALITY
 from twin.audit import models
 from twin.audit.read import open_set
+from twin.events.reasons import REASONS
 
 
 def findings(root: Path | str) -> list[str]:
@@ -66,6 +67,12 @@ def _refused(root: Path | str) -> list[str]:
         found.setdefault((row["reason"], row["line"] or "no line"), []).append(row)
     return [
         f"{line}: {len(rows):,} refused as {reason}, first at {rows[0]['source_topic']}/{rows[0]['source_partition']} "
-        f"offset {rows[0]['source_offset']}: {rows[0]['detail']}"
+        f"offset {rows[0]['source_offset']}: {rows[0]['detail']}{_advice(reason)}"
         for (reason, line), rows in sorted(found.items())
     ]
+
+
+def _advice(reason: str) -> str:
+    """What to do, where this version knows the reason."""
+    known = {str(name): one for name, one in REASONS.items()}.get(reason)
+    return "" if known is None else f"; {known.plain_advice}"

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from twin.events.reasons import Name
+
 I8 = npt.NDArray[np.int8]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
@@ -80,7 +82,7 @@ def pick(block: EventBlock, rows: I64 | slice) -> EventBlock:
 class Rejected:
     """One refused input: a stable reason code, a sentence for people, where it stood, the bytes as they came."""
 
-    reason: str
+    reason: Name
     detail: str
     offset: int
     value: bytes

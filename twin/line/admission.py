@@ -13,6 +13,7 @@ from kernels.fold import layout as at
 from kernels.fold.admit import MAX_WAITING, admit, missing
 from kernels.read.parquet_cells import tally
 from twin.events.block import EventBlock, pick
+from twin.events.reasons import Name
 from twin.line.correction import MAX_STANDING
 from twin.line.engine import Engine
 from twin.line.untouched import untouched
@@ -22,7 +23,7 @@ from twin.wire.encode import json_records
 I64 = npt.NDArray[np.int64]
 Verdicts = npt.NDArray[np.int8]
 
-_REASONS: Final = {
+_REASONS: Final[dict[int, tuple[Name, str]]] = {
     at.LATE: ("late", "older than what the line still keeps (newest event less `lateness`, less `revise`)"),
     at.IMPOSSIBLE: ("impossible_value", "more parts than the station can make in a year, or over 1,000,000,000"),
     at.STALE_EPOCH: ("stale_epoch", "of an epoch before the station's newest one"),

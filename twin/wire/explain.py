@@ -14,12 +14,13 @@ from twin.decimals import written
 from twin.events.block import Rejected
 from twin.events.declare import FIELDS, JSON_NAME, MAX_TEXT, TYPE_CODE, YEAR_2200_NS, Field
 from twin.events.pace import pace_of
+from twin.events.reasons import Name
 from twin.time.rfc3339 import out_of_range, parse_rfc3339
 from twin.wire.entries import is_note
 from twin.wire.lookup import Lookup
 from twin.wire.measured import value_of
 
-Fault = tuple[str, str]
+Fault = tuple[Name, str]
 _HUGE_DIGITS: Final = 30
 
 
@@ -287,7 +288,8 @@ def _measure_fault(event: Mapping[str, Any], station: int, line: int, lookup: Lo
 def _bounded(limits: dict[str, int], event: Mapping[str, Any], what: str, amount: str, where: str) -> Fault | None:
     named, value = event[what], event[amount]
     if named not in limits:
-        return f"unknown_{what}", f"{where} has no {what} {_show(named)}: {_some(limits)}"
+        reason: Name = "unknown_buffer" if what == "buffer" else "unknown_counter"
+        return reason, f"{where} has no {what} {_show(named)}: {_some(limits)}"
     if value > limits[named]:
         return "impossible_value", f"{amount} {value} of {what} {_show(named)} is over {limits[named]}"
     return None

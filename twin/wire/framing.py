@@ -14,6 +14,7 @@ import numpy as np
 
 from kernels.read.arrow_frames import walk
 from twin.events.declare import MAX_ARROW_BYTES, MAX_ARROW_DECODED_BYTES, MAX_ARROW_MESSAGES
+from twin.events.reasons import Name
 
 # A stream with more of them goes the slow way.
 _DICTIONARIES: Final = 64
@@ -28,7 +29,7 @@ _BUFFER: Final = Struct("<qq")
 class UnreadableError(Exception):
     """A record that cannot be taken as a whole: `reason` code and a sentence."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: Name, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail

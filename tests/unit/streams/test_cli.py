@@ -13,7 +13,7 @@ import streams.cli
 from streams.cli import main
 from streams.cli.errors import EXIT_CODES, INTERNAL, PROBLEM, USAGE, CommandError, explain
 from streams.cli.parser import build
-from streams.cli.reference import leaves, page, with_settings
+from streams.cli.reference import PAGES, leaves, page
 from twin import plant as plants
 
 COMMANDS = {
@@ -213,10 +213,14 @@ def test_the_plant_in_the_readme_is_a_plant() -> None:
     assert [station.id for station in plant.stations] == ["filler", "capper"]
 
 
-def test_the_settings_in_the_documentation_are_current() -> None:
-    home = Path(streams.cli.__file__).resolve().parents[2]
-    text = (home / "docs" / "operating.md").read_text()
-    assert with_settings(text) == text, "run `make docs`"
+@pytest.mark.parametrize("name", PAGES)
+def test_what_is_made_of_the_code_is_current(name: str) -> None:
+    text = (Path(streams.cli.__file__).resolve().parents[2] / "docs" / f"{name}.md").read_text()
+    assert PAGES[name](text) == text, "run `make docs`"
+
+
+def test_the_settings_are_in_the_documentation() -> None:
+    text = (Path(streams.cli.__file__).resolve().parents[2] / "docs" / "operating.md").read_text()
     assert "| `TAKTWIN_BOOTSTRAP` | `127.0.0.1:9092` |" in text
 
 

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from streams.tools.demo import EXAMPLES, LOGS, PLANT

@@ -21,7 +21,7 @@ def test_alerts_and_refusals_are_told_with_count_place_and_advice(tmp_path: Path
     first, second = findings(tmp_path / "a")
     assert first == "L/m: a; b (10 times or more, first at 1970-01-01T00:00:05Z)"
     assert second.startswith("L: 2 refused as late, first at ")
-    assert second.endswith(" offset 3: why")
+    assert second.endswith(" offset 3: why; raise the line's `lateness` or `revise`, or send earlier")
     assert [check.level for check in quality(tmp_path / "a")] == ["warn", "warn"]
 
 
