@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from aiokafka.record.util import decode_varint, encode_varint
 
-from kernels.read import kafka_batches as at
+from kernels.read import kafka_batches as kb
 from twin.wire.plain import hash_table, names_of, spans_of
 from twin.wire.values import Values
 
@@ -62,7 +62,7 @@ class Records(Sequence[Record]):
             key_end = -1 if key is None else value_at
             end = value_at + len(value)
             rows.append((record.offset, key_at, key_end, value_at, end, len(headers), headers_at))
-        table = np.array(rows, np.int64).reshape(-1, at.N_RECORD).T
+        table = np.array(rows, np.int64).reshape(-1, kb.N_RECORD).T
         return cls(np.frombuffer(data, np.uint8), np.ascontiguousarray(table))
 
     @classmethod
@@ -95,12 +95,12 @@ class Records(Sequence[Record]):
 
     @property
     def offsets(self) -> I64:
-        offsets: I64 = self.rows[at.OFFSET]
+        offsets: I64 = self.rows[kb.OFFSET]
         return offsets
 
     @property
     def values(self) -> Values:
-        return Values(self.data, self.rows[at.VALUE], self.rows[at.VALUE_END])
+        return Values(self.data, self.rows[kb.VALUE], self.rows[kb.VALUE_END])
 
     def first_at(self, offset: int) -> int:
         """The first record at this offset or behind it."""
@@ -108,12 +108,12 @@ class Records(Sequence[Record]):
 
     def headers(self, i: int) -> Headers:
         """Of one record, without its value."""
-        return list(_headers(self.data, int(self.rows[at.HEADERS_AT, i]), int(self.rows[at.HEADERS, i])))
+        return list(_headers(self.data, int(self.rows[kb.HEADERS_AT, i]), int(self.rows[kb.HEADERS, i])))
 
     @property
     def with_headers(self) -> list[int]:
         """Which have headers: mostly none."""
-        return np.flatnonzero(self.rows[at.HEADERS]).tolist()
+        return np.flatnonzero(self.rows[kb.HEADERS]).tolist()
 
 
 class Keys:
@@ -123,22 +123,22 @@ class Keys:
         self._names, spans = names_of(names)
         self._spans: Final = spans_of(spans, 2)
         self._table: Final = hash_table(len(names))
-        at.enter(self._names, self._spans, self._table)
+        kb.enter(self._names, self._spans, self._table)
 
     def of(self, records: Records) -> I32:
         """The number of each record's key; -1: it has none, or another."""
         found = np.empty(len(records), np.int32)
         rows = records.rows
-        at.find(records.data, rows[at.KEY], rows[at.KEY_END], self._names, self._spans, self._table, found)
+        kb.find(records.data, rows[kb.KEY], rows[kb.KEY_END], self._names, self._spans, self._table, found)
         return found
 
 
 def moved(rows: I64, by: int) -> I64:
     """The same places in a buffer where what they are of begins so much later; in place."""
-    keyless = rows[at.KEY_END] < 0
-    rows[at.KEY : at.VALUE_END + 1] += by
-    rows[at.KEY_END, keyless] = -1
-    rows[at.HEADERS_AT] += by
+    keyless = rows[kb.KEY_END] < 0
+    rows[kb.KEY : kb.VALUE_END + 1] += by
+    rows[kb.KEY_END, keyless] = -1
+    rows[kb.HEADERS_AT] += by
     return rows
 
 

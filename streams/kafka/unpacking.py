@@ -17,7 +17,7 @@ from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.memory_records import MemoryRecords
 
-from kernels.read import kafka_batches as at
+from kernels.read import kafka_batches as kb
 from streams.kafka.records import Records, moved
 
 U8 = npt.NDArray[np.uint8]
@@ -111,17 +111,17 @@ class Unpacking:
     def _next(self, room: int) -> tuple[Records, int] | None:
         """Records of one or more batches, and the offset behind them; None at the end."""
         begin = self._at
-        possible = (len(self._data) - begin) // at.LEAST_RECORD_BYTES
-        rows = np.empty((at.N_RECORD, min(room, possible)), np.int64)
-        self._at, n, behind, why = at.walk(self._data, begin, rows)
+        possible = (len(self._data) - begin) // kb.LEAST_RECORD_BYTES
+        rows = np.empty((kb.N_RECORD, min(room, possible)), np.int64)
+        self._at, n, behind, why = kb.walk(self._data, begin, rows)
         if n or behind >= 0:
             return Records(self._data[begin : self._at], moved(np.ascontiguousarray(rows[:, :n]), -begin)), behind
-        if why == at.NO_MORE:
+        if why == kb.NO_MORE:
             return None
-        if why == at.DAMAGED:
+        if why == kb.DAMAGED:
             raise self._damaged()
-        if why == at.NO_ROOM:  # in all that a run may hold: a batch is not divided
-            return self._next(self._number(begin + at.COUNT))
+        if why == kb.NO_ROOM:  # in all that a run may hold: a batch is not divided
+            return self._next(self._number(begin + kb.COUNT))
         return self._unusual()
 
     def _number(self, begin: int) -> int:
@@ -129,10 +129,10 @@ class Unpacking:
 
     def _unusual(self) -> tuple[Records, int]:
         begin = self._at
-        self._at = end = begin + at.BEFORE_LENGTH + self._number(begin + at.LENGTH)
+        self._at = end = begin + kb.BEFORE_LENGTH + self._number(begin + kb.LENGTH)
         raw = self._data[begin:end].tobytes()
-        old = raw[at.MAGIC] < 2
-        if not old and len(raw) < at.RECORDS:
+        old = raw[kb.MAGIC] < 2
+        if not old and len(raw) < kb.RECORDS:
             raise self._damaged()
         try:
             batch: Any = MemoryRecords(raw).next_batch()
@@ -151,8 +151,8 @@ class Unpacking:
         aborted = batch.is_transactional and batch.producer_id in fetched._aborted_producers
         if aborted and not batch.is_control_batch:
             return Records.of([]), batch.next_offset
-        payload = self._decompressed(batch.compression_type, raw[at.RECORDS :])
-        records = self._records(batch, self._number(begin + at.COUNT), payload)
+        payload = self._decompressed(batch.compression_type, raw[kb.RECORDS :])
+        records = self._records(batch, self._number(begin + kb.COUNT), payload)
         if batch.is_control_batch:
             if len(records) and ControlRecord.parse(records[0].key) == ABORT_MARKER:
                 fetched._aborted_producers.discard(batch.producer_id)
@@ -172,10 +172,10 @@ class Unpacking:
 
     def _records(self, batch: Any, count: int, payload: Any) -> Records:
         data: U8 = np.frombuffer(bytearray(payload), np.uint8)
-        if count > len(data) // at.LEAST_RECORD_BYTES:
+        if count > len(data) // kb.LEAST_RECORD_BYTES:
             raise self._damaged()
-        rows = np.empty((at.N_RECORD, count), np.int64)
-        if not at.records(data, 0, len(data), count, batch.base_offset, batch.next_offset - 1, rows, 0):
+        rows = np.empty((kb.N_RECORD, count), np.int64)
+        if not kb.records(data, 0, len(data), count, batch.base_offset, batch.next_offset - 1, rows, 0):
             raise self._damaged()
         return Records(data, rows)
 
@@ -189,9 +189,9 @@ class Unpacking:
 
 def warm() -> None:
     """Compile what unpacking needs."""
-    data, rows = np.zeros(0, np.uint8), np.empty((at.N_RECORD, 0), np.int64)
-    at.walk(data, 0, rows)
-    at.records(data, 0, at.crc32c(data, 0, 0), 0, 0, 0, rows, 0)
+    data, rows = np.zeros(0, np.uint8), np.empty((kb.N_RECORD, 0), np.int64)
+    kb.walk(data, 0, rows)
+    kb.records(data, 0, kb.crc32c(data, 0, 0), 0, 0, 0, rows, 0)
 
 
 def install(most_records: int) -> None:

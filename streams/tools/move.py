@@ -33,7 +33,7 @@ _ID_LIMIT_S: Final = 10.0
 _EMPTY: Final = frozenset({"Empty", "Dead"})
 _FETCH_BYTES: Final = 32 << 20
 
-Places = dict[tuple[int, int], int]  # (old partition, new partition) -> offset behind the last record copied
+Copied = dict[tuple[int, int], int]  # (old partition, new partition) -> offset behind the last record copied
 
 
 @dataclass(slots=True)
@@ -123,9 +123,9 @@ async def _copy(settings: Settings, moved: Moved, *, made: bool, dry_run: bool) 
             await _send(consumer, producer, moved, topic_id, done, settings.partitioner)
 
 
-async def _there(consumer: AIOKafkaConsumer, moved: Moved, topic_id: str) -> Places:
+async def _there(consumer: AIOKafkaConsumer, moved: Moved, topic_id: str) -> Copied:
     """How far an earlier move has come. Raises TopicsError where anything else lies there."""
-    done: Places = {}
+    done: Copied = {}
     news = [TopicPartition(moved.to, number) for number in range(moved.partitions[1])]
     consumer.assign(news)
     await consumer.seek_to_beginning(*news)
@@ -147,7 +147,7 @@ async def _send(
     producer: AIOKafkaProducer | None,
     moved: Moved,
     topic_id: str,
-    done: Places,
+    done: Copied,
     chooser: str,
 ) -> None:
     """Copy what is not there yet; without a producer only count it."""

@@ -31,7 +31,7 @@ _CONTENT_TYPE: Final = "content-type"
 _SHOWN: Final = 60  # bytes of a key
 
 
-class Place(Enum):
+class RunKind(Enum):
     """Where a run stands to the offset that is due."""
 
     DUE = "due"
@@ -40,13 +40,13 @@ class Place(Enum):
     LOST = "lost"  # a run went missing between fetch and here: go back, never skip
 
 
-def place(first: int, last: int, base: int | None, due: int) -> Place:
+def kind_of(first: int, last: int, base: int | None, due: int) -> RunKind:
     """`base` is the fetch position before the run: the log holds nothing in [base, first)."""
     if last < due:
-        return Place.OLD
+        return RunKind.OLD
     if first <= due:
-        return Place.DUE
-    return Place.HOLE if base is not None and base <= due else Place.LOST
+        return RunKind.DUE
+    return RunKind.HOLE if base is not None and base <= due else RunKind.LOST
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ TOPIC_OF: Final = {
     "alerts": topics.ALERTS,
 }
 Headers = list[tuple[str, bytes]]  # a list: aiokafka takes no other sequence
-Place = tuple[str, int]  # topic, partition
+TopicPartition = tuple[str, int]  # topic, partition
 
 
 class PublishError(RuntimeError):
@@ -128,11 +128,11 @@ class Publisher:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
-        self._place_of: dict[tuple[str, str], Place] = {}
+        self._place_of: dict[tuple[str, str], TopicPartition] = {}
         self._partitions: dict[str, list[int]] = {}
         self._missing: set[str] = set()
-        self._open: dict[Place, Any] = {}
-        self._ready: asyncio.Queue[tuple[Place, Any, asyncio.Future[None]]] = asyncio.Queue()
+        self._open: dict[TopicPartition, Any] = {}
+        self._ready: asyncio.Queue[tuple[TopicPartition, Any, asyncio.Future[None]]] = asyncio.Queue()
         self._unacknowledged: dict[asyncio.Future[None], int] = {}  # with the bytes of the batch
         self._pending_bytes = 0
         self._tasks: list[asyncio.Task[None]] = []
@@ -261,19 +261,19 @@ class Publisher:
         self._raise_failed()
         return all(future.done() for future in begun)
 
-    def _place(self, topic: str, key: bytes | None) -> Place:
+    def _place(self, topic: str, key: bytes | None) -> TopicPartition:
         partitions = self._partitions[topic]
         # As the events of a line: its results are found by the same key.
         return topic, partitions[choose(self._settings.partitioner, key or b"", len(partitions))]
 
-    def _place_of_line(self, topic: str, line: str) -> Place:
+    def _place_of_line(self, topic: str, line: str) -> TopicPartition:
         """Remembered: the plant has so many lines, and the partitioner is slow Python."""
         place = self._place_of.get((topic, line))
         if place is None:
             place = self._place_of[topic, line] = self._place(topic, line.encode())
         return place
 
-    def _append(self, place: Place, key: bytes | None, value: bytes, headers: Headers | None = None) -> None:
+    def _append(self, place: TopicPartition, key: bytes | None, value: bytes, headers: Headers | None = None) -> None:
         headers = headers or []
         builder = self._open.get(place)
         if builder is not None and builder.append(timestamp=None, key=key, value=value, headers=headers) is not None:
@@ -290,7 +290,7 @@ class Publisher:
         for place, builder in packed.items():
             self._enqueue(place, builder)
 
-    def _enqueue(self, place: Place, builder: Any) -> None:
+    def _enqueue(self, place: TopicPartition, builder: Any) -> None:
         builder.close()
         self.sent += builder.record_count()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

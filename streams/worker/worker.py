@@ -36,7 +36,7 @@ from streams.worker.app import run as run_app
 from streams.worker.health import HealthServer, schema_pages
 from streams.worker.metrics import Metrics
 from streams.worker.poison import Notes
-from streams.worker.processor import Folded, Place, Processor, place, records_at_once
+from streams.worker.processor import Folded, Processor, RunKind, kind_of, records_at_once
 from streams.worker.publish import Publisher, PublishError
 from streams.worker.start import Places, check_folders, claim_root, hold_instance, places
 from twin.audit import AuditError, models
@@ -148,7 +148,7 @@ class TwinWorker:
         self._port_left: Path | None = None
         names = ("records", "events", "rejected", "set_aside", "duplicates", "late", "views_failed")
         self.counts = dict.fromkeys(names, 0)
-        self.runs = {kind.value: 0 for kind in Place} | {"stateless": 0}
+        self.runs = {kind.value: 0 for kind in RunKind} | {"stateless": 0}
         self._due = asyncio.Event()
         self._reseeking: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -247,15 +247,15 @@ class TwinWorker:
         if state is None:  # revoked or fenced while the run was on its way; perform_seek follows
             self.runs["stateless"] += 1
             return
-        kind = place(run.first, run.offset, run.base, state.next)
+        kind = kind_of(run.first, run.offset, run.base, state.next)
         self.runs[kind.value] += 1
-        if kind is Place.OLD:
+        if kind is RunKind.OLD:
             return
-        if kind is Place.LOST:
+        if kind is RunKind.LOST:
             log.warning("%s: due %d, but records begin at %d: reading again", tp, state.next, run.first)
             self._reseek()
             return
-        if kind is Place.HOLE and not await self._step_over_deleted(state, run.first):
+        if kind is RunKind.HOLE and not await self._step_over_deleted(state, run.first):
             return
         for part in state.parts(run.records):
             while part and part.offsets[-1] >= state.next:

@@ -281,7 +281,7 @@ class PartitionTwin:
         rounds = rounds if wrapped.size else {}
         width = snap.closings_width(mine.state, lines)
         return snap.Frozen(
-            snap.Snapshot(
+            snap.SavedState(
                 version=snap.VERSION,
                 plant=self.plant.hash,
                 lines=lines,
@@ -345,7 +345,7 @@ class PartitionTwin:
             raise snap.SnapshotError(f"its parts do not fit together ({fault!r})") from fault
 
     @classmethod
-    def _restored(cls, plant: Plant, partition: int, saved: snap.Snapshot) -> "PartitionTwin":
+    def _restored(cls, plant: Plant, partition: int, saved: snap.SavedState) -> "PartitionTwin":
         written = Translation(saved.names)
         twin = cls(plant, partition)
         engine, admission = twin.engine, twin.admission

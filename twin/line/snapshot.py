@@ -40,7 +40,7 @@ class _Made(msgspec.Struct):
     code: str = ""
 
 
-class Snapshot(msgspec.Struct, forbid_unknown_fields=True):
+class SavedState(msgspec.Struct, forbid_unknown_fields=True):
     """Fields are only added, with defaults."""
 
     version: int
@@ -256,7 +256,7 @@ def squeeze(value: Any) -> bytes:
 
 # As in `streams.state.snapshot_files`: a type that threads decode at once must be known to msgspec before.
 _MADE_DECODER: Final = msgspec.msgpack.Decoder(_Made)
-_DECODER: Final = msgspec.msgpack.Decoder(Snapshot)
+_DECODER: Final = msgspec.msgpack.Decoder(SavedState)
 
 
 def unsqueeze(data: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T:
@@ -289,7 +289,7 @@ class Frozen:
     To encode 1,000 stations where they are folded held up every line for a tenth of a second at each checkpoint.
     """
 
-    snapshot: Snapshot  # but for its arrays
+    snapshot: SavedState  # but for its arrays
     pieces: Pieces
 
     def encode(self) -> bytes:
@@ -297,7 +297,7 @@ class Frozen:
         return squeeze(msgspec.structs.replace(self.snapshot, arrays=joined(self.pieces)))
 
 
-def decode(data: bytes) -> Snapshot:
+def decode(data: bytes) -> SavedState:
     """Raises SnapshotError: damaged, of a version that is not read, or of a later one."""
     raw = _raw(data)
     made = _unpacked(raw, _MADE_DECODER)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from kernels.codes import HEARTBEAT, MEASURE, STATE
 from twin.events.declare import JSON_NAME, NEEDS_STATION, PAYLOAD, TYPE_CODE
+from twin.plant.locate import Path as KeyPath
 from twin.plant.model import Plant
 from twin.plant.problem import Problem, Report, hint
 from twin.sources.mapping_model import (
@@ -343,24 +344,21 @@ def check(mapping: Mapping, plant: Plant) -> None:
     mapping.document.raise_if_any(report)
 
 
-Place = tuple[str | int, ...]
-
-
-def _stations(mapping: Mapping) -> list[tuple[Place, str]]:
+def _stations(mapping: Mapping) -> list[tuple[KeyPath, str]]:
     """The stations named outright, and where: the mapping's own at (), an event's at its path."""
     if isinstance(mapping, ShdrMapping):
         return [((), mapping.station)]
-    named: list[tuple[Place, Template | None]] = [((), mapping.station)]
+    named: list[tuple[KeyPath, Template | None]] = [((), mapping.station)]
     named += [(("event", i), rule.station) for i, rule in enumerate(mapping.events)]
     return [(place, str(one.constant)) for place, one in named if one is not None and one.constant is not None]
 
 
-def _check_station(mapping: Mapping, station: Any, place: Place, report: Report) -> None:
+def _check_station(mapping: Mapping, station: Any, place: KeyPath, report: Report) -> None:
     """What the rules of this station name: those of the event at `place`, or of all without a station of their own."""
     counters = [counter.id for counter in station.counters]
     measures = [measure.id for measure in station.measures]
-    named: list[tuple[Place, str]] = []
-    words: list[tuple[Place, str]] = []
+    named: list[tuple[KeyPath, str]] = []
+    words: list[tuple[KeyPath, str]] = []
     if isinstance(mapping, ShdrMapping):
         named = [(("count", i, "counter"), rule.counter) for i, rule in enumerate(mapping.counts) if rule.counter]
         words = [(("state", "words", source), word) for source, word in mapping.states.items()]
@@ -386,12 +384,12 @@ def _check_station(mapping: Mapping, station: Any, place: Place, report: Report)
             report.add(path, f'state "{word}" is not known at station "{station.id}"{hint(word, list(station.states))}')
 
 
-def _check_measure(path: Place, rule: EventRule, known: list[str], where: str, report: Report) -> None:
+def _check_measure(path: KeyPath, rule: EventRule, known: list[str], where: str, report: Report) -> None:
     template = rule.fields.get("measure") if rule.type == MEASURE else None
     name = None if template is None or template.constant is None else str(template.constant)
     if name is not None and not _LATER.search(name) and name not in known:
         _no_measure(path, name, known, where, report)
 
 
-def _no_measure(path: Place, name: str, known: list[str], where: str, report: Report) -> None:
+def _no_measure(path: KeyPath, name: str, known: list[str], where: str, report: Report) -> None:
     report.add(path, f'measure "{name}" is not declared at {where}{hint(name, known)}')

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kernels.codes import NONE
-from kernels.read import arrow_stream as at
+from kernels.read import arrow_stream as ar
 from twin.events.declare import ENTRY_FIELDS, INT64_MAX, WIRE, YEAR_2200_NS
 from twin.wire.lookup import I64
 
@@ -169,24 +169,24 @@ def _column(name: str, kind: pa.DataType, buffer: int, dictionaries: list[int | 
     """A row of `Forms.columns`. Raises `_OddError` for a type that is not plain."""
     if name not in FIELDS or name in ENTRY_FIELDS or name in ("measure", "measured"):
         raise _OddError
-    column = dict.fromkeys(range(at.N_COLUMN), 0)
-    column |= {at.COLUMN_FIELD: FIELDS.index(name), at.COLUMN_BUFFER: buffer}
+    column = dict.fromkeys(range(ar.N_COLUMN), 0)
+    column |= {ar.COLUMN_FIELD: FIELDS.index(name), ar.COLUMN_BUFFER: buffer}
     if pa.types.is_int64(kind):
-        column |= {at.COLUMN_KIND: at.INTEGER, at.COLUMN_WIDTH: 8, at.COLUMN_SCALE: 1, at.COLUMN_MOST: INT64_MAX}
+        column |= {ar.COLUMN_KIND: ar.INTEGER, ar.COLUMN_WIDTH: 8, ar.COLUMN_SCALE: 1, ar.COLUMN_MOST: INT64_MAX}
     elif pa.types.is_timestamp(kind):
         scale = UNIT_NS[kind.unit]
         most = YEAR_2200_NS // scale - 1 if scale > 1 else INT64_MAX
-        column |= {at.COLUMN_KIND: at.INTEGER, at.COLUMN_WIDTH: 8, at.COLUMN_SCALE: scale, at.COLUMN_MOST: most}
+        column |= {ar.COLUMN_KIND: ar.INTEGER, ar.COLUMN_WIDTH: 8, ar.COLUMN_SCALE: scale, ar.COLUMN_MOST: most}
     elif pa.types.is_string(kind):
-        column |= {at.COLUMN_KIND: at.TEXT, at.COLUMN_WIDTH: 4}
+        column |= {ar.COLUMN_KIND: ar.TEXT, ar.COLUMN_WIDTH: 4}
     elif pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type) and own in dictionaries:
         width = {pa.int8(): 1, pa.int16(): 2, pa.int32(): 4}.get(kind.index_type)
         if width is None:
             raise _OddError
-        column |= {at.COLUMN_KIND: at.INDEX, at.COLUMN_WIDTH: width, at.COLUMN_DICTIONARY: dictionaries.index(own)}
+        column |= {ar.COLUMN_KIND: ar.INDEX, ar.COLUMN_WIDTH: width, ar.COLUMN_DICTIONARY: dictionaries.index(own)}
     else:
         raise _OddError
-    return [column[k] for k in range(at.N_COLUMN)]
+    return [column[k] for k in range(ar.N_COLUMN)]
 
 
 class Form(NamedTuple):
@@ -215,13 +215,13 @@ def _form(value: bytes, key: bytes, schema: pa.Schema) -> Form:
     buffer = 0
     for name, kind, own in zip(schema.names, schema.types, of_fields, strict=True):
         columns.append(_column(name, kind, buffer, known, own))
-        buffer += 3 if columns[-1][at.COLUMN_KIND] == at.TEXT else 2
+        buffer += 3 if columns[-1][ar.COLUMN_KIND] == ar.TEXT else 2
     if messages[-1].counts != (len(columns), buffer):
         raise _OddError
     return Form(key, messages, columns)
 
 
-def _arrays(forms: Sequence[Form], following: Sequence[int]) -> at.Forms:
+def _arrays(forms: Sequence[Form], following: Sequence[int]) -> ar.Forms:
     """`following`: the next form with the same schema, of each."""
     words = 0
     patterns: list[tuple[I64, I64]] = [(np.empty(0, np.int64), np.empty(0, np.int64))]
@@ -229,7 +229,7 @@ def _arrays(forms: Sequence[Form], following: Sequence[int]) -> at.Forms:
     messages: list[list[int]] = []
     columns: list[list[int]] = []
     for form, other in zip(forms, following, strict=True):
-        fields = sum(1 << column[at.COLUMN_FIELD] for column in form.columns)
+        fields = sum(1 << column[ar.COLUMN_FIELD] for column in form.columns)
         row = [len(form.key), len(messages), len(form.messages), len(columns), len(form.columns), fields, other]
         rows.append(row)
         patterns.append(form.pattern())
@@ -237,12 +237,12 @@ def _arrays(forms: Sequence[Form], following: Sequence[int]) -> at.Forms:
         for m in form.messages:
             messages.append([words, len(m.data), *m.places])
             words += len(m.data) // 8
-    return at.Forms(
+    return ar.Forms(
         np.concatenate([pattern for pattern, _ in patterns]),
         np.concatenate([fixed for _, fixed in patterns]),
-        np.array(rows, np.int64).reshape(-1, at.N_FORM),
-        np.array(messages, np.int64).reshape(-1, at.N_MESSAGE),
-        np.array(columns, np.int64).reshape(-1, at.N_COLUMN),
+        np.array(rows, np.int64).reshape(-1, ar.N_FORM),
+        np.array(messages, np.int64).reshape(-1, ar.N_MESSAGE),
+        np.array(columns, np.int64).reshape(-1, ar.N_COLUMN),
     )
 
 
@@ -254,8 +254,8 @@ class Sizes(NamedTuple):
 
 
 def _sizes(forms: Sequence[Form]) -> Sizes:
-    row_bytes = [sum(column[at.COLUMN_WIDTH] for column in form.columns) for form in forms]
-    texts = [sum(column[at.COLUMN_KIND] == at.TEXT for column in form.columns) for form in forms]
+    row_bytes = [sum(column[ar.COLUMN_WIDTH] for column in form.columns) for form in forms]
+    texts = [sum(column[ar.COLUMN_KIND] == ar.TEXT for column in form.columns) for form in forms]
     return Sizes(*(np.array(values, np.int64) for values in (row_bytes, texts)))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.codes import NONE
-from kernels.read import plain_json as at
+from kernels.read import plain_json as pj
 from twin.events.declare import EVENTS, FIELDS, MAX_RECORD_BYTES, PAYLOAD, WIRE, Field
 from twin.wire import explain
 from twin.wire.lookup import I64, Lookup, Words
@@ -20,13 +20,13 @@ from twin.wire.sound import Rows, finish
 from twin.wire.values import Values
 
 _FIELDS: Final = tuple(WIRE)
-assert [_FIELDS[f] for f in (at.F_TYPE, at.F_LINE, at.F_STATION)] == ["type", "line", "station"]
+assert [_FIELDS[f] for f in (pj.F_TYPE, pj.F_LINE, pj.F_STATION)] == ["type", "line", "station"]
 # A decimal is left to the other decoder: with no number from `least` to `most`, no event that has one is taken.
 _KIND: Final = {
-    "integer": at.INTEGER, "text": at.TEXT, "time": at.TIME, "choice": at.CHOICE, "decimal": at.INTEGER,
+    "integer": pj.INTEGER, "text": pj.TEXT, "time": pj.TIME, "choice": pj.CHOICE, "decimal": pj.INTEGER,
 }  # fmt: skip
-_HEADS: Final = {"ts": at.ROW_OWN, "epoch": at.ROW_OWN + 1, "seq": at.ROW_OWN + 2}
-_OWN: Final = at.ROW_OWN + len(_HEADS)  # the first field of a type's own stands here
+_HEADS: Final = {"ts": pj.ROW_OWN, "epoch": pj.ROW_OWN + 1, "seq": pj.ROW_OWN + 2}
+_OWN: Final = pj.ROW_OWN + len(_HEADS)  # the first field of a type's own stands here
 _N_ROW: Final = _OWN + max(map(len, PAYLOAD))
 _TEXTS_EACH: Final = max(sum(f.kind == "text" for f in payload) for payload in PAYLOAD)
 
@@ -61,14 +61,14 @@ def _form(code: int, field: Field) -> list[int]:
     ]
 
 
-def _grammar() -> at.Grammar:
+def _grammar() -> pj.Grammar:
     words = sorted({*_FIELDS, *(choice for f in WIRE.values() for choice in f.choices)})
     names, spans = names_of(words)
     choice = [[f.choices.index(word) if word in f.choices else NONE for word in words] for f in WIRE.values()]
-    forms = np.full((len(EVENTS), max(map(len, FIELDS)), at.N_FORM), NONE, np.int64)
+    forms = np.full((len(EVENTS), max(map(len, FIELDS)), pj.N_FORM), NONE, np.int64)
     for code, fields in enumerate(FIELDS):
         forms[code, : len(fields)] = [_form(code, f) for f in fields]
-    grammar = at.Grammar(
+    grammar = pj.Grammar(
         names=names,
         spans=spans_of(spans, 2),
         table=hash_table(len(words)),
@@ -76,19 +76,19 @@ def _grammar() -> at.Grammar:
         choice=np.array(choice, np.int64),
         forms=forms,
     )
-    at.enter_words(grammar.names, grammar.spans, grammar.table)
+    pj.enter_words(grammar.names, grammar.spans, grammar.table)
     return grammar
 
 
-def _places(lookup: Lookup) -> at.Places:
+def _places(lookup: Lookup) -> pj.Places:
     """The plant's places in the order of their numbers."""
     distinct = dict.fromkeys(name for pair in lookup.places for name in pair if name is not None)
     names, spans = names_of(distinct)
     span_of: dict[str | None, tuple[int, int]] = dict(zip(distinct, spans, strict=True))
     span_of[None] = (NONE, NONE)
     pairs = [(*span_of[line], *span_of[station]) for line, station in lookup.places]
-    places = at.Places(names, spans_of(pairs, 4), hash_table(len(pairs)))
-    at.enter_places(*places)
+    places = pj.Places(names, spans_of(pairs, 4), hash_table(len(pairs)))
+    pj.enter_places(*places)
     return places
 
 
@@ -104,7 +104,7 @@ class Plain:
 
     @property
     def record(self) -> I64:
-        record: I64 = self.rows[at.ROW_RECORD]
+        record: I64 = self.rows[pj.ROW_RECORD]
         return record
 
     def before(self, record: int) -> "Plain":
@@ -123,9 +123,9 @@ class Plain:
 
     def decoded(self, words: Words) -> Rows:
         known = np.array([*(words[word] for word in self.words), NONE], np.int64)
-        types = self.rows[at.ROW_TYPE].astype(np.int32)
-        ts, epoch, seq = self.rows[at.ROW_OWN : _OWN]
-        rows = Rows(self.record, types, self.rows[at.ROW_PLACE], ts, epoch, seq)
+        types = self.rows[pj.ROW_TYPE].astype(np.int32)
+        ts, epoch, seq = self.rows[pj.ROW_OWN : _OWN]
+        rows = Rows(self.record, types, self.rows[pj.ROW_PLACE], ts, epoch, seq)
         for code in np.flatnonzero(np.bincount(types, minlength=len(EVENTS))).tolist():
             where = np.flatnonzero(types == code)
             every = len(where) == len(types)
@@ -151,10 +151,10 @@ class PlainReader:
         sizes = values.sizes
         n = max(int(np.searchsorted(np.cumsum(sizes + EVENT_BYTES), most_bytes, "right")), 1)
         rows = np.full((_N_ROW, n), NONE, np.int64)
-        words = np.empty((at.N_WORD, n * _TEXTS_EACH), np.int64)
+        words = np.empty((pj.N_WORD, n * _TEXTS_EACH), np.int64)
         rest = np.empty(n, np.int64)
-        scratch = np.empty((at.N_AT, len(_FIELDS) + 1), np.int64)
-        found, known, left = at.scan(
+        scratch = np.empty((pj.N_AT, len(_FIELDS) + 1), np.int64)
+        found, known, left = pj.scan(
             values.data,
             values.starts[:n],
             values.ends[:n],
@@ -167,9 +167,9 @@ class PlainReader:
             hash_table(words.shape[1]),
             rest,
         )
-        spans = words[: at.WORD_HASH, :known].T.tolist()
+        spans = words[: pj.WORD_HASH, :known].T.tolist()
         taken = rows[:, :found]
-        size = int(sizes[taken[at.ROW_RECORD]].sum()) + EVENT_BYTES * found
+        size = int(sizes[taken[pj.ROW_RECORD]].sum()) + EVENT_BYTES * found
         return Plain(taken, [values.data[a:b].tobytes().decode() for a, b in spans], n, rest[:left].tolist(), size)
 
 

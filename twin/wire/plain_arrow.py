@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, INVALID, NONE, ORDER, STATE
-from kernels.read import arrow_stream as at
+from kernels.read import arrow_stream as ar
 from kernels.read import payload as to
 from kernels.read.plain_json import WORD_HASH
 from twin.events.declare import (
@@ -200,12 +200,12 @@ class PlainArrowReader:
         most_rows = min(int(rows.sum()), max(most_bytes, 0) // EVENT_BYTES + MAX_EVENTS_PER_RECORD)
         most_words = _MOST_WORDS + int((rows * known.texts[form_of]).sum())
         most_places = min(most_rows, _MOST_PLACES)
-        row_of = _row_of(int(np.bitwise_or.reduce(self._forms.arrays.forms[form_of, at.FORM_FIELDS], initial=0)))
+        row_of = _row_of(int(np.bitwise_or.reduce(self._forms.arrays.forms[form_of, ar.FORM_FIELDS], initial=0)))
         columns = np.empty((int(row_of.max()) + 1, most_rows), np.int64)
         record, place = np.empty(most_rows, np.int64), np.empty(most_rows, np.int64)
-        words = np.empty((at.N_NAMED, most_words), np.int64)
-        places = np.empty((at.N_PLACE, most_places), np.int64)
-        out = at.Out(
+        words = np.empty((ar.N_NAMED, most_words), np.int64)
+        places = np.empty((ar.N_PLACE, most_places), np.int64)
+        out = ar.Out(
             rows=columns,
             record=record,
             place=place,
@@ -214,19 +214,19 @@ class PlainArrowReader:
             places=places,
             place_table=hash_table(most_places),
             known=np.zeros(2, np.int64),
-            names=np.empty((at.N_PLACE, MAX_EVENTS_PER_RECORD), np.int64),
+            names=np.empty((ar.N_PLACE, MAX_EVENTS_PER_RECORD), np.int64),
             codes=np.empty(int(sizes.max(initial=0)) // 4, np.int32),
-            dictionaries=np.empty((len(FIELDS), at.N_DICTIONARY), np.int64),
+            dictionaries=np.empty((len(FIELDS), ar.N_DICTIONARY), np.int64),
         )
         data = np.frombuffer(joined, np.uint8)
         decoded = np.empty(len(values), np.int64)
-        n = at.read(
-            at.Data(data, data.view(np.int8), data.view(np.int16), data.view(np.int32), data.view(np.int64)),
+        n = ar.read(
+            ar.Data(data, data.view(np.int8), data.view(np.int16), data.view(np.int32), data.view(np.int64)),
             np.cumsum(sizes),
             form_of,
             np.array(records, np.int64),
             self._forms.arrays,
-            at.Limits(MAX_EVENTS_PER_RECORD, MAX_ARROW_DECODED_BYTES, SMALL_BYTES, most_bytes, EVENT_BYTES),
+            ar.Limits(MAX_EVENTS_PER_RECORD, MAX_ARROW_DECODED_BYTES, SMALL_BYTES, most_bytes, EVENT_BYTES),
             row_of,
             out,
             decoded,
@@ -240,7 +240,7 @@ class PlainArrowReader:
             place[:n],
             places[:, :n_places],
             [joined[a:b].decode() for a, b in spans],
-            words[at.WORD_FIELDS, :n_words],
+            words[ar.WORD_FIELDS, :n_words],
             {i: size for i, size in zip(records, decoded.tolist(), strict=True) if size},
         )
 

@@ -17,7 +17,7 @@ from aiokafka.structs import TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.read import kafka_batches as at
+from kernels.read import kafka_batches as kb
 from streams.kafka import unpacking
 from streams.kafka.records import Keys, Record, Records
 from streams.kafka.unpacking import Fetched, Run
@@ -53,7 +53,7 @@ def batch(
     built = bytearray(builder.build())
     built[:8] = first.to_bytes(8, "big")
     if control:
-        built[22] |= at.CONTROL
+        built[22] |= kb.CONTROL
         built[17:21] = calc_crc32c(bytes(built[21:])).to_bytes(4, "big")
     return bytes(built)
 
@@ -80,7 +80,7 @@ def ours(data: bytes, *given: Any, most: int = 10_000) -> tuple[list[Record], in
     for run in runs:
         assert (run.first, run.offset) == (run.records[0].offset, run.records[-1].offset)
         assert list(run.records.values) == [r.value for r in run.records]
-        ends = run.records.rows[at.VALUE_END]
+        ends = run.records.rows[kb.VALUE_END]
         assert not run.records.data[ends].any()  # what the decoder of plain JSON relies on
     return [r for run in runs for r in run.records], unpacked.next_fetch_offset, [len(run.records) for run in runs]
 
@@ -234,7 +234,7 @@ def test_crc(data: bytes, begin: int) -> None:
     array = np.frombuffer(bytearray(data or b"\0"), np.uint8)
     end = len(data)
     begin = min(begin, end)
-    assert at.crc32c(array, begin, end) == calc_crc32c(data[begin:])
+    assert kb.crc32c(array, begin, end) == calc_crc32c(data[begin:])
 
 
 @given(

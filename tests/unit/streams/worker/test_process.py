@@ -14,7 +14,7 @@ from streams.kafka.partitioner import choose
 from streams.kafka.records import Records
 from streams.state.partition import COLUMN_BYTES, FEW_EVENTS, PartitionState
 from streams.worker import processor as processing
-from streams.worker.processor import Place, Processor, place
+from streams.worker.processor import Processor, RunKind, kind_of
 from tests.support.streams import LINES, PLANT, FakeTwin, event
 from twin.audit.rows import check_rows
 from twin.plant import loads
@@ -37,26 +37,26 @@ def fresh(due: int = 0) -> PartitionState:
 @pytest.mark.parametrize(
     ("first", "last", "base", "due", "expected"),
     [
-        (5, 9, 5, 5, Place.DUE),
-        (3, 9, 3, 5, Place.DUE),  # begins before: a seek went back further than needed
-        (3, 4, 3, 5, Place.OLD),
-        (7, 9, 5, 5, Place.HOLE),  # the fetch began where it was due, so the log holds nothing at 5 and 6
-        (7, 9, 4, 5, Place.HOLE),
-        (7, 9, 6, 5, Place.LOST),  # 5 was fetched, and did not come here
-        (7, 9, None, 5, Place.LOST),
+        (5, 9, 5, 5, RunKind.DUE),
+        (3, 9, 3, 5, RunKind.DUE),  # begins before: a seek went back further than needed
+        (3, 4, 3, 5, RunKind.OLD),
+        (7, 9, 5, 5, RunKind.HOLE),  # the fetch began where it was due, so the log holds nothing at 5 and 6
+        (7, 9, 4, 5, RunKind.HOLE),
+        (7, 9, 6, 5, RunKind.LOST),  # 5 was fetched, and did not come here
+        (7, 9, None, 5, RunKind.LOST),
     ],
 )
-def test_place(first: int, last: int, base: int | None, due: int, expected: Place) -> None:
-    assert place(first, last, base, due) is expected
+def test_place(first: int, last: int, base: int | None, due: int, expected: RunKind) -> None:
+    assert kind_of(first, last, base, due) is expected
 
 
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))
 def test_nothing_that_may_be_in_the_log_is_skipped(base: int, hole: int, length: int, due: int) -> None:
     first = base + hole
-    kind = place(first, first + length, base, due)
-    if kind is Place.DUE:
+    kind = kind_of(first, first + length, base, due)
+    if kind is RunKind.DUE:
         assert first <= due <= first + length
-    if kind is Place.HOLE:
+    if kind is RunKind.HOLE:
         assert base <= due < first  # everything from due to first was asked for, and is not there
 
 

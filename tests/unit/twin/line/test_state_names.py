@@ -125,7 +125,7 @@ def test_the_names_of_format_3_are_all_known() -> None:
     shape.Translation(NAMES_3)
 
 
-def rewritten(saved: snap.Snapshot, names: Mapping[str, Sequence[str]]) -> snap.Snapshot:
+def rewritten(saved: snap.SavedState, names: Mapping[str, Sequence[str]]) -> snap.SavedState:
     """As a version with these names would have written it. A line of `vectors` has the squares of its stations."""
 
     def moved(data: I64, axes: Sequence[str]) -> I64:
