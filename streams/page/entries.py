@@ -307,9 +307,6 @@ class Entries:
     def entries(self, device: Device, line: str) -> list[dict[str, Any]]:
         return [self.answer(one) for one in self._store.newest(device.id, line, MOST_LISTED)]
 
-    def unsent(self, device: Device, line: str) -> list[Kept]:
-        return [one for one in self._store.newest(device.id, line, MOST_LISTED) if one.places is None]
-
 
 def _whole(
     line: Line, event: dict[str, Any], ts: int, device: Device, entered: int, note: Salted | None, cause: str

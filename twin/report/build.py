@@ -21,12 +21,12 @@ from twin.report.causes import chains, charged
 from twin.report.cover import SCOPES, Cover, cover
 from twin.report.figures import Figures
 from twin.report.flow import flow_of
-from twin.report.losses import Loss, bottleneck, changeovers, clipped, loss_classes, pareto
+from twin.report.losses import Loss, bottleneck, changeovers, clipped, pareto
 from twin.report.plan import Plan, as_dict, plan_of, rolling
 from twin.report.rows import Row, any_row, dicts, select
 from twin.report.sections import SECTIONS
 from twin.report.spans import Span, hours, local, site_of, span_of
-from twin.time.rfc3339 import parse_rfc3339, rfc3339
+from twin.time.rfc3339 import rfc3339
 
 # Of one answer, whatever was asked: beyond it `left_out` says how many.
 MOST_STATES: Final = 20_000
@@ -400,15 +400,3 @@ def quoted(word: str) -> str:
     import shlex
 
     return shlex.quote(word)
-
-
-def parse_as_of(text: str) -> int:
-    """Raises ReportError."""
-    try:
-        return parse_rfc3339(text)
-    except ValueError as error:
-        raise ReportError(f"{text}: {error}") from error
-
-
-def lost_classes(policy: str) -> Sequence[str]:
-    return sorted(loss_classes(policy))
