@@ -1,5 +1,6 @@
 """Writes the generated pages: docs/cli.md from the parser; from their declarations the settings in docs/operating.md,
-the sets in docs/formats.md, the refusals in docs/events.md, the keys in docs/plant.md and, of the topics, docs/schemas.
+the sets in docs/formats.md, the refusals in docs/events.md, the keys in docs/plant.md and docs/sources.md; of the
+topics docs/schemas.
 
 python -m streams.cli.reference docs        (or `make docs`)
 """
@@ -20,6 +21,7 @@ _END = "<!-- /settings -->"
 _SETS = "## Sets\n\n"
 _AFTER_SETS = "## The view of a line\n"
 _KEYS = "## Every key\n\n"
+_MAPPING = "## Every key of a mapping\n"
 _REASONS = "| reason | meaning | what to do |\n"
 
 
@@ -37,6 +39,14 @@ def with_sets(text: str) -> str:
 
     before, _, rest = text.partition(_SETS)
     return before + _SETS + markdown() + "\n" + _AFTER_SETS + rest.partition(_AFTER_SETS)[2]
+
+
+def with_mapping(text: str) -> str:
+    """`text` with the reference of mappings at its end."""
+    from twin.sources.mapping_shape import reference
+
+    before, begin, rest = text.partition(_MAPPING)
+    return before + begin + rest.partition("\n\n")[0] + "\n\n" + reference()
 
 
 def with_reasons(text: str) -> str:
@@ -60,6 +70,7 @@ PAGES: Final[dict[str, Callable[[str], str]]] = {
     "formats": with_sets,
     "events": with_reasons,
     "plant": with_keys,
+    "sources": with_mapping,
 }
 
 

@@ -35,6 +35,21 @@ def add(commands: "Commands") -> None:
     )
     parser.add_argument("--zone", metavar="ZONE", help="with --suggest: time zone of times without an offset")
     add_json(parser)
+    command(
+        source,
+        "schema",
+        schema,
+        help="print the JSON Schema of mappings, for editors",
+        example="twin source schema > mapping.schema.json",
+    )
+
+
+def schema(_args: argparse.Namespace) -> int:
+    from streams.cli import output
+    from twin.sources.mapping_shape import json_schema
+
+    output.as_json(json_schema())
+    return 0
 
 
 def check(args: argparse.Namespace) -> int:

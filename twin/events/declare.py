@@ -5,6 +5,7 @@ with its page and the fields of mappings are all read from the Structs below: `i
 goes to and what stands there when it is absent.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
@@ -344,14 +345,14 @@ WIRE: Final = _wire()
 JSON_NAME: Final = {"measured": "value"}
 
 
-def meaning(name: str) -> str:
-    """What a field of the wire says, of each type that has it, as declared."""
+def meaning(name: str, types: Collection[str] = EVENT_NAMES) -> str:
+    """What a field of the wire says, of each of these types that has it, as declared."""
     if name == "type":
         return ", ".join(EVENT_NAMES)
     said: dict[str, list[str]] = {}
     for event, fields in zip(EVENT_NAMES, FIELDS, strict=True):
         for field in fields:
-            if field.name == name:
+            if field.name == name and event in types:
                 said.setdefault(field.description, []).append(event)
     if len(said) == 1:
         return next(iter(said))

@@ -1,10 +1,12 @@
 """JSON Schema and reference table of the plant file, both from the declaration in `twin.plant.shape`."""
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Final
 
 from twin.plant.kinds import ID, MAX_ID_LENGTH, Scalar
 from twin.plant.shape import PLANT, Key, List, Map, Table, Tables
 
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _Kind = Scalar | List | Map | Table | Tables
 
 
@@ -14,13 +16,14 @@ def schema() -> dict[str, Any]:
     What depends on more than one value (references, overlaps, loops) only the loader finds.
     """
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": DIALECT,
         "title": "taktwin plant file",
-        **_table(PLANT),
+        **of_table(PLANT),
     }
 
 
-def _table(table: Table) -> dict[str, Any]:
+def of_table(table: Table) -> dict[str, Any]:
+    """JSON Schema of one table."""
     form: dict[str, Any] = {
         "type": "object",
         "description": table.title,
@@ -54,30 +57,39 @@ def _kind(kind: _Kind) -> dict[str, Any]:
         case Map():
             return {"type": "object", "additionalProperties": _kind(kind.item), "maxProperties": kind.most}
         case Table():
-            return _table(kind)
+            return of_table(kind)
         case Tables():
-            return {"type": "array", "items": _table(kind.item), "maxItems": kind.most}
+            return {"type": "array", "items": of_table(kind.item), "maxItems": kind.most}
 
 
 def reference() -> str:
     """Markdown: one section per table of the file, one row per key. docs/plant.md holds this text."""
+    # Of two places of a table the more usual one shows it.
+    elsewhere = frozenset({"line.calendar", "line.measure.chart"})
+    return "\n".join(sections(PLANT, "Top of the file", elsewhere))
+
+
+def sections(table: Table, heading: str, elsewhere: Collection[str] = ()) -> list[str]:
+    """Lines of Markdown: a table with all tables in it, each once but for those with double brackets."""
     parts: list[str] = []
-    _section(PLANT, "", parts)
-    return "\n".join(parts)
+    _section(table, heading, "", parts, set(), elsewhere)
+    return parts
 
 
-def _section(table: Table, name: str, parts: list[str]) -> None:
-    parts.append(f"### {f'`{name}`' if name else 'Top of the file'}")
+def _section(
+    table: Table, heading: str, name: str, parts: list[str], seen: set[int], elsewhere: Collection[str]
+) -> None:
+    parts.append(f"### {f'`{name}`' if name else heading}")
     parts += [f"{table.title}.", "", "| key | value | default | meaning |", "|---|---|---|---|"]
     parts += [_row(key, name.strip("[]")) for key in table.keys]
     parts.append("")
     for key in table.keys:
         path = f"{name.strip('[]')}.{key.name}".strip(".")
         if isinstance(key.kind, Tables):
-            _section(key.kind.item, f"[[{path}]]", parts)
-        # The same table stands elsewhere: once is enough.
-        elif isinstance(key.kind, Table) and path not in ("line.calendar", "line.measure.chart"):
-            _section(key.kind, f"[{path}]", parts)
+            _section(key.kind.item, heading, f"[[{path}]]", parts, seen, elsewhere)
+        elif isinstance(key.kind, Table) and id(key.kind) not in seen and path not in elsewhere:
+            seen.add(id(key.kind))
+            _section(key.kind, heading, f"[{path}]", parts, seen, elsewhere)
 
 
 def _row(key: Key, outer: str) -> str:

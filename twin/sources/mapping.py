@@ -1,17 +1,16 @@
 """Mappings: what the columns of a CSV file, or the items of an SHDR stream, mean as events. Data, never code."""
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Final
 
 from kernels.codes import HEARTBEAT, MEASURE, STATE
-from twin.events.declare import JSON_NAME, NEEDS_STATION, PAYLOAD, TYPE_CODE
+from twin.events.declare import NEEDS_STATION
 from twin.plant.locate import Path as KeyPath
 from twin.plant.model import Plant
-from twin.plant.problem import Problem, Report, hint
+from twin.plant.problem import PlantError, Report, hint
+from twin.plant.toml_file import parsed, text_of
 from twin.sources.mapping_model import (
-    HEARTBEAT_EVERY_NS,
     CountRule,
     CsvMapping,
     Document,
@@ -25,6 +24,7 @@ from twin.sources.mapping_model import (
     TableForm,
     TimeRule,
 )
+from twin.sources.mapping_shape import CSV, FIELDS, SHDR
 from twin.sources.section import Section
 from twin.sources.template import Template
 from twin.sources.values import Numbers
@@ -33,32 +33,15 @@ __all__ = ["CsvMapping", "EventRule", "Mapping", "MappingError", "OrderRule", "S
 
 # What a constant may hold, filled in when a file is opened.
 _LATER: Final = re.compile(r"\{(file(\.\w+)?|folder|sheet|station)\}")
-# Types of events that a rule can make.
-TYPES: Final = ("state", "count", "cycle", "order", "buffer", "heartbeat", "measure", "product")
-# Their fields as declared: whether it must be there, whether it is a number (whole, but for a measure's value).
-FIELDS: Final[dict[str, tuple[int, dict[str, tuple[bool, bool]]]]] = {
-    name: (
-        TYPE_CODE[name],
-        {
-            JSON_NAME.get(field.name, field.name): (field.required, field.kind in ("integer", "decimal"))
-            for field in PAYLOAD[TYPE_CODE[name]]
-            if field.mapped
-        },
-    )
-    for name in TYPES
-}
 
 
 def load(path: Path | str, plant: Plant | None = None) -> Mapping:
     """Read a mapping, and compare its constants with the plant when one is given. Raises MappingError."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        why = f"cannot be read ({error.strerror}); check the path and its permissions"
-        raise MappingError((Problem(str(path), 0, "", why),)) from error
-    except UnicodeDecodeError as error:
-        raise MappingError((Problem(str(path), 0, "", "is not UTF-8; save it in that encoding"),)) from error
+        text = text_of(path, "mapping")
+    except PlantError as error:
+        raise MappingError(error.problems) from error
     mapping = loads(text, str(path))
     if plant is not None:
         check(mapping, plant)
@@ -68,16 +51,13 @@ def load(path: Path | str, plant: Plant | None = None) -> Mapping:
 def loads(text: str, name: str = "mapping") -> Mapping:
     """Read a mapping from its text. Raises MappingError."""
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        place = re.search(r" \(at line (\d+), column \d+\)$", str(error))
-        line = int(place[1]) if place else text.count("\n") + 1
-        what = str(error)[: place.start()] if place else str(error)
-        raise MappingError((Problem(name, line, "", f"is not valid TOML: {what}"),)) from error
+        data = parsed(text, name)
+    except PlantError as error:
+        raise MappingError(error.problems) from error
     document = Document(name, text, data)
     report = Report()
-    root = Section(data, (), report)
-    kind = root.choice("format", ("csv", "shdr"), "csv")
+    root = Section(data, (), report, SHDR if data.get("format") == "shdr" else CSV)
+    kind = root.choice("format")
     mapping = _csv(root, document) if kind == "csv" else _shdr(root, document)
     root.finish()
     document.raise_if_any(report)
@@ -86,26 +66,24 @@ def loads(text: str, name: str = "mapping") -> Mapping:
 
 def _csv(root: Section, document: Document) -> CsvMapping:
     line = root.template("line") or Template("")
-    station = root.template("station", required=False)
-    heartbeat = root.duration("heartbeat_every", HEARTBEAT_EVERY_NS)
+    station = root.template("station")
+    heartbeat = root.duration("heartbeat_every")
     form = _form(root.section("csv"))
-    part = root.section("time", required=True)
-    time, sort = part.time_rule(form.numbers), part.boolean("sort", False)
-    if time.shift is not None:
-        part.problem("plus", "belongs to an event's own time; the rows' time is what their column says")
+    part = root.section("time")
+    time, sort = part.time_rule(form.numbers), part.boolean("sort")
     part.finish()
     hold: int | None = None
     tolerance: int | None = 0
     if "sample" in root.data:
         sample = root.section("sample")
-        hold, tolerance = sample.duration("hold", None), sample.duration("tolerance", 0)
+        hold, tolerance = sample.duration("hold"), sample.duration("tolerance")
         sample.finish()
     order = None
     if "order" in root.data:
         part = root.section("order")
-        quantity = part.template("quantity", required=False, number=True)
-        ident, product = part.template("id") or Template(""), part.template("product", required=False)
-        of_station = part.choice("of", ("line", "station"), "line") == "station"
+        quantity = part.template("quantity")
+        ident, product = part.template("id") or Template(""), part.template("product")
+        of_station = part.choice("of") == "station"
         begin, until = _event_time(part, "time", form.numbers, time), _event_time(part, "until", form.numbers, time)
         if until is not None and begin is None:
             part.problem("until", "needs `time`: when the order's work of a row began")
@@ -121,9 +99,11 @@ def _csv(root: Section, document: Document) -> CsvMapping:
             part.problem("product", f"missing: {next(iter(paces))} is that of a product")
         order = OrderRule(ident, product, quantity, of_station, begin, until, paces)
         part.finish()
-    events = tuple(_event(part, form.numbers, time) for part in root.sections("event"))
-    for rule, data in zip(events, root.data.get("event", ()), strict=False):
-        if station is None and rule.station is None and NEEDS_STATION[rule.type] and "{station}" not in str(data):
+    rules = root.sections("event")
+    wide_rules = ["{station}" in str(part.data) for part in rules]
+    events = tuple(_event(part, form.numbers, time) for part in rules)
+    for rule, wide in zip(events, wide_rules, strict=True):
+        if station is None and rule.station is None and NEEDS_STATION[rule.type] and not wide:
             root.problem("station", "missing: states, counts, cycles and buffers belong to a station")
             break
     if not events and order is None:
@@ -131,7 +111,7 @@ def _csv(root: Section, document: Document) -> CsvMapping:
     states = [rule for rule in events if rule.type == STATE]
     if len({(rule.until is None, rule.otherwise) for rule in states}) > 1:
         root.problem("event", "either all states have `until`, with one `otherwise`, or none has")
-    seq = root.template("seq", required=False, number=True)
+    seq = root.template("seq")
     if seq is not None and seq.column is None:
         root.problem("seq", "must be { column = ... }: the number that the source gave the row")
     row = _row_names(root)
@@ -143,7 +123,7 @@ def _csv(root: Section, document: Document) -> CsvMapping:
             if used:
                 what = "`time` and `until` are" if key == "event" else "it is"
                 root.problem(key, f"{what} for rows that are events; samples are told apart by their time")
-    file = root.text("file", None) or None
+    file = root.text("file") or None
     keep, ignore = root.conditions("keep"), root.conditions("ignore")
     stations = root.lookup("stations") or {}
     return CsvMapping(
@@ -174,7 +154,7 @@ def _row_names(root: Section) -> tuple[str, ...]:
         return ()
     names = part.texts("columns")
     if "columns" not in part.data:
-        names = (part.text("column"),)
+        names = (part.text("column", required=True),)
     elif not names:
         part.problem("columns", "must not be empty")
     part.finish()
@@ -185,8 +165,8 @@ def _form(part: Section) -> TableForm:
     spaces = part.data.get("delimiter") == "spaces"
     if spaces:
         part.data = part.data | {"delimiter": " "}
-    delimiter, quote = part.character("delimiter", ","), part.character("quote", '"')
-    encoding, header = part.encoding("encoding"), part.boolean("header", True)
+    delimiter, quote = part.character("delimiter"), part.character("quote")
+    encoding, header = part.encoding("encoding"), part.boolean("header")
     names, sheets = part.texts("columns"), part.texts("sheets")
     if not header and not names:
         part.problem("columns", "missing: without a header the columns need names, in the file's order")
@@ -195,7 +175,7 @@ def _form(part: Section) -> TableForm:
     widths = part.whole_numbers("widths")
     if widths and names and len(widths) != len(names):
         part.problem("widths", f"{len(widths)} widths for {len(names)} columns")
-    skip, comment = part.whole_number("skip"), part.text("comment", None)
+    skip, comment = part.whole_number("skip"), part.text("comment")
     numbers, blank = part.number_form(), frozenset(part.texts("blank"))
     part.finish()
     return TableForm(
@@ -214,21 +194,21 @@ def _form(part: Section) -> TableForm:
 
 
 def _event(part: Section, numbers: Numbers, time: TimeRule) -> EventRule:
-    kind = part.choice("type", tuple(FIELDS), None)
-    when, station = part.conditions("when"), part.template("station", required=False)
+    kind = part.choice("type")
+    when, station = part.conditions("when"), part.template("station")
     own, until = _event_time(part, "time", numbers, time), None
     otherwise = "unknown"
     if kind == "state":
         until = _event_time(part, "until", numbers, time)
-        otherwise = part.text("otherwise", None) or "unknown"
+        otherwise = part.text("otherwise") or "unknown"
         if "otherwise" in part.data and until is None:
             part.problem("otherwise", "needs `until`: it is the state outside of the intervals")
     code, declared = FIELDS.get(kind, (HEARTBEAT, {}))
     if kind not in FIELDS:
         part.data.clear()  # its fields cannot be judged
     fields = {}
-    for name, (required, number) in declared.items():
-        template = part.template(name, required=required, number=number)
+    for name, (required, _) in declared.items():
+        template = part.template(name, required)
         if template is not None:
             fields[name] = template
     of_line = False
@@ -236,7 +216,7 @@ def _event(part: Section, numbers: Numbers, time: TimeRule) -> EventRule:
         paces = part.paces()
         fields |= paces
         if kind == "product":
-            of_line = part.choice("of", ("line", "station"), "station") == "line"
+            of_line = part.choice("of") == "line"
         if of_line and station is not None:
             part.problem("of", "a `station` of its own says where it holds; remove one")
         if kind == "product" and not paces:
@@ -265,9 +245,9 @@ def _event_time(part: Section, key: str, numbers: Numbers, base: TimeRule) -> Ti
 
 
 def _shdr(root: Section, document: Document) -> ShdrMapping:
-    line, station, file = root.text("line"), root.text("station"), root.text("file", None) or None
-    heartbeat, zone = root.duration("heartbeat_every", HEARTBEAT_EVERY_NS), root.zone("zone")
-    state = root.section("state", required=True)
+    line, station, file = root.text("line"), root.text("station"), root.text("file") or None
+    heartbeat, zone = root.duration("heartbeat_every"), root.zone("zone")
+    state = root.section("state")
     item, states = state.text("item"), state.lookup("words") or {}
     state.finish()
     mode = reasons = None
@@ -281,8 +261,8 @@ def _shdr(root: Section, document: Document) -> ShdrMapping:
         part.finish()
     counts = []
     for part in root.sections("count"):
-        name, counter = part.text("item"), part.text("counter", None)
-        parts = part.choice("parts", ("good", "scrap", "rework"), "good")
+        name, counter = part.text("item"), part.text("counter")
+        parts = part.choice("parts")
         if counter and "parts" in part.data:
             part.problem("parts", "a running counter's quality stands in the plant; remove this or `counter`")
         part.finish()
@@ -294,9 +274,7 @@ def _shdr(root: Section, document: Document) -> ShdrMapping:
     product = None
     if "product" in root.data:
         part = root.section("product")
-        product = ProductRule(
-            part.text("item"), part.paces("item"), part.choice("of", ("line", "station"), "station") == "line"
-        )
+        product = ProductRule(part.text("item"), part.paces("item"), part.choice("of") == "line")
         if not product.paces:
             part.problem("", "a product has an ideal_cycle, a rate or a factor (at least one)")
         part.finish()

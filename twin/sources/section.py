@@ -1,4 +1,4 @@
-"""Reading one table of a mapping, key by key, collecting every mistake instead of stopping at the first."""
+"""Reading one table of a mapping by its declaration, collecting every mistake instead of stopping at the first."""
 
 import codecs
 import math
@@ -8,7 +8,9 @@ from typing import Any
 
 from twin.plant.kinds import FACTOR, IDEAL_CYCLE, RATE, Scalar
 from twin.plant.problem import Report, hint
+from twin.plant.shape import Key, Table, Tables
 from twin.sources.mapping_model import TimeRule
+from twin.sources.mapping_shape import CONDITION, FRACTION, NUMBER_FIELD, Field
 from twin.sources.paces import UNIT_KEY
 from twin.sources.template import Condition, Template
 from twin.sources.time_format import DAY_NUMBERS, FILETIME, UNITS, TimeFormat, pattern
@@ -21,10 +23,11 @@ Path = tuple[str | int, ...]
 
 
 class Section:
-    """A table, its path in the document, and the keys that were asked for."""
+    """A table, its path in the document, its declaration, and the keys that were asked for."""
 
-    def __init__(self, data: dict[str, Any], path: Path, report: Report) -> None:
+    def __init__(self, data: dict[str, Any], path: Path, report: Report, table: Table) -> None:
         self.data = data
+        self._keys = {key.name: key for key in table.keys}
         self.path = path
         self._report = report
         self._known: list[str] = []
@@ -38,11 +41,12 @@ class Section:
             if key not in self._known:
                 self.problem(key, f'unknown key "{key}"{hint(key, self._known)}')
 
-    def _get(self, key: str, kind: type | tuple[type, ...], what: str, required: bool = False) -> Any:
+    def _get(self, key: str, kind: type | tuple[type, ...], what: str, required: bool | None = None) -> Any:
+        """`required`: as declared, unless it depends on other keys."""
         self._known.append(key)
         value = self.data.get(key)
         if value is None:
-            if required:
+            if self._keys[key].required if required is None else required:
                 self.problem(key, f"missing; write {what}")
             return None
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool) or _endless(value):
@@ -50,9 +54,9 @@ class Section:
             return None
         return value
 
-    def text(self, key: str, default: str | None = "") -> str:
-        """A text; it must be there when `default` is ""."""
-        value = self._get(key, str, "a text", required=default == "")
+    def text(self, key: str, required: bool | None = None) -> str:
+        """A text; "" where there is none."""
+        value = self._get(key, str, "a text", required)
         if value == "":
             self.problem(key, "must not be empty")
         return value or ""
@@ -80,26 +84,30 @@ class Section:
             return ()
         return tuple(value)
 
-    def boolean(self, key: str, default: bool) -> bool:
+    def boolean(self, key: str) -> bool:
         value = self._get(key, bool, "true or false")
-        return default if value is None else bool(value)
+        return bool(self._keys[key].default if value is None else value)
 
-    def character(self, key: str, default: str) -> str:
-        value = self._get(key, str, "one character")
+    def character(self, key: str) -> str:
+        value, default = self._get(key, str, "one character"), str(self._keys[key].default)
         if value is not None and (len(value) != 1 or not value.isascii() or value in "\r\n"):
             self.problem(key, "must be one ASCII character")
             return default
         return value or default
 
-    def choice(self, key: str, allowed: Sequence[str], default: str | None) -> str:
-        value = self._get(key, str, f"one of {', '.join(allowed)}", required=default is None)
+    def choice(self, key: str) -> str:
+        """One of the declared words; "" where there is none, and no default."""
+        declared = self._keys[key]
+        assert isinstance(declared.kind, Scalar)
+        allowed, default = declared.kind.schema["enum"], str(declared.default or "")
+        value = self._get(key, str, f"one of {', '.join(allowed)}")
         if value is not None and value not in allowed:
             self.problem(key, f'"{value}" is not one of {", ".join(allowed)}{hint(value, list(allowed))}')
-            return default or ""
-        return value or default or ""
+            return default
+        return value or default
 
     def encoding(self, key: str) -> str:
-        value = self._get(key, str, 'the name of an encoding, such as "utf-8" or "cp1252"') or "utf-8"
+        value = self._get(key, str, 'the name of an encoding, such as "utf-8" or "cp1252"') or self._keys[key].default
         try:
             name = codecs.lookup(value).name
         except LookupError:
@@ -109,9 +117,11 @@ class Section:
             self.problem(key, f'encoding "{value}" does not write ASCII as ASCII; convert the file to UTF-8 first')
         return name
 
-    def duration(self, key: str, default: int | None) -> int | None:
-        """Nanoseconds; must be there when `default` is None."""
-        value = self._get(key, str, 'a duration such as "10s"', required=default is None)
+    def duration(self, key: str, required: bool | None = None) -> int | None:
+        """Nanoseconds."""
+        declared = self._keys[key].default
+        default = None if declared is None else duration_ns(declared)
+        value = self._get(key, str, 'a duration such as "10s"', required)
         if value is None:
             return default
         try:
@@ -129,9 +139,7 @@ class Section:
 
     def number_form(self) -> Numbers:
         """The keys `decimal` and `thousands`."""
-        marks = {"decimal": (".", ","), "thousands": (".", ",", " ", "'", "_")}
-        found = {key: self.choice(key, allowed, "") for key, allowed in marks.items()}
-        decimal, thousands = found["decimal"], found["thousands"]
+        decimal, thousands = self.choice("decimal"), self.choice("thousands")
         if decimal and decimal == thousands:
             self.problem("thousands", f'"{thousands}" is the decimal mark already')
             thousands = ""
@@ -143,7 +151,7 @@ class Section:
             return self._every()
         columns = self.texts("columns")
         if "columns" not in self.data and (base is None or "column" in self.data):
-            columns = (self.text("column"),)
+            columns = (self.text("column", required=True),)
         elif "column" in self.data:
             self.problem("column", "`columns` names them already; remove one")
         elif not columns:
@@ -153,23 +161,33 @@ class Section:
                 columns = base.columns
         own = any(key in self.data for key in ("format", "zone", "unit", "origin"))
         form = self.time_format(numbers) if own or base is None else base.form
+        if base is None:
+            self._of_events("plus", "minus", "over_midnight")
+            return TimeRule(columns, form)
         shift, unit, sign = None, "s", 1
         for key, way in (("plus", 1), ("minus", -1)):
             if key in self.data:
                 part = self.section(key)
                 if shift is not None:
                     self.problem(key, "`plus` and `minus` exclude each other; remove one")
-                shift, unit, sign = part.text("column"), part.choice("unit", tuple(UNITS), "s"), way
+                shift, unit, sign = part.text("column"), part.choice("unit"), way
                 part.finish()
-        over = self.boolean("over_midnight", False)
-        if over and (base is None or not form.patterns):
+        over = self.boolean("over_midnight")
+        if over and not form.patterns:
             self.problem("over_midnight", "belongs to an event's own time that has a date; remove this")
         return TimeRule(columns, form, shift, unit, sign, over_midnight=over)
 
+    def _of_events(self, *keys: str) -> None:
+        """Keys that the time of a row has not."""
+        self.hints(*keys)
+        for key in keys:
+            if key in self.data:
+                self.problem(key, "belongs to an event's own time; the rows' time is what their column says")
+
     def _every(self) -> TimeRule:
         """Rows without a time: `every` and `origin`."""
-        every = self.duration("every", None)
-        origin = self.text("origin")
+        every = self.duration("every")
+        origin = self.text("origin", required=True)
         try:
             form = TimeFormat((), None, "ns", instant(origin) if origin else 0)
         except ValueError as error:
@@ -219,16 +237,19 @@ class Section:
             self.problem("origin", str(error))
             return TimeFormat((), None, unit)
 
-    def section(self, key: str, required: bool = False) -> "Section":
-        value = self._get(key, dict, f"a table [{key}]", required)
-        return Section(value or {}, (*self.path, key), self._report)
+    def section(self, key: str) -> "Section":
+        value, kind = self._get(key, dict, f"a table [{key}]"), self._keys[key].kind
+        assert isinstance(kind, Table)
+        return Section(value or {}, (*self.path, key), self._report, kind)
 
     def sections(self, key: str) -> list["Section"]:
         value = self._get(key, list, f"tables [[{key}]]") or []
         if not all(isinstance(one, dict) for one in value):
             self.problem(key, f"must be tables [[{key}]]")
             return []
-        return [Section(one, (*self.path, key, i), self._report) for i, one in enumerate(value)]
+        kind = self._keys[key].kind
+        assert isinstance(kind, Tables)
+        return [Section(one, (*self.path, key, i), self._report, kind.item) for i, one in enumerate(value)]
 
     def lookup(self, key: str) -> dict[str, str] | None:
         value = self._get(key, dict, "a table of texts")
@@ -240,8 +261,11 @@ class Section:
                 return None
         return dict(value)
 
-    def template(self, key: str, required: bool = True, number: bool = False) -> Template | None:
+    def template(self, key: str, required: bool | None = None) -> Template | None:
         """A constant, or `{ column = ... }` with what is done to it (of a text also `{ text = ... }`)."""
+        kind = self._keys[key].kind
+        assert isinstance(kind, Field)
+        number = kind is NUMBER_FIELD
         what = "a whole number" if number else "a text"
         value = self._get(key, (int if number else str, dict), f"{what} or {{ column = ... }}", required)
         if value is None:
@@ -253,7 +277,7 @@ class Section:
                 self.problem(key, "does not fit in 64 bits")
                 return Template(0)
             return Template(value)
-        part = Section(value, (*self.path, key), self._report)
+        part = Section(value, (*self.path, key), self._report, kind.table)
         if number:
             template = Template(column=part.text("column"), scale=part.scale(), units=part.units(), words=part.words())
         else:
@@ -266,8 +290,8 @@ class Section:
         if "text" in self.data and source not in self.data:
             constant = self.text("text")
         else:
-            column = self.text(source)
-        form, cut, table = self.text("format", None), self.text("pattern", None), self.lookup("lookup")
+            column = self.text(source, required=True)
+        form, cut, table = self.text("format"), self.text("pattern"), self.lookup("lookup")
         default = self._get("default", str, "a text")
         if form and form.count("{}") != 1:
             self.problem("format", 'must hold {} once, where the text goes, such as "S{}"')
@@ -302,13 +326,15 @@ class Section:
             return None
         if not isinstance(value, dict):
             return Template(str(value)) if sound(value) else None
-        part = Section(value, (*self.path, key), self._report)
+        declared = self._keys[key].kind
+        assert isinstance(declared, Field)
+        part = Section(value, (*self.path, key), self._report, declared.table)
         unit = UNIT_KEY.get(key, "")
         if key == "factor":
-            template = Template(column=part.text(source), scale=part.scale())
+            template = Template(column=part.text(source, required=True), scale=part.scale())
         elif unit in value:
-            counts = part.choice(unit, tuple(UNITS), None)
-            template = Template(column=part.text(source), scale=part.scale(), time_unit=counts)
+            counts = part.choice(unit)
+            template = Template(column=part.text(source, required=True), scale=part.scale(), time_unit=counts)
         else:
             template = part.text_template(source)
             if template.lookup is not None:
@@ -332,7 +358,8 @@ class Section:
             if not value.strip():
                 self.problem("unit", "must not be empty")
             return {value: Fraction(1), "": Fraction(1)}
-        part = Section(value, (*self.path, "unit"), self._report)
+        worth = Table("What a unit is worth", tuple(Key(unit, FRACTION, "") for unit in value))
+        part = Section(value, (*self.path, "unit"), self._report, worth)
         return {unit: part.fraction(unit) for unit in value}
 
     def words(self) -> dict[str, int] | None:
@@ -369,7 +396,7 @@ class Section:
             if not isinstance(one, dict):
                 self._report.add(path, "must be a condition { column = ..., ... }")
                 continue
-            found.append(Section(one, path, self._report).condition())
+            found.append(Section(one, path, self._report, CONDITION).condition())
         return tuple(found)
 
     def condition(self) -> Condition:
@@ -381,7 +408,7 @@ class Section:
             among = None
         blank = self._get("blank", bool, "true or false")
         limits = {name: self._get(name, (int, float), "a number") for name in ("above", "at_least", "below", "at_most")}
-        like = self.text("like", None) or None
+        like = self.text("like") or None
         units = self.units()
         if equals is None is among and blank is None is like and all(one is None for one in limits.values()):
             self.problem("", "tests nothing; add equals, in, like, blank, above, at_least, below or at_most")

@@ -29,6 +29,7 @@ COMMANDS = {
     "replay",
     "watch",
     "source check",
+    "source schema",
     "plant check",
     "plant schema",
     "schema",

@@ -382,7 +382,7 @@ def test_position_ends_at_the_size(tmp_path: Path) -> None:
         (('line = "L1"', "line = 1"), "line: must be a text or { column = ... }"),
         (('id = { column = "batch" }', 'id = { column = "batch", format = "x" }'), "must hold {} once"),
         (("[order]", "[orders]"), 'm.toml:12: orders: unknown key "orders"'),
-        (('line = "L1"', 'line = "L1'), "m.toml:2: is not valid TOML"),
+        (('line = "L1"', 'line = "L1'), "m.toml:2: not valid TOML"),
     ],
 )
 def test_a_mistake_in_a_mapping_names_file_line_and_key(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
