@@ -245,7 +245,9 @@ _NUMBERS: Final = {name for _, fields in FIELDS.values() for name, (_, number) i
 
 def _said(name: str) -> str:
     """What a field says in the events that a rule can make, by the name that JSON gives it."""
-    return "; ".join(meaning(field, TYPES) for field in WIRE if JSON_NAME.get(field, field) == name)
+    types = [kind for kind, (_, fields) in FIELDS.items() if name in fields]
+    said = (meaning(field, types) for field in WIRE if JSON_NAME.get(field, field) == name)
+    return "; ".join(filter(None, said))
 
 
 EVENT: Final = Table(
