@@ -94,6 +94,9 @@ def add(commands: "Commands") -> None:
     )
     parser.add_argument("--by", metavar="NAME", default="twin audit prune", help="who answers for it; kept in the root")
     parser.add_argument(
+        "--state", metavar="FOLDER", help="state folder of the workers, if it is not _state in the root"
+    )
+    parser.add_argument(
         "--without-base", action="store_true", help="also where nothing that stays can be computed again"
     )
     parser.add_argument("--dry-run", action="store_true", help="only print what would go")
@@ -227,18 +230,21 @@ def _date(text: str) -> str:
 def compact(args: argparse.Namespace) -> int:
     import datetime
     from dataclasses import asdict
-    from pathlib import Path
 
     from streams import clock
     from streams.cli.output import as_json, line
-    from streams.state.anchors import needed_from
-    from twin.audit import layout
-    from twin.audit.compact import compact as run
+    from streams.cli.roots import needed
+    from twin import store
+    from twin.audit import compact as compacting
+    from twin.audit import store_compact
 
     now = datetime.datetime.fromtimestamp(clock.now_ns() // 10**9, datetime.UTC)
-    keep_from = needed_from(Path(args.state) if args.state else Path(args.root) / layout.STATE)
-    at = now.isoformat().replace("+00:00", "Z")
-    done = run(args.root, args.before or str(now.date()), by=args.by, at=at, keep_from=keep_from)
+    keep_from = needed(args.root, args.state)
+    at, before = now.isoformat().replace("+00:00", "Z"), args.before or str(now.date())
+    if store.is_url(args.root):
+        done = store_compact.run(store.opened(args.root), before, by=args.by, at=at, keep_from=keep_from)
+    else:
+        done = compacting.compact(args.root, before, by=args.by, at=at, keep_from=keep_from)
     if args.json:
         as_json([asdict(one) for one in done])
         return 0
@@ -256,15 +262,22 @@ def prune(args: argparse.Namespace) -> int:
 
     from streams import clock
     from streams.cli.output import as_json, line
+    from streams.cli.roots import needed
+    from twin import store
     from twin.audit import prune as pruning
+    from twin.audit import store_prune
 
     now = datetime.datetime.fromtimestamp(clock.now_ns() // 10**9, datetime.UTC)
     before = str(now.date() - datetime.timedelta(days=args.keep))
-    if args.dry_run:
-        cuts = pruning.plan(args.root, before, without_base=args.without_base)
+    at = now.isoformat().replace("+00:00", "Z")
+    how: Any = {"without_base": args.without_base, "keep_from": needed(args.root, args.state)}
+    who = {} if args.dry_run else {"by": args.by, "at": at}
+    if store.is_url(args.root):
+        run = store_prune.plan if args.dry_run else store_prune.prune
+        cuts = run(store.opened(args.root), before, **how, **who)
     else:
-        at = now.isoformat().replace("+00:00", "Z")
-        cuts = pruning.prune(args.root, before, by=args.by, at=at, without_base=args.without_base)
+        there = pruning.plan if args.dry_run else pruning.prune
+        cuts = there(args.root, before, **how, **who)
     if args.json:
         as_json([asdict(cut) for cut in cuts])
         return 0

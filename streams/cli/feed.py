@@ -99,19 +99,27 @@ def add(commands: "Commands") -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from dataclasses import asdict
-
-    from streams import interrupt
-    from streams.cli import output
-    from streams.cli.logs import too_many
+    from streams.cli.roots import local_logs
     from streams.settings import Settings
-    from streams.tools.feed import FeedSummary, records_there
-    from twin.sources import Summary
 
     settings = Settings.from_env(bootstrap=args.bootstrap, plant=args.plant)
     args.plant = settings.plant
     if args.follow:
         return follow(args, settings)
+    with local_logs(args):
+        return _run(args, settings)
+
+
+def _run(args: argparse.Namespace, settings: "Settings") -> int:
+    from dataclasses import asdict
+
+    from streams import interrupt
+    from streams.cli import output
+    from streams.cli.logs import too_many
+    from streams.cli.roots import shown
+    from streams.tools.feed import FeedSummary, records_there
+    from twin.sources import Summary
+
     if args.once and (known := interrupt.run(records_there(settings))):
         output.note(f"{settings.topic('events')} has {known:,} records already: nothing is sent (--once)")
         return 0
@@ -125,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
         told = None if taken is None else asdict(taken) | {"refused": dict(taken.refused)}
         output.as_json({"sent": asdict(sent), "read": read.as_dict(), "taken": told})
     else:
-        output.line(read.report())
+        output.line(shown(args, read.report()))
         rate = sent.events / sent.seconds if sent.seconds else 0.0
         output.line(
             f"{sent.events:,} events sent in {sent.records:,} records ({sent.bytes:,} bytes) to "
@@ -277,9 +285,12 @@ def follow(args: argparse.Namespace, settings: "Settings") -> int:
     from streams.tools.ledger import Following, Ledger
     from twin import plant as plants
     from twin.sources import load_mapping
+    from twin.store import is_url
 
     if len(args.logs) != 1 or args.speed is not None:
         raise CommandError("--follow takes one folder (or one pattern in quotes), and sends as fast as it can", USAGE)
+    if is_url(args.logs[0]):
+        raise CommandError(f"{args.logs[0]}: --follow looks at a folder; feed what is there by now without it", USAGE)
     path = Path(args.logs[0])
     folder, pattern = (path, "*") if path.is_dir() else (path.parent, path.name)
     if not folder.is_dir():

@@ -22,7 +22,7 @@ def add_logs(parser: argparse.ArgumentParser) -> None:
         "logs",
         metavar="LOG",
         nargs="+",
-        help="CSV, workbook, Parquet, SHDR, JSON lines; packed, or a folder of them",
+        help="CSV, workbook, Parquet, SHDR, JSON lines; packed, or a folder of them; also s3://BUCKET/KEY",
     )
     parser.add_argument(
         "--mapping",

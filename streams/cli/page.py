@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 from streams.cli.parser import add_bootstrap, command
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from streams.cli.parser import Commands
+    from streams.settings import Settings
+    from twin.audit.mirror import Mirror
 
 
 def add(commands: "Commands") -> None:
@@ -22,7 +26,9 @@ def add(commands: "Commands") -> None:
         "Ctrl-C ends it.",
     )
     add_bootstrap(parser)
-    parser.add_argument("--audit", metavar="FOLDER", help="audit root (default: TAKTWIN_AUDIT, else audit)")
+    parser.add_argument(
+        "--audit", metavar="FOLDER", help="audit root, also s3://BUCKET/PREFIX (default: TAKTWIN_AUDIT, else audit)"
+    )
     parser.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: 127.0.0.1)"
     )
@@ -56,11 +62,24 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _serve(args: argparse.Namespace, settings: "object") -> None:
+async def _serve(args: argparse.Namespace, known: "Settings") -> None:
+    from streams.cli.roots import followed
+    from twin.audit.layout import existing_root, root_path
+    from twin.store import is_url
+
+    if is_url(known.audit):
+        with followed(known.audit, args.no_kafka) as mirror:
+            await _serve_root(args, known, mirror.folder, mirror)
+        return
+    # Beside Kafka it may be first: the workers make the root.
+    root = existing_root(known.audit) if args.no_kafka else root_path(known.audit)
+    await _serve_root(args, known, root, None)
+
+
+async def _serve_root(args: argparse.Namespace, known: "Settings", root: "Path", mirror: "Mirror | None") -> None:
     import asyncio
     import sqlite3
     from pathlib import Path
-    from typing import cast
 
     from aiohttp import web
 
@@ -68,14 +87,10 @@ async def _serve(args: argparse.Namespace, settings: "object") -> None:
     from streams.cli.output import line
     from streams.page.app import Options, make_app
     from streams.page.devices import DevicesError
-    from streams.settings import Settings
-    from twin.audit.layout import existing_root, root_path
 
-    known = cast(Settings, settings)
-    # Beside Kafka it may be first: the workers make the root.
-    root = existing_root(known.audit) if args.no_kafka else root_path(known.audit)
     options = Options(
         root=root,
+        mirror=mirror,
         settings=None if args.no_kafka else known,
         host=args.host,
         port=args.port,

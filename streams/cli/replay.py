@@ -97,6 +97,7 @@ class _Job:
 def run(args: argparse.Namespace) -> int:
     from streams.cli import output
     from streams.cli.errors import USAGE, CommandError
+    from streams.cli.roots import local_logs
     from streams.interrupt import interrupts
     from twin.store import is_url
 
@@ -106,12 +107,11 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(
             "--force would remove what other shares have written: remove the folder, or name a new one", USAGE
         )
-    job = _job(args)
     with interrupts():
         try:
-            if is_url(args.audit):
-                return _to_store(job)
-            return _here(job)
+            with local_logs(args):
+                job = _job(args)
+                return _to_store(job) if is_url(args.audit) else _here(job)
         except KeyboardInterrupt:
             output.note("twin: interrupted, so the replay is not finished; run the same command again to go on")
             raise
@@ -172,7 +172,7 @@ def _in_one(job: _Job, number: int) -> int:
             force=args.force,
             plan=job.plan,
             share=number,
-            where=args.logs,
+            where=args.named,
         )
     if args.tell:
         return 0
@@ -275,6 +275,7 @@ def _show(args: argparse.Namespace, report: "ReplayReport", more: "dict[str, Any
     from dataclasses import asdict
 
     from streams.cli import output
+    from streams.cli.roots import shown
     from twin.line.still_open import as_dict, told
 
     if args.json:
@@ -288,7 +289,7 @@ def _show(args: argparse.Namespace, report: "ReplayReport", more: "dict[str, Any
         }
         output.as_json(result)
         return
-    output.line(report.summary.report())
+    output.line(shown(args, report.summary.report()))
     output.line(f"{report.events:,} events in {report.seconds:.1f} s ({report.events_per_s:,.0f} events/s)")
     output.line("events: " + became(report))
     for doubt in report.doubts:

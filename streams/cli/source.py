@@ -53,6 +53,13 @@ def schema(_args: argparse.Namespace) -> int:
 
 
 def check(args: argparse.Namespace) -> int:
+    from streams.cli.roots import local_logs
+
+    with local_logs(args):
+        return _check(args)
+
+
+def _check(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from streams.cli import output

@@ -86,9 +86,15 @@ class Api:
     """Answers out of an audit root and the tiles. Raises ReportError and AuditError."""
 
     def __init__(
-        self, root: Path, tiles: Tiles, settings: Settings | None = None, devices: Devices | None = None
+        self,
+        root: Path,
+        tiles: Tiles,
+        settings: Settings | None = None,
+        devices: Devices | None = None,
+        place: str = "",
     ) -> None:
         self._root, self._tiles = root, tiles
+        self._place = place or str(root)  # by the name that people know
         self._settings, self._devices = settings, devices
         self._recomputing = threading.Lock()
 
@@ -362,7 +368,7 @@ class Api:
         return JSON, _json({**head, **kept, "stations": [one.id for one in line.stations], "reasons": said, **found})
 
     def privacy(self, query: Query, _accept: str) -> Answer:
-        return JSON, _json(privacy(self._root, self._settings, self._devices, _language(query)))
+        return JSON, _json(privacy(self._place, self._settings, self._devices, _language(query)))
 
     def words(self, query: Query, _accept: str) -> Answer:
         place = LANGUAGES.index(_language(query))

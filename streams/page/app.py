@@ -20,6 +20,7 @@ from streams.page.enter import Doors, add_entering, doors_of
 from streams.page.live import Live, message
 from streams.page.tiles import Tiles
 from twin.audit import AuditError
+from twin.audit.mirror import Mirror
 from twin.audit.read import one_listing
 from twin.report import ReportError
 from twin.report.svg import COLOURS
@@ -56,6 +57,15 @@ class Options:
     port: int = 8088
     devices: Path | None = None  # file of the devices that may look and enter; None: everybody looks, nobody enters
     names: tuple[str, ...] = ()  # of the host, as browsers may call it; empty: loopback's own, or any elsewhere
+    mirror: Mirror | None = None  # of object storage, which `root` follows
+
+    @property
+    def place(self) -> str:
+        """The root by the name that people know."""
+        return str(self.root) if self.mirror is None else self.mirror.store.url
+
+    def told(self, error: Exception) -> str:
+        return str(error).replace(str(self.root), self.place)
 
 
 def make_app(options: Options) -> web.Application:
@@ -63,13 +73,13 @@ def make_app(options: Options) -> web.Application:
     live = Live(options.settings)
     doors = doors_of(options.devices, options.root)
     tiles = Tiles(options.root, live)
-    api = Api(options.root, tiles, options.settings, doors.devices)
+    api = Api(options.root, tiles, options.settings, doors.devices, options.place)
     pool = ThreadPoolExecutor(THREADS, "page")
     app = web.Application(middlewares=[_guard(options, doors)], client_max_size=MOST_BODY)
     routes = api.routes()
     waiting = asyncio.Semaphore(MOST_WAITING)
     for route in routes:
-        app.router.add_get(f"/api/v1/{route.path}", _handler(route, pool, waiting))
+        app.router.add_get(f"/api/v1/{route.path}", _handler(options, route, pool, waiting))
     add_entering(app, doors, options.settings, options.root, live, tiles, pool)
     document = msgspec.json.encode(openapi(routes, code_version()))
     app.router.add_get("/api/v1/openapi.json", _fixed("application/json", document))
@@ -81,13 +91,15 @@ def make_app(options: Options) -> web.Application:
         kind = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}.get(path.suffix)
         if kind is not None:
             app.router.add_get(f"/static/{path.name}", _fixed(kind, path.read_bytes()))
-    app.cleanup_ctx.append(_background(live, tiles, pool))
+    app.cleanup_ctx.append(_background(options, live, tiles, pool))
     return app
 
 
-def _background(live: Live, tiles: Tiles, pool: ThreadPoolExecutor) -> Callable[[web.Application], AsyncIterator[None]]:
+def _background(
+    options: Options, live: Live, tiles: Tiles, pool: ThreadPoolExecutor
+) -> Callable[[web.Application], AsyncIterator[None]]:
     async def context(_: web.Application) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(live.run()), asyncio.create_task(_reload(live, tiles, pool))]
+        tasks = [asyncio.create_task(live.run()), asyncio.create_task(_reload(options, live, tiles, pool))]
         yield
         for task in tasks:
             task.cancel()
@@ -97,20 +109,22 @@ def _background(live: Live, tiles: Tiles, pool: ThreadPoolExecutor) -> Callable[
     return context
 
 
-async def _reload(live: Live, tiles: Tiles, pool: ThreadPoolExecutor) -> None:
+async def _reload(options: Options, live: Live, tiles: Tiles, pool: ThreadPoolExecutor) -> None:
     """Audited rows, again and again; an audit root that cannot be read is told and tried again."""
     loop = asyncio.get_running_loop()
     said = ""
     while True:
         begun = clock.monotonic_s()
         try:
+            if options.mirror is not None:  # not in the pool: it waits for the network
+                await loop.run_in_executor(None, options.mirror.refresh)
             await loop.run_in_executor(pool, tiles.load)
             for name in tiles.names():
                 live.tell(name)
             said = ""
         except (AuditError, OSError) as error:
-            if str(error) != said:  # once, not every few seconds
-                said = str(error)
+            if options.told(error) != said:  # once, not every few seconds
+                said = options.told(error)
                 log.warning("page: %s", said)
         except Exception as error:  # nobody waits for this task: it goes on, whatever it was
             log.warning("page: the audit root could not be read", exc_info=error)
@@ -160,7 +174,7 @@ def _fixed(kind: str, body: bytes) -> Callable[[web.Request], Awaitable[web.Resp
 
 
 def _handler(
-    route: Route, pool: ThreadPoolExecutor, waiting: asyncio.Semaphore
+    options: Options, route: Route, pool: ThreadPoolExecutor, waiting: asyncio.Semaphore
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(request: web.Request) -> web.Response:
         known = {one.name for one in route.parameters}
@@ -171,12 +185,14 @@ def _handler(
         accept = request.headers.get("Accept", "")
         try:
             async with waiting, asyncio.timeout(ANSWER_LIMIT_S):
-                run = asyncio.get_running_loop().run_in_executor(pool, _ask, route, request.query, accept)
+                run = asyncio.get_running_loop().run_in_executor(
+                    pool, _ask, options.mirror, route, request.query, accept
+                )
                 kind, body = await run
         except ReportError as error:
             return _problem(400, str(error))
         except (AuditError, OSError) as error:
-            return _problem(503, str(error))
+            return _problem(503, options.told(error))
         except TimeoutError:
             return _problem(503, f"not answered within {ANSWER_LIMIT_S:.0f} s; ask for a shorter span")
         response = web.Response(body=body, headers={"Content-Type": kind, "Cache-Control": "no-store"})
@@ -188,8 +204,10 @@ def _handler(
     return answer
 
 
-def _ask(route: Route, query: Query, accept: str) -> Answer:
+def _ask(mirror: Mirror | None, route: Route, query: Query, accept: str) -> Answer:
     """All of an answer out of one listing of the root; once more where a compaction took a file from under it."""
+    if mirror is not None and not mirror.whole:
+        raise AuditError(f"{mirror.store.url}: is being copied, which takes its time the first time; try again")
     try:
         with one_listing():
             return route.run(query, accept)

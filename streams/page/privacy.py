@@ -1,7 +1,6 @@
 """What of a person there may be, where it lies, how long, and who sees it: from the configuration that runs."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from streams.client import Settings
@@ -17,7 +16,7 @@ _TITLES: Final = (
 )
 
 
-def privacy(root: Path, settings: Settings | None, devices: Devices | None, language: str) -> dict[str, Any]:
+def privacy(root: str, settings: Settings | None, devices: Devices | None, language: str) -> dict[str, Any]:
     """A table of texts, as `twin.report.tables.for_people` makes them."""
     place = LANGUAGES.index(language)
     rows = [[text[place] for text in row] for row in _rows(root, settings, devices)]
@@ -42,7 +41,7 @@ _SAID: Final = (
 )
 
 
-def _rows(root: Path, settings: Settings | None, devices: Devices | None) -> Sequence[Sequence[tuple[str, str]]]:
+def _rows(root: str, settings: Settings | None, devices: Devices | None) -> Sequence[Sequence[tuple[str, str]]]:
     audit = (f"audit root {root}", f"Audit {root}")
     for_ever = ("for ever: the audit forgets nothing", "für immer: das Audit vergisst nichts")
     topic = (

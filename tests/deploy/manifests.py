@@ -25,7 +25,7 @@ from streams.local.broker import free_port
 ROOT: Final = Path(__file__).parents[2]
 TOOLS: Final = ROOT / ".cache" / "tools"
 KEDA: Final = "github.com/kedacore/keda/v2@v2.21.0"
-OVERLAYS: Final = ("static", "keda", "replay")
+OVERLAYS: Final = ("static", "keda", "replay", "static-objects", "keda-objects", "replay-objects")
 RESTRICTED: Final = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 _LIMIT_S: Final = 90.0
 

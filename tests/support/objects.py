@@ -5,6 +5,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from faust.types import TP
 
@@ -44,6 +45,11 @@ class MemoryStore:
         except KeyError:
             raise missing(self, key) from None
         return data, _version(data)
+
+    def get_into(self, key: str, file: BinaryIO) -> str:
+        data, version = self.get(key)
+        file.write(data)
+        return version
 
     def put_new(self, key: str, data: bytes) -> bool:
         with self._lock:
@@ -137,6 +143,9 @@ class Faulty:
 
     def get(self, key: str) -> tuple[bytes, str]:
         return self._wire.call("get", key, lambda: self._store.get(key))  # type: ignore[return-value]
+
+    def get_into(self, key: str, file: BinaryIO) -> str:
+        return self._wire.call("get_into", key, lambda: self._store.get_into(key, file))  # type: ignore[return-value]
 
     def put_new(self, key: str, data: bytes) -> bool:
         return self._wire.call("put_new", key, lambda: self._store.put_new(key, data))  # type: ignore[return-value]

@@ -75,8 +75,8 @@ def compact(
                 _adopt(base, partition)
                 mine = contents(base).published.get(partition, [])
                 stays = (keep_from or {}).get(partition, mine[-1].first_offset if mine else 0)
-                groups = list(_groups([one for one in mine[:-1] if one.next_offset <= stays], before))
-                done.append(_all(partition, [_one(base, group, by, at) for group in groups]))
+                groups = list(groups_of([one for one in mine[:-1] if one.next_offset <= stays], before))
+                done.append(together(partition, [_one(base, group, by, at) for group in groups]))
     except OSError as error:
         raise AuditError(f"{error.filename or base}: {error.strerror}; call compact again when it is mended") from error
     return done
@@ -121,7 +121,7 @@ def _named(root: Path, files: Sequence[PublishedFile]) -> Iterator[ListedFile]:
     return (listed_as(root, file) for file in files)
 
 
-def _groups(mine: Sequence[Interval], before: str) -> Iterator[list[Interval]]:
+def groups_of(mine: Sequence[Interval], before: str) -> Iterator[list[Interval]]:
     """Neighbours that become one: of one day and kind, without a base between."""
     group: list[Interval] = []
     kind: dict[str, str] = {}
@@ -154,6 +154,17 @@ def _rows(file: PublishedFile) -> int:
 
 
 def _one(root: Path, group: Sequence[Interval], by: str, at: str) -> Entry:
+    entry = merged(root, group, by, at)
+    filelist.put_intent(root, entry)
+    _finish(root, entry)
+    return entry
+
+
+def merged(root: Path, group: Sequence[Interval], by: str, at: str) -> Entry:
+    """Make the files that stand for those of a group: staged (`staged_path`), read back and compared.
+
+    Raises AuditError, OSError.
+    """
     replaced = tuple(_named(root, [file for one in group for file in one.files]))
     _check_listed(root, group[0].partition, replaced)
     first, last = group[0], group[-1]
@@ -186,10 +197,7 @@ def _one(root: Path, group: Sequence[Interval], by: str, at: str) -> Entry:
     except BaseException:
         unstage(root, manifest.files)
         raise
-    entry = msgspec.structs.replace(entry_of(manifest), replaces=replaced, by=by, at=at)
-    filelist.put_intent(root, entry)
-    _finish(root, entry)
-    return entry
+    return msgspec.structs.replace(entry_of(manifest), replaces=replaced, by=by, at=at)
 
 
 def _check_listed(root: Path, partition: int, found: Sequence[ListedFile]) -> None:
@@ -235,7 +243,7 @@ def _finish(root: Path, entry: Entry) -> None:
     """From the intent on. May be repeated."""
     folders = set()
     for file in entry.files:
-        staged, target = root / _staged(file, entry), root / file.path
+        staged, target = staged_path(root, file, entry), root / file.path
         if staged.exists():
             layout.make_folder(target.parent)
             staged.replace(target)
@@ -260,9 +268,10 @@ def _finish(root: Path, entry: Entry) -> None:
     (root / filelist.intent_name(entry)).unlink(missing_ok=True)
 
 
-def _staged(file: ListedFile, entry: Entry) -> str:
-    one = layout.published_file(Path(), file.path)
-    return layout.staged_name(one.set, one.date, entry.partition, entry.first_offset, entry.next_offset, 0, apart=True)
+def staged_path(root: Path, file: ListedFile, entry: Entry) -> Path:
+    """Where a file lies that `merged` has made."""
+    one, offsets = layout.published_file(Path(), file.path), (entry.first_offset, entry.next_offset)
+    return root / layout.staged_name(one.set, one.date, entry.partition, *offsets, 0, apart=True)
 
 
 def _tidy(root: Path) -> None:
@@ -273,7 +282,8 @@ def _tidy(root: Path) -> None:
                 (root / layout.STAGING / name).unlink()
 
 
-def _all(partition: int, done: Sequence[Entry]) -> Compacted:
+def together(partition: int, done: Sequence[Entry]) -> Compacted:
+    """What the entries of a partition's compactions come to."""
     old = list(itertools.chain.from_iterable(entry.replaces for entry in done))
     new = list(itertools.chain.from_iterable(entry.files for entry in done))
     files = [layout.published_file(Path(), file.path) for file in new]

@@ -265,7 +265,7 @@ def _entries(root: Path, of: int | None) -> dict[int, list[Entry]]:
             )
             read = [_read(root, root / layout.FILES / folder / name, partition) for name in names]
             if read:
-                found[partition] = _counting(sorted(read, key=lambda entry: (entry.first_offset, entry.next_offset)))
+                found[partition] = counting(sorted(read, key=lambda entry: (entry.first_offset, entry.next_offset)))
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -273,7 +273,7 @@ def _entries(root: Path, of: int | None) -> dict[int, list[Entry]]:
     return dict(sorted(found.items()))
 
 
-def _counting(found: list[Entry]) -> list[Entry]:
+def counting(found: Sequence[Entry]) -> list[Entry]:
     """Without those that a compaction has put another in the place of, and has not taken away yet."""
     stays: list[Entry] = []
     over: Entry | None = None

@@ -35,8 +35,9 @@ WAITING: Final = "_waiting"  # twin.audit.waiting
 MODELS: Final = "_models"  # twin.audit.models
 REPLAY: Final = "_replay"  # twin.audit.replayed
 STATE: Final = "_state"  # snapshots, unless they are kept elsewhere
-# In object storage alone (twin.audit.objects): the bytes of files and of rows that wait.
+# In object storage alone (twin.audit.objects): the bytes of files, what is done to them, the bytes of rows that wait.
 OBJECTS: Final = "_objects"
+CHANGES: Final = "_changes"  # twin.audit.store_changes
 PIECES: Final = "_pieces"  # few, and apart: who takes a partition over looks through them
 MARKER: Final = "_root.json"  # twin.audit.marker
 # Whose files are links of the chain, in its order within an interval.
@@ -199,6 +200,11 @@ def object_offsets(key: str) -> tuple[int, int]:
     if match is None:
         raise ValueError(f"{key}: is no name of an object")
     return int(match[1]), int(match[2])
+
+
+def change_name(partition: int, number: int) -> str:
+    """What a pruning or a compaction does, in object storage."""
+    return f"{partition_folder(CHANGES, partition)}/{number:08d}.json"
 
 
 def model_name(digest: str) -> str:

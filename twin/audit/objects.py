@@ -222,6 +222,7 @@ def sweep(store: Store, partition: int, listed: Sequence[Entry], published: int,
         first, end = layout.object_offsets(one.key)
         if one.key not in known and (end < committed or (end == committed and first < end)):
             gone.append(one.key)
+    gone = _unlisted_still(store, partition, gone)
     for place in (layout.WAITING, layout.PIECES):
         for one in store.listed(layout.partition_folder(place, partition)):
             piece = layout.piece_of(one.key.rpartition("/")[2])
@@ -232,14 +233,35 @@ def sweep(store: Store, partition: int, listed: Sequence[Entry], published: int,
     return len(gone)
 
 
+def _unlisted_still(store: Store, partition: int, keys: Sequence[str]) -> list[str]:
+    """Those of objects that no entry names now: who slept since he read the list has not seen what was merged."""
+    if not keys:
+        return []
+    begin = min(layout.object_offsets(key)[0] for key in keys)
+    there = known(store, [one.key for one in store.listed(layout.partition_folder(layout.FILES, partition))])
+    try:
+        entries = each(lambda key: read_entry(store, key), [key for key in there if first_of(key) >= begin])
+    except FileNotFoundError:
+        return []  # files are being merged: another time
+    named = {object_key(file) for entry in entries for file in entry.files}
+    return [key for key in keys if key not in named]
+
+
+def first_of(key: str) -> int:
+    """First offset of an entry, by its key."""
+    first = layout.entry_offset(key.rpartition("/")[2])
+    assert first is not None
+    return first
+
+
 def known(store: Store, keys: Iterable[str]) -> list[str]:
     """The entries among what lies in the list. Raises AuditError where something else does."""
-    found = [key for key in keys if key != filelist.WHOLE]
+    found = [key for key in keys if key != filelist.WHOLE and not key.endswith(f"/{filelist.PRUNED}")]
     for key in found:
         if not filelist.is_entry(key):
             raise AuditError(
-                f"{store.url}/{key}: is no entry of the list; a prune or a compaction, which this version does not do "
-                "in object storage, or not a twin's: use the version that wrote it, or move it away"
+                f"{store.url}/{key}: is no entry of the list: another version's, or not a twin's; use the version that "
+                "wrote it, or move it away"
             )
     return found
 
@@ -286,7 +308,9 @@ def check_way(store: Store, plan: bytes, force: bool) -> list[str]:
     keys = [one.key for one in store.listed("")]
     if keys and not force and (replayed.PLAN not in keys or store.get(replayed.PLAN)[0] != plan):
         raise _other_replay(store)
-    known = tuple(f"{folder}/" for folder in (layout.OBJECTS, layout.FILES, layout.MODELS, layout.REPLAY))
+    known = tuple(
+        f"{folder}/" for folder in (layout.OBJECTS, layout.FILES, layout.MODELS, layout.REPLAY, layout.CHANGES)
+    )
     if strange := [key for key in keys if not key.startswith(known)]:
         raise AuditError(
             f"{store.url}: holds {strange[0]}, which no replay makes; force removes an earlier replay only: name a new "

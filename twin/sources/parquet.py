@@ -96,9 +96,15 @@ class EventsParquet:
 
 
 def event_files(path: Path) -> list[Path]:
-    """The files of an audit root, of a folder, or the one that is named. Raises SourceError: there are none."""
+    """The files of an audit root, of a folder, or the one that is named. Raises SourceError: there are none;
+    AuditError: one that is listed is not there."""
     if not path.is_dir():
         return [path]
+    if (path / layout.FILES).is_dir():  # what is not listed is none of it, and what is listed and not there is told
+        listed = [file.path for file in intervals.contents(path).files("events")]
+        if not listed:
+            raise SourceError(f"{path}: no events are published in this audit root")
+        return listed
     folder = path / "events" if (path / "events").is_dir() else path
     found = sorted(
         file

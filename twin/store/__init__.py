@@ -8,7 +8,7 @@ import errno
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import BinaryIO, Final, Protocol, TypeVar
 
 # Requests of one call that are under way together.
 TOGETHER: Final = 16
@@ -47,6 +47,9 @@ class Store(Protocol):
 
     def get(self, key: str) -> tuple[bytes, str]:
         """Content and version. Raises FileNotFoundError."""
+
+    def get_into(self, key: str, file: BinaryIO) -> str:
+        """Write an object's content, of any size, to a file. Returns its version. Raises FileNotFoundError."""
 
     def put_new(self, key: str, data: bytes) -> bool:
         """False: there is one, and it stays. After a lost answer that may be the one that was put."""

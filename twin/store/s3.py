@@ -4,7 +4,7 @@ import errno
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from twin.store import Found, StoreError, missing
 
@@ -22,6 +22,7 @@ _WHERE: Final = re.compile(r"(https?://[^/ ]+)")
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _MOST_REASON: Final = 200
 _AT_ONCE: Final = 1_000
+_PART_BYTES: Final = 8 << 20
 
 
 class ObjectStore:
@@ -52,6 +53,17 @@ class ObjectStore:
         try:
             found = self._obstore.get(self._store, key)
             return bytes(found.bytes()), str(found.meta["e_tag"] or "")
+        except FileNotFoundError as error:
+            raise self._absent(key, error) from None
+        except self._errors as error:
+            raise self._failed(key, "read", error) from error
+
+    def get_into(self, key: str, file: BinaryIO) -> str:
+        try:
+            found = self._obstore.get(self._store, key)
+            for part in found.stream(min_chunk_size=_PART_BYTES):
+                file.write(part)
+            return str(found.meta["e_tag"] or "")
         except FileNotFoundError as error:
             raise self._absent(key, error) from None
         except self._errors as error:

@@ -81,6 +81,26 @@ def test_up_alone_brings_the_page_and_its_health_is_asked(services: dict[str, An
     assert asked.port == build().parse_args(services["page"]["command"]).port
 
 
+def test_in_object_storage_nothing_is_in_the_volume_of_the_audit(services: dict[str, Any]) -> None:
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor("!override", lambda loader, node: loader.construct_sequence(node))
+    text = filled((ROOT / "deploy" / "compose.objects.yml").read_text())
+    stored = yaml.load(text, Loader)  # noqa: S506  a safe one
+    for name in ("worker", "page"):
+        own = stored["services"][name]["environment"]
+        required = {key: value for key, value in own.items() if str(value).startswith("${")}
+        assert set(required) == {"TAKTWIN_AUDIT", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+        assert all(re.fullmatch(rf"\$\{{{key}:\?[^}}]*\}}", value) for key, value in required.items())
+        assert own["AWS_ENDPOINT_URL"] is None  # as it is where compose runs, if it is
+        both = services[name]["environment"] | own | {"TAKTWIN_AUDIT": "s3://plant/audit"}
+        given = {key: str(value) for key, value in both.items() if key.startswith("TAKTWIN_")}
+        assert unknown_variables(given) == []
+        Settings.from_env(given)
+    assert stored["services"]["page"]["volumes"] == [f"{name}:/data" for name in stored["volumes"]]
+
+
 def test_the_unit_starts_again_whatever_may_mend_itself() -> None:
     unit = (ROOT / "deploy" / "taktwin-worker@.service").read_text().replace("%l", "host").replace("%i", "1")
     assert "\nStartLimitIntervalSec=0\n" in unit  # else it would stay down where Kafka is away for longer

@@ -24,10 +24,14 @@ def objects(name: str) -> list[Any]:
 def merged(base: Any, patch: Any) -> Any:
     """Strategic merge, as far as our patches need it: lists of named things by their name, others replaced."""
     if isinstance(base, dict) and isinstance(patch, dict):
-        return {**base, **{key: merged(base.get(key), value) for key, value in patch.items()}}
-    if isinstance(base, list) and isinstance(patch, list) and all("name" in one for one in base + patch):
-        named = {one["name"]: one for one in base}
-        return list((named | {one["name"]: merged(named.get(one["name"]), one) for one in patch}).values())
+        both = {**base, **{key: merged(base.get(key), value) for key, value in patch.items()}}
+        return {key: value for key, value in both.items() if value is not None}
+    if isinstance(base, list) and isinstance(patch, list):
+        key = next((key for key in ("mountPath", "name") if all(key in one for one in base + patch)), None)
+        if key is not None:
+            named = {one[key]: one for one in base}
+            named |= {one[key]: merged(named.get(one[key]), one) for one in patch}
+            return [one for one in named.values() if one.get("$patch") != "delete"]
     return patch
 
 
@@ -35,14 +39,22 @@ def workers() -> dict[str, Any]:
     """The StatefulSet of each overlay."""
     (base,) = (one for one in objects("base/worker.yaml") if one["kind"] == "StatefulSet")
     (patch,) = (yaml.safe_load(one["patch"]) for one in objects("static/kustomization.yaml")[0]["patches"])
-    return {"keda": base, "static": merged(base, patch)}
+    found = {"keda": base, "static": merged(base, patch)}
+    (stored,) = objects("objects/worker.yaml")
+    return found | {f"{name}-objects": merged(one, stored) for name, one in found.items()}
 
 
 def everything() -> list[Any]:
     files = objects("base/kustomization.yaml")[0]["resources"]
     assert {"worker.yaml", "topics.yaml", "storage.yaml", "network.yaml"} == set(files)
     replay = [one for name in ("job.yaml", "storage.yaml") for one in objects(f"replay/{name}")]
-    return [one for name in files for one in objects(f"base/{name}")] + [workers()["static"], *replay]
+    stored = [stored_replay(), *objects("objects/network.yaml")]
+    return [one for name in files for one in objects(f"base/{name}")] + [*workers().values(), *replay, *stored]
+
+
+def stored_replay() -> Any:
+    """The Job of `replay-objects`."""
+    return merged(*objects("replay/job.yaml"), *objects("replay-objects/job.yaml"))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -52,7 +64,12 @@ def test_every_object_is_one_of_kubernetes(version: str) -> None:
 
 
 def test_each_index_of_the_replay_is_a_share_of_it() -> None:
-    (job,) = objects("replay/job.yaml")
+    assert plants.load(FOLDER / "replay" / "plant.toml").lines
+    for job in (*objects("replay/job.yaml"), stored_replay()):
+        shares_of(job)
+
+
+def shares_of(job: Any) -> None:
     assert job["spec"]["completionMode"] == "Indexed"
     (container,) = job["spec"]["template"]["spec"]["containers"]
     found = []
@@ -60,7 +77,6 @@ def test_each_index_of_the_replay_is_a_share_of_it() -> None:
         given = [one.replace("$(JOB_COMPLETION_INDEX)", str(index)) for one in container["args"]]
         found.append(build().parse_args(given).share)
     assert found == [(index, len(found)) for index in range(len(found))]
-    assert plants.load(FOLDER / "replay" / "plant.toml").lines
 
 
 def test_a_broken_one_is_found() -> None:
@@ -90,9 +106,44 @@ def test_membership_goes_with_the_way_of_scaling() -> None:
     assert trigger["metadata"]["bootstrapServers"] == literals["TAKTWIN_BOOTSTRAP"]
 
 
-def _settings() -> list[str]:
+@pytest.mark.parametrize("name", ["static", "keda"])
+def test_in_object_storage_nothing_is_on_a_volume(name: str) -> None:
+    (overlay,) = objects(f"{name}-objects/kustomization.yaml")
+    assert (overlay["resources"], overlay["components"]) == ([f"../{name}"], ["../objects"])
+    pods = workers()[f"{name}-objects"], stored_replay()
+    for pod in (one["spec"]["template"]["spec"] for one in pods):
+        assert not [one for one in pod["volumes"] if "persistentVolumeClaim" in one]
+        (container,) = pod["containers"]
+        mounted = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+        assert mounted.keys() == {one["name"] for one in pod["volumes"]}
+        given = {one["name"]: one.get("value") for one in container["env"]}
+        assert given["TMPDIR"] == mounted["data"]
+        assert "TAKTWIN_AUDIT" not in given
+        assert {"secretRef": {"name": "twin-objects", "optional": True}} in container["envFrom"]
+    (policy,) = objects("objects/network.yaml")
+    assert policy["spec"]["podSelector"] == objects("base/network.yaml")[0]["spec"]["podSelector"]
+    assert policy["spec"]["egress"] == [{"ports": [{"port": 443, "protocol": "TCP"}]}]
+    gone = {one["metadata"]["name"] for one in objects("objects/no-volume.yaml")}
+    assert gone == {one["metadata"]["name"] for one in objects("base/storage.yaml")}
+    gone = {one["metadata"]["name"] for one in objects("replay-objects/no-volumes.yaml")}
+    assert gone == {one["metadata"]["name"] for one in objects("replay/storage.yaml")}
+
+
+def test_the_list_of_the_workers_settings_is_repeated_whole() -> None:
+    """Kustomize replaces `envFrom` as a whole."""
+    base, stored = (
+        one["spec"]["template"]["spec"]["containers"][0]["envFrom"]
+        for one in (workers()["static"], workers()["static-objects"])
+    )
+    assert [one for one in stored if one in base] == base
+    literals = dict(text.split("=", 1) for text in _settings("objects", "twin-objects"))
+    settings = Settings.from_env({key: value for key, value in literals.items() if key.startswith("TAKTWIN_")})
+    assert settings.audit == "s3://twin/audit"
+
+
+def _settings(folder: str = "base", name: str = "twin-settings") -> list[str]:
     (generator,) = (
-        one for one in objects("base/kustomization.yaml")[0]["configMapGenerator"] if one["name"] == "twin-settings"
+        one for one in objects(f"{folder}/kustomization.yaml")[0]["configMapGenerator"] if one["name"] == name
     )
     return list(generator["literals"])
 

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from aiohttp import ClientTimeout
 from aiohttp.test_utils import TestClient, TestServer
 
+from streams import clock
 from streams.client.records import Line
 from streams.page import rows
 from streams.page.app import STATIC, Options, make_app
@@ -22,10 +24,15 @@ from streams.page.tiles import Tiles
 from streams.settings import Settings
 from streams.worker import runtime
 from tests.support.biscuit import HOSTILE, audited
+from tests.support.objects import MemoryStore
+from twin.audit import filelist, objects
+from twin.audit.fetch import Cache
+from twin.audit.mirror import Mirror
 from twin.audit.query import query
 from twin.report.build import report
 from twin.report.html import ideal_said
 from twin.report.words import WORDS
+from twin.store import Found
 
 pytest.importorskip("duckdb")
 SHIFT = "2026-03-16 early"
@@ -40,6 +47,42 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def client(root: Path) -> AsyncIterator[TestClient[Any, Any]]:
     async with TestClient(TestServer(make_app(Options(root=root, settings=None)))) as made:
         yield made
+
+
+async def test_a_root_in_object_storage_is_followed(root: Path, tmp_path: Path) -> None:
+    """Nothing is answered by half of it: first it says that it copies, then it answers as the root itself."""
+    store, arrives = MemoryStore("s3://plant/audit"), threading.Event()
+
+    class Slow(MemoryStore):
+        def listed(self, prefix: str, after: str = "") -> list[Found]:
+            arrives.wait(30)
+            return super().listed(prefix, after)
+
+    objects.begin(store)
+    for partition in filelist.entries(root).values():
+        for entry in partition:
+            for file in entry.files:
+                store.put(objects.object_key(file), (root / file.path).read_bytes())
+            objects.put_entry(store, entry)
+    objects.put_models(store, root)
+    (tmp_path / "follows").mkdir()
+    slow = Slow(store.url, store.objects)
+    mirror = Mirror(slow, tmp_path / "follows", Cache(tmp_path / "cache"), clock.monotonic_s)
+    options = Options(root=mirror.folder, settings=None, mirror=mirror)
+    async with TestClient(TestServer(make_app(options))) as client:
+        status, found = await get(client, "spans", line="oven-1")
+        assert (status, found["error"]) == (
+            503,
+            "s3://plant/audit: is being copied, which takes its time the first time; try again",
+        )
+        arrives.set()
+        async with asyncio.timeout(30):
+            while status == 503:
+                status, _ = await get(client, "spans", line="oven-1")
+        status, found = await get(client, "report", line="oven-1", shift=SHIFT)
+        assert status == 200 and found == json.loads(json.dumps(report(root, "oven-1", "shift", SHIFT)))
+        _, found = await get(client, "privacy")
+        assert "s3://plant/audit" in json.dumps(found) and str(tmp_path) not in json.dumps(found)
 
 
 async def get(client: TestClient[Any, Any], path: str, accept: str = "application/json", **asked: str) -> Any:

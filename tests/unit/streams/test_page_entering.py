@@ -275,7 +275,7 @@ async def test_privacy_is_that_of_the_running_page(client: tuple[str, TestClient
 
 
 def test_privacy_names_the_store_and_its_days(tmp_path: Path) -> None:
-    found = privacy(tmp_path / "audit", Settings(), Devices(devices_file(tmp_path, "token")), "en")
+    found = privacy(str(tmp_path / "audit"), Settings(), Devices(devices_file(tmp_path, "token")), "en")
     text = json.dumps(found)
     assert (
         "page.sqlite" in text and "90 days" in text and "the 2 devices of the file" in text and "of 1 devices" in text

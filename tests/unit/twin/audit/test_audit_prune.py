@@ -96,6 +96,14 @@ def test_the_oldest_days_go_up_to_a_base_and_verify_says_so(tmp_path: Path) -> N
     assert told(root) == []
 
 
+def test_what_a_worker_may_need_stays(tmp_path: Path) -> None:
+    """A plant that stood still for longer than what is kept: its worker looks for the files of its last checkpoint."""
+    root = made(tmp_path, bases=(20, 40, 60))
+    (cut,) = prune(root, DATES[5], keep_from={3: 30}, **WHO)
+    assert cut.offset == 20
+    assert plan(root, DATES[5], keep_from={3: 60})[0].offset == 40
+
+
 @pytest.mark.parametrize("before", ["2025-06-16", "2024-01-01"])
 def test_never_more_than_asked(tmp_path: Path, before: str) -> None:
     root = made(tmp_path)
