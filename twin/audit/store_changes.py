@@ -148,8 +148,8 @@ def _problem(store: Store, entry: Entry, there: bytes) -> str:
     first = filelist.decoded(entry.name, there, entry.partition, f"{store.url}/{entry.name}")
     if first.replaces or first.files != entry.replaces[: len(first.files)]:
         return (
-            f"{store.url}/{entry.name}: is not what was to be merged, as {layout.CHANGES} says: it was changed; see what twin "
-            "audit verify says"
+            f"{store.url}/{entry.name}: is not what was to be merged, as {layout.CHANGES} says: it was changed; see "
+            "what twin audit verify says"
         )
     sizes = each(lambda file: store.size(object_key(file)), entry.files)
     for file, size in zip(entry.files, sizes, strict=True):
