@@ -32,6 +32,7 @@ from twin.report.html import (
     sentence,
 )
 from twin.report.rows import dicts, select
+from twin.report.said import labels_of
 from twin.report.sections import SECTIONS, charts, has
 from twin.report.spans import local, site_of
 from twin.report.tables import DIALECTS, EVIDENCE, NAMES, for_people, shaped, table
@@ -300,8 +301,9 @@ class Api:
         start, end = _instant(query, "start"), _instant(query, "end")
         window, station = query.get("window", ""), query.get("station") or None
         found = why(self._root, _needed(query, "line"), station, window, start, end)
-        line, language = site_of(self._root).line(found["line"]), _language(query)
-        zone = line.calendar.zone
+        site, language = site_of(self._root), _language(query)
+        zone = site.line(found["line"]).calendar.zone
+        labels = labels_of(site.plant(found["line"]).reasons)
         found |= {"zone": zone, "start_local": local(zone, start), "end_local": local(zone, end), "said": None}
         if "planned_ns" in found:
             found["said"] = ratios({**found["ratios"], "planned_ns": found["planned_ns"]}, language)
@@ -316,7 +318,9 @@ class Api:
             )
             found["ideal_said"] = ideal_said(found["ideal"], zone, language)
         tables = {
-            name: for_people(shaped(name, found[name], language), zone, language) for name in EVIDENCE if name in found
+            name: for_people(shaped(name, found[name], language, labels), zone, language)
+            for name in EVIDENCE
+            if name in found
         }
         return JSON, _json({**found, "tables": tables})
 

@@ -14,6 +14,7 @@ from streams.page.tiles import Tiles
 from twin.plant.model import Line
 from twin.report import ReportError
 from twin.report.rows import MOST_NS, Row, dicts, select
+from twin.report.said import labels_of, reason_said
 from twin.report.spans import Site, local, shift_at
 from twin.report.words import LANGUAGES
 from twin.time.rfc3339 import rfc3339
@@ -185,7 +186,8 @@ def _bundles(line: Line, minor: Sequence[dict[str, Any]], language: str) -> list
 
 def reasons(root: Path, site: Site, line: Line, station: str, newest_ns: int, language: str) -> dict[str, Any]:
     """`buttons`: those that most time was lost to in the 30 days before this shift, so that they stay for the shift;
-    `all`: every one there is. Without reasons in the plant file: those that the machine has given."""
+    `all`: every one there is; `labels`: by id, those that are retired or of other stations, too. Without reasons in the
+    plant file: those that the machine has given."""
     begun = shift_at(line, newest_ns).start_ns
     rows = dicts(select(root, "states", begun - BUTTONS_NS, begun, line=line.id, where=pc.field("station") == station))
     lost: dict[str, int] = {}
@@ -194,14 +196,21 @@ def reasons(root: Path, site: Site, line: Line, station: str, newest_ns: int, la
             lost[row["reason"]] = lost.get(row["reason"], 0) + int(row["end"]) - int(row["start"])
     day = (datetime.datetime.fromtimestamp(newest_ns // 10**9, datetime.UTC)).date().isoformat()
     given = site.reasons(line.id, station, day)
+    labels = labels_of(site.plant(line.id).reasons)
     uppers = {one.parent for one in given if one.parent}
     if site.plant(line.id).reasons:
         every = [
-            {"id": one.id, "label": one.label.get(language) or one.id, "parent": one.parent, "upper": one.id in uppers}
+            {
+                "id": one.id,
+                "label": reason_said(one.id, labels, language),
+                "parent": one.parent,
+                "upper": one.id in uppers,
+            }
             for one in given
         ]
     else:
         every = [{"id": one, "label": one, "parent": None, "upper": False} for one in sorted(lost)]
     can = [one for one in every if not one["upper"]]
     can.sort(key=lambda one: -lost.get(str(one["id"]), 0))  # of those alike the order of the plant file
-    return {"buttons": can[:BUTTONS], "all": every}
+    said = {name: reason_said(name, labels, language) for name in labels}
+    return {"buttons": can[:BUTTONS], "all": every, "labels": said}

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streams import clock
+from streams.client.records import Alert
 from streams.client.records import Line as View
 from streams.page.live import Live
 from twin.audit.read import one_listing
@@ -21,11 +22,13 @@ from twin.report.figures import Figures
 from twin.report.plan import Plan, done_at, plan_of
 from twin.report.plan import rolling as windows_of
 from twin.report.rows import select
+from twin.report.said import alert_said
 from twin.report.spans import Site, Span, local, shift_at, site_of
-from twin.report.words import number
+from twin.report.words import LANGUAGES, number
 from twin.time.rfc3339 import parse_rfc3339, rfc3339
 
-_HOUR_NS: Final = 3_600 * 10**9
+_MINUTE_NS: Final = 60 * 10**9
+_HOUR_NS: Final = 60 * _MINUTE_NS
 # A pace of less than this says little about when an order will be done.
 _PACE_NS: Final = 1_800 * 10**9
 _BEHIND_NS: Final = 600 * 10**9
@@ -121,11 +124,7 @@ class Tiles:
             "as_of_ms": view.ts_ns // 10**6 if view else (so_far.newest_ns // 10**6 if so_far else None),
             "heard_ms": seen.heard_ns // 10**6 if seen else None,
             "late": view.late if view else 0,
-            "alerts": [
-                {"kind": one.kind, "station": one.station, "ts": rfc3339(one.ts_ns), "detail": one.detail}
-                for one in self.live.alerts.values()
-                if one.line == name
-            ],
+            "alerts": [_alert(one) for one in self.live.alerts.values() if one.line == name],
             "stations": self._stations(name),
             "since_ms": None,
             "shift": None,
@@ -152,6 +151,12 @@ class Tiles:
         return found
 
 
+def _alert(one: Alert) -> dict[str, Any]:
+    kept = {name: getattr(one, name) for name in ("kind", "action", "station", "value", "limit", "detail", "subject")}
+    said = {language: alert_said(kept, language) for language in LANGUAGES}
+    return {**kept, "ts": rfc3339(one.ts_ns), "said": said}
+
+
 def _lost(state: str, so_far: SoFar | None) -> float | None:
     """Good parts lost per hour now: all of them where the line stands. None: not known."""
     if state in CALM:
@@ -164,7 +169,7 @@ def _lost(state: str, so_far: SoFar | None) -> float | None:
 
 def _order(view: View | None, one: SoFar | None) -> dict[str, Any]:
     """When the line's order is done: at the pace of the shift so far, and of the shortest and longest window."""
-    none = {"order_end": None, "order_late": None, "order_rest": None}
+    none = {"order_end_ms": None, "order_late_ns": None, "order_rest": None}
     open_orders = view.orders if view else ()
     mine = next((order for order in open_orders if order.station is None), None)
     if mine is None or mine.quantity is None or one is None or view is None:
@@ -174,13 +179,13 @@ def _order(view: View | None, one: SoFar | None) -> dict[str, Any]:
     known = [end for end in ends if end is not None]
     if not known or len(known) < len(ends):  # at one of the paces it is never done
         return {**none, "order_rest": rest}
-    zone = one.line.calendar.zone
-    text = f"~{local(zone, known[0], '%a %H:%M')}"
-    if min(known) < max(known):
-        text += f" ({local(zone, min(known), '%a %H:%M')} - {local(zone, max(known), '%a %H:%M')})"
     due = None if mine.due is None else parse_rfc3339(mine.due)
-    late = None if due is None else (known[0] - due) // 60_000_000_000
-    return {"order_end": text, "order_late": late if late is not None and late > 0 else None, "order_rest": rest}
+    late = None if due is None else known[0] - due
+    return {
+        "order_end_ms": [ns // 10**6 for ns in (known[0], min(known), max(known))],  # likely, and the range
+        "order_late_ns": late if late is not None and late >= _MINUTE_NS else None,
+        "order_rest": rest,
+    }
 
 
 def _shift(one: SoFar) -> dict[str, Any]:
@@ -201,7 +206,7 @@ def _shift(one: SoFar) -> dict[str, Any]:
         "plan": None if one.plan.parts is None else float(one.plan.parts),
         "diff": None if difference is None else float(difference),
         "diff_text": None if difference is None else f"{'+' if difference >= 0 else ''}{number(difference, 0, 'en')}",
-        "diff_min_text": None if minutes is None else number(abs(minutes), 1, "en"),
+        "diff_ns": None if minutes is None else round(abs(minutes) * _MINUTE_NS),
         "behind": difference is not None and difference < 0,
         "target_oee": one.target.oee,
         "target_text": None if one.target.oee is None else number(100 * one.target.oee, 0, "en"),

@@ -24,6 +24,7 @@ from streams.kafka import topics
 from streams.kafka.access import check_access, connection
 from streams.settings import Settings
 from twin.alert_kinds import KINDS
+from twin.report.said import alert_said, coded, utc_said
 
 log = logging.getLogger(__name__)
 
@@ -64,14 +65,11 @@ class Way(Protocol):
 def notice_of(row: Mapping[str, Any]) -> Notice:
     """Of a record of `twin.alerts`."""
     where = f"{row['line']}/{row['station']}" if row.get("station") else str(row["line"])
-    parts = [f"{where}: {str(row['kind']).replace('_', ' ')} {row['action']} at {row['ts']}"]
+    parts = [f"{where}: {coded('alert', row['kind'], 'en')} {row['action']} at {utc_said(row['ts'])}"]
     if row.get("since"):
-        parts.append(f"since {row['since']}")
-    if row.get("value") is not None:
-        limit = f" (limit {row['limit']:g})" if row.get("limit") is not None else ""
-        parts.append(f"{row['value']:g}{limit}")
-    if row.get("detail"):
-        parts.append(str(row["detail"]))
+        parts.append(f"since {utc_said(row['since'])}")
+    if said := alert_said(row, "en"):
+        parts.append(said)
     if row.get("retracted"):
         parts.append("taken back: late news shows that it was not so")
     elif row.get("revision"):

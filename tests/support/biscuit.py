@@ -14,6 +14,13 @@ DAY_S = 86_400
 HOSTILE = '=cmd|"<img src=x onerror=alert(1)>'
 PLANT = f"""
 site = "biscuits"
+[[reason]]
+id = "jam"
+label = {{ en = "Jam at the infeed", de = "Stau am Einlauf" }}
+[[reason]]
+id = "no film"
+label = {{ de = "Keine Folie" }}
+retired = 2026-01-01
 [[area]]
 id = "baking"
 [[line]]

@@ -27,7 +27,7 @@ MAX_SUBJECTS: Final = 1_000
 MAX_ENDED: Final = 1_000
 _BETWEEN: Final = "\0"
 
-_WHAT: Final = {
+WHAT: Final = {
     at.DOUBT_READING: "a reading of counter {} was not believed and not counted: nothing could have made it, and the "
     "reading after it did not confirm it; look at the gateway",
     at.DOUBT_STEP: "counter {} rose faster than the ideal cycle allows, and was believed after a second reading; "
@@ -161,7 +161,7 @@ class Doubts:
 
     def _doubt(self, line: int, key: str, count: int, first: int) -> Doubt:
         kind, station, subject = key.split(_BETWEEN, 2)
-        return Doubt(self._plant.lines[line].id, station or None, _WHAT[int(kind)].format(subject), count, first)
+        return Doubt(self._plant.lines[line].id, station or None, WHAT[int(kind)].format(subject), count, first)
 
     def all(self, memory: dict[int, LineMemory]) -> list[Doubt]:
         """Everything that was met so far, line by line, but what `twin.line.quality` sees at the end."""

@@ -24,6 +24,7 @@ from twin.report.flow import flow_of
 from twin.report.losses import Loss, bottleneck, changeovers, clipped, pareto
 from twin.report.plan import Plan, as_dict, plan_of, rolling
 from twin.report.rows import Row, any_row, dicts, select
+from twin.report.said import labels_of
 from twin.report.sections import SECTIONS
 from twin.report.spans import Span, hours, local, site_of, span_of
 from twin.time.rfc3339 import rfc3339
@@ -282,7 +283,12 @@ def report(root: Path | str, line_name: str, kind: str, value: str, *, as_of_ns:
                 f"line {line.id}: no row between {rfc3339(span.start_ns)} and {rfc3339(span.end_ns)}; `twin audit ls` "
                 "shows what there is"
             )
-        return {**head(site.site, line, span, as_of_ns), **_body(sheet, span), "proof": _proof(root, site.lines, sheet)}
+        return {
+            **head(site.site, line, span, as_of_ns),
+            "labels": labels_of(site.plant(line.id).reasons),
+            **_body(sheet, span),
+            "proof": _proof(root, site.lines, sheet),
+        }
 
 
 def head(site: str, line: Line, span: Span, as_of_ns: int | None) -> dict[str, Any]:

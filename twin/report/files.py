@@ -36,4 +36,4 @@ def as_file(report: dict[str, Any], form: str, name: str, language: str) -> str:
         raise ReportError(f"{form!r}: a report is html, json, {', '.join(DIALECTS)}, {' or '.join(BINARY)}")
     if name not in NAMES:
         raise ReportError(f"{name!r}: the tables of a report are {', '.join(NAMES)}")
-    return to_csv(table(report, name, language), report["zone"], form)
+    return to_csv(table(report, name, language), report["zone"], form, language)

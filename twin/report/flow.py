@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from twin.plant.model import Line
 from twin.plant.topology import flow_order, links
+from twin.report.said import lasting, reason_said
 from twin.report.svg import GROUP, cut, frame, label
 from twin.report.words import minutes_of, number, percent, word
 
@@ -89,13 +90,14 @@ def _between(report: dict[str, Any], one: str, other: str, x: int, y: int, k: in
 
 
 def chain_texts(report: dict[str, Any], language: str) -> list[str]:
-    """`filler: starved 14.0 min <- capper: down (jam)`; a wait without one that stood says so."""
+    """`filler: starved 14 min <- capper: down (jam)`; a wait without one that stood says so."""
     found = []
     for one in report["chains"][:MOST_CHAINS]:
-        head = f"{one['station']}: {word(one['class'], language)} {minutes_of(one['ns'], language)} min"
+        head = f"{one['station']}: {word(one['class'], language)} {lasting(one['ns'], language)}"
         if one["by"] is None:
             found.append(f"{head} ← {word('nobody_stood', language)}")
         else:
-            why = f" ({one['by_reason']})" if one["by_reason"] else ""
+            reason = reason_said(one["by_reason"], report["labels"], language)
+            why = f" ({reason})" if reason else ""
             found.append(f"{head} ← {one['by']}: {word(one['by_class'], language)}{why}")
     return found

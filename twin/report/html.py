@@ -4,11 +4,12 @@ import html
 from typing import Any, Final
 
 from twin.alert_kinds import DATA_QUALITY
+from twin.report.said import alert_said, lasting
 from twin.report.sections import SECTIONS, Section, charts, has
 from twin.report.spans import local
 from twin.report.svg import COLOURS
-from twin.report.tables import Table, shown, table
-from twin.report.words import hours_of, minutes_of, number, percent, significant, word
+from twin.report.tables import LEFT, Table, cells, table
+from twin.report.words import minutes_of, number, percent, significant, word
 from twin.time.rfc3339 import parse_rfc3339
 
 # Of downtime without a reason; beyond it reasons say little.
@@ -77,7 +78,7 @@ def sentence(report: dict[str, Any], language: str) -> str:
     said = f"{number(total['good'], 0, language)} {word('made_good', language)}"
     if total["lost_parts"] is not None:
         said += f", {number(total['lost_parts'], 0, language)} {word('lost_parts', language)}"
-    return f"{said} ({hours_of(total['planned_ns'], language)} h {word('planned', language)})"
+    return f"{said} ({lasting(total['planned_ns'], language)} {word('planned', language)})"
 
 
 def against_target(report: dict[str, Any], language: str) -> str | None:
@@ -89,7 +90,7 @@ def against_target(report: dict[str, Any], language: str) -> str | None:
     said = f"{word('target_so_far', language)} {number(total['plan_parts'], 0, language)}: "
     said += f"{number(abs(parts), 0, language)} {word('parts', language)}"
     if minutes is not None:
-        said += f" = {number(abs(minutes), 1, language)} min"
+        said += f" = {lasting(round(abs(minutes) * 6e10), language)}"
     said += f" {word('behind_plan' if parts < 0 else 'ahead_of_plan', language)}"
     if total["target_oee"] is not None and total["oee"] is not None:
         said += f"; {word('oee', language)} {word('target', language)} {percent(total['target_oee'], language)}"
@@ -151,7 +152,7 @@ def doubts(report: dict[str, Any], language: str) -> list[str]:
         found.append(f"{word('revisable', language)} {_at(report, 'revisable_until')}")
     missing = total["unknown_ns"] + total["no_rows_ns"]
     if missing:
-        found.append(f"{word('unknown_share', language)}: {hours_of(missing, language)} h")
+        found.append(f"{word('unknown_share', language)}: {lasting(missing, language)}")
     if total["suspect"]:
         found.append(word("suspect", language))
     return found
@@ -190,8 +191,8 @@ def _section(one: Section, report: dict[str, Any], language: str) -> str:
 
 def table_html(found: Table, zone: str, language: str) -> str:
     """Numbers stand right, texts left; durations are minutes."""
-    classes = {"text": "t", "word": "t", "loss": "t", "time": "t n", "clock": "t n"}
-    kinds = [f' class="{classes[column.kind]}"' if column.kind in classes else ' class="n"' for column in found.columns]
+    classes = dict.fromkeys(LEFT, "t") | {"time": "t n", "clock": "t n"}
+    kinds = [f' class="{classes.get(column.kind, "n")}"' for column in found.columns]
     titles = [
         column.title + (" (min)" if column.kind == "ns" and column.key != "ns" else "") for column in found.columns
     ]
@@ -199,8 +200,7 @@ def table_html(found: Table, zone: str, language: str) -> str:
     body = "".join(
         "<tr>"
         + "".join(
-            f"<td{kind}>{text(shown(value, column.kind, zone, language))}</td>"
-            for kind, value, column in zip(kinds, row, found.columns, strict=True)
+            f"<td{kind}>{text(cell)}</td>" for kind, cell in zip(kinds, cells(found, row, zone, language), strict=True)
         )
         + "</tr>"
         for row in found.rows
@@ -243,7 +243,7 @@ def _health(report: dict[str, Any], language: str) -> list[str]:
     ]
     rows = "".join(f'<tr><td class="t">{text(a)}</td><td>{text(b)}</td></tr>' for a, b in lines)
     rows += "".join(f'<tr><td class="t" colspan="2">{text(said)}</td></tr>' for said in health(report, language))
-    told = "".join(f"<p>{text(row['detail'])}</p>" for row in found[DATA_QUALITY])
+    told = "".join(f"<p>{text(alert_said(row, language))}</p>" for row in found[DATA_QUALITY])
     return [f"<section><h2>{text(word('health', language))}</h2><table>{rows}</table>{told}</section>"]
 
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 from kernels.codes import CLASS_NAMES
 from kernels.figures.oee import AVAILABILITY_LOSS, PERFORMANCE_LOSS, POLICIES
 from twin.report.rows import Row
-from twin.report.words import minutes_of, word
+from twin.report.said import lasting
+from twin.report.words import word
 
 _RUNNING: Final = "running"
 
@@ -122,7 +123,7 @@ def changeover_texts(report: dict[str, Any], language: str) -> list[str]:
         found.setdefault((one["station"], str(one["from"] or "–"), str(one["to"] or "–")), []).append(one["ns"])
     said = []
     for (station, before, after), ns in sorted(found.items()):
-        best, usual = (minutes_of(one, language) for one in (min(ns), sorted(ns)[(len(ns) - 1) // 2]))
-        times = f"{word('best', language)} {best} min, {word('usual', language)} {usual} min"
+        best, usual = (lasting(one, language) for one in (min(ns), sorted(ns)[(len(ns) - 1) // 2]))
+        times = f"{word('best', language)} {best}, {word('usual', language)} {usual}"
         said.append(f"{station}: {before} → {after}: {len(ns)}×, {times}")
     return said

@@ -11,14 +11,13 @@ from email.policy import SMTP
 from typing import Any, Final
 
 from twin.report.html import against_target, bottleneck, doubts, page, ratios, sentence, text
-from twin.report.tables import Table, shown, table
+from twin.report.tables import LEFT, Table, cells, table
 from twin.report.words import word
 from twin.report.xlsx import workbook
 
 _TABLES: Final = ("orders", "charged", "hours")
 _ROWS: Final = 12
 _CELL: Final = 'style="padding:3px 8px;border-bottom:1px solid #c9cfd4;text-align:{}"'
-_LEFT: Final = ("text", "word", "time", "clock", "loss")
 
 
 def mail(report: dict[str, Any], language: str = "en") -> bytes:
@@ -64,13 +63,13 @@ def mail(report: dict[str, Any], language: str = "en") -> bytes:
 def _table(found: Table, zone: str, language: str) -> str:
     if not found.rows:
         return ""
-    kinds = ["left" if column.kind in _LEFT else "right" for column in found.columns]
+    kinds = ["left" if column.kind in LEFT else "right" for column in found.columns]
     titles = [f"{one.title} (min)" if one.kind == "ns" and one.key != "ns" else one.title for one in found.columns]
     head = "".join(f"<th {_CELL.format(side)}>{text(one)}</th>" for side, one in zip(kinds, titles, strict=True))
     rows = [
         "".join(
-            f"<td {_CELL.format(side)}>{text(shown(value, column.kind, zone, language))}</td>"
-            for side, value, column in zip(kinds, row, found.columns, strict=True)
+            f"<td {_CELL.format(side)}>{text(cell)}</td>"
+            for side, cell in zip(kinds, cells(found, row, zone, language), strict=True)
         )
         for row in found.rows[:_ROWS]
     ]

@@ -80,7 +80,7 @@ SECTIONS: Final = (
         (
             ("station", "text", "station"),
             ("class", "word", "class"),
-            ("reason", "text", "reason"),
+            ("reason", "reason", "reason"),
             ("ns", "ns", "minutes"),
             ("count", "count", "count"),
             ("longest_ns", "ns", "longest"),
@@ -95,7 +95,7 @@ SECTIONS: Final = (
         (
             ("station", "text", "station"),
             ("class", "word", "class"),
-            ("reason", "text", "reason"),
+            ("reason", "reason", "reason"),
             ("ns", "ns", "minutes"),
             ("count", "count", "count"),
         ),
@@ -310,8 +310,8 @@ SECTIONS: Final = (
         (
             ("ts", "time", "time"),
             ("station", "text", "station"),
-            ("kind", "text", "kind"),
-            ("action", "text", "step"),
+            ("kind", "alert", "kind"),
+            ("action", "action", "step"),
             ("detail", "text", "detail"),
         ),
     ),
@@ -320,7 +320,7 @@ SECTIONS: Final = (
         "refused",
         (
             ("ts", "time", "time"),
-            ("reason", "text", "reason"),
+            ("reason", "refused", "reason"),
             ("detail", "text", "detail"),
             ("place", "text", "offset"),
             ("value", "text", "bytes"),

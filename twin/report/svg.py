@@ -8,6 +8,7 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from twin.report.said import reason_said
 from twin.report.spans import local
 from twin.report.words import clock_of, hours_of, minutes_of, number, word
 from twin.time.rfc3339 import parse_rfc3339
@@ -197,7 +198,9 @@ def pareto(report: dict[str, Any], language: str, most: int = 12, name: str = "p
     body = []
     for k, one in enumerate(losses):
         y = 4 + 28 * k
-        said = f"{one['station']}: {one['reason'] or word('no_reason', language)}"
+        said = (
+            f"{one['station']}: {reason_said(one['reason'], report['labels'], language) or word('no_reason', language)}"
+        )
         wide = 320 * one["ns"] / longest
         body.append(label(0, y + 16, cut(said, 48)))
         kind = f'class="c-{GROUP[one["class"]]}" data-ns="{one["ns"]}"'

@@ -3,9 +3,10 @@
 import csv
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from twin.report.said import Labels, alert_said, coded, lasting, reason_said
 from twin.report.sections import BY_ID, SECTIONS, rows_of
 from twin.report.spans import local
 from twin.report.words import minutes_of, number, percent, significant, word
@@ -19,7 +20,8 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 @dataclass(frozen=True, slots=True)
 class Column:
     """kind: text, word, time (an instant), clock (of a day), ns (a duration), parts, count, percent, value (a measured
-    float, four digits for people, all in files), loss."""
+    float, four digits for people, all in files), loss, reason (an id, with its label for people), and codes of a closed
+    list (CODES), in words for people."""
 
     key: str
     kind: str
@@ -32,8 +34,12 @@ class Table:
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Any, ...], ...]
+    labels: Labels = field(default_factory=dict)  # of reasons
 
 
+# Kinds of columns whose values are codes: those of `twin.report.said.coded`.
+CODES: Final = ("alert", "action", "refused", "yes")
+LEFT: Final = ("text", "word", "time", "clock", "loss", "reason", *CODES)  # stand left, as texts do
 NAMES: Final = tuple(one.id for one in SECTIONS if one.columns)
 # Of the evidence under a figure (`twin.report.why`).
 _EVIDENCE: Final[dict[str, tuple[str, tuple[tuple[str, str, str], ...]]]] = {
@@ -54,7 +60,7 @@ _EVIDENCE: Final[dict[str, tuple[str, tuple[tuple[str, str, str], ...]]]] = {
         (
             ("revision", "count", "revision"),
             ("revised", "time", "known_since"),
-            ("retracted", "text", "retracted"),
+            ("retracted", "yes", "retracted"),
             ("good", "count", "good"),
             ("oee", "percent", "oee"),
             ("source_offset", "text", "offset"),
@@ -68,7 +74,7 @@ _EVIDENCE: Final[dict[str, tuple[str, tuple[tuple[str, str, str], ...]]]] = {
             ("end", "time", "end"),
             ("class", "word", "class"),
             ("state", "text", "state"),
-            ("reason", "text", "reason"),
+            ("reason", "reason", "reason"),
             ("source_offset", "text", "offset"),
         ),
     ),
@@ -92,22 +98,23 @@ _NOT_TOLD: Final = ("line", "station", "type", "ts", "epoch", "file", "line_mode
 
 def table(report: dict[str, Any], name: str, language: str) -> Table:
     """One of NAMES."""
-    return shaped(name, rows_of(BY_ID[name], report), language)
+    return shaped(name, rows_of(BY_ID[name], report), language, report["labels"])
 
 
-def shaped(name: str, found: Iterable[dict[str, Any]], language: str) -> Table:
-    """Rows of one of NAMES or EVIDENCE."""
+def shaped(name: str, found: Iterable[dict[str, Any]], language: str, labels: Labels) -> Table:
+    """Rows of one of NAMES or EVIDENCE. `labels`: of the plant's reasons."""
     title, shape = _EVIDENCE[name] if name in _EVIDENCE else (BY_ID[name].title, BY_ID[name].columns)
     rows = [dict(row) for row in found]
     for row in rows if name == "refused" else ():
         row["place"] = f"{row['source_topic']} {row['source_partition']}/{row['source_offset']}"
+    for row in rows if name == "alerts" else ():
+        row["detail"] = alert_said(row, language)
     for row in rows if name == "events" else ():
         told = (key for key in row if key not in _NOT_TOLD and not key.startswith("source_"))
         row["what"] = " ".join(f"{key}={row[key]}" for key in told)
     columns = tuple(Column(key, kind, word(said, language)) for key, kind, said in shape)
-    return Table(
-        name, word(title, language), columns, tuple(tuple(row.get(column.key) for column in columns) for row in rows)
-    )
+    cells = tuple(tuple(row.get(column.key) for column in columns) for row in rows)
+    return Table(name, word(title, language), columns, cells, labels)
 
 
 def for_people(found: Table, zone: str, language: str) -> dict[str, Any]:
@@ -115,14 +122,19 @@ def for_people(found: Table, zone: str, language: str) -> dict[str, Any]:
     return {
         "title": found.title,
         "columns": [{"key": one.key, "title": one.title, "kind": one.kind} for one in found.columns],
-        "rows": [
-            [shown(value, column.kind, zone, language) for value, column in zip(row, found.columns, strict=True)]
-            for row in found.rows
-        ],
+        "rows": [cells(found, row, zone, language) for row in found.rows],
     }
 
 
-def shown(value: Any, kind: str, zone: str, language: str) -> str:
+def cells(found: Table, row: tuple[Any, ...], zone: str, language: str) -> list[str]:
+    """A row for people."""
+    return [
+        shown(value, column.kind, zone, language, found.labels)
+        for value, column in zip(row, found.columns, strict=True)
+    ]
+
+
+def shown(value: Any, kind: str, zone: str, language: str, labels: Labels) -> str:
     """A cell for people."""
     if value is None:
         return "–"
@@ -141,31 +153,40 @@ def shown(value: Any, kind: str, zone: str, language: str) -> str:
             return significant(value, language)
         case "word":
             return word(value, language)
+        case "reason":
+            return str(reason_said(value, labels, language))
         case "loss":
-            said = word(value["class"], language) + (f" ({value['reason']})" if value["reason"] else "")
-            return f"{minutes_of(value['ns'], language)} min {said}"
-    return str(value)
+            reason = reason_said(value["reason"], labels, language)
+            said = word(value["class"], language) + (f" ({reason})" if reason else "")
+            return f"{lasting(value['ns'], language)} {said}"
+    return coded(kind, str(value).lower(), language) if kind in CODES else str(value)
 
 
-def to_csv(found: Table, zone: str, dialect: str = "csv") -> str:
+def to_csv(found: Table, zone: str, dialect: str, language: str) -> str:
     """RFC 4180 (csv), or what a German Excel opens as columns (csv-de: semicolon, decimal comma, byte order mark).
 
-    Durations are seconds with nine digits, ratios as the rows have them, times local and without an offset. A text that
-    a spreadsheet would take for a formula gets an apostrophe before it.
+    Durations are seconds with nine digits, ratios as the rows have them, times local and without an offset; classes and
+    reasons are ids, a reason's label stands beside it. A text that a spreadsheet would take for a formula gets an
+    apostrophe before it.
     """
     german = dialect == "csv-de"
     out = io.StringIO()
     writer = csv.writer(out, delimiter=";" if german else ",", lineterminator="\r\n")
-    writer.writerow([_title(column) for column in found.columns])
+    writer.writerow([title for column in found.columns for title in _titles(column)])
     for row in found.rows:
-        writer.writerow(
-            [_plain(value, column.kind, zone, german) for value, column in zip(row, found.columns, strict=True)]
-        )
+        made: list[str] = []
+        for value, column in zip(row, found.columns, strict=True):
+            made.append(_plain(value, column.kind, zone, german))
+            if column.kind == "reason":
+                made.append(defused(reason_said(value, found.labels, language) or ""))
+        writer.writerow(made)
     return ("\ufeff" if german else "") + out.getvalue()
 
 
-def _title(column: Column) -> str:
-    return f"{column.key.removesuffix('_ns')}_s" if column.kind == "ns" else column.key
+def _titles(column: Column) -> tuple[str, ...]:
+    if column.kind == "reason":
+        return column.key, f"{column.key}_label"
+    return (f"{column.key.removesuffix('_ns')}_s" if column.kind == "ns" else column.key,)
 
 
 def _plain(value: Any, kind: str, zone: str, german: bool) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from twin.report import ReportError
 from twin.report.html import against_target, bottleneck, doubts, health, ratios, sentence
+from twin.report.said import Labels
 from twin.report.spans import NS
 from twin.report.tables import FORMULA, NAMES, Column, shown, table
 from twin.report.words import word
@@ -54,7 +55,8 @@ def workbook(report: dict[str, Any], language: str = "en") -> bytes:
         sheet.freeze_panes(1, 0)
         at = 0
         for k, column in enumerate(found.columns):
-            at += _column(sheet, at, column, [row[k] for row in found.rows], report["zone"], language, formats)
+            values = [row[k] for row in found.rows]
+            at += _column(sheet, at, column, values, report["zone"], language, formats, found.labels)
     book.close()
     return out.getvalue()
 
@@ -79,9 +81,16 @@ def _said(sheet: Any, report: dict[str, Any], language: str, formats: dict[str, 
 
 
 def _column(
-    sheet: Any, at: int, column: Column, values: list[Any], name: str, language: str, formats: dict[str, Any]
+    sheet: Any,
+    at: int,
+    column: Column,
+    values: list[Any],
+    name: str,
+    language: str,
+    formats: dict[str, Any],
+    labels: Labels,
 ) -> int:
-    """How many columns it takes: a time has two, local and UTC."""
+    """How many columns it takes: a time has two, local and UTC, and so has a reason, its label and its id."""
     title = f"{column.title} (min)" if column.kind == "ns" else column.title
     sheet.write_string(0, at, title, formats["head"])
     sheet.set_column(at, at, 19 if column.kind == "time" else 14)
@@ -89,6 +98,9 @@ def _column(
     if instant:
         sheet.write_string(0, at + 1, f"{column.title} (UTC)", formats["head"])
         sheet.set_column(at + 1, at + 1, 19)
+    if column.kind == "reason":
+        sheet.write_string(0, at + 1, f"{column.title} (id)", formats["head"])
+        sheet.set_column(at, at + 1, 24)
     for row, value in enumerate(values, start=1):
         if value is None:
             continue
@@ -101,8 +113,10 @@ def _column(
         elif column.kind in ("percent", "parts", "count", "value"):
             sheet.write_number(row, at, value, formats[column.kind])
         else:
-            _text(sheet, row, at, shown(value, column.kind, name, language), formats)
-    return 2 if instant else 1
+            _text(sheet, row, at, shown(value, column.kind, name, language, labels), formats)
+            if column.kind == "reason":
+                _text(sheet, row, at + 1, value, formats)
+    return 2 if instant or column.kind == "reason" else 1
 
 
 def _text(sheet: Any, row: int, at: int, text: str, formats: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from twin.plant import SourceRule
 from twin.plant import sources as plant_sources
 from twin.plant.model import Plant
 from twin.sources.bind import LogPath
+from twin.sources.chain import Chain, Link
 from twin.sources.csv_log import CsvLog, fits
 from twin.sources.files import members
 from twin.sources.jsonl import JsonLines
@@ -53,10 +54,11 @@ def open_log(
     mapping: Mapping | None = None,
     stage: Stage = None,
     names: RowNames | None = None,
+    link: Link | None = None,
 ) -> Source:
     """One log. A mapping decides how it is read; without one its name does. Raises MappingError or SourceError.
 
-    `names`: of the rows of the logs that are read together with it.
+    `names`: of the rows of the logs that are read together with it; `link`: how it hangs together with them.
     """
     log = path if isinstance(path, LogPath) else LogPath(Path(path))
     path = log.path
@@ -74,7 +76,7 @@ def open_log(
             "`twin source check --suggest` drafts one"
         )
     if isinstance(mapping, CsvMapping):
-        return CsvLog(log, plant, mapping, stage, names)
+        return CsvLog(log, plant, mapping, stage, names, link)
     return ShdrLog(log, plant, mapping, stage)
 
 
@@ -93,7 +95,7 @@ def open_logs(
     `[[source]]` rules of the file the plant was read from). A folder of files, a pattern, a zip archive and a workbook
     stand for what is in them (`log_paths`).
     """
-    return Logs(open_sources(paths, plant, mapping, rules), plant, ends, share)
+    return Logs(open_sources(paths, plant, mapping, rules, together=True), plant, ends, share)
 
 
 def open_sources(
@@ -101,13 +103,21 @@ def open_sources(
     plant: Plant,
     mapping: Mapping | None = None,
     rules: Sequence[SourceRule] | None = None,
+    together: bool = False,
 ) -> list[Source]:
-    """The logs one by one, as `open_logs` merges them."""
+    """The logs one by one; `together` to be merged, as `open_logs` does: what is open in one goes on in the next."""
     opened: list[Source] = []
     names: dict[int, RowNames] = {}  # each mapping's own
+    chains: dict[int, Chain] = {}
     for log, chosen, _ in mapped(paths, plant, mapping, rules):
         opened += [
-            open_log(part, plant, chosen, names=names.setdefault(id(chosen), RowNames()))
+            open_log(
+                part,
+                plant,
+                chosen,
+                names=names.setdefault(id(chosen), RowNames()),
+                link=chains.setdefault(id(chosen), Chain()).link() if together else None,
+            )
             for part in _sheets(log, chosen)
         ]
     return opened

@@ -10,7 +10,8 @@ from twin.events.block import EventBlock
 from twin.plant.model import Plant
 from twin.sources import bind
 from twin.sources.bind import LogPath
-from twin.sources.blocks import Words, by_pair, distinct, slices
+from twin.sources.blocks import Words, by_pair, distinct, empty, slices
+from twin.sources.chain import Link
 from twin.sources.clock import Clock
 from twin.sources.csv_orders import EVERY, Orders, OrderSpans
 from twin.sources.csv_rules import CounterRows, Rows, Rules
@@ -44,9 +45,17 @@ class CsvLog:
     closes = True
 
     def __init__(
-        self, log: LogPath, plant: Plant, mapping: CsvMapping, stage: Stage = None, names: RowNames | None = None
+        self,
+        log: LogPath,
+        plant: Plant,
+        mapping: CsvMapping,
+        stage: Stage = None,
+        names: RowNames | None = None,
+        link: Link | None = None,
     ) -> None:
-        """`names`: of the rows of all logs that are read together, where the mapping names rows."""
+        """`names`: of the rows of all logs that are read together, where the mapping names rows. `link`: of logs that
+        are merged; then an empty batch comes first, when it is known how the log begins, and before it ends."""
+        self.link = link
         self._mapping = mapping = bind.to_file(mapping, log)
         check(mapping, plant)
         self.name = log.name
@@ -69,7 +78,7 @@ class CsvLog:
         self._clock = Clock(plant, self.summary)
         self._rules = Rules((), self._lookup, self.summary)
         hold = mapping.hold_ns
-        self._samples = Samples(self.name, hold, mapping.tolerance_ns, self.summary) if hold is not None else None
+        self._samples = Samples(self.name, hold, mapping.tolerance_ns, self.summary, link) if hold is not None else None
         self._orders: Orders | None = None
         self._spans: OrderSpans | None = None
         self._lines: dict[int, LineRows] = {}
@@ -114,19 +123,27 @@ class CsvLog:
 
     def __iter__(self) -> Iterator[Batch]:
         for block in self._in_order(self._blocks()):
+            if block is None:
+                yield empty(), []
+                continue
             for part in slices(block, BLOCK_EVENTS):
                 self.summary.count_events(part)
                 yield part, []
 
-    def _in_order(self, blocks: "Iterable[EventBlock]") -> "Iterable[EventBlock]":
-        """Events with times of their own do not come in the order of the rows: they are sorted."""
+    def _in_order(self, blocks: "Iterable[EventBlock | None]") -> "Iterable[EventBlock | None]":
+        """Events with times of their own do not come in the order of the rows: they are sorted. None: see `link`."""
         mapping = self._mapping
         if not mapping.own_times:
             yield from blocks
             return
         sorter = Sorter()
-        for block in blocks:
-            add_block(sorter, block)
+        for one in blocks:
+            if one is not None:
+                add_block(sorter, one)
+        if self._spans is not None:
+            self._spans.begin()
+        if self.link is not None:
+            yield None
         for made_of_spans in self._spans.drafts() if self._spans is not None else ():
             add_block(sorter, made_of_spans.block)
         self.summary.note(f"{self.name}: events have times of their own; they were sorted")
@@ -140,15 +157,18 @@ class CsvLog:
                 self._clock.check(line, block.ts[own], self.name, block.offset[own])
             yield block
 
-    def _blocks(self) -> Iterator[EventBlock]:
+    def _blocks(self) -> Iterator[EventBlock | None]:
         order: Iterable[TextRows] = self._table
         if self._stage is None:
             order = RowOrder(self._table, self._mapping.time, self._mapping.sort, self.name, self.summary)
         placing: Placing | None = None
         for text in order:
+            first = placing is None
             if placing is None:
                 placing = self._begin()
             block = self._events(placing.read(text, isinstance(order, RowOrder) and order.changed))
+            if first and self.link is not None and not self._mapping.own_times:
+                yield None
             if block is not None:
                 yield block
         block = self._finish() if self._stage != "growing" else None
@@ -171,9 +191,9 @@ class CsvLog:
         orders += [(index, rule) for id_, rule in found.orders for (_, station), index in places if station == id_]
         self._rules = Rules(mapping.events, self._lookup, self.summary, [(of, rule.id) for of, rule in orders])
         if orders:
-            self._orders = Orders(orders, mapping.hold_ns or 0, self._rules)
+            self._orders = Orders(orders, mapping.hold_ns or 0, self._rules, self.link)
         if self._orders is not None and mapping.order is not None and mapping.order.time is not None:
-            self._spans = OrderSpans(self._orders, self._rules, self.name)
+            self._spans = OrderSpans(self._orders, self._rules, self.name, self.link)
         typed = self._table.typed
         return Placing(self.name, mapping, self._plant, self._lookup, self._rules, self.summary, typed, self._names)
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from kernels.codes import END, ORDER, START
 from twin.sources.blocks import Words
+from twin.sources.chain import Link, Open, Place
 from twin.sources.csv_rules import Rows, Rules
 from twin.sources.drafts import END as LAST
 from twin.sources.drafts import ORDER_END, ORDER_START, Draft, draft, draft_between
@@ -25,23 +26,15 @@ _FLIPS: Final = 2  # an order that is interrupted comes back once; two that take
 ONE_AT_A_TIME: Final = "a station has one order at a time"
 
 
-@dataclass(slots=True)
-class _Open:
-    order: str | None = None
-    product: str | None = None
-    newest: int | None = None
-    before: str | None = None  # the order that this one took the place of
-    flips: int = 0  # how often in turn the two have taken each other's place
-
-
 class Orders:
     """The orders of every line, or of every station, of one log."""
 
-    def __init__(self, orders: Sequence[OrderOf], hold_ns: int, rules: Rules) -> None:
+    def __init__(self, orders: Sequence[OrderOf], hold_ns: int, rules: Rules, link: Link | None = None) -> None:
         self._orders = orders
+        self._link = link
         self._hold = hold_ns
         self._rules = rules
-        self._places: dict[tuple[int, int], _Open] = {}
+        self._places: dict[tuple[int, int], Open] = {}
         self._newest: dict[int, int] = {}  # of each line
         self.of_stations = any(rule.of_station for _, rule in orders)
 
@@ -60,18 +53,23 @@ class Orders:
         """Starts and ends of orders at one line's rows; `newest` is the line's newest time at each of them."""
         drafts: list[Draft] = []
         self._newest[line] = max(self._newest.get(line, LONG_AGO), int(newest.max(initial=LONG_AGO)))
+        if self._link is not None and len(rows):
+            self._link.begin_line(line, int(rows.ts[0]))
         for station, rule, index in self.of(rows):
             drafts += self._changes(line, station, rule, rows, index, newest[index])
         return drafts
 
     def _changes(self, line: int, station: int, rule: OrderRule, rows: Rows, index: Index, newest: I64) -> list[Draft]:
-        carry = self._places.setdefault((line, station), _Open())
+        carry = self._open((line, station))
         ids, products, quantities, entry = (found[index] for found in fields(self._rules, rule, rows))
         ts, at = rows.ts[index], rows.at[index]
         if station >= 0:  # its own clock: the others of its line may be ahead
             newest = np.maximum.accumulate(ts if carry.newest is None else np.maximum(ts, carry.newest))
         # A row that comes late says what was made then, not what is made now.
         current = np.flatnonzero(ts == newest)
+        if self._link is not None and len(current):
+            row = int(current[0])
+            self._link.begin_order((line, station), int(ts[row]), _text(int(ids[row]), rows.words))
         carried = -1 if carry.order is None else rows.words.add(carry.order)
         before = np.concatenate([[carried], ids[current[:-1]]]) if len(current) else np.empty(0, np.int64)
         drafts = []
@@ -109,7 +107,14 @@ class Orders:
             carry.product = _text(int(products[current[-1]]), rows.words)
         return drafts
 
-    def _take_turns(self, carry: _Open, rows: Rows, row: int, station: int, before: int, now: int) -> None:
+    def _open(self, place: Place) -> Open:
+        """What is known of a place; of the first rows what the log before this one has left open."""
+        if place not in self._places:
+            left = self._link.open.pop(place, None) if self._link is not None else None
+            self._places[place] = left or Open()
+        return self._places[place]
+
+    def _take_turns(self, carry: Open, rows: Rows, row: int, station: int, before: int, now: int) -> None:
         """Tell of two orders that take each other's place again and again."""
         one, two = _text(before, rows.words), _text(now, rows.words)
         carry.flips = carry.flips + 1 if two is not None and two == carry.before else 0
@@ -127,10 +132,17 @@ class Orders:
     def finish(self, words: Words) -> list[Draft]:
         """The ends of the orders still open at the end of the log."""
         drafts = []
+        for place in [*self._link.open] if self._link is not None else ():
+            self._open(place)
         for (line, station), carry in self._places.items():
             if carry.order is not None and carry.newest is not None:
                 newest = carry.newest if station < 0 else self._newest[line]
-                end, product = newest + self._hold, _number(carry.product, words)
+                end: int | None = newest + self._hold
+                if self._link is not None:
+                    end = self._link.end_of_order((line, station), carry, self._newest[line], newest + self._hold)
+                if end is None:
+                    continue
+                product = _number(carry.product, words)
                 drafts.append(self._end(words, line, station, LAST, end, words.add(carry.order), product))
         self._places.clear()
         return drafts
@@ -182,9 +194,10 @@ class OrderSpans:
     An order that begins at a place where another one still runs is refused: what it made is counted without an order.
     """
 
-    def __init__(self, orders: Orders, rules: Rules, name: str) -> None:
+    def __init__(self, orders: Orders, rules: Rules, name: str, link: Link | None = None) -> None:
         self._orders = orders
         self._rules = rules
+        self._link = link
         self._name = name
         self._words = Words()
         self._spans: list[_Spans] = []
@@ -205,11 +218,30 @@ class OrderSpans:
             place = np.full((int(keep.sum()), 2), (line, station), np.int64)
             self._spans.append(_Spans(place, begin[keep], end[keep], what, rows.where_at(index)[keep]))
 
+    def begin(self) -> None:
+        """Say how the log begins: its first order at each place. All rows are there."""
+        if self._link is None or not self._spans:
+            return
+        spans = self._whole()
+        for row in np.lexsort((spans.end, spans.begin)).tolist():
+            line, station = spans.place[row].tolist()
+            self._link.begin_order((line, station), int(spans.begin[row]), self._words.list[spans.what[row, 0]])
+
+    def _whole(self) -> _Spans:
+        return _Spans(*(np.concatenate([getattr(one, key) for one in self._spans]) for key in _Spans.__slots__))
+
+    def _goes_on(self, spans: _Spans, row: int, end: int) -> bool:
+        """Whether the last order of a place is the first one there of another log."""
+        if self._link is None:
+            return False
+        line, station = spans.place[row].tolist()
+        return self._link.order_goes_on((line, station), self._words.list[spans.what[row, 0]], end)
+
     def drafts(self) -> list[Draft]:
         """The starts and ends, not yet in order."""
         if not self._spans:
             return []
-        spans = _Spans(*(np.concatenate([getattr(one, key) for one in self._spans]) for key in _Spans.__slots__))
+        spans = self._whole()
         starts: list[int] = []
         ends: list[tuple[int, int]] = []  # (the row that began it, when it ended)
         refused: list[int] = []
@@ -217,7 +249,8 @@ class OrderSpans:
         order = np.lexsort((spans.end, spans.begin, spans.place[:, 1], spans.place[:, 0]))
         for row in order.tolist():
             if open_row >= 0 and (spans.place[row] != spans.place[open_row]).any():
-                ends.append((open_row, open_end))
+                if not self._goes_on(spans, open_row, open_end):
+                    ends.append((open_row, open_end))
                 open_row = -1
             begin, end = int(spans.begin[row]), int(spans.end[row])
             if open_row >= 0 and spans.what[row, 0] == spans.what[open_row, 0]:
@@ -229,13 +262,19 @@ class OrderSpans:
                     ends.append((open_row, open_end))
                 starts.append(row)
                 open_row, open_end = row, end
-        if open_row >= 0:
+        if open_row >= 0 and not self._goes_on(spans, open_row, open_end):
             ends.append((open_row, open_end))
         if refused:
             self._refuse(spans, refused, starts)
         return [
             self._made(spans, np.array(starts, np.int64), spans.begin[starts], START, ORDER_START),
-            self._made(spans, np.array([row for row, _ in ends]), np.array([end for _, end in ends]), END, ORDER_END),
+            self._made(
+                spans,
+                np.array([row for row, _ in ends], np.int64),
+                np.array([end for _, end in ends], np.int64),
+                END,
+                ORDER_END,
+            ),
         ]
 
     def _refuse(self, spans: _Spans, refused: list[int], starts: list[int]) -> None:

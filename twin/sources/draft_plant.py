@@ -11,6 +11,11 @@ from twin.sources.sniff import quoted
 _MOST_LEFT_OUT: Final = 8  # names of what no rule reads
 
 
+def _plain(seconds: float) -> str:
+    """To the nanosecond, without an exponent, which no duration has."""
+    return f"{seconds:.9f}".rstrip("0").rstrip(".")
+
+
 @dataclass(slots=True)
 class Station:
     """What a draft of a plant says of one station."""
@@ -80,8 +85,8 @@ class Drafter:
             text.append("requires_order = true")
         for name, one in self.stations.items():
             text += ["", "[[line.station]]", f"id = {quoted(name)}"]
-            if one.cycle_s:
-                text.append(f'ideal_cycle = "{one.cycle_s:.9g}s"  # look: the pace of the fastest tenth of the log')
+            if one.cycle_s and one.cycle_s >= 1e-9:
+                text.append(f'ideal_cycle = "{_plain(one.cycle_s)}s"  # look: the pace of the fastest tenth of the log')
             for counter, quality in one.counters.items():
                 text += ["", "[[line.station.counter]]", f"id = {quoted(counter)}"]
                 text += [f'quality = "{quality}"'] if quality != "good" else []

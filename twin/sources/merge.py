@@ -11,6 +11,7 @@ from twin.events.block import EventBlock, Rejected, pick
 from twin.events.declare import END_OF_LOG
 from twin.plant.model import Plant
 from twin.sources.blocks import compact, empty, join
+from twin.sources.chain import Link, without_begun
 from twin.sources.drafts import draft
 from twin.sources.ending import Ends
 from twin.sources.overlap import Overlap
@@ -108,6 +109,9 @@ class Logs:
                 yield copy(block), np.zeros(len(block), np.int64), refused
             return
         tracks = [Track(source) for source in self._sources]
+        links = [getattr(source, "link", None) for source in self._sources]
+        for track in tracks:  # how each log begins, before any of them ends
+            track.extend()
         overlap = Overlap(
             [source.name for source in self._sources], [source.named for source in self._sources], self._overlaps
         )
@@ -117,20 +121,27 @@ class Logs:
             refused = [one for track in tracks for one in track.take_refused()]
             running = [track for track in tracks if not track.finished]
             if not running:
-                block, own = _woven([track.take(None) for track in tracks])
+                block, own = self._woven([track.take(None) for track in tracks], links)
                 overlap.look(block, own)
                 if len(block) or refused:
                     yield block, own, refused
                 return
             # Up to here every log is known. Not the time itself: its log may go on with more of the same time.
             horizon = min(track.newest for track in running)
-            block, own = _woven([track.take(horizon) for track in tracks])
+            block, own = self._woven([track.take(horizon) for track in tracks], links)
             overlap.look(block, own)
             if len(block) or refused:
                 yield block, own, refused
             for track in running:
                 if track.newest == horizon:
                     track.extend()
+
+    def _woven(self, parts: Sequence[tuple[EventBlock, I64]], links: Sequence[Link | None]) -> tuple[EventBlock, I64]:
+        """Parts of several logs by time, without the starts of orders that another log has begun; each event's log."""
+        block, own, left = without_begun(*_woven(parts), links)
+        for log in left.tolist():
+            self._sources[log].summary.events["order"] -= 1
+        return block, own
 
     def _number(self, block: EventBlock, own: I64) -> None:
         rows = np.flatnonzero(self._numbers_of[own])

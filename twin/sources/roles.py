@@ -24,7 +24,8 @@ ROLES: Final = {
     "product": "product article artikel material item sku recipe rezept code partno partnumber producto prodotto "
     "produit",
     "good": "good gut ok produced produziert output yield parts count goodcount goodparts qty quantity menge "
-    "st\u00fcck stueck stk pieces gutmenge gutteile totalcount partcount partcountact bons buenas buoni made ist",
+    "st\u00fcck stueck stk st\u00fcckzahl stueckzahl z\u00e4hler zaehler counter anzahl pieces gutmenge gutteile "
+    "totalcount partcount partcountact bons buenas buoni made ist",
     "scrap": "scrap ausschuß waste reject rejects rejected rejectcount ausschuss nok bad badcount defects badparts "
     "schlecht scrapcount rebuts rechazo scarti ausschussmenge nio",
     "rework": "rework nacharbeit reworked",
@@ -53,7 +54,7 @@ _CLASSES: Final = (
     (
         "running",
         "running run runs active auto automatic producing production produktion execute executing on working work busy "
-        "processing in_cycle incycle cutting läuft laeuft lauft betrieb operation operating "
+        "processing in_cycle incycle cutting läuft laeuft lauft lauf betrieb operation operating "
         "marche marcha marcia funcionando produzione produccion lavoro 1 true",
     ),
     (
@@ -68,6 +69,8 @@ CLASSES: Final = {word: name for name, words in _CLASSES for word in words.split
 _TRAILING: Final = ("id", "name", "no", "nr", "code", "number", "num")
 # How compounds end that tell a role: Störbeginn, Schichtende.
 _COMPOUNDS: Final = {"begin": ("beginn", "anfang"), "end": ("ende",)}
+# Tell a role as a whole name only: an energy counter counts no parts.
+_ALONE: Final = frozenset({"z\u00e4hler", "zaehler", "counter", "anzahl"})
 # Roles that the last word of a name tells: a machine failure is no machine.
 _LAST: Final = ("station", "line", "order", "product", "unit", "tag", "value", "seq")
 
@@ -90,7 +93,7 @@ def role_of(name: str, roles: Sequence[str]) -> str | None:
     for role in roles:
         if role in _COMPOUNDS and any(part.endswith(_COMPOUNDS[role]) for part in parts):
             return role
-        if any(part in WORDS[role] for part in (parts[-1:] if role in _LAST else parts)):
+        if any(part in WORDS[role] - _ALONE for part in (parts[-1:] if role in _LAST else parts)):
             # "Scrap count" is a count, but none of good parts.
             if role == "good" and any(part in WORDS[other] for part in parts for other in ("scrap", "rework")):
                 continue

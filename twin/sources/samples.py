@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from kernels.codes import STATE, UNKNOWN
 from twin.sources.blocks import Words
+from twin.sources.chain import Link
 from twin.sources.drafts import END, RULE, Draft, draft, draft_between
 from twin.sources.drafts import UNKNOWN as RANK_UNKNOWN
 from twin.sources.summary import Summary
@@ -83,7 +84,8 @@ class StateRows:
 class Samples:
     """The changes of state of every station of one log."""
 
-    def __init__(self, name: str, hold_ns: int, tolerance_ns: int, summary: Summary) -> None:
+    def __init__(self, name: str, hold_ns: int, tolerance_ns: int, summary: Summary, link: Link | None = None) -> None:
+        self._link = link
         self._name = name
         self._hold = hold_ns
         self._limit = hold_ns + tolerance_ns
@@ -106,6 +108,8 @@ class Samples:
         """The state events of one station's rows (`rows` indexes the arrays beside it; `where` is for messages)."""
         carry = self._stations.setdefault(station, Station(line))
         t = ts[rows]
+        if self._link is not None and carry.newest is None:
+            self._link.begin_rows((line, station), int(t[0]))
         before = np.maximum.accumulate(np.concatenate([[t[0] if carry.newest is None else carry.newest], t]))
         carry.newest, before = int(before[-1]), before[:-1]
         gaps = np.flatnonzero(newest[rows] - before > self._limit)
@@ -157,6 +161,8 @@ class Samples:
             around = lines[carry.line]
             if carry.state == _NOTHING or carry.newest is None or around.seen is None:
                 continue
+            if final and self._goes_on(station, carry):
+                continue
             end, behind = np.array([carry.newest + self._hold], np.int64), np.array([carry.row], np.int64)
             if final or around.seen - carry.newest > self._limit:
                 drafts.append(self._unknown(station, carry.line, end, behind, around, words))
@@ -164,6 +170,12 @@ class Samples:
             else:
                 wait = min(wait, int(_between(end, behind, around)[0]))
         return drafts, wait
+
+    def _goes_on(self, station: int, carry: Station) -> bool:
+        """Whether another log has the station's next sample before there is a gap."""
+        if self._link is None or carry.newest is None:
+            return False
+        return self._link.goes_on_by((carry.line, station), carry.newest, self._limit)
 
     def counter_changes(self, station: int, counter: str, rows: Index, values: I64) -> Mask:
         """Which readings of a running counter tell something: another value than before, or the first after a gap."""

@@ -14,11 +14,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from twin.sources.bind import LogPath
 from twin.sources.csv_table import CsvTable
 from twin.sources.files import LogFile
 from twin.sources.mapping_model import TableForm
+from twin.sources.roles import counts_on, role_of
 from twin.sources.source import SourceError
 from twin.sources.summary import Summary
 from twin.sources.table import Table, TextRows
@@ -68,7 +70,10 @@ _CLOCKS: Final = (
     "%H.%M.%S",
 )
 _WHOLE: Final = ("%a %b %d %H:%M:%S %Z %Y", "%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S %Z")
-_CLOCK: Final = r"\d{1,2}[:.]\d{2}([:.]\d{2}.*)?( ?[AaPp]\.?[Mm])?"
+# 12.07 is a number; of a clock with points there are three parts.
+_CLOCK: Final = r"(\d{1,2}:\d{2}(:\d{2}.*)?|\d{1,2}\.\d{2}\.\d{2}|([01]\d|2[0-3])([0-5]\d){2})( ?[AaPp]\.?[Mm])?"
+# What a column is by its name, whatever its cells look like: a length, a number of parts or of a row.
+_NO_CLOCK: Final = ("duration", "good", "scrap", "rework", "seq", "order")
 _TIME_NAMES: Final = r"t|time|zeit|ts|timestamp|time_?stamp|sim_?time|seconds|sec|epoch\w*"
 _TODAY: Final = (946_684_800, 4_102_444_800)  # s: 2000 to 2100
 _ENOUGH: Final = 0.9  # of the cells must be times; the rest may be totals and blanks
@@ -231,16 +236,17 @@ def _with_numbers(found: Sniffed) -> Sniffed:
     if found.typed:
         return found
     marks: Counter[str] = Counter()
-    unsure = 0
+    unsure: set[str] = set()
+    decided: set[tuple[str, str]] = set()
     for name in found.names:
+        decided |= _decided([cell for cell in found.cells(name)[:5000] if cell])
         for cell in set(found.cells(name)[:5000]):
             if (match := _BOTH.fullmatch(cell)) and match[1] != match[2]:
                 marks["thousands" + match[1]] += 1
                 marks["decimal" + match[2]] += 1
             elif match := _GROUPED.fullmatch(cell):
                 if match[1] in ".," and cell.count(match[1]) == 1:
-                    unsure += 1
-                    marks["." + match[1]] += 0
+                    unsure.add(match[1])
                 else:
                     marks["thousands" + match[1]] += 1
             elif _COMMA.fullmatch(cell):
@@ -252,16 +258,23 @@ def _with_numbers(found: Sniffed) -> Sniffed:
     thousands = next((mark[9:] for mark in marks if mark.startswith("thousands") and mark[9:] != decimal), "")
     if thousands and not decimal and thousands in ".,":
         decimal = "," if thousands == "." else "."
-    if unsure and decimal == ",":
-        thousands = thousands or ("." if ".." in marks else "")
+    if len(decided) == 1 and not decimal and not thousands:
+        kind, mark = decided.pop()
+        decimal, thousands = (mark, "") if kind == "decimal" else ("." if mark == "," else ",", mark)
+    if "." in unsure and decimal == ",":
+        thousands = thousands or "."
     if thousands in ("\u00a0", "\u202f"):
         thousands = " "
     if thousands == "\u2019":
         thousands = "'"
     if unsure and not decimal and not thousands and found.form.delimiter == ";":
         # Spreadsheets put a semicolon between cells where the comma is their decimal mark.
-        thousands = "."
-        doubts.append("[csv] thousands: whether 1.000 is a thousand in this file, as it is now read, or one")
+        if "." in unsure:
+            thousands = "."
+            doubts.append("[csv] thousands: whether 1.000 is a thousand in this file, as it is now read, or one")
+        if "," in unsure:
+            decimal = ","
+            doubts.append("[csv] decimal: whether 1,000 is one in this file, as it is now read, or a thousand")
     elif unsure and not decimal and not thousands:
         doubts.append('[csv]: a cell such as 1.000 may be one or a thousand; declare decimal = "." or thousands = "."')
     elif decimal and (decimal == "," or unsure or thousands):
@@ -273,16 +286,71 @@ def _with_numbers(found: Sniffed) -> Sniffed:
     return Sniffed(form, text, found.names, found.rows, found.typed, found.shdr, tuple(doubts))
 
 
+def _decided(cells: Sequence[str]) -> set[tuple[str, str]]:
+    """What a column says of a mark as in 12.007: ("thousands", ".") or ("decimal", "."); nothing where both may be.
+
+    A column is of one kind: a program that writes 12007 groups no digits, and a counter hardly ever falls.
+    """
+    marks = {match[1] for cell in cells if (match := _GROUPED.fullmatch(cell)) and cell.count(match[1]) == 1}
+    if len(marks) != 1 or (mark := marks.pop()) not in ".,":
+        return set()
+    grouped = [cell for cell in cells if re.fullmatch(rf"[1-9]\d{{0,2}}{re.escape(mark)}\d{{3}}|\d+", cell)]
+    if len(grouped) < len(cells):
+        return set()
+    if any(len(cell) > 3 and cell.isdigit() for cell in cells):
+        return {("decimal", mark)}
+    as_thousands = counts_on(np.array([int(cell.replace(mark, "")) for cell in cells]))
+    as_decimals = counts_on(np.array([round(1000 * float(cell.replace(mark, "."))) for cell in cells]))
+    if as_thousands == as_decimals:
+        return set()
+    return {("thousands" if as_thousands else "decimal", mark)}
+
+
 def times(found: Sniffed, zone: str | None) -> list[TimeGuess]:
     """The columns that are times, the likeliest first; a date and a time of day apart are one."""
     guesses = [guess for name in found.names if (guess := _time(found, (name,), zone)) is not None]
-    whole = {name for guess in guesses for name in guess.columns}
-    if not guesses:
-        days = [name for name in found.names if name not in whole and _mostly(found.cells(name), r"\d{1,4}[-./ ]\S+")]
-        clocks = [name for name in found.names if _mostly(found.cells(name), _CLOCK)]
-        pairs = [(_day_of(clock, days), clock) for clock in clocks if clock not in days] if days else []
-        guesses = [guess for pair in pairs if (guess := _time(found, pair, zone)) is not None]
+    if all("origin" in guess.keys for guess in guesses):  # a clock of its own, by its name: or one beside a date
+        days = [name for name in found.names if _day_form(found.cells(name)) is not None]
+        clocks = [name for name in found.names if name not in days and _is_clock(name, found.cells(name))]
+        pairs = [(_day_of(clock, days), clock) for clock in clocks] if days else []
+        beside = [guess for pair in pairs if (guess := _time(found, pair, zone)) is not None]
+        guesses = beside or guesses
+        if not guesses and days:
+            guesses = [_day_alone(found, days[0], zone or "UTC")]
     return guesses
+
+
+def _day_form(cells: Sequence[str]) -> str | None:
+    """The form of a date that most cells of a column have, all of them the same; None: they are no dates.
+
+    12.007 beside 05.03.2026 is none, whatever stands between its digits.
+    """
+    filled = [cell for cell in cells[:500] if cell]
+    texts: pa.Array[Any] = pa.array(filled, pa.string())
+    for form in _DATES if filled else ():
+        if TimeReader(TimeFormat((pattern(form, date_only=True),), "UTC")).read(texts)[1].sum() >= _ENOUGH * len(
+            filled
+        ):
+            return form
+    return None
+
+
+def _is_clock(name: str, cells: Sequence[str]) -> bool:
+    return _mostly(cells, _CLOCK) and role_of(name, _NO_CLOCK) is None
+
+
+def _day_alone(found: Sniffed, name: str, zone: str) -> TimeGuess:
+    """A table with a date a row and no time of day."""
+    form = str(_day_form(found.cells(name)))
+    texts: pa.Array[Any] = pa.array(found.cells(name)[:20_000], pa.string())
+    clocked = f"{form} %H:%M:%S"
+    ts, ok = TimeReader(TimeFormat((pattern(clocked), pattern(form, date_only=True)), zone)).read(texts)
+    keys = f"format = [{quoted(clocked)}, {quoted(form)}]\nzone = {quoted(zone)}"
+    doubt = (
+        f"[time]: rows have the date {name} and no time of day; what they say counts at midnight, which is another "
+        "shift, and the day before where days begin later: name a column with the time, or make times of the shifts"
+    )
+    return TimeGuess((name,), keys, ts, ok, True, doubt)
 
 
 def _day_of(clock: str, days: Sequence[str]) -> str:
@@ -326,6 +394,8 @@ def _time(found: Sniffed, names: tuple[str, ...], zone: str | None) -> TimeGuess
     for form in _WHOLE if len(names) == 1 else ():
         attempt(TimeFormat((pattern(form),), local), f"format = {quoted(form)}\nzone = {quoted(local)}", True)
     for day in _DATES:
+        if not pc.any(pc.match_substring_regex(sample, pattern(day, date_only=True).removesuffix("$"))).as_py():
+            continue
         for clock in _CLOCKS:
             for between in (" ", "T"):
                 if between == "T" and len(names) > 1:

@@ -17,7 +17,7 @@ export function chart(text) {
   return root.localName === "svg" ? document.importNode(root, true) : el("p", {}, "?");
 }
 
-const LEFT = ["text", "word", "time", "clock", "loss"];
+const LEFT = ["text", "word", "time", "clock", "loss", "reason", "alert", "action", "refused", "yes"];
 const MOST = 25;
 
 // A table of texts, 25 rows at a time; `extra(i)` makes a last cell.

@@ -2,7 +2,7 @@
 import { el, table } from "./dom.js";
 import { chosen, head, livePart, said } from "./line.js";
 import { lines } from "./stream.js";
-import { clock, get, num, w } from "./words.js";
+import { alertSaid, clock, get, lasting, orderSaid, w } from "./words.js";
 
 const only = (data, keys) => {
   const kept = data.columns.map((one, i) => (keys.includes(one.key) ? i : -1)).filter((i) => i >= 0);
@@ -17,9 +17,9 @@ export function handover(main) {
     const five = { ...view.tables.charged, rows: view.tables.charged.rows.slice(0, 5) };
     const open = [
       ...(one?.stations ?? []).filter((s) => s.state !== "running").map((s) => `${s.station}: ${w(s.state)}${s.since_ms === null ? "" : ` ${w("since")} ${clock(s.since_ms, view.zone, true)}`}`),
-      ...(view.health.down_without_reason_ns ? [`${w("stops_open")}: ${num((view.health.down_without_reason_ns / 6e10).toFixed(1))} min`] : []),
-      ...(one?.order ? [`${w("order")} ${one.order}${one.order_end ? `, ${one.order_end}` : ""}${one.order_late ? `, ${one.order_late} min ${w("late")}` : ""}`] : []),
-      ...(one?.alerts ?? []).map((alert) => `${alert.kind} ${alert.station ?? ""} ${alert.detail ?? ""}`),
+      ...(view.health.down_without_reason_ns ? [`${w("stops_open")}: ${lasting(view.health.down_without_reason_ns)}`] : []),
+      ...(one?.order ? [orderSaid(one)] : []),
+      ...(one?.alerts ?? []).map(alertSaid),
       ...view.tables.refused.rows.slice(0, 3).map((row) => `${w("refused")}: ${row.join(" ")}`),
       ...view.said.doubts,
     ];

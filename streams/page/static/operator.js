@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { pace } from "./pace.js";
 import { blocked, dismiss, enter, flush, onQueue, refused, waiting } from "./queue.js";
 import { lines, now, onChange } from "./stream.js";
-import { address, get, GROUP, num, query, SIGN, span, w } from "./words.js";
+import { address, done, get, GROUP, lasting, query, SIGN, span, w } from "./words.js";
 
 const REFRESH_MS = 5000;
 
@@ -23,8 +23,7 @@ export function operator(main) {
   const marked = new Set(); // starts of stops that get one reason together
 
   const mine = () => Boolean(device?.enter && (device.lines === null || device.lines.includes(line)));
-  const label = (id) => data.reasons.all.find((one) => one.id === id)?.label ?? id;
-  const minutes = (ns) => `${num((ns / 6e10).toFixed(1))} min`;
+  const label = (id) => data.reasons.labels[id] ?? id;
   const lasted = (one) => span(one.ns === null ? now() - one.start_ms : one.ns / 1e6);
 
   function say(part, reason, more) {
@@ -112,7 +111,7 @@ export function operator(main) {
     const take = (reason, more) => { for (const one of bundle.stops) say(one, reason, more); };
     return el("li", {}, el("button", { type: "button", class: "stop", disabled: !mine(), "data-hour": bundle.hour, on: { click: () =>
       ask(`${bundle.hour}: ${bundle.count} × ${w("minor_stops_of")}`, `${w("correctable_until")} ${bundle.until_local}`, null, take) } },
-    el("span", {}, bundle.hour), el("b", {}, `${bundle.count} × ${w("minor_stops_of")}`), el("span", {}, minutes(bundle.ns))));
+    el("span", {}, bundle.hour), el("b", {}, `${bundle.count} × ${w("minor_stops_of")}`), el("span", {}, lasting(bundle.ns))));
   }
 
   // One reason for all stops that are marked: for each of their parts that has none.
@@ -155,7 +154,7 @@ export function operator(main) {
       el("p", { class: "timer op-timer", "aria-live": "off" }, since === null ? "" : span(now() - since)),
       pace(one),
       one?.order ? el("p", {}, `${w("order")} ${one.order}`) : null,
-      one?.order_end ? el("p", {}, `${w("order_end")} ${one.order_end}`)
+      one?.order && done(one) ? el("p", {}, `${w("order_end")} ${done(one)}`)
         : one?.order ? el("p", { class: "soft" }, w(one.order_rest === null ? "no_quantity" : "no_pace")) : null,
     ].filter((one) => one));
   }
@@ -167,7 +166,7 @@ export function operator(main) {
     const done = data.stops.filter((stop) => !open.includes(stop)).slice(0, 6);
     const queue = waiting();
     right.replaceChildren(...[
-      el("h2", {}, `${w("stops_without_reason")}: ${open.length} `, el("span", { class: "soft" }, minutes(data.without_reason_ns))),
+      el("h2", {}, `${w("stops_without_reason")}: ${open.length} `, el("span", { class: "soft" }, lasting(data.without_reason_ns))),
       markedRow(open),
       open.length ? el("ul", { class: "op-list", id: "open-stops" }, open.map((one) => stopRow(one, open.length > 1))) : el("p", { class: "soft" }, w("none")),
       data.bundles.length ? el("h2", {}, w("minor_bundles")) : null,

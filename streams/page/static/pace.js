@@ -1,6 +1,6 @@
 // Ahead or behind: what the target asks so far, what was made, the difference in parts and in minutes.
 import { el } from "./dom.js";
-import { num, w } from "./words.js";
+import { lasting, num, w } from "./words.js";
 
 export function pace(one) {
   const shift = one?.shift;
@@ -9,6 +9,6 @@ export function pace(one) {
   return el("p", { class: `pace ${shift.behind ? "behind" : "ahead"}` },
     el("span", {}, `${w("target_so_far")} `, el("b", {}, num(shift.plan_text))), " ",
     el("span", {}, `${w("made")} `, el("b", {}, num(shift.good_text))), " ",
-    el("span", { class: "diff" }, el("b", {}, `${num(shift.diff_text)} ${w("parts")}`), shift.diff_min_text ? el("span", {}, ` = ${num(shift.diff_min_text)} min`) : ""), " ",
+    el("span", { class: "diff" }, el("b", {}, `${num(shift.diff_text)} ${w("parts")}`), shift.diff_ns === null ? "" : el("span", {}, ` = ${lasting(shift.diff_ns)}`)), " ",
     el("span", { class: "soft" }, `${w("shift_ends")} ${shift.end_local}`));
 }

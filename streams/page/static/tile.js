@@ -1,7 +1,7 @@
 // A line as a tile: on the plant's page, and larger on the wall.
 import { el } from "./dom.js";
 import { now } from "./stream.js";
-import { address, clock, GROUP, num, SIGN, span, w } from "./words.js";
+import { address, alertSaid, clock, GROUP, num, orderSaid, SIGN, span, w } from "./words.js";
 
 // A line that stands has no OEE and loses all; planned, off and without an order come last.
 export function order(a, b) {
@@ -25,7 +25,7 @@ export function timer(one) {
 
 export function marks(one) {
   const found = [];
-  if (one.alerts.length) found.push(["!", one.alerts.map((alert) => `${w(`alert_${alert.kind}`)} ${alert.station ?? ""}`).join(", ")]);
+  if (one.alerts.length) found.push(["!", one.alerts.map(alertSaid).join(", ")]);
   if (one.shift && one.shift.suspect) found.push(["> 100 %", w("suspect")]);
   if (one.shift && one.shift.unknown_ns > 0) found.push(["?", w("unknown_share")]);
   return found;
@@ -80,7 +80,7 @@ export function tile(one) {
     bars(shift),
     el("p", { class: "silent-for" }, silent(one) ? `${w("silent_for")} ${silent(one)}` : ""),
     one.live ? null : el("p", { class: "soft" }, `${w("stand")} ${clock(one.as_of_ms, one.zone)}`),
-    el("p", { class: "soft order" }, one.order ? `${w("order")} ${one.order}${one.order_end ? `, ${one.order_end}` : ""}${one.order_late ? `, ${one.order_late} min ${w("late")}` : ""}` : "", verdict ? ` · ${w("bottleneck")}: ${verdict}` : ""),
+    el("p", { class: "soft order" }, one.order ? orderSaid(one) : "", verdict ? ` · ${w("bottleneck")}: ${verdict}` : ""),
     el("p", { class: "strip", role: "img", "aria-label": one.stations.map((s) => `${s.station} ${w(s.state)}`).join(", ") },
       one.stations.map((s) => el("span", { class: `cell s-${GROUP[s.state] ?? "unknown"}`, title: `${s.station}: ${w(s.state)}` }, SIGN[s.state] ?? "?"))),
     el("p", { class: "marks" }, marks(one).map(([text, title]) => el("span", { title }, text))),

@@ -48,6 +48,34 @@ export function span(ms) {
   return h ? `${h}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}` : `${Math.floor(s / 60)}:${two(s % 60)}`;
 }
 
+// A duration as people say it, by the rule of twin/report/said.py: "12 s", "12 min 05 s", "5 h 06 min", "3 d 4 h".
+export function lasting(ns) {
+  const two = (n) => String(n).padStart(2, "0");
+  if (ns < 9.95e9) return `${num((ns / 1e9).toFixed(1).replace(/\.0$/, ""))} s`;
+  const s = Math.floor(ns / 1e9 + 0.5);
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min${s % 60 ? ` ${two(s % 60)} s` : ""}`;
+  const min = Math.floor(ns / 6e10 + 0.5);
+  if (min < 48 * 60) return `${Math.floor(min / 60)} h${min % 60 ? ` ${two(min % 60)} min` : ""}`;
+  const h = Math.floor(ns / 3.6e12 + 0.5);
+  return `${Math.floor(h / 24)} d${h % 24 ? ` ${h % 24} h` : ""}`;
+}
+
+// An order's end on the plant's clock, with its range where the paces differ: "~Mon 14:35 (13:50 – 15:40)".
+export function done(one) {
+  if (one.order_end_ms === null) return null;
+  const at = (ms) => new Date(ms).toLocaleString(lang === "de" ? "de-DE" : "en-GB", { timeZone: one.zone, weekday: "short", hour: "2-digit", minute: "2-digit" }).replace(",", "");
+  const [likely, first, last] = one.order_end_ms;
+  return `~${at(likely)}${first < last ? ` (${at(first)} – ${at(last)})` : ""}`;
+}
+
+// What an order is about: when it is done and how late that is.
+export const orderSaid = (one) => [`${w("order")} ${one.order}`, done(one),
+  one.order_late_ns === null ? null : `${lasting(one.order_late_ns)} ${w("late")}`].filter((text) => text).join(", ");
+
+// An alert in the reader's words: what, where, and its value with its limit.
+export const alertSaid = (alert) => `${w(`alert_${alert.kind}`).replace(/^alert_/, "")}${alert.station ? ` ${alert.station}` : ""}: ${alert.said[lang]}`;
+
 export const clock = (ms, zone, short = false) =>
   ms === null ? "–" : new Date(ms).toLocaleString(lang === "de" ? "de-DE" : "en-GB", {
     timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit", ...(short ? {} : { day: "2-digit", month: "2-digit", year: "numeric" }),

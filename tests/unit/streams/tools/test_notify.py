@@ -63,11 +63,14 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_notice_reads_as_a_sentence() -> None:
     assert (
-        notice_of(ROW).text == "press/s1: oee low raised at 2026-03-02T06:00:00.000000000Z, 0.41 (limit 0.6), window 1h"
+        notice_of(ROW).text
+        == "press/s1: OEE low raised at 2026-03-02 06:00:00 UTC, OEE 41.0 % (limit 60.0 %), window 1h"
     )
     line = notice_of({**ROW, "station": None, "value": None, "since": "2026-03-02T05:00:00Z", "revision": 2})
-    assert line.text.startswith("press: oee low raised at")
-    assert line.text.endswith("since 2026-03-02T05:00:00Z, window 1h, by late news")
+    assert line.text.startswith("press: OEE low raised at")
+    assert line.text.endswith("since 2026-03-02 05:00:00 UTC, window 1h, by late news")
+    down = {**ROW, "kind": "down", "value": 754.2, "limit": 600.0, "detail": "seconds"}
+    assert notice_of(down).text.endswith("06:00:00 UTC, stands for 12 min 34 s (limit 10 min)")
     assert notice_of({**ROW, "retracted": True}).text.endswith("it was not so")
     assert notice_of(ROW).advice == "the line's report shows which loss it is"
     assert notice_of({**ROW, "kind": "of_a_later_version"}).advice == ""
@@ -170,7 +173,7 @@ async def test_mail() -> None:
         else:
             await way.send(notice_of(ROW))
             message = email.message_from_string(got[0])
-            assert message["Subject"] == f"press/s1: oee low raised at {ROW['ts']}"
+            assert message["Subject"] == "press/s1: OEE low raised at 2026-03-02 06:00:00 UTC"
             assert message["Message-ID"] == f"<{ROW['id']}@taktwin>"
             assert message["To"] == "a@example.com, b@example.com"
             assert "limit 0.6" in message.get_payload()

@@ -1,5 +1,6 @@
 """Drafts of mappings and plants: what `twin source check --suggest` writes reads its log without a problem."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,80 @@ def test_the_examples(tmp_path: Path, log: str, events: dict[str, int], edits: i
     found, _, _ = drafted(EXAMPLES / log, tmp_path / "draft")
     assert found.summary.problems == {}
     assert {name: count for name, count in found.summary.events.items() if name != "heartbeat"} == events
+
+
+def german(head: str, *cells: str) -> str:
+    return head + "\n" + "".join(cells)
+
+
+def shift_rows(count: Callable[[int], str], n: int = 40) -> str:
+    return german(
+        "Datum;Uhrzeit;Anlage;Zustand;Gutmenge;Dauer",
+        *(
+            f"05.03.2026;{6 + i // 12:02}:{i % 12 * 5:02};P1;{'Lauf' if i % 7 else 'Halt'};{count(i)};00:0{i % 5}\n"
+            for i in range(n)
+        ),
+    )
+
+
+def dotted(number: int) -> str:
+    return f"{number:,}".replace(",", ".")
+
+
+@pytest.mark.parametrize(
+    ("count", "rises", "asks"),
+    [
+        (lambda i: dotted(12_007 + 13 * i), 13 * 39, True),  # one or a thousand: nothing in the file tells
+        (lambda i: dotted(900 + 13 * i), 13 * 39, False),  # 992 and 1.005: a counter that rises
+        (lambda i: dotted(12_007 * (60 + i)), 12_007 * 39, False),  # 1.020.595 tells
+    ],
+)
+def test_a_count_beside_a_date_is_no_date(tmp_path: Path, count: Callable[[int], str], rises: int, asks: bool) -> None:
+    log = write(tmp_path, "a.csv", shift_rows(count))
+    assert any("1.000" in text for text in suggest([log]).edit) == asks
+    found, mapping, _ = drafted(log, tmp_path / "draft", "Europe/Berlin")
+    assert 'columns = ["Datum", "Uhrzeit"]' in mapping and "every" not in mapping
+    facts = found.stations["line-1", "P1"]
+    assert facts.counters["Gutmenge"].rises == rises and facts.first == 1_772_686_800 * 10**9
+
+
+def test_a_number_with_a_point_is_no_time_of_day(tmp_path: Path) -> None:
+    text = "Date,Time,Machine,State,Weight\n" + rows(
+        "2026-03-05,%02d:00:00,P1,%s,12.%02d", *((i, "RUN" if i % 3 else "STOP", 7 + i) for i in range(20))
+    )
+    log = write(tmp_path, "a.csv", text)
+    assert suggest([log], "UTC").edit == []
+    assert 'columns = ["Date", "Time"]' in drafted(log, tmp_path / "draft")[1]
+
+
+def test_dates_and_times_without_a_mark_between(tmp_path: Path) -> None:
+    """As SAP writes them to files."""
+    text = "MACHINE;DATE;TIME;STATUS;QTY\n" + rows(
+        "P1;202603%02d;%02d%02d00;%s;%d",
+        *((5 + i // 24, i % 24, i % 60, "RUN" if i % 3 else "STOP", i) for i in range(30)),
+    )
+    found, mapping, _ = drafted(write(tmp_path, "a.csv", text), tmp_path / "draft", "UTC")
+    assert 'columns = ["DATE", "TIME"]\nformat = "%Y%m%d %H%M%S"' in mapping
+    assert found.stations["line-1", "P1"].first == 1_772_668_800 * 10**9
+
+
+def test_a_date_alone_is_midnight_and_asked(tmp_path: Path) -> None:
+    text = german(
+        "Datum;Anlage;Menge", *(f"{1 + i // 2:02}.03.2026;P1;{dotted(12_007 + i * 7 % 50)}\n" for i in range(20))
+    )
+    log = write(tmp_path, "a.csv", text)
+    assert any("no time of day" in said for said in suggest([log]).edit)
+    found, _, _ = drafted(log, tmp_path / "draft", "Europe/Berlin")
+    facts = found.stations["line-1", "P1"]
+    assert facts.parts == {"good": sum(12_007 + i * 7 % 50 for i in range(20))} and facts.first == 1_772_319_600 * 10**9
+
+
+def test_an_energy_counter_counts_no_parts(tmp_path: Path) -> None:
+    text = "t,machine,state,Energy Counter\n" + rows(
+        "2026-03-05T%02d:00:00Z,P1,%s,%d", *((i, "RUN" if i % 3 else "STOP", 100 + 7 * i) for i in range(20))
+    )
+    found, mapping, _ = drafted(write(tmp_path, "a.csv", text), tmp_path / "draft")
+    assert "# no rule reads: Energy Counter" in mapping and not found.stations["line-1", "P1"].counters
 
 
 def test_what_cannot_be_drafted_says_so(tmp_path: Path) -> None:

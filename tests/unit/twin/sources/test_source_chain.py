@@ -1,0 +1,135 @@
+"""A log in several files is the log in one: what is open at a file's end goes on where the next one begins with it."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.sources import SAMPLED, mapping, plain, plant, run, write
+from twin.sources import open_logs
+
+ROWS = """
+line = "L1"
+station = { column = "who" }
+[time]
+column = "t"
+unit = "s"
+origin = "2026-01-01T00:00:00Z"
+[[event]]
+type = "state"
+state = { column = "st" }
+[[event]]
+type = "count"
+good = { column = "n" }
+[order]
+id = { column = "o" }
+product = { column = "p" }
+"""
+OF_STATION = ROWS.replace("[order]", '[order]\nof = "station"')
+SPANS = OF_STATION.replace('column = "t"', 'column = "to"') + 'time = { column = "t" }\n'
+HEADS = {ROWS: "t,who,st,n,o,p", OF_STATION: "t,who,st,n,o,p", SPANS: "t,to,who,st,n,o,p"}
+
+
+def events(paths: list[Path], rules: str) -> list[dict[str, Any]]:
+    """All but heartbeats, and states that say again what holds; the summary must count what comes."""
+    logs = open_logs(paths, plant(), mapping(rules))
+    blocks, _ = run(logs)
+    assert logs.summary.n_events == sum(map(len, blocks))
+    found, known = [], {}
+    for one in plain(blocks, plant()):
+        told = one["type"], one["station"], one.get("state")
+        if one["type"] == "heartbeat" or (one["type"] == "state" and known.get(one["station"]) == told):
+            continue
+        if one["type"] == "state":
+            known[one["station"]] = told
+        found.append({key: value for key, value in one.items() if key != "seq"})
+    return found
+
+
+def in_files(folder: Path, head: str, rows: list[str], cuts: list[int], names: str = "abcdefgh") -> list[Path]:
+    edges = [0, *cuts, len(rows)]
+    parts = [rows[a:b] for a, b in pairwise(edges)]
+    return [
+        write(folder, f"{name}.csv", "\n".join([head, *part, ""])) for name, part in zip(names, parts, strict=False)
+    ]
+
+
+def some_rows(random: np.random.Generator, rules: str) -> list[str]:
+    made, t, order = [], 0, "x"
+    for k in range(24):
+        begun, t = t, t + int(random.integers(1, 40))
+        order = order if random.random() < 0.7 else ("x", "y", "z", "")[int(random.integers(4))]
+        who = "A" if rules is SPANS else "AB"[int(random.integers(2))]
+        cells = [t, who, ("on", "off")[int(random.integers(2))], k, order, f"p{order}"]
+        made.append(",".join(map(str, [begun, *cells] if rules is SPANS else cells)))
+    return made
+
+
+@pytest.mark.parametrize("rules", [ROWS, OF_STATION, SPANS], ids=["of the line", "of stations", "spans"])
+def test_cut_anywhere_it_gives_the_events_of_the_whole(tmp_path: Path, rules: str) -> None:
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        rows = some_rows(random, rules)
+        whole = events([write(tmp_path, "whole.csv", "\n".join([HEADS[rules], *rows, ""]))], rules)
+        cuts = sorted({int(cut) for cut in random.integers(1, len(rows), int(random.integers(1, 4)))})
+        found = events(in_files(tmp_path, HEADS[rules], rows, cuts), rules)
+        if rules is SPANS:  # what has a time of its own is sorted by it alone
+            found, whole = (sorted(some, key=lambda one: (one["at"], str(one))) for some in (found, whole))
+        assert found == whole, (seed, cuts)
+
+
+def test_samples_go_on_without_a_gap(tmp_path: Path) -> None:
+    head, rows = "t,speed,made,batch,product", [f"{10 * k + k % 2 * 3},1,{k},x,red" for k in range(9)]
+    whole = events([write(tmp_path, "whole.csv", "\n".join([head, *rows, ""]))], SAMPLED)
+    assert [one for one in whole if one.get("state") == "unknown"] == [whole[-2]]
+    for cut in range(1, 9):
+        assert events(in_files(tmp_path, head, rows, [cut]), SAMPLED) == whole, cut
+    # A gap between the files is one, and the order goes on over it as within a file.
+    late = [*rows[:4], *(f"{100 + 10 * k},1,{k},x,red" for k in range(4, 9))]
+    whole = events([write(tmp_path, "whole.csv", "\n".join([head, *late, ""]))], SAMPLED)
+    assert events(in_files(tmp_path, head, late, [4]), SAMPLED) == whole
+    assert sum(one.get("state") == "unknown" for one in whole) == 2
+
+
+def test_a_folder_of_days_has_no_hole_at_midnight(tmp_path: Path) -> None:
+    """What it was for: between the last row of a file and the first of the next one there was no order."""
+    rows = [f"{60 * k},A,on,1,x,red" for k in range(6)]
+    found = events(in_files(tmp_path, HEADS[ROWS], rows, [3]), ROWS)
+    assert [(one["at"], one["phase"]) for one in found if one["type"] == "order"] == [(0, "start"), (300, "end")]
+
+
+def test_files_named_backwards(tmp_path: Path) -> None:
+    """The newest first: another order begins where it says, never before the first has ended."""
+    rows = [f"{60 * k},A,on,1,{'xxxyyy'[k]},red" for k in range(6)]
+    for rules in (ROWS, OF_STATION):
+        for cut in (2, 3, 4):
+            paths = in_files(tmp_path, HEADS[rules], rows, [cut], "ba")
+            made = [one for one in events(sorted(paths), rules) if one["type"] == "order"]
+            assert [(one["order"], one["phase"]) for one in made] == [
+                ("x", "start"),
+                ("x", "end"),
+                ("y", "start"),
+                ("y", "end"),
+            ]
+
+
+def test_an_order_that_another_file_has_begun_already_is_not_taken_for_it(tmp_path: Path) -> None:
+    """Station A of the first file is silent before the second one begins with it, while B of the first goes on."""
+    one = write(tmp_path, "a.csv", HEADS[OF_STATION] + "\n0,A,on,1,x,\n0,B,on,1,w,\n200,B,on,1,w,\n")
+    rest = "150,A,on,1,x,\n180,A,on,1,y,\n250,A,on,1,y,\n300,B,on,1,w,\n"
+    two = write(tmp_path, "b.csv", HEADS[OF_STATION] + "\n" + rest)
+    made = [e for e in events([one, two], OF_STATION) if e["type"] == "order" and e["station"] == "A"]
+    assert [(e["at"], e["phase"], e["order"]) for e in made if e["order"] == "y"] == [
+        (180, "start", "y"),
+        (250 + 50, "end", "y"),
+    ]
+
+
+def test_two_files_that_end_with_one_order_and_one_that_begins(tmp_path: Path) -> None:
+    one = write(tmp_path, "a.csv", HEADS[ROWS] + "\n0,A,on,1,x,\n60,A,on,1,x,\n")
+    two = write(tmp_path, "b.csv", HEADS[ROWS] + "\n0,B,on,1,x,\n60,B,on,1,x,\n")
+    three = write(tmp_path, "c.csv", HEADS[ROWS] + "\n120,A,on,1,x,\n180,A,on,1,y,\n")
+    made = [(e["at"], e["phase"], e["order"]) for e in events([one, two, three], ROWS) if e["type"] == "order"]
+    assert made == [(0, "start", "x"), (0, "start", "x"), (120, "end", "x"), (180, "start", "y"), (180, "end", "y")]

@@ -1,0 +1,136 @@
+"""Files that go on in another one: what is open at the end of one is not ended where the next one begins with it.
+
+Several logs of one mapping are read together as if their rows stood in one file. Each says how it begins, place by
+place, before any of them says how it ends.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.codes import ORDER, START
+from twin.events.block import EventBlock, pick
+from twin.sources.blocks import compact
+
+I64 = npt.NDArray[np.int64]
+Place = tuple[int, int]  # line, station; -1: of the line
+
+
+@dataclass(slots=True)
+class Begin:
+    """When the rows of a place begin in a log (ns), and with which order (None: with none)."""
+
+    link: "Link"
+    ts_ns: int
+    order: str | None = None
+
+
+class Chain:
+    """The logs of one mapping that are read together."""
+
+    def __init__(self) -> None:
+        self._links: list[Link] = []
+
+    def link(self) -> "Link":
+        """Of one more log; logs are linked in the order in which they are merged."""
+        made = Link(self, len(self._links))
+        self._links.append(made)
+        return made
+
+    def others(self, link: "Link") -> Iterator["Link"]:
+        return (one for one in self._links if one is not link)
+
+
+@dataclass(slots=True)
+class Open:
+    """The order of a place between two pieces of a log, and what came before it."""
+
+    order: str | None = None
+    product: str | None = None
+    newest: int | None = None
+    before: str | None = None  # the order that this one took the place of
+    flips: int = 0  # how often in turn the two have taken each other's place
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """How one log begins. `goes_on`: places whose first order is that of the log before it, so it is begun already.
+    `open`: orders of places of which it has no row yet, but of whose line it has the next."""
+
+    chain: Chain = field(repr=False)
+    number: int
+    rows: dict[Place, Begin] = field(default_factory=dict)
+    orders: dict[Place, Begin] = field(default_factory=dict)
+    lines: dict[int, Begin] = field(default_factory=dict)
+    goes_on: set[Place] = field(default_factory=set)
+    open: dict[Place, Open] = field(default_factory=dict)
+
+    def begin_rows(self, place: Place, ts_ns: int) -> None:
+        self.rows.setdefault(place, Begin(self, ts_ns))
+
+    def begin_line(self, line: int, ts_ns: int) -> None:
+        self.lines.setdefault(line, Begin(self, ts_ns))
+
+    def begin_order(self, place: Place, ts_ns: int, order: str | None) -> None:
+        self.orders.setdefault(place, Begin(self, ts_ns, order))
+
+    def goes_on_by(self, place: Place, last_ns: int, limit_ns: int) -> bool:
+        """Whether another log has the next row of a place no later than `limit_ns` after its last one here."""
+        found = _nearest((one.rows.get(place) for one in self.chain.others(self)), last_ns)
+        return found is not None and found.ts_ns - last_ns <= limit_ns
+
+    def end_of_order(self, place: Place, one: Open, newest_ns: int, end_ns: int) -> int | None:
+        """When an order that is open at this log's end has ended; None: it goes on in another one.
+
+        As within a file: that of a line ends at `end_ns`, or where its next one begins before that; that of a station
+        where its next one begins, or its line ends. `newest_ns`: the line's newest row.
+        """
+        assert one.order is not None and one.newest is not None, "it is open"
+        found = self._next_order(place, one.order, one.newest)
+        if found is None:
+            after = _nearest((other.lines.get(place[0]) for other in self.chain.others(self)), newest_ns)
+            if place[1] < 0 or after is None or place in after.link.open:
+                return end_ns
+            after.link.open[place] = one
+            return None
+        if found.order == one.order:
+            return None
+        if place[1] < 0 or found.ts_ns < newest_ns:
+            return min(end_ns, max(found.ts_ns, newest_ns))
+        # At equal times a log that was named before this one goes first: its start would come before the end.
+        return found.ts_ns if found.link.number > self.number else end_ns
+
+    def order_goes_on(self, place: Place, order: str, last_ns: int) -> bool:
+        """Whether an order whose rows are intervals, the last one until `last_ns`, is the next one of another log."""
+        found = self._next_order(place, order, last_ns)
+        return found is not None and found.order == order
+
+    def _next_order(self, place: Place, order: str, last_ns: int) -> Begin | None:
+        found = _nearest((one.orders.get(place) for one in self.chain.others(self)), last_ns)
+        if found is not None and found.order == order:
+            found.link.goes_on.add(place)  # for one log or for several that end with it
+        return found
+
+
+def _nearest(begins: Iterable[Begin | None], ts_ns: int) -> Begin | None:
+    """The first at or after an instant."""
+    found = [one for one in begins if one is not None and one.ts_ns >= ts_ns]
+    return min(found, key=lambda one: (one.ts_ns, one.link.number), default=None)
+
+
+def without_begun(block: EventBlock, own: I64, links: Sequence[Link | None]) -> tuple[EventBlock, I64, I64]:
+    """A merged block without the starts of orders that go on, `own` (of each event its log), and the logs of those."""
+    keep = np.ones(len(block), bool)
+    for k in np.flatnonzero((block.type == ORDER) & (block.code == START)).tolist():
+        link, place = links[int(own[k])], (int(block.line[k]), int(block.station[k]))
+        if link is None:
+            continue
+        # What has begun is on its way: nothing can go on with it any more, and the next start is one of its own.
+        link.orders.pop(place, None)
+        keep[k] = place not in link.goes_on
+        link.goes_on.discard(place)
+    if keep.all():
+        return block, own, np.empty(0, np.int64)
+    return compact(pick(block, np.flatnonzero(keep))), own[keep], own[~keep]
