@@ -95,10 +95,10 @@ class Drafter:
         if words:
             text += ["", "[line.states]"]
             for word in words:
-                name, sure = class_of(word)
+                name, sure = class_of(word, words)
                 if word != "unknown":
                     text.append(f'{quoted(word)} = "{name}"' + ("" if sure else "  # look"))
-            unsure = [word for word in words if word != "unknown" and not class_of(word)[1]]
+            unsure = [word for word in words if word != "unknown" and not class_of(word, words)[1]]
             if unsure:
                 self.edit.append(f"plant.toml [line.states]: what {', '.join(unsure[:6])} mean")
         if self.zone != "UTC":

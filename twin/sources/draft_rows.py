@@ -1,5 +1,6 @@
 """The rows a draft is made from: their cells by column, what the columns may mean, and what the times say."""
 
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
@@ -83,11 +84,11 @@ class DraftRows:
         steps = [np.diff(np.sort(ts[words == word])).max(initial=0) for word in np.unique(words)]
         return float(max(steps, default=0)) / 1e9 * 4 / 3
 
-    def regular(self, key: str) -> bool:
-        """Whether most words of this column come at a step of their own: samples, not changes."""
+    def regular(self, key: str, among: Collection[str] = ()) -> bool:
+        """Whether most words of this column (`among`: only these) come at a step of their own: samples, not changes."""
         words, ts = np.array(self.cells(key)), self.times()
         even = []
-        for word in np.unique(words):
+        for word in [word for word in np.unique(words) if not among or word in among]:
             steps = np.abs(np.diff(ts[words == word]))
             steps = steps[steps > 0]
             even.append(
@@ -95,9 +96,11 @@ class DraftRows:
             )
         return float(np.mean(even)) > 0.5 if even else False
 
-    def hold_s(self) -> float | None:
-        """The step of a log that is sampled; None where rows come when something happens."""
-        steps = np.abs(np.diff(self.times()))
+    def hold_s(self, key: str | None = None) -> float | None:
+        """The step of a log that is sampled; None where rows come when something happens. `key`: the column of the
+        stations, each of which has steps of its own."""
+        words, ts = np.array(self.cells(key) if key is not None else [""] * len(self.times())), self.times()
+        steps = np.concatenate([np.abs(np.diff(ts[words == word])) for word in np.unique(words)] or [ts[:0]])
         steps = steps[steps > 0]
         if len(steps) < 8:
             return None

@@ -13,6 +13,7 @@ from twin.sources.draft_rows import MANY, DraftRows
 from twin.sources.draft_tags import count, sampled
 from twin.sources.roles import role_of, tokens
 from twin.sources.sniff import TimeGuess, quoted
+from twin.sources.values import to_number
 
 Mask = npt.NDArray[np.bool_]
 DAY_NS: Final = 86_400 * 10**9
@@ -133,12 +134,17 @@ class _Table:
         drafter, rows, span = self.drafter, self.rows, self.span
         unit = rows.role("unit")
         cycles = self._phases(unit)
-        state = rows.role("state", fits="few") if not cycles else None
+        state = self._in_words(rows.role("state", fits="few")) if not cycles else None
         reason = rows.role("reason", fits="text")
         words = drafter.station(self.station).words
         if span is not None and not cycles:
             self._spans(span, state, reason, unit)
-        elif not cycles and (result := state or rows.role("result", fits="few")) and (duration := self._duration()):
+        elif (
+            not cycles
+            and (result := state or rows.role("result", fits="few"))
+            and any(map(_is_done, rows.cells(result)))
+            and (duration := self._duration())
+        ):
             self._by_length(duration, result, unit)
         elif state is not None and not cycles:
             rows.used.add(state)
@@ -161,7 +167,7 @@ class _Table:
                     self._pace(span, counted)
         self._order()
         if span is None and not drafter.by_cycle and any('"state"' in rule for rule in drafter.rules):
-            sampled(drafter, rows)
+            sampled(drafter, rows, self.column)
         written = "\n".join((*drafter.head, *drafter.rules))
         drafter.left_out([name for name in rows.names if name not in rows.used and quoted(name) not in written])
 
@@ -171,6 +177,21 @@ class _Table:
             return [(name, np.ones(len(self.rows.times()), bool)) for name in self.drafter.stations]
         cells = np.array(self.rows.cells(self.column))
         return [(name, cells == name) for name in self.drafter.stations]
+
+    def _in_words(self, state: str | None) -> str | None:
+        """Beside a column of codes the one that has a word for each of them, such as Statustext beside Status."""
+        rows = self.rows
+        if state is None or not all(to_number(cell) is not None for cell in rows.cells(state) if cell):
+            return state
+        codes = rows.cells(state)
+        for name in rows.names:
+            words = rows.cells(name)
+            pairs = set(zip(codes, words, strict=True))
+            told = name != state and name not in rows.used and 1 < len(set(words)) == len(set(codes)) == len(pairs)
+            if told and all(word and to_number(word) is None for word in words):
+                rows.used.add(state)
+                return name
+        return state
 
     def _phases(self, unit: str | None) -> bool:
         """A column that says whether a row is the start or the end of something."""
@@ -206,6 +227,9 @@ class _Table:
             # A confirmation: what was made from the one time to the other.
             words.update({"RUN": 1})
             drafter.event("state", *lines, 'state = "RUN"')
+            drafter.edit.append(
+                "mapping.toml [[event]]: whether the machine ran from the beginning of a row to its end"
+            )
         elif reason is not None:
             # A list of stops: what is not in it was running.
             words.update({"STOP": 1, "RUN": 1})
@@ -281,9 +305,10 @@ class _Table:
 
     def _apart(self, order: str) -> bool:
         """Whether the stations of the line work on orders of their own, so that those of the line would take turns."""
-        cells = self.rows.cells(order)
+        ts = self.span.begin.ts[self.rows.ok] if self.span is not None else self.rows.times()
+        cells = [self.rows.cells(order)[k] for k in np.argsort(ts, kind="stable")]
         changes = sum(a != b for a, b in pairwise(cells))
-        return changes > 2 * len(set(cells))
+        return bool(changes > 2 * len(set(cells)))
 
 
 def whole_of(rows: DraftRows, role: str) -> str | None:

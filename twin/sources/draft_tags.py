@@ -114,8 +114,8 @@ def _pace(rows: DraftRows, column: str, own: Mask, counter: bool) -> float | Non
     return float(f"{np.quantile(steps[fine] / made[fine], 0.1):.3g}") if fine.sum() >= 5 else None
 
 
-def sampled(drafter: Drafter, rows: DraftRows) -> None:
-    hold = rows.hold_s()
+def sampled(drafter: Drafter, rows: DraftRows, stations: str | None = None) -> None:
+    hold = rows.hold_s(stations)
     if hold is not None:
         drafter.rules.insert(0, f'\n[sample]\nhold = "{hold:.9g}s"\ntolerance = "{hold / 2:.9g}s"')
 
@@ -199,7 +199,9 @@ def draft_tags(drafter: Drafter, rows: DraftRows, tag: str, value: str) -> None:
         else:
             drafter.event("count", form, f"{role} = {{ column = {quoted(value)} }}")
             drafter.edit.append(f"mapping.toml: whether {lead}*{tail} are parts of the row or a running counter")
-    if rows.regular(tag):
+    # A count that is told each minute makes no sample of a state that is told when it changes.
+    states = {f"{lead}{one}{tail}" for (lead, role, tail), some in shapes.items() if role == "state" for one in some}
+    if rows.regular(tag, states):
         sampled(drafter, rows)
     else:
         # Values come when they change: a station may be still for as long as the log has it.

@@ -2,21 +2,23 @@
 
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from twin.sources.values import Numbers, stands_for_nothing
+from twin.sources.values import Numbers, stands_for_nothing, to_number
 
 I64 = npt.NDArray[np.int64]
 
 # By role, the words (whole, or the last one of a name) that tell it; English, German, French, Spanish, Italian.
 ROLES: Final = {
     "station": "station machine maschine machineid equipment asset arbeitsplatz arbplatz workplace workcenter "
-    "workstation resource anlage device cell unitname poste maquina macchina equipo who",
+    "workstation resource anlage device cell unitname poste maquina macchina equipo who masch mach maschinennummer",
     "line": "line linie productionline ligne linea",
-    "state": "state status zustand execution machinestate mode estado stato etat \u00e9tat availability runstate",
+    "state": "state status statustext zustand execution machinestate mode estado stato etat \u00e9tat availability "
+    "runstate",
     "reason": "reason grund ursache cause alarm fault stoerung st\u00f6rung motivo causa why reasontext downtimereason "
     "beschreibung description meldetext alarmtext comment kommentar",
     "order": "order auftrag batch lot charge workorder orderid orderno jobid ordine orden commande prozessauftrag "
@@ -25,7 +27,7 @@ ROLES: Final = {
     "produit",
     "good": "good gut ok produced produziert output yield parts count goodcount goodparts qty quantity menge "
     "st\u00fcck stueck stk st\u00fcckzahl stueckzahl z\u00e4hler zaehler counter anzahl pieces gutmenge gutteile "
-    "totalcount partcount partcountact bons buenas buoni made ist",
+    "items totalcount partcount partcountact bons buenas buoni made ist",
     "scrap": "scrap ausschuß waste reject rejects rejected rejectcount ausschuss nok bad badcount defects badparts "
     "schlecht scrapcount rebuts rechazo scarti ausschussmenge nio",
     "rework": "rework nacharbeit reworked",
@@ -69,6 +71,12 @@ CLASSES: Final = {word: name for name, words in _CLASSES for word in words.split
 _TRAILING: Final = ("id", "name", "no", "nr", "code", "number", "num")
 # How compounds end that tell a role: Störbeginn, Schichtende.
 _COMPOUNDS: Final = {"begin": ("beginn", "anfang"), "end": ("ende",)}
+# How often something happened is no number of parts.
+_NO_PARTS_WORDS: Final = (
+    "occurrence occurrences event events stop stops stoppage stoppages downtime alarm alarms fault faults error errors "
+    "st\u00f6rungen stoerungen stillst\u00e4nde stillstaende"
+)
+_NO_PARTS: Final = frozenset(_NO_PARTS_WORDS.split())
 # Tell a role as a whole name only: an energy counter counts no parts.
 _ALONE: Final = frozenset({"z\u00e4hler", "zaehler", "counter", "anzahl"})
 # Roles that the last word of a name tells: a machine failure is no machine.
@@ -85,6 +93,7 @@ def role_of(name: str, roles: Sequence[str]) -> str | None:
     """The first of these roles that a column's name tells, whole or by one of its words."""
     parts = tokens(name)
     whole = "".join(parts)
+    roles = [role for role in roles if role != "good" or not _NO_PARTS & set(parts)]
     for role in roles:
         if whole in WORDS[role]:
             return role
@@ -101,8 +110,16 @@ def role_of(name: str, roles: Sequence[str]) -> str | None:
     return None
 
 
-def class_of(word: str) -> tuple[str, bool]:
-    """The class a state's word may mean, and whether a word of it tells so."""
+def class_of(word: str, among: Sequence[str] = ()) -> tuple[str, bool]:
+    """The class a state's word may mean, and whether a word of it tells so; `among` all words of the column.
+
+    0 and 1 tell it where there is no other number: among several they are codes, whose meaning no file says.
+    """
+    number = to_number(word.replace(",", "."))
+    if number is not None:
+        name = CLASSES.get(str(number), "stopped")
+        others = {to_number(one.replace(",", ".")) for one in among} - {None, Fraction(0), Fraction(1)}
+        return name, not others and number in (0, 1)
     parts = tokens(word)
     for part in ("_".join(parts), "".join(parts), *parts):
         if part in CLASSES:

@@ -13,7 +13,7 @@ from twin.sources.mapping_model import TimeRule
 from twin.sources.mapping_shape import CONDITION, FRACTION, NUMBER_FIELD, Field
 from twin.sources.paces import UNIT_KEY
 from twin.sources.template import Condition, Template
-from twin.sources.time_format import DAY_NUMBERS, FILETIME, UNITS, TimeFormat, pattern
+from twin.sources.time_format import DAY_NUMBERS, FILETIME, SECONDS_NS, UNITS, TimeFormat, pattern
 from twin.sources.times import instant
 from twin.sources.values import Numbers, to_number
 from twin.time.duration import duration_ns
@@ -202,7 +202,7 @@ class Section:
         if not all(isinstance(one, str) for one in forms):
             self.problem("format", "must be a list of texts")
             forms = []
-        units = (*UNITS, *DAY_NUMBERS, FILETIME)
+        units = (*UNITS, *DAY_NUMBERS, FILETIME, SECONDS_NS)
         zone, unit = self.zone("zone"), self._get("unit", str, f"one of {', '.join(units)}")
         origin = self._get("origin", str, 'a time such as "1970-01-01T00:00:00Z"')
         if unit is None:

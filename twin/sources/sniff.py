@@ -20,11 +20,11 @@ from twin.sources.bind import LogPath
 from twin.sources.csv_table import CsvTable
 from twin.sources.files import LogFile
 from twin.sources.mapping_model import TableForm
-from twin.sources.roles import counts_on, role_of
+from twin.sources.roles import counts_on, role_of, tokens
 from twin.sources.source import SourceError
 from twin.sources.summary import Summary
 from twin.sources.table import Table, TextRows
-from twin.sources.time_format import DAY_NUMBERS, UNITS, TimeFormat, pattern
+from twin.sources.time_format import DAY_NUMBERS, SECONDS_NS, UNITS, TimeFormat, pattern
 from twin.sources.times import TimeReader
 from twin.sources.typed_tables import ParquetTable, SheetTable, open_book
 from twin.sources.values import Numbers, to_number
@@ -312,7 +312,7 @@ def times(found: Sniffed, zone: str | None) -> list[TimeGuess]:
     if all("origin" in guess.keys for guess in guesses):  # a clock of its own, by its name: or one beside a date
         days = [name for name in found.names if _day_form(found.cells(name)) is not None]
         clocks = [name for name in found.names if name not in days and _is_clock(name, found.cells(name))]
-        pairs = [(_day_of(clock, days), clock) for clock in clocks] if days else []
+        pairs = [(_day_of(clock, days, found.names), clock) for clock in clocks] if days else []
         beside = [guess for pair in pairs if (guess := _time(found, pair, zone)) is not None]
         guesses = beside or guesses
         if not guesses and days:
@@ -353,14 +353,18 @@ def _day_alone(found: Sniffed, name: str, zone: str) -> TimeGuess:
     return TimeGuess((name,), keys, ts, ok, True, doubt)
 
 
-def _day_of(clock: str, days: Sequence[str]) -> str:
-    """The date that belongs to a time of day: the one whose name begins alike, else the nearest before it."""
+def _day_of(clock: str, days: Sequence[str], names: Sequence[str]) -> str:
+    """The date that belongs to a time of day: the one whose name says the same of it (von and von), or begins alike,
+    else the nearest before it."""
 
-    def alike(day: str) -> int:
+    at = names.index(clock)
+
+    def fits(day: str) -> tuple[int, int, bool, int]:
         pairs = zip(day.lower(), clock.lower(), strict=False)
-        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        begin = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        return len(set(tokens(day)) & set(tokens(clock))), begin, names.index(day) < at, -abs(names.index(day) - at)
 
-    return max(days, key=lambda day: (alike(day), days.index(day)))
+    return max(days, key=fits)
 
 
 def _mostly(cells: Sequence[str], form: str) -> bool:
@@ -391,6 +395,9 @@ def _time(found: Sniffed, names: tuple[str, ...], zone: str | None) -> TimeGuess
     local = zone or "UTC"
     attempt(TimeFormat(), "", False)
     attempt(TimeFormat(zone=local), f"zone = {quoted(local)}", True)
+    counted = TimeReader(TimeFormat((), unit=SECONDS_NS)).read(sample)
+    if counted[1].any() and _TODAY[0] <= np.median(counted[0][counted[1]]) / 1e9 < _TODAY[1]:
+        attempt(TimeFormat((), unit=SECONDS_NS), f"unit = {quoted(SECONDS_NS)}", False)
     for form in _WHOLE if len(names) == 1 else ():
         attempt(TimeFormat((pattern(form),), local), f"format = {quoted(form)}\nzone = {quoted(local)}", True)
     for day in _DATES:

@@ -23,6 +23,7 @@ DAY_NUMBERS: Final = {
     "excel1904": ("1904-01-01T00:00:00Z", 9),
     "wincc": ("1899-12-30T00:00:00Z", 3),
 }
+SECONDS_NS: Final = "s:ns"  # seconds, a colon, nanoseconds, as GE Historian writes them
 FILETIME: Final = "filetime"  # 100 ns since 1601, as Windows and its historians count
 FILETIME_1970: Final = 116_444_736_000_000_000
 

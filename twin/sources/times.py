@@ -10,7 +10,17 @@ import pyarrow as pa
 import pyarrow.compute
 
 from twin.events.declare import YEAR_2000_NS
-from twin.sources.time_format import DAY_NS, DAY_NUMBERS, FILETIME, FILETIME_1970, NS, UNITS, TimeFormat, to_month
+from twin.sources.time_format import (
+    DAY_NS,
+    DAY_NUMBERS,
+    FILETIME,
+    FILETIME_1970,
+    NS,
+    SECONDS_NS,
+    UNITS,
+    TimeFormat,
+    to_month,
+)
 from twin.time.zone import zone
 
 I64 = npt.NDArray[np.int64]
@@ -45,6 +55,8 @@ class TimeReader:
             texts = pc.replace_substring(texts, ",", ".") if form.decimal == "," else texts
             if form.unit in DAY_NUMBERS:
                 return self._day_numbers(texts, form.unit)
+            if form.unit == SECONDS_NS:
+                return _seconds_ns(texts, form.origin_ns)
             return _filetime(texts) if form.unit == FILETIME else numbers(texts, form.unit, form.origin_ns)
         ts, ok = self._dates(texts, form.patterns[0], days)
         for expression in form.patterns[1:]:
@@ -176,6 +188,14 @@ def _filetime(texts: "pa.Array[Any]") -> tuple[I64, Mask]:
     since = ticks - FILETIME_1970
     ok &= np.abs(since) < 2**62 // 100
     return np.where(ok, since * 100, 0), ok
+
+
+def _seconds_ns(texts: "pa.Array[Any]", origin_ns: int) -> tuple[I64, Mask]:
+    """1601890328:76000000 is 76 ms after that second: what stands behind the colon is a number, no fraction."""
+    found = pc.extract_regex(pc.utf8_trim_whitespace(texts), r"^(?P<whole>\d{1,10}):(?P<part>\d{1,9})$")
+    ok = np.array(pc.is_valid(found).to_numpy(zero_copy_only=False), bool)
+    whole, part = (_integers(pc.fill_null(found.field(i), "")) for i in range(2))
+    return np.where(ok, whole * NS + part + origin_ns, 0), ok
 
 
 def instant(text: str) -> int:

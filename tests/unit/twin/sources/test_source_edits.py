@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from kernels.codes import CLASS_NAMES, COUNT, COUNTER, CYCLE, END, PARTS, STATE
+from tests.support.made_exports import downtime_table, historian, machine_states
 from tests.support.sources import workbook
 from twin import plant as plants
 from twin.plant.model import Plant
@@ -180,6 +181,7 @@ def batch_figures(_: Sequence[Path]) -> Figures:
 
 
 FRENCH, ITALIAN, CYCLES, KEPWARE = french(), italian(), cycles(), kepware()
+DOWNTIME, HISTORIAN, STATES = downtime_table(), historian(), machine_states()
 SETUP = ("plant", '"3" = "stopped"', '"3" = "setup"')
 CASES = [
     Case(
@@ -233,6 +235,9 @@ CASES = [
         "Kepware data logger", "a new mapping", made("datalog.csv", KEPWARE[0]), known(*KEPWARE[1]), "America/Chicago"
     ),
     Case("Excel, batches", 0, batches, batch_figures, "Europe/London"),
+    Case("Sepasoft, downtime table", 4, made("downtime.csv", DOWNTIME[0]), known(*DOWNTIME[1]), "America/New_York"),
+    Case("GE Historian, ETL extract", "could not be read", made("tags.txt", HISTORIAN[0]), known(*HISTORIAN[1])),
+    Case("German MDE, machine states", 6, made("mde.csv", STATES[0], "cp1252"), known(*STATES[1]), "Europe/Berlin"),
 ]
 
 
