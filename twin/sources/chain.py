@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import ORDER, START
+from kernels.codes import HEARTBEAT, ORDER, START
 from twin.events.block import EventBlock, pick
-from twin.sources.blocks import compact
+from twin.sources.blocks import ABSENT, compact
 
 I64 = npt.NDArray[np.int64]
 Place = tuple[int, int]  # line, station; -1: of the line
@@ -28,9 +28,10 @@ class Begin:
 
 
 class Chain:
-    """The logs of one mapping that are read together."""
+    """The logs of one mapping that are read together. `hands_over`: a log may end what another one has left open."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hands_over: bool = True) -> None:
+        self.hands_over = hands_over
         self._links: list[Link] = []
 
     def link(self) -> "Link":
@@ -91,7 +92,7 @@ class Link:
         found = self._next_order(place, one.order, one.newest)
         if found is None:
             after = _nearest((other.lines.get(place[0]) for other in self.chain.others(self)), newest_ns)
-            if place[1] < 0 or after is None or place in after.link.open:
+            if place[1] < 0 or after is None or place in after.link.open or not self.chain.hands_over:
                 return end_ns
             after.link.open[place] = one
             return None
@@ -112,6 +113,26 @@ class Link:
         if found is not None and found.order == order:
             found.link.goes_on.add(place)  # for one log or for several that end with it
         return found
+
+
+def begun_before(block: EventBlock, link: Link) -> EventBlock:
+    """Events of a file that goes on with orders of the one before it: their starts are signs of life, nothing more, so
+    that there are as many events as the file has."""
+    begins = {place: link.orders[place].ts_ns for place in link.goes_on}
+    starts = np.flatnonzero((block.type == ORDER) & (block.code == START)).tolist() if begins else []
+    known = [k for k in starts if begins.get((int(block.line[k]), int(block.station[k]))) == int(block.ts[k])]
+    if not known:
+        return block
+    made = pick(block, slice(None))
+    for name, absent in {**dict.fromkeys(("code", "a"), 0), **ABSENT}.items():
+        if name in ("code", "a", "x", "y", "z"):
+            column = getattr(made, name).copy()
+            column[known] = absent
+            setattr(made, name, column)
+    made.type = made.type.copy()
+    made.type[known] = HEARTBEAT
+    link.goes_on.clear()
+    return made
 
 
 def _nearest(begins: Iterable[Begin | None], ts_ns: int) -> Begin | None:

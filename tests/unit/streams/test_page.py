@@ -294,6 +294,30 @@ def test_the_page_loads_nothing_from_elsewhere() -> None:
     assert " style=" not in html and " on" not in re.sub(r"[^<]*<(?=html)", "", html).replace("content", "")
 
 
+# What came later than Chromium 100, Firefox 115 or Safari 15.4 (docs/page.md), and stops a page that uses it.
+TOO_NEW = {
+    r"\.(toSorted|toReversed|toSpliced)\(": "Safari 16",
+    r"\.(groupBy|withResolvers|fromAsync|canParse)\(": "2023 and later",
+    r"\.(union|intersection|difference|isSubsetOf)\(": "2024",
+    r"\(\?<[=!]": "a look behind: Safari 16.4",
+    r"\bstatic\s*\{": "Safari 16.4",
+    r"AbortSignal\.(timeout|any)|showPicker\(|CompressionStream": "Safari 16 and later",
+    r"\b(inert|popover)\b": "Chromium 102 and 114",
+    r":has\(|@container|container-type|@property|@scope|subgrid|color-mix\(|text-wrap": "2022 and later",
+    r"[{;]\s*&|^\s*&": "nested rules: 2023",
+    r"\d[dsl]v[hw]\b": "Chromium 108",
+}
+
+
+def test_the_page_uses_nothing_newer_than_its_browsers() -> None:
+    """`make page OLD=1` opens it in a Chromium of 2022; of the other two there is none to be had."""
+    for path in [*STATIC.glob("*.js"), *STATIC.glob("*.css")]:
+        for form, since in TOO_NEW.items():
+            if path.suffix == ".js" and form.startswith("[{;]"):
+                continue
+            assert not (found := re.search(form, path.read_text(), re.M)), (path.name, found, since)
+
+
 def test_every_word_of_the_page_is_in_the_table() -> None:
     for path in STATIC.glob("*.js"):
         for key in re.findall(r'\bw\("(\w+)"\)', path.read_text()):

@@ -59,13 +59,13 @@ class Broker:
         return found
 
 
-def follower(folder: Path, **more: Any) -> Follower:
-    return Follower(folder, MODEL, lambda path: MAPPING, key="k", ends=True, pattern="*.csv*", **more)
+def follower(folder: Path, by: Any = MAPPING, **more: Any) -> Follower:
+    return Follower(folder, MODEL, lambda path: by, key="k", ends=True, pattern="*.csv*", **more)
 
 
-def run(folder: Path, broker: Broker, chance: random.Random | None = None) -> None:
+def run(folder: Path, broker: Broker, chance: random.Random | None = None, by: Any = MAPPING) -> None:
     """Look until nothing is new; with a chance, killed before or after the broker has a batch."""
-    one = follower(folder)
+    one = follower(folder, by)
     one._next_look_s = type("Never", (dict,), {"get": lambda *_: 0.0})()
     for block, _ in one:
         if chance and chance.random() < 0.3:
@@ -132,6 +132,37 @@ def test_every_event_once_whatever_happens(tmp_path: Path, seed: int) -> None:
                 right += plain([block], MODEL)
         own = [event for event in got if event["station"] == who]
         assert bare(own) == bare([event for event in right if event["station"] == who])
+
+
+@pytest.mark.parametrize("of", ["", 'of = "station"\n'], ids=["of the line", "of stations"])
+@pytest.mark.parametrize("sampled", [True, False])
+def test_an_order_goes_on_in_the_file_that_follows(tmp_path: Path, of: str, sampled: bool) -> None:
+    """A gateway that begins a file each minute, killed at any step: an order begins once, and ends where it does."""
+    rules = RULES.replace("[order]\n", f"[order]\n{of}")
+    rules = rules if sampled else rules.replace('[sample]\nhold = "10s"\ntolerance = "5s"\n', "")
+    text = mapping(rules)
+    batches = ["b1"] * 14 + ["b2"] * 10
+    for seed in range(6):
+        chance, broker, folder = random.Random(seed), Broker(), tmp_path / str(seed)  # noqa: S311  repeatable
+        folder.mkdir()
+        for hour in range(4):
+            rows = [f"{10 * k},A,on,1,{batches[k]}" for k in range(6 * hour, 6 * hour + 6)]
+            (folder / f"{hour}.csv").write_text("\n".join(["t,who,s,n,batch", *rows, ""]))
+            for _ in range(50):
+                try:
+                    run(folder, broker, chance if seed else None, text)
+                    break
+                except Killed:
+                    continue
+        got = broker.events()
+        orders = [(e["at"], e["phase"], e["order"]) for e in got if e["type"] == "order"]
+        end = 140 if of or sampled else 130  # without a hold a line's order ends with its last row, as within a file
+        begun = [(0, "start", "b1"), (end, "end", "b1"), (140, "start", "b2")]
+        # After a kill its start may come again, which is the same order's; it never ends before it does.
+        assert orders == begun if seed == 0 else [one for one in orders if one in begun] == begun, (seed, orders)
+        assert {one for one in orders if one[1] == "end"} == {(end, "end", "b1")}, (seed, orders)
+        assert [e["at"] for e in got if e["type"] == "count"] == [10 * k for k in range(24)]
+        assert not [e for e in got if e.get("state") == "unknown"]
 
 
 def test_a_cut_file_another_mapping_and_a_file_that_is_gone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
