@@ -347,6 +347,9 @@ def test_pictures(floor: Floor, chromium: Any) -> None:
         "operator-dark": ("dark", 1280, 800, "?view=operator&line=oven-2&lang=de"),
         "operator-phone": ("light", 390, 844, "?view=operator&line=oven-2"),
         "handover": ("light", 900, 1270, "?view=handover&line=oven-2"),
+        "handover-de": ("light", 900, 1270, "?view=handover&line=oven-2&lang=de"),
+        "line-de": ("light", 1280, 1400, "?view=line&line=oven-2&lang=de&losses=cause"),
+        "wall-light": ("light", 1920, 1080, "?view=wall&area=packing&theme=light&lang=de"),
         "why": ("light", 1280, 1100, "why"),
     }
     for name, (scheme, width, height, address) in shots.items():
