@@ -125,7 +125,7 @@ def begun_before(block: EventBlock, link: Link) -> EventBlock:
         return block
     made = pick(block, slice(None))
     for name, absent in {**dict.fromkeys(("code", "a"), 0), **ABSENT}.items():
-        if name in ("code", "a", "x", "y", "z"):
+        if name in ("code", "a", "x", "y", "z", "entry"):
             column = getattr(made, name).copy()
             column[known] = absent
             setattr(made, name, column)
