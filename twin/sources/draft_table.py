@@ -11,7 +11,7 @@ import numpy.typing as npt
 from twin.sources.draft_plant import Drafter
 from twin.sources.draft_rows import MANY, DraftRows
 from twin.sources.draft_tags import count, sampled
-from twin.sources.roles import role_of, tokens
+from twin.sources.roles import ALONE, counts_on, role_of, tokens
 from twin.sources.sniff import TimeGuess, quoted
 from twin.sources.values import to_number
 
@@ -313,7 +313,14 @@ class _Table:
 
 def whole_of(rows: DraftRows, role: str) -> str | None:
     named = [name for name in rows.names if name not in rows.used and role_of(name, (role,)) == role]
-    return next((name for name in named if rows.whole(name) is not None), None)
+    named.sort(key=lambda name: name.lower() in ALONE)
+    for name in named:
+        values = rows.whole(name)
+        if values is not None and (
+            name.lower() not in ALONE or ((values[1:] > values[:-1]).any() and counts_on(values))
+        ):
+            return name
+    return None
 
 
 def _is_done(word: str) -> bool:

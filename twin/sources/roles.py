@@ -26,7 +26,7 @@ ROLES: Final = {
     "product": "product article artikel material item sku recipe rezept code partno partnumber producto prodotto "
     "produit",
     "good": "good gut ok produced produziert output yield parts count goodcount goodparts qty quantity menge "
-    "st\u00fcck stueck stk st\u00fcckzahl stueckzahl z\u00e4hler zaehler counter anzahl pieces gutmenge gutteile "
+    "st\u00fcck stueck stk st\u00fcckzahl stueckzahl z\u00e4hler zaehler counter pieces gutmenge gutteile "
     "items totalcount partcount partcountact bons buenas buoni made ist",
     "scrap": "scrap ausschuß waste reject rejects rejected rejectcount ausschuss nok bad badcount defects badparts "
     "schlecht scrapcount rebuts rechazo scarti ausschussmenge nio",
@@ -77,8 +77,9 @@ _NO_PARTS_WORDS: Final = (
     "st\u00f6rungen stoerungen stillst\u00e4nde stillstaende"
 )
 _NO_PARTS: Final = frozenset(_NO_PARTS_WORDS.split())
-# Tell a role as a whole name only: an energy counter counts no parts.
-_ALONE: Final = frozenset({"z\u00e4hler", "zaehler", "counter", "anzahl"})
+# Tell a role as a whole name only, of a column that counts on: an energy counter counts no parts, nor does the counter
+# of a confirmation.
+ALONE: Final = frozenset({"z\u00e4hler", "zaehler", "counter"})
 # Roles that the last word of a name tells: a machine failure is no machine.
 _LAST: Final = ("station", "line", "order", "product", "unit", "tag", "value", "seq")
 
@@ -102,7 +103,7 @@ def role_of(name: str, roles: Sequence[str]) -> str | None:
     for role in roles:
         if role in _COMPOUNDS and any(part.endswith(_COMPOUNDS[role]) for part in parts):
             return role
-        if any(part in WORDS[role] - _ALONE for part in (parts[-1:] if role in _LAST else parts)):
+        if any(part in WORDS[role] - ALONE for part in (parts[-1:] if role in _LAST else parts)):
             # "Scrap count" is a count, but none of good parts.
             if role == "good" and any(part in WORDS[other] for part in parts for other in ("scrap", "rework")):
                 continue

@@ -176,7 +176,7 @@ async def test_mail() -> None:
             assert message["Subject"] == "press/s1: OEE low raised at 2026-03-02 06:00:00 UTC"
             assert message["Message-ID"] == f"<{ROW['id']}@taktwin>"
             assert message["To"] == "a@example.com, b@example.com"
-            assert "limit 0.6" in message.get_payload()
+            assert "limit 60.0 %" in message.get_payload(decode=True).decode()
         with pytest.raises(RefusedError):  # never in the open where it was to be hidden
             await Mail("127.0.0.1", port, "t@example.com", ["a@example.com"]).send(notice_of(ROW))
         server.close()
