@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from kernels.fold import layout as at
+from twin.alert_kinds import BOTTLENECK_MOVED, DATA_QUALITY, DOWN, IDEAL_CYCLE_SUSPECT, OEE_LOW, STALE
 from twin.line.doubts import FACTS
 from twin.plant.model import Reason
 from twin.report.german import in_german
@@ -63,22 +64,22 @@ def alert_said(row: Mapping[str, Any], language: str) -> str:
     the topic."""
     kind, cleared = row["kind"], row["action"] == "cleared"
     value, limit, detail = row.get("value"), row.get("limit"), row.get("detail")
-    if kind in ("down", "stale") and value is not None:
+    if kind in (DOWN, STALE) and value is not None:
         said = word(f"said_{kind}{'_cleared' if cleared else ''}", language).format(_seconds(value, language))
         return said if limit is None else f"{said} ({word('limit', language)} {_seconds(limit, language)})"
-    if kind in ("oee_low", "ideal_cycle_suspect") and value is not None:
-        name = "oee" if kind == "oee_low" else "performance"
+    if kind in (OEE_LOW, IDEAL_CYCLE_SUSPECT) and value is not None:
+        name = "oee" if kind == OEE_LOW else "performance"
         said = f"{word(name, language)} {percent(value, language)}"
         said += "" if limit is None else f" ({word('limit', language)} {percent(limit, language)})"
-        window = (detail or "").removeprefix("window ") if kind == "oee_low" else ""
+        window = (detail or "").removeprefix("window ") if kind == OEE_LOW else ""
         return f"{said}, {word('window', language)} {window}" if window else said
-    if kind == "bottleneck_moved":
+    if kind == BOTTLENECK_MOVED:
         before = (detail or "").removeprefix("from ")
         said = f"{before} → {row.get('station') or '–'}"
         return said if value is None else f"{said} ({word('share', language)} {percent(value, language, 0)})"
     said = detail or ""
     said = in_german(said) if language == "de" else said
-    if kind == "data_quality":
+    if kind == DATA_QUALITY:
         return _doubt(row, said, language)
     if value is not None:
         said += f"; {significant(value, language)}"

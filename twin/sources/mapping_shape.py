@@ -11,7 +11,7 @@ from twin.events.declare import JSON_NAME, PAYLOAD, TYPE_CODE, WIRE, meaning
 from twin.plant import schema
 from twin.plant.kinds import BOOLEAN, FACTOR, IDEAL_CYCLE, RATE, ZONE, Scalar, choice, duration
 from twin.plant.shape import Key, Map, Table, Tables
-from twin.sources.time_format import DAY_NUMBERS, FILETIME, UNITS
+from twin.sources.time_format import DAY_NUMBERS, FILETIME, SECONDS_NS, UNITS
 
 MAX_RULES: Final = 10_000
 MAX_WORDS: Final = 100_000
@@ -147,7 +147,11 @@ _FORMAT_KEYS: Final = (
         "`lateness` (but 1 to 10 min) begins the second pass; one that lies back less is out of order and stays in its "
         "pass. A time that the clocks jump over is a problem.",
     ),
-    Key("unit", choice(*UNITS, *DAY_NUMBERS, FILETIME), "Instead of a format: the column is a number of these."),
+    Key(
+        "unit",
+        choice(*UNITS, *DAY_NUMBERS, FILETIME, SECONDS_NS),
+        "Instead of a format: the column is a number of these.",
+    ),
     Key("origin", TEXT, 'What that number counts from. Absent: "1970-01-01T00:00:00Z".'),
 )
 _COLUMN_KEYS: Final = (
