@@ -44,9 +44,16 @@ class Dates:
             shift[mine], day[mine] = held.shift[row], held.day[row]
         return shift, day
 
+    def alike(self, lines: I64) -> bool:
+        """Whether these lines (at least one) have one calendar."""
+        calendars = self._of[lines]
+        return bool((calendars == calendars[0]).all())
+
     def of_shifts(self, lines: I64, shifts: I64, days: I64) -> I64:
         """The production date of each row, days since 1970: that of its shift's start, or `days` where it has none."""
         found = days.copy()
+        if len(lines) and (shifts == shifts[0]).all() and self.alike(lines):  # nearly always
+            return found if shifts[0] < 0 else shift_days(self._calendars[self._of[lines[0]]], shifts)
         calendars = self._of[lines]
         for calendar in np.unique(calendars).tolist():
             mine = (calendars == calendar) & (shifts >= 0)

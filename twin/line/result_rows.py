@@ -84,6 +84,14 @@ def names(indices: npt.NDArray[Any], texts: Sequence[str]) -> "pa.Array[Any]":
     return Labels([texts[k] for k in used.tolist()]).array(place)
 
 
+def names_of(columns: Sequence[npt.NDArray[Any]], texts: Sequence[str]) -> "list[pa.Array[Any]]":
+    """As `names`, of several columns: few texts are laid out once."""
+    if len(texts) <= _FEW_TEXTS:
+        labels = Labels(texts)
+        return [labels.array(column) for column in columns]
+    return [names(column, texts) for column in columns]
+
+
 def constant(text: str, rows: int) -> "pa.Array[Any]":
     return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([text], pa.string()))
 
@@ -157,6 +165,9 @@ class RowMaker:
 
     def states(self, rows: I64) -> pa.Table:
         line = rows[:, at.IO_LINE]
+        word, reason, order, product = names_of(
+            [rows[:, column] for column in (at.IO_WORD, at.IO_REASON, at.IO_ORDER, at.IO_PRODUCT)], self._texts.names
+        )
         shift, day = self.dates.at(line, rows[:, at.IO_START])
         return pa.Table.from_arrays(
             [
@@ -165,10 +176,10 @@ class RowMaker:
                 times(rows[:, at.IO_START]),
                 times(rows[:, at.IO_END]),
                 _CLASSES.array(rows[:, at.IO_CLASS]),
-                names(rows[:, at.IO_WORD], self._texts.names),
-                names(rows[:, at.IO_REASON], self._texts.names),
-                names(rows[:, at.IO_ORDER], self._texts.names),
-                names(rows[:, at.IO_PRODUCT], self._texts.names),
+                word,
+                reason,
+                order,
+                product,
                 self._production_dates(line, shift, day),
                 self._shifts(line, shift),
                 *first_revision(len(rows)),
@@ -321,6 +332,10 @@ class RowMaker:
     def _shifts(self, line: I64, shift: I64) -> "pa.Array[Any]":
         if not len(line):
             return names(line, [])
+        if (shift == shift[0]).all() and self.dates.alike(line):  # nearly always
+            if shift[0] == NO_SHIFT:
+                return names(np.full(len(line), -1), [])
+            return constant(self._shift_text(int(line[0]), int(shift[0])), len(line))
         # Rows of a line and shift come together: a look at each such run, not at each row.
         heads = np.flatnonzero(np.append(True, (line[1:] != line[:-1]) | (shift[1:] != shift[:-1])))
         keys = list(zip(line[heads].tolist(), shift[heads].tolist(), strict=True))
