@@ -38,9 +38,16 @@ def add(commands: "Commands") -> None:
         help="copy the events to a new prefix with more partitions",
         example="twin topics move --to works2 --partitions 12",
         more="Stop producers and workers first. Each copy names what it is of, so a move that was cut off goes on "
-        "where it was. See docs/operating.md for the steps before and after.",
+        "where it was. Where the first records are deleted, the states of the lines are handed over into --audit. See "
+        "docs/operating.md for the steps before and after.",
     )
     parser.add_argument("--to", required=True, metavar="PREFIX", help="the new prefix; its topics are made")
+    parser.add_argument(
+        "--audit", default="", metavar="FOLDER", help="the new audit root, needed where the first records are deleted"
+    )
+    parser.add_argument(
+        "--state", default="", metavar="FOLDER", help="of the new snapshots (default: TAKTWIN_STATE, or with --audit)"
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be copied, changing nothing")
     _add_common(parser)
 
@@ -54,7 +61,7 @@ def move(args: argparse.Namespace) -> int:
 
     settings = Settings.from_env(bootstrap=args.bootstrap, replication=args.replication)
     partitions = args.partitions if args.partitions is not None else settings.partitions
-    moved = asyncio.run(copy(settings, args.to, partitions, dry_run=args.dry_run))
+    moved = asyncio.run(copy(settings, args.to, partitions, audit=args.audit, state=args.state, dry_run=args.dry_run))
     if args.json:
         output.as_json(
             {
@@ -65,6 +72,9 @@ def move(args: argparse.Namespace) -> int:
                 "copied": {str(k): n for k, n in sorted(moved.copied.items())},
                 "into": {str(k): moved.into[k] for k in range(moved.partitions[1])},
                 "misplaced": moved.misplaced,
+                "lines": {str(k): n for k, n in sorted(moved.states.items())},
+                "begins": {str(k): n for k, n in sorted(moved.begins.items())},
+                "fed": moved.fed,
             }
         )
         return 0
@@ -73,8 +83,13 @@ def move(args: argparse.Namespace) -> int:
         f"{moved.topic} ({moved.partitions[0]} partitions) -> {moved.to} ({moved.partitions[1]}): "
         f"{moved.copied.total():,} records {what}, {moved.there:,} were there"
     )
+    if moved.states:
+        begins = ", ".join(f"{number} at {offset}" for number, offset in sorted(moved.begins.items()))
+        what = "would be handed over" if args.dry_run else "are handed over"
+        output.line(f"  states of {sum(moved.states.values()):,} lines {what}; they stand at these offsets: {begins}")
     for number in range(moved.partitions[1]):
-        output.line(f"  {moved.to}/{number}: {moved.into[number]:,} records")
+        lines = f", {moved.states[number]:,} lines" if number in moved.states else ""
+        output.line(f"  {moved.to}/{number}: {moved.into[number]:,} records{lines}")
     if moved.misplaced:
         output.line(
             f"  {moved.misplaced:,} lay in another partition than that of their key: refused, and so they will be again"

@@ -216,6 +216,12 @@ class PartitionStore:
         published is ours. Any other commit, or none, does not: then nothing may be published beyond the state.
         """
         committed = assigned.committed
+        if committed == 0 and is_id(assigned.metadata):
+            raise StateError(
+                f"{where}: the topic begins with a state of the topic that it was moved from, which "
+                f"{self.snapshots.where} does not hold ({assigned.metadata}): are these the folders that `twin topics "
+                "move` was given with --audit and --state? Mount or restore them, or move once more, to another prefix"
+            )
         if self._shared is not None:
             self._shared.take_files(tp.partition, assigned.log_start)
         published = catch_up.intervals(self._audit, tp.partition)

@@ -243,6 +243,13 @@ class Ledger:
             yield LineFed(line=line, newest=_latest(known.newest, block.ts[mine & ~ended]), closed=closed, by=by_now)
 
 
+def without_offsets(key: bytes, value: bytes) -> bytes:
+    """A record of the topic for the topic of another prefix, whose events lie at other offsets."""
+    if not key.startswith(_RUN.encode()):
+        return value
+    return msgspec.json.encode(replace(msgspec.json.decode(value, type=RunFed), offsets={}))
+
+
 class Run:
     """The batches of logs as one run: behind what the broker has of it, under numbers that nobody has used."""
 

@@ -1,23 +1,39 @@
-"""Events that move to more partitions: the same rows, however often the copying was cut off."""
+"""Events that move to more partitions: the same rows, however often the copying was cut off, and where the first of
+them are gone."""
 
 import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
+import pyarrow as pa
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
 
 from streams import exits
 from streams.kafka import partitioner
-from streams.kafka.topics import EVENTS, TopicsError, admin_client, ensure, partition_counts
+from streams.kafka.topics import EVENTS, FED, TopicsError, admin_client, ensure, partition_counts
 from streams.local.broker import LocalBroker
+from streams.settings import Settings
 from streams.tools import move as moving
+from streams.tools.ledger import RunFed
 from streams.tools.move import move
-from tests.support.streams import Worker, event, own_settings, produce, read_all, settled, workers
+from tests.support.fold import rows as cells
+from tests.support.streams import PLANT, Worker, committed, event, own_settings, produce, read_all, settled, workers
 from twin.audit.digest import digest
 from twin.audit.read import open_set
+from twin.audit.recompute import recompute
 from twin.audit.verify import verify
-from twin.results import SETS
+from twin.line import PartitionTwin
+from twin.plant import loads
+from twin.results import ORIGIN, SETS
+from twin.sources.parquet import EventsParquet
+from twin.wire.decode import Decoder
 
 pytestmark = pytest.mark.kafka
 
@@ -98,3 +114,108 @@ async def test_more_partitions_give_the_same_rows(
         await producer.send_and_wait(new.topic(EVENTS), event("line-1", EACH + 1), key=b"line-1")
     with pytest.raises(TopicsError, match="is no copy"):
         await move(old, f"{prefix}-more", 5)
+
+
+MORE = PLANT.replace("lateness", 'publish_every = "10s"\nwindows = ["1min/10s"]\nrevise = "2min"\nlateness')
+
+
+async def test_where_the_first_records_are_gone_the_states_go_along(
+    broker: LocalBroker, prefix: str, tmp_path: Path
+) -> None:
+    """The open order, the windows and the shift go on in another topic's partitions, from a state that is a base."""
+    old = replace(own_settings(broker, prefix, tmp_path), partitions=2)
+    new = replace(old, prefix=f"{prefix}-more", partitions=4, audit=str(tmp_path / "more"))
+    (tmp_path / "plant.toml").write_text(MORE)
+    await ensure(old)
+    await _send(old, EVENTS, [_order(line, "start", 0) for line in (b"line-0", b"line-3")])
+    await produce(old, 0, EACH)
+    await _work(old, tmp_path / "old.log")
+    stand = {number: offset for number, (offset, _) in (await committed(old)).items()}
+    everything = await read_all(old, EVENTS)
+    await produce(old, EACH, 5)  # nobody has read these
+    run = RunFed(files=[], done=True, offsets={"0": (0, 9)})
+    await _send(old, FED, [(b"run 1", msgspec.json.encode(run)), (b"line line-1", b'{"line":"line-1"}')])
+    async with admin_client(old) as admin:
+        topic = old.topic(EVENTS)
+        await admin.delete_records(
+            {TopicPartition(topic, number): RecordsToDelete(before_offset=at - 7) for number, at in stand.items()}
+        )
+
+    with pytest.raises(TopicsError, match="the first records of partition 0"):
+        await move(old, new.prefix, 4)
+    with pytest.raises(TopicsError, match="a multiple of 2"):
+        await move(old, new.prefix, 5, audit=new.audit)
+    dry = await move(old, new.prefix, 4, audit=new.audit, dry_run=True)
+    assert (sum(dry.states.values()), dry.begins, dry.copied.total(), dry.fed) == (8, stand, 40, 2)
+    assert not (tmp_path / "more").exists()
+    moved = await move(old, new.prefix, 4, audit=new.audit)
+    assert (moved.states, moved.copied.total()) == (dry.states, 40)
+    again = await move(old, new.prefix, 4, audit=new.audit)
+    assert (again.there, again.copied.total(), again.fed) == (40, 0, 0)
+    (fed,) = (await read_all(new, FED)).values()
+    assert {r.key: r.value for r in fed}[b"run 1"] == msgspec.json.encode(msgspec.structs.replace(run, offsets={}))
+
+    await produce(new, EACH + 5, EACH)
+    last = [_order(line, "end", 2 * EACH) for line in (b"line-0", b"line-3")]
+    late = [(b"line-3", event("line-3", 10_000).replace(b'"seq":10000', b'"good":4').replace(b'"good":1,', b""))]
+    late = [(key, value.replace(_ns(10_000), _ns(EACH - 20))) for key, value in late]
+    beats = [
+        (f"line-{k}".encode(), json.dumps({"type": "heartbeat", "line": f"line-{k}", "ts": int(_ns(at))}).encode())
+        for k in range(8)
+        for at in (3 * EACH, 3 * EACH + 1)
+    ]
+    await _send(new, EVENTS, [*last, *late, *beats])
+    await _work(new, tmp_path / "new.log")
+    after = await read_all(new, EVENTS)
+    with pytest.raises(TopicsError, match="is no copy"):
+        await move(old, new.prefix, 4, audit=new.audit)
+
+    plant = loads(MORE, old.plant)
+    whole = PartitionTwin(plant, 0)
+    records = [record for some in (everything, after) for one in some.values() for record in one]
+    block, refused = Decoder(plant).decode([record.value for record in records], list(range(len(records))))
+    assert not refused
+    made = {name: [table] for name, table in whole.fold(block).tables.items()}
+    for name in ("states", "kpis", "bottlenecks", "alerts"):
+        there = [open_set(Path(root), name).to_table() for root in (old.audit, new.audit)]
+        assert _rows(there) == _rows(made.get(name, [])), name
+        assert there[1].num_rows or name == "alerts"
+    report = recompute(Path(new.audit), every=True)
+    assert report.differences == []
+    assert report.checked["bases begun from"] == 4
+    assert verify(Path(new.audit)).sound
+    assert verify(Path(old.audit)).sound
+    assert sum("with a state whose events" in note for note in EventsParquet(Path(new.audit), plant).summary.notes) == 4
+
+
+def _rows(tables: Iterable[pa.Table]) -> Counter[tuple[Any, ...]]:
+    found: Counter[tuple[Any, ...]] = Counter()
+    for table in tables:
+        names = sorted(name for name in table.column_names if name not in ORIGIN)
+        found.update(cells(table.select(names)))
+    return found
+
+
+def _ns(seq: int) -> bytes:
+    return event("", seq).split(b'"ts":')[1].split(b",")[0]
+
+
+def _order(line: bytes, action: str, seq: int) -> tuple[bytes, bytes]:
+    said = {"type": "order", "ts": int(_ns(seq)), "line": line.decode(), "action": action, "order": "o"}
+    return line, json.dumps(said).encode()
+
+
+async def _send(settings: Settings, name: str, records: list[tuple[bytes, bytes]]) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap) as producer:
+        for key, value in records:
+            await producer.send_and_wait(settings.topic(name), value, key=key)
+
+
+async def _work(settings: Settings, log: Path) -> None:
+    """A worker reads all, and is stopped."""
+    with workers() as started:
+        worker = Worker(settings, log, real=True)
+        started.append(worker)
+        await asyncio.to_thread(worker.wait_ready, settings.partitions, 180.0)
+        await settled(settings)
+        assert await asyncio.to_thread(worker.end) == exits.OK, worker.log()

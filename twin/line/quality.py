@@ -34,7 +34,8 @@ def of_admission(plant: Plant, facts: Iterable[Fact], where: str = "") -> Iterat
         )
         for what, times, count, first in counted:
             if count:
-                yield fact.line, f"{place}: {times}, first at offset {first}{where}: {FACTS[what][1]}"
+                began = "" if first is None else f", first at offset {first}{where}"  # not in a topic it was moved to
+                yield fact.line, f"{place}: {times}{began}: {FACTS[what][1]}"
         if fact.lag_ns > max(plant.lines[fact.line].lateness_ns // 2, LEAST_SKEW_NS):
             yield fact.line, f"{place}: {fact.lag_ns / 1e9:g} s behind: {FACTS[at.TOLD_SKEW][1]}"
 

@@ -59,7 +59,7 @@ class EventsParquet:
         self._files = sorted(listed.get(file) or _ranged(file) for file in event_files(path))
         self._share: Share | None = None
         self.size = sum(file.size for file in self._files)
-        for told in _waiting(path):
+        for told in (*_waiting(path), *_states(path)):
             self.summary.note(told)
 
     def only(self, share: Share) -> None:
@@ -143,6 +143,17 @@ def _waiting(root: Path) -> Iterator[str]:
             yield (
                 f"{root}: rows of offsets {first} to {following - 1} of partition {partition} wait for a file and are "
                 "not read; wait for TAKTWIN_PUBLISH_AFTER_S, or stop the worker, and replay again"
+            )
+
+
+def _states(root: Path) -> Iterator[str]:
+    """A word about partitions that begin with a state, behind a prune or a move: a replay begins without it."""
+    for partition, entries in sorted((filelist.entries(root) if root.is_dir() else {}).items()):
+        first = min(entry.first_offset for entry in entries)
+        if any(entry.next_offset == first for entry in entries):
+            yield (
+                f"{root}: partition {partition} begins at offset {first} with a state whose events are not in this "
+                "root, and the replay without it: rows that rest on what was before come out as others"
             )
 
 
