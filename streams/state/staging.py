@@ -5,6 +5,7 @@ The choice is one of size and of the wall clock; no row, and no digest, depends 
 """
 
 import itertools
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,8 @@ from twin.audit.writer import AuditWriter, Manifest, unstage
 
 if TYPE_CHECKING:
     from streams.state.partition import PartitionState, Rows
+
+log = logging.getLogger(__name__)
 
 # A table of fewer rows is joined with its like before it is written.
 _LARGE_ROWS: Final = 4_096
@@ -147,6 +150,10 @@ class Staging:
     def publish(self, writer: AuditWriter, manifests: Sequence[Manifest], pieces: Sequence[Piece]) -> None:
         """Make visible what is committed. May be repeated."""
         writer.publish(*manifests)
+        while writer.mended:
+            log.warning(
+                "%s/%s: was damaged, and is written anew as the commit names it", self._audit, writer.mended.pop()
+            )
         waiting.publish(self._audit, pieces)
 
     def tidy(

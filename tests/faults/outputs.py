@@ -19,13 +19,13 @@ from twin.results import ORIGIN, SETS
 _OWN = {set_name: set(SETS[set_name].names) - set(ORIGIN) for set_name in TOPIC_OF}
 
 
-async def missing_or_strange(settings: Settings) -> str:
-    """Empty when the topics agree with the audit; else what does not."""
+async def missing_or_strange(settings: Settings, apart: frozenset[str] = frozenset()) -> str:
+    """Empty when the topics agree with the audit; else what does not. `apart`: columns that are not looked at."""
     sent: dict[str, set[str]] = {}
     for topic in sorted(set(TOPIC_OF.values())):
         for record in _values(await read_all(settings, topic)):
-            _keep(sent, record.value)
-    audited = await asyncio.to_thread(_audited, Path(settings.audit))
+            _keep(sent, record.value, apart)
+    audited = await asyncio.to_thread(_audited, Path(settings.audit), apart)
     problems = [f"{len(rows)} rows under id {one}" for one, rows in sent.items() if len(rows) > 1]
     lost, strange = audited.keys() - sent.keys(), sent.keys() - audited.keys()
     if lost:
@@ -50,13 +50,13 @@ def _values(log: dict[int, list[Any]]) -> Iterable[Any]:
     return (record for records in log.values() for record in records)
 
 
-def _keep(rows: dict[str, set[str]], value: bytes) -> None:
+def _keep(rows: dict[str, set[str]], value: bytes, apart: frozenset[str]) -> None:
     row = msgspec.json.decode(value)
-    own = {name: row[name] for name in sorted(_OWN[row["set"]])}
+    own = {name: row[name] for name in sorted(_OWN[row["set"]] - apart)}
     rows.setdefault(row["id"], set()).add(msgspec.json.encode([row["set"], own]).decode())
 
 
-def _audited(root: Path) -> dict[str, set[str]]:
+def _audited(root: Path, apart: frozenset[str]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     number: Counter[str] = Counter()
     for set_name in TOPIC_OF:
@@ -64,7 +64,7 @@ def _audited(root: Path) -> dict[str, set[str]]:
         table = open_set(root, set_name).to_table(columns=SETS[set_name].names)
         number[set_name] = table.num_rows
         for _, value in json_rows(set_name, table):
-            _keep(found, value)
+            _keep(found, value, apart)
     assert len(found) == number.total(), f"{number.total()} rows have only {len(found)} ids"
     return found
 

@@ -179,7 +179,7 @@ async def test_where_the_first_records_are_gone_the_states_go_along(
     for name in ("states", "kpis", "bottlenecks", "alerts"):
         there = [open_set(Path(root), name).to_table() for root in (old.audit, new.audit)]
         assert _rows(there) == _rows(made.get(name, [])), name
-        assert there[1].num_rows or name == "alerts"
+        assert name != "kpis" or min(table.num_rows for table in there) > 50
     report = recompute(Path(new.audit), every=True)
     assert report.differences == []
     assert report.checked["bases begun from"] == 4
@@ -191,7 +191,7 @@ async def test_where_the_first_records_are_gone_the_states_go_along(
 def _rows(tables: Iterable[pa.Table]) -> Counter[tuple[Any, ...]]:
     found: Counter[tuple[Any, ...]] = Counter()
     for table in tables:
-        names = sorted(name for name in table.column_names if name not in ORIGIN)
+        names = sorted(name for name in table.column_names if name not in (*ORIGIN, "date"))
         found.update(cells(table.select(names)))
     return found
 

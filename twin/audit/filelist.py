@@ -94,21 +94,49 @@ def begin(root: Path) -> None:
             (root / layout.STAGING / name).unlink(missing_ok=True)
 
 
-def put(root: Path, entry: Entry) -> None:
-    """Publish an interval whose files are all there. May be repeated. Raises AuditError, OSError."""
+def put(root: Path, entry: Entry) -> bool:
+    """Publish an interval whose files are all there. May be repeated. True: what was there was damaged, and is mended.
+
+    Raises AuditError, OSError.
+    """
     if not entry.files:
-        return
+        return False
+    damaged = False
     target, data = root / entry.name, msgspec.json.format(msgspec.json.encode(entry), indent=1)
     if target.exists():
-        if target.read_bytes() != data:
+        if target.read_bytes() == data:
+            return False
+        other = _readable(root, target, entry.partition)
+        damaged = _is_true(root, entry) and (_hashes(other) == _hashes(entry) or not _is_true(root, other))
+        if not damaged:
             raise AuditError(
                 f"{target}: lists other files than the committed manifest: two twins share this root, or a group began "
                 "anew: keep both and find out which"
             )
-        return
     layout.make_folder(target.parent)
     offsets = entry.partition, entry.first_offset, entry.next_offset
     _put(root, entry.name, data, lambda attempt: layout.staged_entry_name(*offsets, attempt))
+    return damaged
+
+
+def _readable(root: Path, path: Path, partition: int) -> Entry | None:
+    try:
+        return _read(root, path, partition)
+    except AuditError:
+        return None
+
+
+def _hashes(entry: Entry | None) -> list[tuple[str, str]] | None:
+    return None if entry is None or entry.replaces else [(file.path, file.sha256) for file in entry.files]
+
+
+def _is_true(root: Path, entry: Entry | None) -> bool:
+    """Whether the files that an entry lists lie there as it says: those of another twin do, whatever a disk made of the
+    entry of ours."""
+    there = [root / file.path for file in entry.files] if entry is not None else []
+    if entry is None or not all(path.is_file() for path in there):
+        return False
+    return all(layout.sha256_of(path) == file.sha256 for path, file in zip(there, entry.files, strict=True))
 
 
 def hashes_in_order(files: Sequence[ListedFile]) -> str:

@@ -122,6 +122,7 @@ class AuditWriter:
         self.root = layout.root_path(root)
         self.partition = partition
         self.chain = chain
+        self.mended: list[str] = []  # damaged entries of the list that were put anew
         self._apart = apart  # see layout.staged_name
         self._again = again
         self.footer = {
@@ -283,7 +284,8 @@ class AuditWriter:
             if files:
                 layout.sync_folders(self.root, {(self.root / file.path).parent for file in files})
             for manifest in manifests:
-                filelist.put(self.root, entry_of(manifest))
+                if filelist.put(self.root, entry := entry_of(manifest)):
+                    self.mended.append(entry.name)
             if moves:
                 layout.sync_folder(self.root / layout.STAGING)
         except OSError as error:

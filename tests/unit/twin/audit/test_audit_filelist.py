@@ -109,6 +109,32 @@ def test_what_is_cut_off_before_its_entry_is_not_there_yet(tmp_path: Path, monke
     assert told(tmp_path) == []
 
 
+def test_an_entry_that_a_disk_has_damaged_is_put_anew(tmp_path: Path) -> None:
+    """By who publishes the same again, as after a kill: the commit names the files, and they are whole."""
+    made(tmp_path, intervals=1)
+    before = digest(tmp_path)
+    audit = writer(tmp_path, chain=filelist.entries(tmp_path)[3][0].files[-1].sha256)
+    audit.add("events", moved(table("events", rows("events", 20, seed=8)), 10))
+    manifest = audit.stage(10, 20)
+    audit.publish(manifest)
+    after = digest(tmp_path)
+    assert after != before
+    path = tmp_path / filelist.entries(tmp_path)[3][1].name
+    whole = path.read_bytes()
+    for at in range(0, len(whole), 5):
+        for bit in (0x01, 0x10):
+            data = bytearray(whole)
+            data[at] ^= bit
+            path.write_bytes(data)
+            audit.publish(manifest)
+            assert path.read_bytes() == whole, (at, bit)
+            assert audit.mended.pop() == path.relative_to(tmp_path).as_posix()
+    path.write_bytes(whole[:40])
+    audit.publish(manifest)
+    assert digest(tmp_path) == after
+    assert told(tmp_path) == []
+
+
 def test_two_histories_do_not_share_a_place(tmp_path: Path) -> None:
     (entry,) = made(tmp_path, intervals=1)
     filelist.put(tmp_path, entry)
