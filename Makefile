@@ -85,6 +85,7 @@ store: $(READY) ## the audit in object storage: deaths at every call, PLANS=100 
 	@$(BIN)/python -m tests.faults.objects --waits --plans $(or $(PLANS),100) --seed $(or $(SEED),0)
 	@$(BIN)/pytest -m slow tests/unit/twin/audit/test_object_changes.py
 	@$(BIN)/pytest tests/integration/test_object_storage_kafka.py
+	@$(BIN)/python -m tests.faults.stored --count $(or $(STORED),15) --first $(or $(SEED),0)
 
 hosts: $(READY) ## two workers on two hosts (network namespaces: root and ip) with one Kafka and one S3 server, cut off from each in turn
 	@$(BIN)/python -m tests.faults.hosts
