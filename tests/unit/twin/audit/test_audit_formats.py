@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,8 @@ import pytest
 from tests.support.audit import rows, table, write
 from twin.audit import layout, read
 from twin.audit.formats import FOOTER, MEANINGS, SET_MEANINGS, markdown
+from twin.audit.views import NAMES
+from twin.line.view import LineView
 from twin.results import SETS
 
 DOCS = Path(__file__).parents[4] / "docs" / "formats.md"
@@ -28,3 +31,11 @@ def test_the_footer_keys_are_the_written_ones(tmp_path: Path) -> None:
     with read.open_file(file) as parquet:
         of_others = {"replay", "date", "replaces", "replaced", "replaced_sha256"}  # replays, bases, compactions
         assert read.footer(parquet).keys() == FOOTER.keys() - of_others
+
+
+def test_the_view_of_a_line_and_the_views_of_queries_are_described() -> None:
+    page = DOCS.read_text()
+    fields = page.partition("## The view of a line\n")[2].partition("\n## ")[0]
+    assert [field.name for field in dataclasses.fields(LineView) if f"`{field.name}`" not in fields] == []
+    views = page.partition("### Views people ask for\n")[2].partition("\n### ")[0]
+    assert [name for name in NAMES if f"| `{name}` |" not in views] == []
