@@ -69,14 +69,18 @@ def follows(rule: Measure, readings: list[Measured], before: Measured, now: Meas
     return step
 
 
-def uses(twin: NaiveTwin, rule: Measure, values: list[Measured]) -> list[tuple[Measured, Measured, int]]:
-    """(since, value, amount) of one measure, in order."""
+def uses(
+    twin: NaiveTwin, rule: Measure, values: list[Measured], begins: list[Measured] | None = None
+) -> list[tuple[Measured, Measured, int]]:
+    """(since, value, amount) of one measure, in order. `begins`: takes the readings that a meter begins with."""
+    begins = [] if begins is None else begins
     if rule.kind == "amount":
         return [(values[max(k - 1, 0)], one, one.event.a) for k, one in enumerate(values)]
     found, believed, held = [], list[Measured](), None
     for one in values:
         if not believed:
             believed = [one]
+            begins.append(one)
         elif (step := follows(rule, believed, believed[-1], one)) is not None:
             found.append((believed[-1], one, step))
             if held is not None:
@@ -89,6 +93,7 @@ def uses(twin: NaiveTwin, rule: Measure, values: list[Measured]) -> list[tuple[M
         elif one.event.epoch != believed[-1].event.epoch and one.event.a < believed[-1].event.a:
             doubt(twin, at.DOUBT_METER_LEFT, one)
             believed, held = [one], None
+            begins.append(one)
         else:
             if held is not None:
                 doubt(twin, at.DOUBT_METER, one)
@@ -154,6 +159,7 @@ def integral_rows(twin: NaiveTwin) -> list[dict[str, Any]]:
                         "n": 0,
                         "amount": whole,
                         **dict.fromkeys(("least", "most", "total", "squares_high", "squares_low")),
+                        **dict.fromkeys(("t1_errors", "t2_errors", "histogram")),
                     }
                 )
     return found
@@ -169,6 +175,17 @@ def in_order(twin: NaiveTwin, key: Context) -> tuple[Any, ...]:
     return end, turn, order is not None, order or "", product is not None, product or "", classes.index(during)
 
 
+def histogram(values: list[int]) -> str:
+    """Values halved until they are below 256, and how often: one bucket for all that come to the same."""
+    counts: Counter[int] = Counter()
+    for value in values:
+        size, halved = abs(value), 0
+        while size >= 256:
+            size, halved = size // 2, halved + 1
+        counts[(size + 128 * halved) * (-1 if value < 0 else 1)] += 1
+    return " ".join(f"{bucket}:{n}" for bucket, n in sorted(counts.items()))
+
+
 def doubt(twin: NaiveTwin, kind: int, one: Measured, name: str | None = None) -> None:
     twin.doubt(kind, one.event.station, name or str(one.event.y))
 
@@ -179,8 +196,8 @@ def measure_rows(twin: NaiveTwin) -> list[dict[str, Any]]:
     groups: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def row(one: Measured, klass: int | None) -> dict[str, Any]:
-        end = -(-one.ts // every) * every
-        _, shift, day = twin.calendar(one.ts - 1)
+        end = -(-(one.ts + one.counted) // every) * every
+        _, shift, day = twin.calendar(one.ts - 1 + one.counted)
         during = None if klass is None else name_of(klass)
         key = (one.event.station, one.event.y, end, shift, day, one.order, named_by(one.product), during)
         if key not in groups:
@@ -200,7 +217,11 @@ def measure_rows(twin: NaiveTwin) -> list[dict[str, Any]]:
         return groups[key]
 
     by_measure: dict[tuple[int, str | None], list[Measured]] = {}
+    passing: list[Measured] = []
     for one in twin.measured:
+        if measure_of(twin, one).kind == "first_pass":
+            passing.append(one)
+            continue
         row(one, None if one.segment is None else one.segment.klass)["values"].append(one.event.a)
         by_measure.setdefault((one.event.station, one.event.y), []).append(one)
     for (station, _), values in by_measure.items():
@@ -213,12 +234,18 @@ def measure_rows(twin: NaiveTwin) -> list[dict[str, Any]]:
             times = spent(twin, station, since.ts, one.ts)
             for klass, part in divided(amount, times, one.segment.klass).items():
                 row(one, klass)["used"].append(part)
+    for k, one in enumerate(passing):
+        if not any((o.event.station, o.event.x) == (one.event.station, one.event.x) for o in passing[:k]):
+            about = row(one, None if one.segment is None else one.segment.klass)
+            about["values"].append(0)
+            about["used"].append(one.event.a)
+            by_measure[one.event.station, one.event.y] = [one]
     kinds = {key: measure_of(twin, values[0]) for key, values in by_measure.items()}
     found = []
     for key, about in groups.items():
         values, used = about.pop("values"), about.pop("used")
         rule = kinds[key[0], key[1]]
-        valued, summed = rule.kind != "meter" and values, rule.kind in ("gauge", "characteristic")
+        valued, summed = rule.kind not in ("meter", "first_pass") and values, rule.kind in ("gauge", "characteristic")
         squares = divmod(sum(value**2 for value in values), 10**18)
         about |= {
             "quantity": rule.quantity,
@@ -232,6 +259,102 @@ def measure_rows(twin: NaiveTwin) -> list[dict[str, Any]]:
             "total": sum(values) if summed else None,
             "squares_high": squares[0] if summed else None,
             "squares_low": squares[1] if summed else None,
+            # TNE of 3,000.5 g: 1.5 %, rounded up to 46 g.
+            "t1_errors": sum(value < 2_954_500 for value in values) if rule.average_weight and values else None,
+            "t2_errors": sum(value < 2_908_500 for value in values) if rule.average_weight and values else None,
+            "histogram": histogram(values) if rule.histogram and values else None,
         }
         found.append(about)
     return [about for about in [*found, *integral_rows(twin)] if about["end"] < twin.until]
+
+
+# kind, action, ts, station, subject, since, value, limit
+Alert = tuple[str, str, int, int, str | None, int, float | None, float]
+Span = tuple[Measured, Fraction] | None  # since which reading, and how much; None: nobody knows
+
+
+def spans(twin: NaiveTwin, station: int, rule: Measure) -> list[tuple[Measured, Span]]:
+    """The readings that count for what is used of a measure, and what was used until each."""
+    name = rule.of if rule.kind == "integral" else rule.id
+    values = [one for one in twin.measured if (one.event.station, one.event.y) == (station, name)]
+    if rule.kind == "meter":
+        begins: list[Measured] = []
+        doubts = twin.doubts.copy()
+        known = {id(now): (since, Fraction(amount)) for since, now, amount in uses(twin, rule, values, begins)}
+        twin.doubts = doubts
+        return [(one, known.get(id(one))) for one in values if id(one) in known or one in begins]
+    found: list[tuple[Measured, Span]] = [(one, None) for one in values[:1]]
+    for before, now in pairwise(values):
+        if rule.kind == "amount":
+            found.append((now, (before, Fraction(now.event.a))))
+            continue
+        assert rule.per_ns and rule.gap_ns is not None
+        gauge = next(one for one in twin.line.stations[station].measures if one.id == rule.of)
+        height = Fraction(before.event.a + (before if rule.between == "hold" else now).event.a, 2)
+        amount = height * (now.ts - before.ts) * Fraction(10**rule.decimals, 10**gauge.decimals * rule.per_ns)
+        found.append((now, (before, amount) if now.ts - before.ts <= rule.gap_ns else None))
+    return found
+
+
+def budget_alerts(station: int, rule: Measure, readings: list[tuple[Measured, Span]]) -> Iterator[Alert]:
+    """Looks from a reading to the first one that comes long enough behind it, of parts of one budget."""
+    begin, over = 0, False
+    for k, (now, span) in enumerate(readings):
+        budgets = {rule.specified(one.product).budget for one, _ in readings[begin : k + 1]}
+        if k == 0 or span is None or span[0] is not readings[k - 1][0] or len(budgets) > 1 or None in budgets:
+            begin = k
+            continue
+        first = readings[begin][0]
+        if now.ts - first.ts < (rule.budget_over_ns or HOUR_NS):
+            continue
+        used = sum((one[1] for _, one in readings[begin + 1 : k + 1] if one), Fraction(0)) / 10**rule.decimals
+        good, made = now.good - first.good, now.made - first.made
+        budget = Fraction(budgets.pop() or 0)
+        begin = k
+        if made > 0 and (used > budget * max(good, 0)) != over:
+            over = not over
+            value = float(used / good) if good > 0 else None
+            action = "raised" if over else "cleared"
+            yield "over_budget", action, now.ts, station, rule.id, first.ts, value, float(budget)
+
+
+def idle_alerts(twin: NaiveTwin, station: int, rule: Measure, readings: list[tuple[Measured, Span]]) -> Iterator[Alert]:
+    """Idle from reading to reading, and something is drawn between each two."""
+    if rule.idle_for_ns is None:
+        return
+    limit = rule.idle_for_ns / 10**9
+    since, until, told = -1, -1, False
+    for now, span in readings:
+        idle = span is not None and (since < 0 or span[0].ts == until)
+        if span is not None and idle:
+            times = spent(twin, station, span[0].ts, now.ts)
+            idle = set(times) <= {codes.STARVED, codes.BLOCKED, codes.WAITING}
+            ns = now.ts - span[0].ts
+            if ns:
+                idle &= span[1] * HOUR_NS > Fraction(rule.idle_draw or 0) * 10**rule.decimals * ns
+            else:
+                idle = since >= 0
+        if not idle or span is None:
+            if told:
+                yield "idle_draw", "cleared", now.ts, station, rule.id, since, (until - since) / 10**9, limit
+            since, told = -1, False
+            continue
+        if since < 0:
+            since = span[0].ts
+        until = now.ts
+        if not told and until - since > rule.idle_for_ns:
+            told = True
+            yield "idle_draw", "raised", now.ts, station, rule.id, since, (until - since) / 10**9, limit
+
+
+def usage_alerts(twin: NaiveTwin) -> list[Alert]:
+    """Of all that is watched, whatever the order."""
+    found: list[Alert] = []
+    for station, owner in enumerate(twin.line.stations):
+        for rule in owner.measures:
+            budgets = (rule.budget, *(one.budget for one in rule.products))
+            if any(budgets) or rule.idle_for_ns is not None:
+                readings = spans(twin, station, rule)
+                found += budget_alerts(station, rule, readings) if any(budgets) else ()
+                found += idle_alerts(twin, station, rule, readings)
+    return found

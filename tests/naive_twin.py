@@ -223,6 +223,9 @@ class Measured:
     order: str | None
     product: str | None
     segment: Segment | None  # of the station, until then
+    good: int = 0  # parts that it has counted until then
+    made: int = 0
+    counted: bool = False  # a count has said it: it is of the time that begins then
 
 
 @dataclass
@@ -491,7 +494,11 @@ class NaiveTwin:
             self.level(e, t)
 
     def measure(self, e: Ev, t: int) -> None:
+        good = made = 0
         if e.station >= 0:
+            parts = [(column, value) for _, i, column, value, _ in self.made if i == e.station]
+            good = sum(value for column, value in parts if column == "good")
+            made = sum(value for column, value in parts if column in ("good", "scrap", "rework"))
             order, product, _ = self.named()[e.station]
             segment = self.stations[e.station].segment
         else:
@@ -499,7 +506,15 @@ class NaiveTwin:
             segment = None
         if e.z not in (None, order):
             order, product = e.z, None
-        self.measured.append(Measured(t, e, order, named_by(product), segment))
+        self.measured.append(Measured(t, e, order, named_by(product), segment, good, made, e.type == codes.COUNT))
+
+    def found(self, e: Ev, t: int) -> None:
+        """What a count says beside its parts: as if it had been measured."""
+        named = {one.kind if one.kind == "first_pass" else one.id for one in self.line.stations[e.station].measures}
+        if e.defect in named and e.b + e.c:
+            self.measure(e._replace(y=e.defect, a=e.b + e.c), t)
+        if "first_pass" in named and e.x is not None and e.a + e.b + e.c:
+            self.measure(e._replace(y="f", a=int(not e.b + e.c)), t)
 
     def named(self) -> dict[int, Named]:
         works = enumerate(station.work for station in self.stations)
@@ -644,6 +659,8 @@ class NaiveTwin:
             made["good"] -= made["scrap"] + made["rework"]
         made["ideal_ns"] = ideal * total
         self.made += [(t, e.station, column, value, numbers) for column, value in made.items()]
+        if (e.type, e.code) == (codes.COUNT, codes.PARTS):
+            self.found(e, t)
 
     def numbers(self, i: int) -> set[int]:
         return {work.number for work in (self.stations[i].work, self.running) if work}

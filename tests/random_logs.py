@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from hypothesis import strategies as st
 
@@ -22,6 +22,7 @@ from twin.plant.model import (
     Plant,
     Product,
     Shift,
+    Specification,
     Station,
     Window,
 )
@@ -45,11 +46,28 @@ MEASURES: Final = (
     Measure("m", "meter", "kWh", "energy", 1, modulus=40),
     Measure("b", "meter", "l", "water", 0, most_per_hour=3_600),
     Measure("u", "amount", "g", decimals=2),
-    Measure("g", "gauge", "C", chart=Chart("xbar_r", 2, ("western_electric",), baseline=2)),
-    Measure("c", "characteristic", "mm", decimals=3, chart=Chart("i_mr", limits=FrozenLimits("v", "3e6", "1.5e6"))),
+    Measure("g", "gauge", "C", chart=Chart("xbar_r", 2, ("western_electric",), baseline=2), histogram=True),
+    Measure(
+        *("c", "characteristic", "g"),
+        decimals=3,
+        nominal=3_000_500,
+        chart=Chart("i_mr", limits=FrozenLimits("v", "3e6", "1.5e6")),
+        histogram=True,
+        average_weight=True,
+    ),
     Measure("h", "integral", "Cs", decimals=1, of="g", between="hold", per_ns=3 * S, gap_ns=30 * S),
     Measure("s", "integral", "Ch", "heat", decimals=4, of="g", between="straight", per_ns=3_600 * S, gap_ns=15 * S),
 )
+# What is watched of them at stations: budgets, and what is drawn while they are idle.
+_WATCHED: Final[dict[str, dict[str, Any]]] = {
+    "m": {"budget": "0.5", "budget_over_ns": 10 * S, "idle_for_ns": 4 * S},
+    "b": {"budget": "1.5", "budget_over_ns": 7 * S, "products": (Specification("p", budget="3"),)},
+    "u": {"idle_for_ns": 3 * S},
+    "h": {"budget": "0.75", "budget_over_ns": 15 * S, "idle_for_ns": 5 * S, "idle_draw": "3600"},
+}
+OF_STATION: Final = tuple(replace(one, **_WATCHED.get(one.id, {})) for one in MEASURES)
+# Parts of the first station may name a defect and a unit.
+FOUND: Final = (Measure("d", "amount", "defect", "defect"), Measure("f", "first_pass", "unit", "first_pass"))
 OF_LINE: Final = (
     *(MEASURES[0], MEASURES[2], Measure("g", "gauge", "C")),
     Measure("l", "integral", "Cmin", decimals=1, of="g", between="hold", per_ns=60 * S, gap_ns=25 * S),
@@ -79,7 +97,7 @@ def small_line(
                 minor_stop_ns=(MINOR, 30 * S, MINOR)[i],
                 staleness_ns=(STALE, STALE, 5 * S)[i],
                 places=(None, None, 2)[i],
-                measures=MEASURES if i else MEASURES[:3],
+                measures=OF_STATION if i else (*OF_STATION[:3], *FOUND),
             )
             for i in range(3)
         ),
@@ -140,10 +158,17 @@ _KINDS: Final = (
     "beat",
     "all",
 )
+# What is used goes on while parts are made, and while a station waits.
+USED: Final = ("meter", "meter", "meter", "level", "level", "count", "wait")
 MEASURED: Final = (
     ("measure", "measure", "whole", "state", "order", "own"),
     ("measure", "whole", "all", "cycle"),
     ("measure", "state"),
+    ("found", "found", "measure", "state", "order", "own"),
+    ("found", "measure", "count", "state"),
+    USED,
+    USED,
+    USED,
 )
 # Products that no plant file knows, and one that it does.
 DECLARED: Final = ("order", "own", "count", "counter", "cycle", "cycle", "product", "product", "priced", "state")
@@ -252,6 +277,21 @@ def _event(kind: str, value: int, ts: int, station: int, line: int) -> Ev:
         return Ev(ts, codes.STATE, station, _STATES[value], x=word, y=(None, "why", "because")[value % 3], line=line)
     if kind == "count":
         return Ev(ts, codes.COUNT, station, codes.PARTS, value, value % 3, value % 2, line=line)
+    if kind == "meter":
+        a = ((ts - START) // S * (1 + value % 3) // 2) % 40
+        return Ev(ts, codes.MEASURE, station, 0, a, x=f"part {value}", y="m", line=line)
+    if kind == "level":
+        name, a = ("u", value - 2) if station % 3 == 0 or value % 3 == 0 else ("g", value)
+        return Ev(ts, codes.MEASURE, station, 0, a, x=f"part {value}", y=name, line=line)
+    if kind == "wait":
+        code = (codes.WAITING, codes.WAITING, codes.STARVED, codes.RUNNING)[value % 4]
+        return Ev(ts, codes.STATE, station, code, x="w0", line=line)
+    if kind == "found":
+        bad = (value % 3 == 0, value % 5 == 0)
+        defect = "d" if any(bad) and value % 4 else None
+        unit = (None, "u", "v", "w")[value % 4]
+        first = 3 * line
+        return Ev(ts, codes.COUNT, first, codes.PARTS, value % 2, *map(int, bad), x=unit, defect=defect, line=line)
     if kind == "counter":
         name = "n" if value % 4 else "r"
         return Ev(ts, codes.COUNT, station, codes.COUNTER, value % 10, x=name, line=line)
@@ -284,6 +324,7 @@ def _event(kind: str, value: int, ts: int, station: int, line: int) -> Ev:
         )
         name = known[value % len(known)]
         a = {"m": value * 5 % 40, "b": value * value, "u": value - 5, "g": 3 - value}.get(name, value * 10**9)
+        a = 2_900_000 + 10_000 * value if name == "c" and value % 2 == 0 else a
         return Ev(ts, codes.MEASURE, station, 0, a, x=f"part {value}", y=name, line=line)
     if kind == "buffer":
         return Ev(ts, codes.BUFFER, -1, 0, value % 2, x=f"{'LMN'[line]}b{value % 3}", line=line)

@@ -14,6 +14,8 @@ IDEAL_CYCLE_SUSPECT: Final = "ideal_cycle_suspect"
 DATA_QUALITY: Final = "data_quality"
 PLANT_CHANGED: Final = "plant_changed"
 CHART: Final = "chart"
+OVER_BUDGET: Final = "over_budget"
+IDLE_DRAW: Final = "idle_draw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,25 @@ KINDS: Final = {
             "find the cause; exclude the points in the plant file where it is known and removed",
             ("station", "since", "value", "limit", "detail", "subject"),
             ("station", "limit"),
+        ),
+        Kind(
+            OVER_BUDGET,
+            ("over budget", "über dem Budget"),
+            "between two readings more was used for a good part than its `budget`; `value` is what one took (null: "
+            "there was no good part), `subject` the measure, `since` the first of the readings",
+            "the report's section of usage shows during what; a product that needs more may have a budget of its own",
+            ("station", "since", "value", "limit", "detail", "subject"),
+            ("value",),
+            clears=True,
+        ),
+        Kind(
+            IDLE_DRAW,
+            ("idle and drawing", "Verbrauch im Leerlauf"),
+            "a station was starved, blocked or waiting for longer than `idle_for` and used something all the while; "
+            "`value` is how long, in seconds, `subject` the measure",
+            "switch it off, or let it go to standby by itself; what its controls need is `idle_draw`",
+            ("station", "since", "value", "limit", "detail", "subject"),
+            clears=True,
         ),
     )
 }

@@ -159,6 +159,9 @@ MEASURES: Final = pa.schema(
         pa.field("total", pa.int64()),  # gauges and characteristics: sum of the values
         pa.field("squares_high", pa.int64()),  # and of their squares: high x 10^18 + low
         pa.field("squares_low", pa.int64()),
+        pa.field("t1_errors", pa.int64()),  # packs below nominal - TNE, where the average weight rule is asked for
+        pa.field("t2_errors", pa.int64()),  # and below nominal - 2 TNE
+        pa.field("histogram", TEXT),  # of the values, where it is asked for (twin.measures.distribution)
         *_ORIGIN_FIELDS,
     ]
 )
@@ -270,15 +273,20 @@ TIME_COLUMN: Final = {
     "samples": "end",
 }
 # Version that brought a column, of those that version 2 had not. New names are no SQL words. The sets `measures`
-# and `samples` came as a whole with version 3: there is no older file of them.
+# and `samples` came with version 3: there is no older file of them.
 SINCE: Final[dict[str, dict[str, int]]] = {
     "states": {"product": 3, "production_date": 3, "shift": 3, "line_model": 3},
     "kpis": {"production_date": 3, "line_model": 3, "quantity": 3, "unit": 3},
     "events": dict.fromkeys(
-        ("by", "entered", "note", "cause", "due", "verb", "measure", "measured", "ideal_cycle", "rate", "factor"), 3
+        (
+            *("by", "entered", "note", "cause", "due", "verb"),
+            *("measure", "measured", "ideal_cycle", "rate", "factor", "defect", "n"),
+        ),
+        3,
     ),
     "bottlenecks": {"production_date": 3, "line_model": 3},
     "alerts": {"subject": 3, "line_model": 3},
+    "measures": {"t1_errors": 3, "t2_errors": 3, "histogram": 3},
 }
 
 

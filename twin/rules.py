@@ -190,6 +190,12 @@ HISTORY: Final = (
         "orders, and events of type product, declare what a part of a product takes that the plant file does not name; "
         "the station's own ideal cycle counted, and product was refused as unknown_type",
     ),
+    Rule(
+        "defects_and_units_of_counts",
+        ("events", "states", "kpis", "bottlenecks", "alerts", "measures", "rejected"),
+        "a `defect` of a count is one that the station declares, of parts that are scrap or rework, else the count is "
+        "refused; with `unit` of a count and `n` of a measure it was passed over",
+    ),
 )
 RULES: Final = len(HISTORY)
 

@@ -38,7 +38,7 @@ def room(m: Model, x: State, o: Out, line: int, group: int) -> bool:
         and o.paths.shape[0] - o.n[at.N_PATH] >= rows
         and o.alerts.shape[0] - o.n[at.N_ALERT] >= rows + 4 * group
         and o.active.shape[0] - o.n[at.N_ACTIVE] >= rows
-        and o.measured.shape[0] - o.n[at.N_MEASURED] >= group
+        and o.measured.shape[0] - o.n[at.N_MEASURED] >= 2 * group
     )
 
 
@@ -86,7 +86,7 @@ def apply(m: Model, x: State, o: Out, line: int, events: I64, i: int, k: int, j:
     elif kind == BUFFER:
         set_level(m, x, o, line, event[at.E_X], event[at.E_A], t)
     elif kind == MEASURE:
-        observe(x, o, line, event, t)
+        observe(x, o, line, event, t, event[at.E_X], event[at.E_A], event[at.E_B])
     return completed
 
 

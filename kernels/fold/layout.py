@@ -24,9 +24,11 @@ E_CODE: Final = 7
 E_A: Final = 8  # of a cycle: hash of its unit, 0 none
 E_B: Final = 9
 E_C: Final = 10
-E_X: Final = 11  # text id (state word, order) or counter, buffer or measure number
+E_X: Final = 11  # text id (state word, order) or counter, buffer or measure number; of parts the defect's measure
 E_Y: Final = 12  # text id (reason, product)
-E_PRODUCT: Final = 13  # product number within the line, -1 none or not in the plant
+# Product number within the line, -1 none or not in the plant. Of parts: hash of the unit that they are, 0 none, where a
+# defect or the unit is to be observed; else -1.
+E_PRODUCT: Final = 13
 E_ARRIVAL: Final = 14
 N_E: Final = 15
 
@@ -281,7 +283,8 @@ SC_PLACES: Final = 11  # parts it holds at once as declared, 1 where not
 SC_ROW: Final = 12  # its first further row in State.stations
 SC_ROWS: Final = 13  # how many there are: places declared but one, or room for cycles that overlap undeclared
 SC_COUNTS_ALL: Final = 14  # 1: all its parts are counted, scrap and rework say what some of them were
-N_SC: Final = 15
+SC_FIRST_PASS: Final = 15  # number of the measure that says which units passed at once, -1 none
+N_SC: Final = 16
 # PC: one further place.
 PC_STATION: Final = 0
 PC_VECTOR: Final = 1  # offset of its vector; -1: it has none, for its station did not declare it
@@ -403,7 +406,7 @@ CLEARED: Final = 1
 LONGEST_DECLARED_NS: Final = 86_400_000_000_000
 DAYS_OF_WORK: Final = 366
 
-# MO: what a measure event said, and the context in which it did.
+# MO: what a measure event said, or a count beside its parts, and the context in which it did.
 MO_LINE: Final = 0
 MO_STATION: Final = 1  # -1 the line
 MO_MEASURE: Final = 2  # number of the measure in the plant
@@ -413,7 +416,12 @@ MO_VALUE: Final = 5  # in the last decimal place that the plant declares
 MO_ORDER: Final = 6  # text
 MO_PRODUCT: Final = 7  # text
 MO_CLASS: Final = 8  # of the station until then, -1 of a line
-MO_TIMES: Final = 9  # ns that the station has been in each class until then, since the line began
+MO_N: Final = 9  # units that the value is of, -1 not said
+MO_UNIT: Final = 10  # hash of the unit that a count is of, 0 none
+MO_GOOD: Final = 11  # parts that the station has counted until then, since the line began; 0 of a line
+MO_MADE: Final = 12  # good, scrap and rework together
+MO_COUNTED: Final = 13  # 1: a count has said it, so it is of the time that begins at its instant; 0: that ends there
+MO_TIMES: Final = 14  # ns that the station has been in each class until then, since the line began
 N_MO: Final = MO_TIMES + N_CLASSES + 1
 
 # Verdicts of admission.

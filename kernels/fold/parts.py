@@ -12,6 +12,7 @@ from kernels.codes import COUNT, COUNTER, CYCLE, END, GOOD, IDEAL_NS, ORDER, REW
 from kernels.fold import layout as at
 from kernels.fold.arrays import Model, Out, State
 from kernels.fold.counters import REPEAT, RESET, RISE, ROLLOVER, increment
+from kernels.fold.measured import observe_parts
 from kernels.fold.out import alert
 from kernels.fold.work_order import order_of, product_of, stretch_scope
 from kernels.index import natural
@@ -149,6 +150,8 @@ def make_count(m: Model, x: State, o: Out, line: int, event: I64, t: int, produc
         alert(o, line, s, at.DOUBT_GOOD, at.RAISED, t, -1)
         good = 0
     add_parts(m, x, s, good, event[at.E_B], event[at.E_C], product)
+    if event[at.E_PRODUCT] >= 0:
+        observe_parts(m, x, o, line, event, t)
 
 
 @bare

@@ -1,5 +1,6 @@
 """Without Kafka: decoding, the line twin, replay of Parquet and CSV."""
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -127,6 +128,23 @@ def line_twin_cycles(_room: Room, size: int) -> AbstractContextManager[Repeat]:
     return given(_folding(plant, blocks))
 
 
+def line_twin_measures(_room: Room, size: int) -> AbstractContextManager[Repeat]:
+    """Three folds in turn: of a plant without measures, of one that has them, and with one event in ten a reading."""
+    none, declared = inputs.plant(5, 20), inputs.metered(5, 20)
+    events = events_of(none, size)
+    folds = (
+        _folding(none, events),
+        _folding(declared, events),
+        _folding(declared, [inputs.with_readings(block) for block in events]),
+    )
+
+    def once() -> Sequence[float]:
+        plain, known, read = (fold() for fold in folds)
+        return plain, 100 * (plain / known - 1), 100 * (plain / read - 1)
+
+    return contextlib.nullcontext(once)
+
+
 def _folding(plant: Plant, blocks: Sequence[EventBlock]) -> Callable[[], float]:
     def once() -> float:
         twin = PartitionTwin(plant, 0)
@@ -223,6 +241,20 @@ BENCHMARKS: Final = (
             (500_000, 2_000_000),
         )
         for stations in (10, 100, 1_000, 10_000)
+    ),
+    Benchmark(
+        "line-twin-measures",
+        "line twin",
+        _TWIN + "; without measures, with a meter at each station, with one event in ten its reading: in turn",
+        f"{{size:,}} events, {STATION_HZ} a second and station, 100 stations in lines of 20",
+        (
+            Count(_TWIN_WHY, EVENTS_PER_S, "none"),
+            Count("what meters cost of which nothing comes: at most 2", "% more time", "declared"),
+            Count("what readings cost, each tenth event being one: at most 15", "% more time", "tenth"),
+        ),
+        line_twin_measures,
+        (500_000, 2_000_000),
+        (5, 15),
     ),
     Benchmark(
         "line-twin-cycles",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from kernels.codes import COUNT, CYCLE, END, PARTS, RUNNING, SETUP, START, STATE
+from kernels.codes import COUNT, CYCLE, END, MEASURE, PARTS, RUNNING, SETUP, START, STATE
 from twin.events.block import DTYPES, I64, INTEGER_COLUMNS, EventBlock
 from twin.plant import loads
 from twin.plant.model import Plant
@@ -28,6 +28,25 @@ def text(lines: int, stations: int) -> str:
             for s in range(stations - 1)
         ]
     return "\n".join(rows)
+
+
+def metered(lines: int, stations: int) -> Plant:
+    """The same, with an electricity meter at every station."""
+    meter = 'measure = [{ id = "kWh", kind = "meter", unit = "kWh", decimals = 3 }]'
+    return loads(text(lines, stations).replace('ideal_cycle = "1s"', f'ideal_cycle = "1s"\n{meter}'), "bench.toml")
+
+
+def with_readings(block: EventBlock) -> EventBlock:
+    """The block with every tenth event, of any station, a reading of its meter in place of its count or state."""
+    columns = {name: getattr(block, name).copy() for name in INTEGER_COLUMNS}
+    # By the rounds through the stations, so that each station has as many of them.
+    read = np.flatnonzero((block.seq + block.station) % 10 == 5)
+    columns["type"][read] = MEASURE
+    columns["code"][read] = 0
+    columns["a"][read] = 1_000 + block.seq[read]
+    columns["b"][read] = columns["x"][read] = -1
+    columns["y"][read] = len(block.words)
+    return EventBlock(**columns, words=(*block.words, "kWh"))
 
 
 def blocks(p: Plant, events: int, rate_hz: int, block: int = 65_536, seed: int = 1) -> Iterator[EventBlock]:

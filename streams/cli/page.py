@@ -45,6 +45,9 @@ def add(commands: "Commands") -> None:
         metavar="FILE",
         help="devices that may look or enter, with a token each (docs/page.md); absent: everybody looks, nobody enters",
     )
+    parser.add_argument(
+        "--factors", metavar="FILE", help="factors of CO2e and money (docs/usage.md), read anew for every report"
+    )
     parser.add_argument("--no-kafka", action="store_true", help="only what is audited, such as of a replay")
 
 
@@ -96,6 +99,7 @@ async def _serve_root(args: argparse.Namespace, known: "Settings", root: "Path",
         port=args.port,
         devices=None if args.devices is None else Path(args.devices),
         names=tuple(args.name),
+        factors=None if args.factors is None else Path(args.factors),
     )
     try:
         app = make_app(options)

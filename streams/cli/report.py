@@ -39,9 +39,10 @@ def add(commands: "Commands") -> None:
         metavar="TABLE",
         default="pareto",
         help="of csv: waterfall, stations, pareto, charged, hours, "
-        "shifts, days, orders, changeovers, usage, bottleneck, characteristics, control_charts, defects, yields, "
-        "alerts or refused (default: pareto)",
+        "shifts, days, orders, changeovers, usage, by_factor, bottleneck, characteristics, average_weight, "
+        "control_charts, defects, defects_of_products, yields, alerts or refused (default: pareto)",
     )
+    parser.add_argument("--factors", metavar="FILE", help="TOML file of factors: what was used, as CO2e and money")
     parser.add_argument("--lang", choices=("en", "de"), default="en", help="language (default: en)")
     parser.add_argument(
         "--as-of", metavar="TIME", type=proof.instant, help="what was believed at this event time (RFC 3339)"
@@ -64,11 +65,13 @@ def run(args: argparse.Namespace) -> int:
     from streams.cli.output import text
     from streams.cli.roots import readable
     from twin.report.build import report
+    from twin.report.factors import load
     from twin.report.files import as_bytes
 
     kind = next(name for name in SPANS if getattr(args, name) is not None)
     with readable(args.root) as root:
-        found = report(root, args.line, kind, getattr(args, kind), as_of_ns=args.as_of)
+        factors = None if args.factors is None else load(args.factors)
+        found = report(root, args.line, kind, getattr(args, kind), as_of_ns=args.as_of, factors=factors)
     if args.out is None and args.format == "xlsx":
         raise CommandError("a workbook is no text: give it a file with --out report.xlsx", USAGE)
     made = as_bytes(found, args.format, args.table, args.lang)

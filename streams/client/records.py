@@ -147,6 +147,9 @@ class Measured(Row, frozen=True, kw_only=True):
     total: int | None
     squares_high: int | None
     squares_low: int | None
+    t1_errors: int | None = None
+    t2_errors: int | None = None
+    histogram: str | None = None
 
 
 class Sample(Row, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from streams.page.stops import now_of, reasons, stops
 from streams.page.tiles import Tiles
 from twin.report import ReportError
 from twin.report.build import report
+from twin.report.factors import load as load_factors
 from twin.report.files import BINARY, as_bytes
 from twin.report.html import (
     against_target,
@@ -93,10 +94,12 @@ class Api:
         settings: Settings | None = None,
         devices: Devices | None = None,
         place: str = "",
+        factors: Path | None = None,
     ) -> None:
         self._root, self._tiles = root, tiles
         self._place = place or str(root)  # by the name that people know
         self._settings, self._devices = settings, devices
+        self._factors = factors  # read for every report: they may be revised meanwhile
         self._recomputing = threading.Lock()
 
     def routes(self) -> list[Route]:
@@ -231,15 +234,16 @@ class Api:
         if len(kinds) > 1:
             raise ReportError(f"{' and '.join(kinds)}: give one of them")
         as_of = _instant(query, "as_of") if query.get("as_of") else None
+        factors = None if self._factors is None else load_factors(self._factors)
         if kinds:
-            return report(self._root, line, kinds[0], query[kinds[0]], as_of_ns=as_of)
+            return report(self._root, line, kinds[0], query[kinds[0]], as_of_ns=as_of, factors=factors)
         if line not in self._tiles.so_far:
             self._tiles.load()  # nobody has yet, or the line has just begun
         so_far = self._tiles.so_far.get(line)
         if so_far is None:
             site_of(self._root).line(line)  # says so where there is no such line
             raise ReportError(f"line {line}: no row yet")
-        return report(self._root, line, so_far.span.kind, so_far.span.label, as_of_ns=as_of)
+        return report(self._root, line, so_far.span.kind, so_far.span.label, as_of_ns=as_of, factors=factors)
 
     def report(self, query: Query, _accept: str) -> Answer:
         form = query.get("format", "json")

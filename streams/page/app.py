@@ -57,6 +57,7 @@ class Options:
     port: int = 8088
     devices: Path | None = None  # file of the devices that may look and enter; None: everybody looks, nobody enters
     names: tuple[str, ...] = ()  # of the host, as browsers may call it; empty: loopback's own, or any elsewhere
+    factors: Path | None = None  # file of factors by which amounts become CO2e and money
     mirror: Mirror | None = None  # of object storage, which `root` follows
 
     @property
@@ -73,7 +74,7 @@ def make_app(options: Options) -> web.Application:
     live = Live(options.settings)
     doors = doors_of(options.devices, options.root)
     tiles = Tiles(options.root, live)
-    api = Api(options.root, tiles, options.settings, doors.devices, options.place)
+    api = Api(options.root, tiles, options.settings, doors.devices, options.place, options.factors)
     pool = ThreadPoolExecutor(THREADS, "page")
     app = web.Application(middlewares=[_guard(options, doors)], client_max_size=MOST_BODY)
     routes = api.routes()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from kernels.fold import layout as at
 from twin.measures.catalogue import Declared
 from twin.measures.protocol import Observed, Rows, Taken
-from twin.measures.totals import Key
+from twin.measures.totals import Key, Row
 
 I64 = npt.NDArray[np.int64]
 
@@ -45,7 +45,7 @@ class Noise:
             turns = self._turns.pop((number, end, day, shift))
             # A class of its own, so that the row is none of the sums'.
             key = Key(end, number, day, shift, "noise", None, -1)
-            made.append((key, [turns, 1, turns, turns, turns, turns, turns * turns]))
+            made.append(Row(key, [turns, 1, turns, turns, turns, turns, turns * turns, 0, 0]))
         return {"measures": made}
 
     def go_on(self, other: "Noise", measures: dict[int, int]) -> None:

@@ -173,3 +173,24 @@ def test_mistakes_in_factors(tmp_path: Path, change: tuple[str, str], told: str)
 def test_a_span_that_is_no_part_of_the_log(root: Path) -> None:
     line = site_of(root).line(LINE)
     assert usage(Sheet(root, line, between("2026-03-05T00:00:00Z", "2026-03-06T00:00:00Z"))) == []
+
+
+def test_co2e_and_money_in_the_report(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As by hand in docs/usage.md; a revised factor gives another figure under another hash, none gives none."""
+    known = load(FOLDER / "factors.toml")
+    found = {
+        (row["measure"], row["gives"]): row for row in report(root, LINE, "shift", SHIFT, factors=known)["by_factor"]
+    }
+    assert found["electricity", "co2e"]["value"] == 16.32 and found["electricity", "co2e"]["in_unit"] == "kg"
+    assert (found["electricity", "money"]["value"], found["air", "money"]["value"]) == (11.7, 0.38)
+    assert found["electricity", "money"]["per_good"] == 0.065
+    assert found["air", "co2e"]["value"] is None
+    assert {row["factors"] for row in found.values()} == {f"2026-3 ({known.hash})"}
+    assert report(root, LINE, "shift", SHIFT)["by_factor"] == []
+    other = tmp_path / "factors.toml"
+    other.write_text((FOLDER / "factors.toml").read_text().replace('"0.25"', '"0.5"'))
+    span = ["--line", LINE, "--shift", SHIFT, "--format", "csv", "--table", "by_factor"]
+    assert main(["report", str(root), *span, "--factors", str(other)]) == 0
+    rows = [line.split(",") for line in capsys.readouterr().out.splitlines()]
+    money = next(row for row in rows if row[1:3] == ["electricity", "money"])
+    assert float(money[3]) == 23.4 and load(other).hash in money[-1]

@@ -27,19 +27,26 @@ VALUES: Final = st.lists(
 )
 
 
-def observed(values: Sequence[tuple[int, int]]) -> Observed:
+def observed(values: Sequence[tuple[int, int]], units: Sequence[int] = ()) -> Observed:
     rows = np.full((len(values), at.N_MO), -1, np.int64)
     rows[:, at.MO_LINE] = rows[:, at.MO_MEASURE] = 0
     for k, (value, product) in enumerate(values):
         rows[k, [at.MO_TS, at.MO_VALUE, at.MO_PRODUCT]] = k, value, product
+        rows[k, at.MO_N] = units[k] if units else -1
     return Observed(rows, np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64))
 
 
-def points(chart: Chart, values: Sequence[int | tuple[int, int]], cuts: Sequence[int] = (), **more: Any) -> list[Point]:
-    """All points; the state goes through `save` and `load` at every cut."""
+def points(
+    chart: Chart,
+    values: Sequence[int | tuple[int, int]],
+    cuts: Sequence[int] = (),
+    units: Sequence[int] = (),
+    **more: Any,
+) -> list[Point]:
+    """All points; the state goes through `save` and `load` at every cut. `units` that each value is of."""
     measure = Measure("x", "characteristic", "mm", chart=chart, **more)
     family = Charts([Declared(0, -1, measure)])
-    every = observed([one if isinstance(one, tuple) else (one, 0) for one in values])
+    every = observed([one if isinstance(one, tuple) else (one, 0) for one in values], units)
     found: list[Point] = []
     for begin, end in zip((0, *cuts), (*cuts, len(values)), strict=True):
         family.take(Observed(*(part[begin:end] for part in every)), lambda k: PRODUCTS[k])
@@ -179,3 +186,47 @@ def test_counts(values: list[int], n: int, baseline: int, data: st.DataObject) -
             near(one.upper, bounds[1])
             if min(abs(one.figure - float(limit)) for limit in bounds) > 1e-6:
                 assert (one.signals == ("beyond",)) == (k in wanted.out), (kind, k)
+
+
+SAMPLES: Final = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 90)), min_size=3, max_size=40)
+
+
+@settings(max_examples=200, deadline=None)
+@given(SAMPLES, st.sampled_from(("p", "u")), st.integers(2, 8), st.booleans(), st.data())
+def test_counts_of_varying_units(
+    samples: list[tuple[int, int]], kind: Any, baseline: int, frozen: bool, data: st.DataObject
+) -> None:
+    """Every point by its own n: limits, what lies beyond, run rules in sigmas of each point. Of nothing no point."""
+    samples = [(min(bad, n) if kind == "p" else bad, n) for bad, n in samples]
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(samples)), max_size=3)))
+    limits = FrozenLimits("v", "0.125") if frozen else None
+    chart = Chart(kind, rules=("western_electric",), baseline=None if frozen else baseline, limits=limits)
+    found = of(points(chart, [bad for bad, _ in samples], cuts, [n for _, n in samples]), kind)
+    samples = [(bad, n) for bad, n in samples if n]
+    assert [(one.total, one.n) for one in found] == samples
+    first = samples[:0] if frozen else samples[:baseline]
+    if not frozen and len(samples) <= baseline:
+        assert all(one.center is None for one in found)
+        return
+    pure = p_chart if kind == "p" else u_chart
+    center = Fraction(1, 8) if frozen else pure(*zip(*first, strict=True)).center
+    wanted = pure(*zip(*samples, strict=True), center)
+    z = []
+    for k, one in enumerate(found):
+        bad, n = samples[k]
+        assert one.figure == pytest.approx(bad / n)
+        if k < len(first):
+            continue
+        bounds = wanted.limits[k]
+        assert bounds is not None and one.figure is not None and center is not None
+        near(one.center, center)
+        near(one.lower, bounds[0])
+        near(one.upper, bounds[1])
+        variance = (center * (1 - center) if kind == "p" else center) / n
+        away = Fraction(bad, n) - center
+        z.append(float(away) / float(variance) ** 0.5 if variance else float(away) * 1e9)
+    rules = run_rules(z, 0, 1)
+    for k, one in enumerate(found[len(first) :]):
+        near_a_line = any(abs(abs(value) - line) < 1e-6 for value in z[max(k - 4, 0) : k + 1] for line in (1, 2, 3))
+        if not near_a_line and all(abs(value) > 1e-9 or value == 0 for value in z[: k + 1]):
+            assert list(one.signals) == [name for name in ("WE1", "WE2", "WE3", "WE4") if k in rules[name]], k

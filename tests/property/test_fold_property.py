@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import codes
-from tests.naive_measures import measure_rows
+from tests.naive_measures import measure_rows, usage_alerts
 from tests.naive_twin import NaiveTwin
 from tests.random_logs import ALL_DAYS, MEASURED, SIX, START, ended, logs, small_plant
 from tests.support.alerts import check_alert
@@ -57,6 +57,16 @@ def same_measures(expected: NaiveTwin, results: Sequence[Results]) -> None:
     assert Counter(tuple(r[c] for c in columns) for r in got) == Counter(tuple(r[c] for c in columns) for r in wanted)
 
 
+def same_alerts(expected: NaiveTwin, results: Results) -> None:
+    """Every alert of what is used."""
+    kinds = ("over_budget", "idle_draw")
+    stations = [station.id for station in expected.line.stations]
+    got = [row for row in dicts([results], "alerts") if row["kind"] in kinds]
+    columns = ("kind", "action", "ts", "station", "subject", "since", "value", "limit")
+    wanted = [(*one[:3], stations[one[3]], *one[4:]) for one in usage_alerts(expected)]
+    assert Counter(tuple(row[c] for c in columns) for row in got) == Counter(wanted)
+
+
 @settings(max_examples=300)
 @given(st.data(), st.booleans(), st.booleans(), st.booleans(), st.sampled_from((9, 40, 80)))
 def test_every_row_of_what_was_measured(
@@ -67,6 +77,7 @@ def test_every_row_of_what_was_measured(
     expected = naive(plant, calendar, log)
     twin, results = fold_once(plant, log)
     same_measures(expected, [results])
+    same_alerts(expected, results)
     assert {key: n for key, (n, _) in twin.engine.memory[0].doubts.items()} == expected.doubts
 
 

@@ -56,7 +56,12 @@ def events(draw: st.DrawFn, lines: tuple[str, ...] = ("L1", "L2")) -> dict[str, 
     told = _optional(reason=text, state=word)
     kinds: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         "state": st.builds(dict.__or__, _required(state=word), _optional(reason=text, mode=text)),
-        "count": st.builds(dict.__or__, parts.filter(_some), corrects),
+        "count": st.builds(
+            lambda counted, corrects, unit: counted | corrects | unit,
+            parts.filter(_some),
+            corrects,
+            _optional(unit=text),
+        ),
         "cycle": st.builds(dict.__or__, _required(phase=phase), _optional(unit=text, product=text)),
         "order": st.builds(
             lambda what, fields, corrects: what | fields | corrects,
@@ -81,7 +86,10 @@ def events(draw: st.DrawFn, lines: tuple[str, ...] = ("L1", "L2")) -> dict[str, 
     if (line, station) == ("L1", "M1"):
         kinds["count"] |= _required(counter=st.just("parts"), value=st.integers(0, 999))
         kinds["count"] |= _required(counter=st.just("bad"), value=whole)
-        more_of = _optional(unit=text, order=order)
+        kinds["found"] = st.builds(
+            dict.__or__, _required(scrap=st.integers(1, 9), defect=st.just("scratch")), _optional(good=whole, unit=text)
+        )
+        more_of = _optional(unit=text, order=order, n=whole)
         values = st.integers(0, 999_999_999).map(lambda v: f"{v // 1000}.{v % 1000:03}")
         meter = values | st.integers(0, 999_999) | st.floats(0, 9).map(lambda v: round(v, 3))
         gauge = st.floats(-(10.0**12), 10.0**12) | st.integers(-(10**13), 10**13) | values
@@ -96,7 +104,7 @@ def events(draw: st.DrawFn, lines: tuple[str, ...] = ("L1", "L2")) -> dict[str, 
     kind = draw(st.sampled_from(sorted(kinds)))
     fields = draw(kinds[kind])
     event = {
-        "type": "measure" if kind == "of line" else kind,
+        "type": {"of line": "measure", "found": "count"}.get(kind, kind),
         "ts": draw(st.integers(0, YEAR_2200_NS - 1)),
         "line": line,
         "station": station,
@@ -249,6 +257,8 @@ FIELDS = (
     "value",
     "measure",
     "measured",
+    "defect",
+    "n",
     "unit",
     "phase",
     "order",

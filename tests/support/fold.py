@@ -34,11 +34,14 @@ class Ev(NamedTuple):
     seq: int = -1
     line: int = 0
     pace: tuple[str | None, str | None, str | None] | None = None  # ideal cycle, rate, factor of its product
+    defect: str | None = None
 
 
 def said(e: Ev) -> str | None:
-    """What is declared of a product, as a block has it."""
-    return None if e.pace is None else json.dumps([None, None, None, None, *e.pace])
+    """What is declared of a product, and the defect of parts, as a block has it."""
+    if e.pace is None and e.defect is None:
+        return None
+    return json.dumps([None, None, None, None, *(e.pace or (None, None, None)), e.defect])
 
 
 def block(events: Sequence[Ev], offset: int = 0) -> EventBlock:

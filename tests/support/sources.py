@@ -144,9 +144,11 @@ def plain(blocks: list[EventBlock], model: Plant) -> list[dict[str, Any]]:
                 event["value"] = int(block.a[i])
             elif kind == COUNT:
                 event["parts"] = (int(block.a[i]), int(block.b[i]), int(block.c[i]))
+                event |= {"unit": event.pop("counter")} if "counter" in event else {}
             elif event["type"] == "measure":
                 event |= {"measure": words[1], "value": texts_of(block, np.array([i]), model)[0]}
                 event |= {name: word for name, word in (("unit", words[0]), ("order", words[2])) if word is not None}
+                event |= {"n": int(block.b[i])} if block.b[i] >= 0 else {}
             elif event["type"] == "buffer":
                 event["level"] = int(block.a[i])
             elif kind == ORDER and block.a[i] >= 0:

@@ -10,6 +10,7 @@ MEASURES = (
     Measure("kwh", "meter", "kWh", decimals=3, modulus=10**9),
     Measure("t", "gauge", "C", decimals=1, rounds=True),
     Measure("w", "characteristic", "g", decimals=0),
+    Measure("scratch", "amount", "defect", "defect"),
 )
 PLANT = Plant(
     site="s",

@@ -126,7 +126,8 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "value": "the value that passed the limit",
         "limit": "the limit",
         "detail": "what the value is, or what changed",
-        "subject": "data_quality of admission: late, repeats, gaps or skew; null: anything else",
+        "subject": "data_quality of admission: late, repeats, gaps or skew; of chart, over_budget and idle_draw what "
+        "was measured; null: anything else",
         **_REVISION,
         "model": "hash of the plant model",
         "line_model": "hash of the line's part of it: a change of another line leaves it",
@@ -147,8 +148,9 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "start": "start of the interval (not included)",
         "end": "end of the interval (included): a reading on the full minute ends a minute",
         "production_date": "that of the value: local date of the shift's start, or the production day",
-        "shift": "the shift that the value is of: one of its last instant is its own",
-        "order": "the order that the value is of: one of its last instant is its own",
+        "shift": "the shift that the value is of: one of its last instant is its own; of what was used between "
+        "two readings (meters, amounts, integrals) that of the later one, also where an end lies between them",
+        "order": "the order that the value is of, likewise",
         "measure": "id of the measure",
         "quantity": "what it is of, such as energy",
         "unit": "unit of its values",
@@ -162,6 +164,9 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "total": "gauges and characteristics: sum of the values",
         "squares_high": "and of their squares, high x 10^18 + low, in twice as many decimals",
         "squares_low": "below 10^18",
+        "t1_errors": "packs below nominal - TNE; null: `average_weight` is not asked for",
+        "t2_errors": "packs below nominal - 2 TNE, likewise",
+        "histogram": "values by bucket, as `bucket:count` with spaces between; null: `histogram` is not asked for",
     },
     "samples": {
         **_COMMON,

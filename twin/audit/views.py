@@ -1,4 +1,5 @@
-"""Views that people ask for, over the sets' own: stops, pareto, oee_by_shift, orders, changeovers, defects, usage.
+"""Views that people ask for, over the sets' own: stops, pareto, oee_by_shift, orders, changeovers, defects, first_pass,
+usage.
 
 They are made of the newest revision of each row and have no SQL words as names. Dates are local: `production_date` is
 that of the row. Durations are integers of ns, to the nanosecond where the statement allows it (`twin.audit.query`).
@@ -18,6 +19,7 @@ OF: Final = {
     "orders": ("kpis",),
     "changeovers": ("states", "kpis"),
     "defects": ("measures",),
+    "first_pass": ("measures",),
     "usage": ("measures",),
 }
 NAMES: Final = tuple(OF)
@@ -77,11 +79,16 @@ def _statements(*, exact: bool) -> Iterator[str]:
         '"order" AS order_id, product, sum(amount)::BIGINT AS count FROM measures '
         f"WHERE quantity = 'defect' AND amount IS NOT NULL GROUP BY {about}"
     )
+    yield (
+        "CREATE VIEW first_pass AS SELECT line, station, production_date, shift, "  # noqa: S608 -- our own names
+        '"order" AS order_id, product, sum(n)::BIGINT AS units, sum(amount)::BIGINT AS passed FROM measures '
+        f"WHERE quantity = 'first_pass' GROUP BY {about}"
+    )
     # Exact as long as it is an integer; `amount` is the one division of it.
     yield (
         "CREATE VIEW usage AS SELECT line, station, measure, quantity, unit, production_date, shift, "
         '"order" AS order_id, product, during, sum(amount)::BIGINT AS amount_scaled, decimals, '
         "sum(amount)::DOUBLE / power(10, decimals)::DOUBLE AS amount FROM measures WHERE amount IS NOT NULL AND "
-        "quantity IS DISTINCT FROM 'defect' "
+        "(quantity IS NULL OR quantity NOT IN ('defect', 'first_pass')) "
         "GROUP BY line, station, measure, quantity, unit, production_date, shift, order_id, product, during, decimals"
     )

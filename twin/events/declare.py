@@ -39,9 +39,9 @@ START_END: Final = ("start", "end")  # in the order of their codes: START, END
 VERBS: Final = ("stop", "undo")  # of a correction, in the order of their codes
 STOP: Final = 0
 UNDO: Final = 1
-# What a person adds to an event, and what is declared of a product: few events have any of it, so it is one word of a
-# block (twin.wire.entries).
-ENTRY_FIELDS: Final = ("by", "entered", "note", "cause", "ideal_cycle", "rate", "factor")
+# What a person adds to an event, what is declared of a product, and the defect of parts: few events have any of it, so
+# it is one word of a block (twin.wire.entries).
+ENTRY_FIELDS: Final = ("by", "entered", "note", "cause", "ideal_cycle", "rate", "factor", "defect")
 
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
@@ -58,14 +58,14 @@ def into(
     form: int | None = None,
     unique: bool = False,
     choices: tuple[str, ...] = (),
-    mapped: bool = True,
+    mapped: bool | None = None,
 ) -> Meta:
     """Say which `EventBlock` column a field fills.
 
     `absent` stands there when the field is missing. A field with a `form` belongs only to events of that `code`
     (a count is parts or a counter). `unique`: nearly every event has another value, so a dictionary does not pay.
     `choices`: the words of a Literal in the order of their codes (msgspec gives them sorted). `mapped`: a mapping of
-    logs can fill it; what a person enters or corrects comes as an event.
+    logs can fill it; absent: all but what a person enters.
     """
     extra = {
         "column": column,
@@ -73,7 +73,7 @@ def into(
         "form": form,
         "unique": unique,
         "choices": choices,
-        "mapped": mapped and column != "entry",
+        "mapped": column != "entry" if mapped is None else mapped,
     }
     return Meta(description=description, extra=extra)
 
@@ -95,6 +95,8 @@ Note = Annotated[Text | None, into("entry", "SHA-256 of a salt and a note, as 64
 Cause = Annotated[Text | None, into("entry", "Station of the line that caused it")]
 IdealCycle = Annotated[Text | None, into("entry", 'Ideal time per part of the product, as in the plant file: "6.5s"')]
 Rate = Annotated[Text | None, into("entry", 'The same as a rate, instead of `ideal_cycle`: "120000/h"')]
+_DEFECT: Final = 'What is wrong with `scrap` and `rework`: a measure of the station of `quantity = "defect"`'
+Defect = Annotated[Id | None, into("entry", _DEFECT, mapped=True)]
 Factor = Annotated[Text | None, into("entry", 'Units of the line in one part of the product: "20" or "1/8"')]
 
 
@@ -141,6 +143,8 @@ class Count(StationEvent, kw_only=True, gc=False, tag="count"):
     value: Annotated[Whole | None, into("a", "What the running counter shows", form=COUNTER)] = None
     order: Annotated[Id | None, into("z", "Order id: whose parts they are. Absent: of the order that is open")] = None
     corrects: Annotated[Id | None, into("y", CORRECTS, unique=True, mapped=False)] = None
+    unit: Annotated[Text | None, into("x", "Id of the part or batch", form=PARTS, unique=True)] = None
+    defect: Defect = None
     by: By = None
     entered: Entered = None
     note: Note = None
@@ -220,6 +224,7 @@ class Measure(LineEvent, kw_only=True, gc=False, tag="measure"):
     measure: Annotated[Text, into("y", "Measure id of the station, or of the line where no station is named")]
     unit: Annotated[Text | None, into("x", "Id of the part or batch", unique=True)] = None
     order: Annotated[Id | None, into("z", "Order id that it belongs to. Absent: the order that is open")] = None
+    n: Annotated[Whole | None, into("b", "Units that were looked at for it, such as the parts of a sample")] = None
 
 
 class Product(LineEvent, kw_only=True, gc=False, tag="product"):
@@ -330,12 +335,14 @@ def _wire() -> dict[str, Field]:
     wire = {"type": _TYPE_FIELD} | {name: heads[name] for name in _COMMON}
     for payload in PAYLOAD:
         for field in payload:
-            # Parts may name their order, and counts and orders correct one; both stand where they are needed.
-            if field.name not in ("order", "corrects") or field.required:
+            # Parts may name their order and unit, and counts and orders correct one; each stands where it came first.
+            if (field.name not in ("order", "corrects") or field.required) and (field.name, field.form) != (
+                "unit",
+                PARTS,
+            ):
                 wire.setdefault(field.name, field)
     # What came later stands last.
-    paces = ENTRY_FIELDS[4:]
-    later = (*ENTRY_FIELDS[:4], "due", "verb", "measure", "measured", *paces)
+    later = (*ENTRY_FIELDS[:4], "due", "verb", "measure", "measured", *ENTRY_FIELDS[4:], "n")
     return {name: field for name, field in wire.items() if name not in later} | {name: wire[name] for name in later}
 
 

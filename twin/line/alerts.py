@@ -115,7 +115,7 @@ class Alerts:
             place = self._plant.stations[one.station].id if one.station >= 0 else None
             more = {"since": one.since, "value": one.value, "limit": one.limit, "detail": one.detail}
             self._add(
-                self._plant.lines[one.line].id, one.kind, "raised", one.ts, station=place, subject=one.subject, **more
+                self._plant.lines[one.line].id, one.kind, one.action, one.ts, station=place, subject=one.subject, **more
             )
 
     def _doubt(self, line: int, station: int, ts: int, **more: Any) -> None:

@@ -229,6 +229,9 @@ class _Change:
         # Values are in the last decimal of the measure as it was declared.
         rows[measured, at.E_X] = [self._measures.get(k, -1) for k in events[measured, at.E_X].tolist()]
         kept[measured] &= rows[measured, at.E_X] >= 0
+        parts = np.flatnonzero((kind == codes.COUNT) & (events[:, at.E_CODE] == codes.PARTS))
+        # Parts whose defect is no more are parts all the same.
+        rows[parts, at.E_X] = [self._measures.get(k, -1) for k in events[parts, at.E_X].tolist()]
         for k in np.flatnonzero(kept & (line >= 0)).tolist():
             rows[k, at.E_PRODUCT] = self._product(int(line[k]), int(rows[k, at.E_LINE]), events[k])
         return rows[kept], kept
@@ -239,6 +242,8 @@ class _Change:
         if event[at.E_TYPE] in (codes.ORDER, codes.PRODUCT, codes.CYCLE) and event[column] >= 0:
             name = self._old.texts.text(int(event[column]))
             return next((k for k, one in enumerate(self._new.plant.lines[j].products) if one.id == name), -1)
+        if event[at.E_TYPE] == codes.COUNT:
+            return int(event[at.E_PRODUCT])
         return int(self._ways.products[i][event[at.E_PRODUCT]])
 
     def _admission(self) -> None:

@@ -24,7 +24,8 @@ from twin.events.declare import Correction as Declared
 from twin.events.pace import NOTHING, pace_of
 from twin.line.engine import Engine
 from twin.line.events import PHASES, in_order
-from twin.line.texts import EVERYWHERE, worded
+from twin.line.texts import EVERYWHERE, unit_hashes, worded
+from twin.measures.catalogue import defects, first_pass
 from twin.time.rfc3339 import parse_rfc3339
 
 I64 = npt.NDArray[np.int64]
@@ -230,6 +231,15 @@ class _Amender:
             made[at.E_A] = event.value
         else:
             self._count(made, {column: getattr(event, name) or 0 for name, column in _PARTS})
+            self._observed(made, event)
+
+    def _observed(self, made: I64, event: Count) -> None:
+        """Its defect and its unit, as twin.line.events says them."""
+        plant, station = self._engine.plant, int(made[at.E_STATION])
+        made[at.E_X] = NONE if event.defect is None else defects(plant)[station][event.defect]
+        made[at.E_PRODUCT] = NONE if event.defect is None else 0
+        if event.unit is not None and first_pass(plant)[station] >= 0:
+            made[at.E_PRODUCT] = unit_hashes((event.unit,), np.zeros(1, np.int32))[0]
 
     def _count(self, made: I64, told: dict[int, int | None]) -> None:
         parts = {column: int(made[column]) if value is None else value for column, value in told.items()}

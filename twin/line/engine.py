@@ -225,8 +225,8 @@ class Engine:
 
     def _observed(self, rows: I64) -> I64:
         """Hand observations to the families. What casts doubt on them, as alerts of the fold."""
-        # A value ends the time that it is of: shift and day are those of the instant before.
-        shift, day = self.rows.dates.at(rows[:, at.MO_LINE], rows[:, at.MO_TS] - 1)
+        # A value ends the time that it is of: shift and day are those of the instant before. Parts begin it.
+        shift, day = self.rows.dates.at(rows[:, at.MO_LINE], rows[:, at.MO_TS] - 1 + rows[:, at.MO_COUNTED])
         doubts, told = self.families.take(Observed(rows, shift, day), self.texts.text)
         self.alerts.from_families(told)
         for row in doubts:

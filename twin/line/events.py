@@ -14,9 +14,10 @@ from twin.events.block import I8, I32, I64, EventBlock, pick
 from twin.events.declare import END_OF_LOG
 from twin.events.pace import pace_of
 from twin.line.texts import EVERYWHERE, Texts, by_owner, unit_hashes, worded
-from twin.measures.catalogue import numbers, owner
+from twin.measures.catalogue import defects, first_pass, numbers, owner
 from twin.plant.model import Plant
 from twin.plant.shared import once_a_plant
+from twin.wire.entries import defects as defects_of
 from twin.wire.entries import read
 
 # Phase within an instant by (type, is END).
@@ -51,6 +52,7 @@ class Preparation:
         self._texts, self._plant = texts, plant
         self._counters, self._buffers, self._products = _by_id(plant)
         self._measures, self._first_line = numbers(plant), owner(plant, 0, -1)
+        self._defects, self._passing = defects(plant), np.array(first_pass(plant)) >= 0
 
     def rows(self, block: EventBlock, arrival: int) -> I64:
         """int64 (events, N_E); `arrival` is the number of the first."""
@@ -90,6 +92,8 @@ class Preparation:
         if there[codes.COUNT] and block.code.any():
             counted = np.flatnonzero((kind == codes.COUNT) & (block.code == codes.COUNTER))
             x[counted] = by_owner(block.station[counted], block.x[counted], words, self._counters)
+        if there[codes.COUNT] and ((block.entry >= 0).any() or self._passing.any()):
+            self._observed(block, kind, x, product)
         if there[codes.BUFFER]:
             stored = np.flatnonzero(kind == codes.BUFFER)
             x[stored] = by_owner(block.line[stored], block.x[stored], words, self._buffers)
@@ -101,6 +105,18 @@ class Preparation:
         if there[codes.HEARTBEAT] and END_OF_LOG in words:
             code = np.where((kind == codes.HEARTBEAT) & (block.y == words.index(END_OF_LOG)), codes.END, code)
         return Named(block, kind, code.astype(np.int32, copy=False), a, x, y, product)
+
+    def _observed(self, block: EventBlock, kind: I8, x: I64, product: I64) -> None:
+        """Say of parts which defect they have, and of which unit they are, where that is observed."""
+        parts = (kind == codes.COUNT) & (block.code == codes.PARTS)
+        told = np.flatnonzero(parts & (block.entry >= 0))
+        for row, name in zip(told.tolist(), defects_of(block.entry[told], block.words), strict=True):
+            if name is not None:
+                x[row] = self._defects[block.station[row]][name]
+                product[row] = 0
+        units = np.flatnonzero(parts & (block.x >= 0) & self._passing[block.station])
+        if len(units):
+            product[units] = unit_hashes(block.words, block.x[units])
 
     def _declared(self, block: EventBlock, rows: I64, y: I64) -> None:
         """Give products the texts that say what the events declare of them; an order's end declares nothing."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from kernels.codes import GOOD, REWORK, SCRAP
 from kernels.fold import layout as at
 from kernels.fold.arrays import Model
+from twin.measures.catalogue import first_pass
 from twin.plant.calendar import table
 from twin.plant.memory import ring_slots, tick_slots
 from twin.plant.model import Calendar, Line, Plant, Product, Station
@@ -118,6 +119,7 @@ def numbers(plant: Plant) -> Numbers:
     calendars: dict[Calendar, int] = {}
     rings = ticks = own_ticks = tick_deltas = cells = wrapped = 0
     n_stations = len(plant.stations)
+    passing = first_pass(plant)
     for number, line in enumerate(plant.lines):
         first, n = len(stations), len(line.stations)
         minor_ns = max(s.minor_stop_ns for s in line.stations)
@@ -170,6 +172,7 @@ def numbers(plant: Plant) -> Numbers:
                 places.append([len(stations), -1 if station.places is None else further])
                 further += 0 if station.places is None else n
             row[at.SC_END] = int(station.id in ends)
+            row[at.SC_FIRST_PASS] = passing[len(stations)]
             stations.append(row)
             inputs += [buffer_of[b] for b in station.inputs]
             row[at.SC_COUNTS_ALL] = int(counts_all(station))

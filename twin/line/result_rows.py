@@ -18,9 +18,10 @@ from twin.line.dates import Dates
 from twin.line.declared import product_of
 from twin.line.numbers import ideal_of, worth
 from twin.line.texts import Texts, declaration_of
-from twin.measures.catalogue import declared
+from twin.measures.catalogue import PASSED_AT_ONCE, declared
+from twin.measures.distribution import written
 from twin.measures.points import Point
-from twin.measures.totals import AMOUNT, CLASSES, LEAST, MOST, N_OF, SQUARES, TOTAL, USED, Row
+from twin.measures.totals import AMOUNT, CLASSES, LEAST, MOST, N_OF, SQUARES, T1_ERRORS, T2_ERRORS, TOTAL, USED, Row
 from twin.oee import subsystems
 from twin.plant.calendar import NO_SHIFT, shift_id
 from twin.plant.canonical import line_hashes
@@ -407,7 +408,7 @@ class RowMaker:
 
     def measures(self, rows: Sequence[Row]) -> pa.Table:
         """Rows of what was measured (twin.measures.totals)."""
-        keys, sums = [key for key, _ in rows], [sums for _, sums in rows]
+        keys, sums = [row.key for row in rows], [row.sums for row in rows]
         which = [self._measures[key.measure] for key in keys]
         line, station, end, shift, day, during = np.array(
             [
@@ -423,8 +424,11 @@ class RowMaker:
             fitting = [_fits(value) if known else None for value, known in zip(values, told, strict=True)]
             return pa.array(fitting, pa.int64())
 
-        valued = [kind != "meter" and one[N_OF] > 0 for kind, one in zip(kinds, sums, strict=True)]
+        valued = [
+            kind not in ("meter", PASSED_AT_ONCE) and one[N_OF] > 0 for kind, one in zip(kinds, sums, strict=True)
+        ]
         summed = [kind in ("gauge", "characteristic") for kind in kinds]
+        packed = [bool(one.measure.average_weight) and n[N_OF] > 0 for one, n in zip(which, sums, strict=True)]
         squares = [divmod(one[SQUARES], 10**18) for one in sums]
         return pa.Table.from_arrays(
             [
@@ -457,6 +461,8 @@ class RowMaker:
                 whole([one[TOTAL] for one in sums], summed),
                 whole([high for high, _ in squares], summed),
                 whole([low for _, low in squares], summed),
+                *[whole([one[k] for one in sums], packed) for k in (T1_ERRORS, T2_ERRORS)],
+                pa.array([None if row.buckets is None else written(row.buckets) for row in rows], pa.string()),
             ],
             schema=_MEASURES,
         )

@@ -1,6 +1,7 @@
 """The measures of a plant, numbered: what the numbers in event rows and observations mean."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from twin.plant.model import Measure, Plant
 from twin.plant.shared import once_a_plant
@@ -35,6 +36,34 @@ def numbers(plant: Plant) -> tuple[dict[str, int], ...]:
     for number, one in enumerate(declared(plant)):
         tables[owner(plant, one.line, one.station)][one.measure.id] = number
     return tuple(tables)
+
+
+DEFECT: Final = "defect"  # a quantity that is counted
+PASSED_AT_ONCE: Final = "first_pass"  # the kind of a measure that counts name by their units
+
+
+@once_a_plant
+def defects(plant: Plant) -> tuple[dict[str, int], ...]:
+    """Number by id of what a count of each station may name as its `defect`."""
+    measures = declared(plant)
+    return tuple(
+        {name: k for name, k in numbers(plant)[s].items() if is_defect(measures[k].measure)}
+        for s in range(len(plant.stations))
+    )
+
+
+def is_defect(measure: Measure) -> bool:
+    return measure.kind == "amount" and measure.quantity == DEFECT
+
+
+@once_a_plant
+def first_pass(plant: Plant) -> tuple[int, ...]:
+    """Number of the measure by which each station says which units passed at once, -1 none."""
+    measures = declared(plant)
+    return tuple(
+        next((k for k in numbers(plant)[s].values() if measures[k].measure.kind == PASSED_AT_ONCE), -1)
+        for s in range(len(plant.stations))
+    )
 
 
 def owner(plant: Plant, line: int, station: int) -> int:

@@ -17,11 +17,11 @@ from twin.alert_kinds import CHART
 from twin.measures.catalogue import Declared
 from twin.measures.fixed import of_text, plain
 from twin.measures.judged import SAYS
-from twin.measures.limits import COUNTS, Shown, size_of
+from twin.measures.limits import COUNTS, Shown, size_of, units_of
 from twin.measures.points import Point, in_order
 from twin.measures.protocol import Observed, Rows, Taken, Told
 from twin.measures.series import Series, advance, judge
-from twin.plant.model import Chart
+from twin.plant.model import Chart, says_n
 
 I64 = npt.NDArray[np.int64]
 BASELINE: Final = "baseline"
@@ -81,7 +81,7 @@ class Charts:
         for row, shift, day in zip(rows, shifts, days, strict=True):
             order, product = text(row[at.MO_ORDER]), text(row[at.MO_PRODUCT])
             about = _About(row[at.MO_LINE], row[at.MO_STATION], row[at.MO_TS], day, shift, order, product)
-            self._value(row[at.MO_MEASURE], row[at.MO_VALUE], about, told)
+            self._value(row[at.MO_MEASURE], row[at.MO_VALUE], row[at.MO_N], about, told)
         return Taken([], told)
 
     def rows(self, line: int, until: int) -> Rows:
@@ -132,9 +132,13 @@ class Charts:
         every[key] = found
         return found
 
-    def _value(self, number: int, value: int, about: _About, told: list[Told]) -> None:
-        """One value of a measure with a chart; where it completes a point, its rows and what is told of them."""
+    def _value(self, number: int, value: int, said: int, about: _About, told: list[Told]) -> None:
+        """One value of a measure with a chart, of `said` units; where it completes a point, its rows and what is told
+        of them."""
         chart, measure = self._charts[number], self._measures[number].measure
+        if says_n(chart) and said < 1:
+            return  # of nothing that was looked at, there is no share
+        n = units_of(chart, said)
         one = self._series(number, about.product, about.line)
         if not one.values:
             one.since = about.ts
@@ -145,7 +149,7 @@ class Charts:
         cause = next((e.cause for e in chart.exclude if e.from_ns <= about.ts < e.to_ns), None)
         standing = one.frozen or chart.type == "cusum"
         for k, shown in enumerate(
-            advance(chart, measure.specified(about.product).target, one, values, cause is not None)
+            advance(chart, measure.specified(about.product).target, one, values, n, cause is not None)
         ):
             rules: tuple[str, ...] = ()
             if standing and cause is None:
@@ -153,7 +157,7 @@ class Charts:
                 if new := [rule for rule in rules if rule not in one.held.get(shown.chart, ())]:
                     told.append(self._alert(number, one, shown, new, about))
                 one.held[shown.chart] = rules
-            self._line(about.line).points.append(self._point(number, one, shown, values, rules, cause, about))
+            self._line(about.line).points.append(self._point(number, one, shown, values, n, rules, cause, about))
         if not standing and cause is None and len(one.first) >= (chart.baseline or 1):
             names = [one.first[0].point, one.first[-1].point]
             if out := one.freeze(chart):
@@ -166,6 +170,7 @@ class Charts:
         one: Series,
         shown: Shown,
         values: list[int],
+        n: int,
         rules: tuple[str, ...],
         cause: str | None,
         about: _About,
@@ -182,7 +187,7 @@ class Charts:
             about.shift,
             about.order,
             about.product,
-            (chart.n or 1) if chart.type in ("p", "np", "u") else len(values),
+            n if chart.type in ("p", "np", "u") else len(values),
             sum(values),
             plain(shown.value, decimals),
             *_limits(shown, decimals),

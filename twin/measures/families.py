@@ -8,16 +8,23 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.fold import layout as at
+from twin.measures.budgets import Budgets
 from twin.measures.catalogue import declared
 from twin.measures.charts import Charts
 from twin.measures.protocol import Family, Make, Observed, Rows, Told
 from twin.measures.totals import Totals
+from twin.measures.units import Units
 from twin.plant.model import Plant
 
 I64 = npt.NDArray[np.int64]
 
 # The name stands in snapshots. Whoever adds a family adds a module and a line here; that is all.
-FAMILIES: Final[dict[str, Make]] = {"totals": Totals.of, "charts": Charts.of}
+FAMILIES: Final[dict[str, Make]] = {
+    "totals": Totals.of,
+    "charts": Charts.of,
+    "budgets": Budgets.of,
+    "units": Units.of,
+}
 
 
 class Families:

@@ -44,9 +44,9 @@ def in_sigmas(distance: int, unit: int) -> Fraction:
     return _FAR if distance > 0 else -_FAR if distance < 0 else Fraction()
 
 
-def broken(rules: Sequence[str], distances: Sequence[int], unit: int) -> tuple[str, ...]:
-    """The rules that hold at the last of these points: their distances from the centre, and one sigma of it."""
-    z = [in_sigmas(one, unit) for one in distances]
+def broken(rules: Sequence[str], distances: Sequence[int], units: Sequence[int]) -> tuple[str, ...]:
+    """The rules that hold at the last of these points: their distances from the centre, and one sigma of each."""
+    z = [in_sigmas(one, unit) for one, unit in zip(distances, units, strict=True)]
     return tuple(name for name in rules if (abs(z[-1]) > 3 if name == BEYOND else RULES[name](z)))
 
 

@@ -53,11 +53,18 @@ def spread_of(chart: Chart, values: list[int], before: int | None) -> int | None
     return None
 
 
-def from_baseline(chart: Chart, totals: list[int], spreads: list[int]) -> tuple[int, int] | None:
-    """Centre and sigma of single values, from the points of phase I: of their sums, and of the spreads there are."""
+def units_of(chart: Chart, said: int) -> int:
+    """Units that a value is of, on charts of counts: as the plant says, or as the value itself (`said`)."""
+    if chart.type == "c":
+        return 1
+    return chart.n or max(said, 1)
+
+
+def from_baseline(chart: Chart, totals: list[int], units: list[int], spreads: list[int]) -> tuple[int, int] | None:
+    """Centre and sigma of single values, from the points of phase I: of their sums, of the units that each is of, and
+    of the spreads there are."""
     if chart.type in COUNTS:
-        units = chart.n or 1 if chart.type in ("p", "u", "np") else 1
-        return divided(sum(totals) * SCALE, len(totals) * units), 0
+        return divided(sum(totals) * SCALE, sum(units)), 0
     if not spreads:
         return None
     n = size_of(chart)
@@ -67,22 +74,21 @@ def from_baseline(chart: Chart, totals: list[int], spreads: list[int]) -> tuple[
     return center, divided(sum(spreads) * SCALE, len(spreads) * expected)
 
 
-def main(chart: Chart, total: int, center: int | None, sigma: int | None) -> Shown:
-    """The first chart of a point: its mean, its value, or its share."""
+def main(chart: Chart, total: int, units: int, center: int | None, sigma: int | None) -> Shown:
+    """The first chart of a point: its mean, its value, or its share of `units`."""
     name = CHARTS[chart.type][0]
-    n = size_of(chart) if chart.type not in ("p", "u") else chart.n or 1
+    n = size_of(chart) if chart.type not in ("p", "u") else units
     value = divided(total * SCALE, n)
     if center is None or sigma is None:
         return Shown(name, value)
     if chart.type in COUNTS:
-        return _count(chart, name, value, center)
+        return _count(chart, name, value, units, center)
     unit = root(sigma * sigma, n)
     return Shown(name, value, center, center - 3 * unit, center + 3 * unit, unit)
 
 
-def _count(chart: Chart, name: str, value: int, share: int) -> Shown:
-    """`share`: of one unit; of c the number of defects itself."""
-    n = chart.n or 1
+def _count(chart: Chart, name: str, value: int, n: int, share: int) -> Shown:
+    """Of `n` units. `share`: of one unit; of c the number of defects itself."""
     if chart.type == "np":
         unit, center, most = root(n * share * (SCALE - share)), n * share, n * SCALE
     elif chart.type == "p":

@@ -7,7 +7,7 @@ observations are cut: rows follow from their order and from the times alone.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,10 @@ class Observed(NamedTuple):
     day: I64
 
 
+RAISED: Final = "raised"
+CLEARED: Final = "cleared"
+
+
 class Told(NamedTuple):
     """What a family says beside its rows: an alert, by event time. `subject` tells those of one instant apart."""
 
@@ -37,6 +41,7 @@ class Told(NamedTuple):
     detail: str
     value: float | None = None
     limit: float | None = None
+    action: str = RAISED
 
 
 class Taken(NamedTuple):

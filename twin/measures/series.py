@@ -7,7 +7,7 @@ import msgspec
 
 from twin.measures.fixed import SCALE, divided, root
 from twin.measures.judged import LONGEST, broken, outside, rules_of
-from twin.measures.limits import COUNTS, Shown, from_baseline, main, spread, spread_of
+from twin.measures.limits import COUNTS, Shown, from_baseline, main, spread, spread_of, units_of
 from twin.plant.model import Chart
 
 WEIGHT: Final = Fraction(1, 5)  # of an EWMA that says none
@@ -20,6 +20,7 @@ class First(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     point: int
     total: int
     spread: int | None
+    n: int = 0  # units that it is of; 0: as the chart says
 
 
 class Series(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -36,6 +37,7 @@ class Series(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     left: int = SCALE
     above: int = 0  # of cusum: both sums
     below: int = 0
+    units: list[int] = []  # one sigma of each of `recent`; of a state from before it was: of the next point
 
     @property
     def frozen(self) -> bool:
@@ -43,15 +45,15 @@ class Series(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
     def freeze(self, chart: Chart) -> list[int]:
         """Make limits of phase I. Returns the numbers of its points that lie beyond them."""
-        made = from_baseline(
-            chart, [one.total for one in self.first], [one.spread for one in self.first if one.spread is not None]
-        )
+        units = [units_of(chart, one.n) for one in self.first]
+        spreads = [one.spread for one in self.first if one.spread is not None]
+        made = from_baseline(chart, [one.total for one in self.first], units, spreads)
         if made is None:
             return []
         self.center, self.sigma = made
         out = []
-        for one in self.first:
-            shown = [main(chart, one.total, self.center, self.sigma)]
+        for one, n in zip(self.first, units, strict=True):
+            shown = [main(chart, one.total, n, self.center, self.sigma)]
             if one.spread is not None and chart.type not in ("ewma", *COUNTS):
                 shown.append(spread(chart, one.spread, self.sigma))
             if any(map(outside, shown)):
@@ -60,8 +62,8 @@ class Series(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
         return out
 
 
-def advance(chart: Chart, target: int | None, one: Series, values: list[int], excluded: bool) -> list[Shown]:
-    """The next point: what its charts show. A point that is excluded leaves everything as it is."""
+def advance(chart: Chart, target: int | None, one: Series, values: list[int], n: int, excluded: bool) -> list[Shown]:
+    """The next point, of `n` units: what its charts show. A point that is excluded leaves everything as it is."""
     total = sum(values)
     if chart.type == "cusum":
         return _cusum(chart, target or 0, one, total, excluded)
@@ -69,10 +71,10 @@ def advance(chart: Chart, target: int | None, one: Series, values: list[int], ex
     if chart.type in ("i_mr", "ewma"):
         one.before = None if excluded else values[0]
     if not one.frozen and not excluded:
-        one.first.append(First(one.point, total, spreading))
+        one.first.append(First(one.point, total, spreading, n))
     if chart.type == "ewma":
         return _ewma(chart, one, total, excluded)
-    found = [main(chart, total, one.center, one.sigma)]
+    found = [main(chart, total, n, one.center, one.sigma)]
     if spreading is not None:
         found.append(spread(chart, spreading, one.sigma))
     return found
@@ -83,8 +85,10 @@ def judge(chart: Chart, one: Series, shown: Shown, *, first: bool) -> tuple[str,
     if not first or chart.type in ("ewma", "cusum"):
         return outside(shown)
     assert shown.center is not None
+    before = [shown.unit] * (len(one.recent) - len(one.units)) + one.units
     one.recent = [*one.recent[1 - LONGEST :], (one.point, shown.value - shown.center)]
-    return broken(rules_of(chart), [distance for _, distance in one.recent], shown.unit)
+    one.units = [*before[1 - LONGEST :], shown.unit]
+    return broken(rules_of(chart), [distance for _, distance in one.recent], one.units)
 
 
 def _ewma(chart: Chart, one: Series, total: int, excluded: bool) -> list[Shown]:

@@ -21,7 +21,8 @@ import numpy.typing as npt
 from kernels import codes
 from kernels.fold import layout as at
 from twin.measures import meter
-from twin.measures.catalogue import Declared
+from twin.measures.catalogue import PASSED_AT_ONCE, Declared
+from twin.measures.distribution import buckets_of, limits_of
 from twin.measures.integral import DOUBT_GAP, between, unit_of
 from twin.measures.meter import Meter, Reading
 from twin.measures.protocol import Observed, Rows, Taken
@@ -35,7 +36,8 @@ CLASSES: Final = (*codes.CLASS_NAMES[: codes.N_CLASSES], "stopped")
 _BY_CLASS: Final = np.array([codes.STOPPED if c in (codes.MINOR_STOP, codes.DOWN) else c for c in range(len(CLASSES))])
 _LIMB: Final = 24  # bits: squares are summed in three parts
 _MOST: Final = np.iinfo(np.int64).max
-N_OF, USED, AMOUNT, LEAST, MOST, TOTAL, SQUARES = range(7)
+N_OF, USED, AMOUNT, LEAST, MOST, TOTAL, SQUARES, T1_ERRORS, T2_ERRORS = range(9)
+N_SUMS: Final = 9
 _USES: Final = ("meter", "amount")
 
 
@@ -51,7 +53,10 @@ class Key(NamedTuple):
     during: int
 
 
-Row = tuple[Key, list[int]]  # sums by N_OF, ...; USED counts the amounts that are known
+class Row(NamedTuple):
+    key: Key
+    sums: list[int]  # by N_OF, ...; USED counts the amounts that are known
+    buckets: dict[int, int] | None = None  # counts by bucket (twin.measures.distribution)
 
 
 class _Saved(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -61,6 +66,7 @@ class _Saved(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     # The sums as hexadecimal texts: squares pass 64 bits, which msgpack does not hold.
     sums: list[tuple[int, int, int, int, str | None, str | None, int, list[str]]] = []
     rests: list[tuple[int, str]] = []  # of integrals, what is left over, as a fraction
+    buckets: list[tuple[int, list[tuple[int, int]]]] = []  # by place in `sums`
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(_Saved)
@@ -71,6 +77,7 @@ class _Line:
         self.meters: dict[int, Meter] = {}  # of an amount only the base, for when it came
         self.sums: dict[Key, list[int]] = {}
         self.rests: dict[int, Fraction] = {}
+        self.buckets: dict[Key, dict[int, int]] = {}
 
 
 class Totals:
@@ -81,7 +88,10 @@ class Totals:
         self._measures = measures
         self._publish = publish_ns
         self._uses = np.array([one.measure.kind in _USES for one in measures], np.bool_)
+        self._others = np.array([one.measure.kind == PASSED_AT_ONCE for one in measures], np.bool_)
         self._summed = np.array([one.measure.kind != "meter" for one in measures], np.bool_)
+        self._spread = np.array([bool(one.measure.histogram) for one in measures], np.bool_)
+        self._packs = np.array([bool(one.measure.average_weight) for one in measures], np.bool_)
         self._first: dict[int, int] = {}
         for number, one in enumerate(measures):
             self._first.setdefault(one.line, number)
@@ -105,6 +115,9 @@ class Totals:
     def take(self, observed: Observed, text: Callable[[int], str | None]) -> Taken:
         """Add what was observed."""
         doubts: list[list[int]] = []
+        if self._others.any():  # of another family
+            mine = np.flatnonzero(~self._others[observed.rows[:, at.MO_MEASURE]])
+            observed = Observed(*(part[mine] for part in observed))
         for begin in range(0, len(observed.rows), CHUNK):
             doubts += self._add(Observed(*(part[begin : begin + CHUNK] for part in observed)), text)
         return Taken(doubts, [])
@@ -114,9 +127,9 @@ class Totals:
         mine = self._lines.get(line)
         if mine is None:
             return {}
-        done = [(key, mine.sums.pop(key)) for key in [key for key in mine.sums if key.end < until]]
-        done.sort(key=lambda row: _in_order(row[0]))
-        for key, sums in done:
+        keys = sorted((key for key in mine.sums if key.end < until), key=in_order)
+        done = [Row(key, mine.sums.pop(key), mine.buckets.pop(key, None)) for key in keys]
+        for key, sums, _ in done:
             if key.measure in self._units:
                 exact = sums[AMOUNT] * self._units[key.measure] + mine.rests.get(key.measure, 0)
                 sums[AMOUNT] = math.floor(exact)
@@ -127,12 +140,13 @@ class Totals:
         mine, first = self._lines.get(line), self._first.get(line, 0)
         if mine is None:
             return b""
-        keys = sorted(mine.sums, key=_in_order)
+        keys = sorted(mine.sums, key=in_order)
         return msgspec.msgpack.encode(
             _Saved(
                 [(number - first, mine.meters[number]) for number in sorted(mine.meters)],
                 [(*key._replace(measure=key.measure - first), [f"{n:x}" for n in mine.sums[key]]) for key in keys],
                 [(number - first, str(mine.rests[number])) for number in sorted(mine.rests)],
+                [(k, sorted(mine.buckets[key].items())) for k, key in enumerate(keys) if key in mine.buckets],
             )
         )
 
@@ -143,9 +157,12 @@ class Totals:
             return
         saved, mine, first = _DECODER.decode(data), _Line(), self._first.get(line, 0)
         mine.meters = {number + first: one for number, one in saved.meters}
-        for end, number, day, shift, order, product, during, sums in saved.sums:
-            key = Key(end, number + first, day, shift, order, product, during)
-            mine.sums[key] = [int(text, 16) for text in sums]
+        keys = []
+        for end, number, day, shift, order, product, klass, texts in saved.sums:
+            keys.append(Key(end, number + first, day, shift, order, product, klass))
+            sums = [int(text, 16) for text in texts]
+            mine.sums[keys[-1]] = sums + [0] * (N_SUMS - len(sums))  # a state from before there were so many
+        mine.buckets = {keys[k]: dict(counts) for k, counts in saved.buckets}
         mine.rests = {number + first: Fraction(rest) for number, rest in saved.rests}
         self._lines[line] = mine
 
@@ -161,14 +178,12 @@ class Totals:
     def _add(self, observed: Observed, text: Callable[[int], str | None]) -> list[list[int]]:
         doubts = self._integrate(observed, text)
         rows, shifts, days = observed
-        numbers, klass = rows[:, at.MO_MEASURE], rows[:, at.MO_CLASS]
-        classes = np.where(klass >= 0, _BY_CLASS[klass], -1)
+        numbers, classes = rows[:, at.MO_MEASURE], classes_of(rows[:, at.MO_CLASS])
         who, used_in, amount, met = self._used(rows, classes)
         doubts += met
         n, m = len(rows), len(who)
         every = np.concatenate([np.arange(n), who])
-        publish = self._publish[rows[:, at.MO_LINE]]
-        ends = -(-rows[:, at.MO_TS] // publish) * publish
+        ends = ends_of(rows, self._publish)
         about = np.stack(
             [rows[:, at.MO_LINE], ends, numbers, days, shifts, rows[:, at.MO_ORDER], rows[:, at.MO_PRODUCT]]
         )
@@ -185,27 +200,55 @@ class Totals:
             np.concatenate([np.zeros(n, np.int64), np.ones(m, np.int64)]),
             np.concatenate([np.zeros(n, np.int64), amount]),
             *(np.concatenate([part, nothing]) for part in (summed, high * high, high * low, low * low)),
+            *(np.concatenate([part, nothing]) for part in self._errors(rows, text)),
         ]
-        counts, used, amounts, total, squares, crossed, small = (
+        counts, used, amounts, total, squares, crossed, small, t1, t2 = (
             np.add.reduceat(column[place], begins).tolist() for column in columns
         )
         least = np.minimum.reduceat(np.concatenate([value, np.full(m, _MOST)])[place], begins).tolist()
         most = np.maximum.reduceat(np.concatenate([value, np.full(m, -_MOST)])[place], begins).tolist()
         for k, (line, end, number, day, shift, order, product, during) in enumerate(keys[:, begins].T.tolist()):
             square = (squares[k] << 2 * _LIMB) + (crossed[k] << _LIMB + 1) + small[k]
-            new = [counts[k], used[k], amounts[k], least[k], most[k], total[k], square]
+            new = [counts[k], used[k], amounts[k], least[k], most[k], total[k], square, t1[k], t2[k]]
             sums = self._line(line).sums
             made = Key(end, number, day, shift, text(order), text(product), during)
             sums[made] = _merged(sums[made], new) if made in sums else new
+        self._spread_out(rows, np.concatenate([about, classes[None, :]]), text)
         return doubts
+
+    def _errors(self, rows: I64, text: Callable[[int], str | None]) -> tuple[I64, I64]:
+        """1 for each pack below nominal - TNE of its product, and for each below nominal - 2 TNE."""
+        found = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+        some = np.flatnonzero(self._packs[rows[:, at.MO_MEASURE]])
+        for number, product in np.unique(rows[some][:, [at.MO_MEASURE, at.MO_PRODUCT]], axis=0).tolist():
+            measure = self._measures[number].measure
+            limits = limits_of(measure, measure.specified(text(product)))
+            if limits is not None:
+                mine = some[(rows[some, at.MO_MEASURE] == number) & (rows[some, at.MO_PRODUCT] == product)]
+                for flags, limit in zip(found, limits, strict=True):
+                    flags[mine] = rows[mine, at.MO_VALUE] < limit
+        return found
+
+    def _spread_out(self, rows: I64, keys: I64, text: Callable[[int], str | None]) -> None:
+        """Add values to the histograms of their rows; `keys` (8, n): what makes the row of each value."""
+        some = np.flatnonzero(self._spread[rows[:, at.MO_MEASURE]])
+        if not len(some):
+            return
+        about = np.concatenate([keys[:, some], buckets_of(rows[some, at.MO_VALUE])[None, :]])
+        distinct, counts = np.unique(about, axis=1, return_counts=True)
+        for (line, end, number, day, shift, order, product, during, bucket), n in zip(
+            distinct.T.tolist(), counts.tolist(), strict=True
+        ):
+            made = Key(end, number, day, shift, text(order), text(product), during)
+            mine = self._line(line).buckets.setdefault(made, {})
+            mine[bucket] = mine.get(bucket, 0) + n
 
     def _integrate(self, observed: Observed, text: Callable[[int], str | None]) -> list[list[int]]:
         """Add what gauges come to, as exact numbers. Returns doubts."""
         doubts: list[list[int]] = []
         rows = observed.rows
         some = np.flatnonzero(self._integrated[rows[:, at.MO_MEASURE]])
-        times, klass = _times(rows[some]), rows[some, at.MO_CLASS]
-        classes = np.where(klass >= 0, _BY_CLASS[klass], -1).tolist()
+        times, classes = _times(rows[some]), classes_of(rows[some, at.MO_CLASS]).tolist()
         for place, k in enumerate(some.tolist()):
             line, station, gauge, ts, epoch, value, order, product = rows[k, : at.MO_CLASS].tolist()
             mine, publish = self._line(line), int(self._publish[line])
@@ -221,7 +264,7 @@ class Totals:
                 end, day, shift = -(-ts // publish) * publish, int(observed.day[k]), int(observed.shift[k])
                 for during, exact in between(one, since, now, classes[place]):
                     key = Key(end, number, day, shift, text(order), text(product), during)
-                    sums = mine.sums.setdefault(key, [0, 0, 0, _MOST, -_MOST, 0, 0])
+                    sums = mine.sums.setdefault(key, [0, 0, 0, _MOST, -_MOST, 0, 0, 0, 0])
                     sums[USED] += 1
                     sums[AMOUNT] += exact
         return doubts
@@ -283,5 +326,18 @@ def _merged(one: list[int], other: list[int]) -> list[int]:
     return sums
 
 
-def _in_order(key: Key) -> tuple[object, ...]:
+def classes_of(classes: I64) -> I64:
+    """Classes of observations as rows have them."""
+    return np.where(classes >= 0, _BY_CLASS[classes], -1)
+
+
+def ends_of(rows: I64, publish_ns: I64) -> I64:
+    """End of the publishing interval of each observation; `publish_ns`: of each line. A value ends the time that it is
+    of, and parts begin it: at a tick they are of the next interval."""
+    every = publish_ns[rows[:, at.MO_LINE]]
+    found: I64 = -(-(rows[:, at.MO_TS] + rows[:, at.MO_COUNTED]) // every) * every
+    return found
+
+
+def in_order(key: Key) -> tuple[object, ...]:
     return (*key[:4], key.order is not None, key.order or "", key.product is not None, key.product or "", key.during)

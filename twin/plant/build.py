@@ -133,7 +133,7 @@ def _measure(node: Node) -> Measure:
         id=node["id"],
         kind=node["kind"],
         unit=node["unit"],
-        quantity=node["quantity"],
+        quantity="first_pass" if node["kind"] == "first_pass" else node["quantity"],
         decimals=decimals,
         rounds=node["round"] or None,
         modulus=None if modulus is None else scaled(modulus, decimals),
@@ -142,13 +142,19 @@ def _measure(node: Node) -> Measure:
         chart=None if node["chart"] is None else _chart(node["chart"], decimals),
         opportunities=node["opportunities"],
         products=tuple(
-            Specification(one["id"], **{key: _scaled(one, key, decimals) for key in SPECIFIED})
+            Specification(one["id"], **{key: _scaled(one, key, decimals) for key in SPECIFIED}, budget=one["budget"])
             for one in node["product"]
         ),
         of=node["of"],
         between=node["between"],
         per_ns=_PER[node["per"] or "hour"] if node["kind"] == "integral" else None,
         gap_ns=node["gap"],
+        budget=node["budget"],
+        budget_over_ns=node["budget_over"],
+        idle_for_ns=node["idle_for"],
+        idle_draw=node["idle_draw"],
+        histogram=node["histogram"] or None,
+        average_weight=node["average_weight"] or None,
     )
 
 

@@ -8,7 +8,7 @@ from twin.plant.shared import once_a_plant
 LineType = Literal["assembly", "flow", "batch", "cell"]
 Quality = Literal["good", "scrap", "rework", "total"]
 ChartType = Literal["xbar_s", "xbar_r", "i_mr", "ewma", "cusum", "p", "np", "c", "u"]
-MeasureKind = Literal["meter", "amount", "gauge", "characteristic", "integral"]
+MeasureKind = Literal["meter", "amount", "gauge", "characteristic", "integral", "first_pass"]
 ABSENT: Final = "absent"  # in a field's metadata: see `later`
 
 
@@ -65,6 +65,11 @@ class Chart:
     h: int | None = None
 
 
+def says_n(chart: Chart | None) -> bool:
+    """Whether each value says of how many units it is: their share is charted, and the plant gives no number."""
+    return chart is not None and chart.type in ("p", "u") and chart.n is None
+
+
 @dataclass(frozen=True, slots=True)
 class Specification:
     """What the values of a measure should be, in its last decimal place. `nominal`: what a pack says it holds."""
@@ -74,6 +79,7 @@ class Specification:
     usl: int | None = None
     target: int | None = None
     nominal: int | None = None
+    budget: str | None = None  # what may be used for one good part: a decimal in the measure's unit, of any places
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +107,19 @@ class Measure:
     between: Literal["hold", "straight"] | None = None
     per_ns: int | None = None
     gap_ns: int | None = None
+    budget: str | None = None  # as of a specification
+    budget_over_ns: int | None = None  # so long is looked at; None: an hour
+    idle_for_ns: int | None = None  # idle for longer, the station should draw nothing
+    idle_draw: str | None = None  # but this much in an hour; None: 0
+    histogram: bool | None = None  # rows say how values are distributed; None: they do not
+    average_weight: bool | None = None  # of packs: rows say how many hold too little
 
     def specified(self, product: str | None) -> Specification:
         """What values of a product should be: its own specification, whole, or that of the measure."""
         for one in self.products:
             if one.product == product and product is not None:
                 return one
-        return Specification(None, self.lsl, self.usl, self.target, self.nominal)
+        return Specification(None, self.lsl, self.usl, self.target, self.nominal, self.budget)
 
     def plain(self, value: int | None) -> float | None:
         """A value in the last decimal place as the number that it is."""

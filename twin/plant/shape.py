@@ -217,7 +217,12 @@ CHART: Final = Table(
             "xbar_s, xbar_r: subgroups; i_mr, ewma, cusum: single values; p, np: defective units, c, u: defects.",
             required=True,
         ),
-        Key("n", integer(1, 1_000), "Values in a subgroup (absent: 5); of p, np and u the units that a value is of."),
+        Key(
+            "n",
+            integer(1, 1_000),
+            "Values in a subgroup (absent: 5); of p, np and u the units that a value is of. Absent, of p and u: each "
+            "value says it (`n` of the event).",
+        ),
         Key(
             "rules",
             List(choice("western_electric", "nelson"), 2),
@@ -241,6 +246,7 @@ SPECIFIED: Final = Table(
         Key("usl", kinds.SIGNED, "Its upper specification limit."),
         Key("target", kinds.SIGNED, "What a value of it should be."),
         Key("nominal", kinds.SIGNED, "What a pack of it says that it holds."),
+        Key("budget", kinds.DECIMAL, "What may be used for one good part of it."),
     ),
 )
 
@@ -250,9 +256,10 @@ MEASURE: Final = Table(
         _id("Name of the measure in the events; unique at its station, or among the line's own."),
         Key(
             "kind",
-            choice("meter", "amount", "gauge", "characteristic", "integral"),
+            choice("meter", "amount", "gauge", "characteristic", "integral", "first_pass"),
             "meter: a running total; amount: what was used since the last one; gauge: a level, such as a temperature; "
-            "characteristic: of a part, such as its weight; integral: made of a gauge, such as kWh of kW.",
+            "characteristic: of a part, such as its weight; integral: made of a gauge, such as kWh of kW; first_pass: "
+            "which units passed at once, made of counts that name a `unit`.",
             required=True,
         ),
         Key("unit", kinds.ID, "Unit of its values, such as kWh, m3, g.", required=True),
@@ -291,6 +298,16 @@ MEASURE: Final = Table(
             duration(),
             "Readings farther apart are not joined: nothing is known of the time between them, and that is reported.",
         ),
+        Key("budget", kinds.DECIMAL, "Of a station: what may be used for one good part, in its unit; more is told."),
+        Key("budget_over", duration(), "So long is looked at for the budget. Absent: 1h."),
+        Key("idle_for", duration(), "Of a station: idle for longer, it should draw nothing; if it does, that is told."),
+        Key("histogram", kinds.BOOLEAN, "Of single values: rows say how they are distributed, for quantiles."),
+        Key(
+            "average_weight",
+            kinds.BOOLEAN,
+            "Of packs with a `nominal`, in g, kg, ml, cl or l: rows say how many hold too little (e-mark).",
+        ),
+        Key("idle_draw", kinds.DECIMAL, "With `idle_for`: so much in an hour is none, as of its controls. Absent: 0."),
     ),
 )
 

@@ -19,6 +19,7 @@ from twin.plant.model import Line, Target
 from twin.report import ReportError
 from twin.report.causes import chains, charged
 from twin.report.cover import SCOPES, Cover, cover
+from twin.report.factors import Factors
 from twin.report.figures import Figures
 from twin.report.flow import flow_of
 from twin.report.losses import Loss, bottleneck, changeovers, clipped, pareto
@@ -44,12 +45,19 @@ class Sheet:
     """The rows of one line that reach into a span, read once; every figure of it. Raises AuditError, ReportError."""
 
     def __init__(
-        self, root: Path | str, line: Line, span: Span, as_of_ns: int | None = None, target: Target | None = None
+        self,
+        root: Path | str,
+        line: Line,
+        span: Span,
+        as_of_ns: int | None = None,
+        target: Target | None = None,
+        factors: Factors | None = None,
     ) -> None:
         if span.end_ns - span.start_ns > MOST_SPAN_NS:
             raise ReportError(f"{span.label}: a span has at most {MOST_SPAN_NS // 86_400 // 10**9} days")
         self.root, self.line, self.span, self.as_of_ns = root, line, span, as_of_ns
         self.target = target or Target(line.id)
+        self.factors = factors  # what amounts come to is said where there are some
         at = (span.start_ns, span.end_ns)
         # Rows beside the span bridge gaps in it.
         beside = max((window.length_ns for window in line.windows), default=0) + line.publish_every_ns
@@ -268,8 +276,17 @@ def refusal(row: Row) -> dict[str, Any]:
     return {**texts(row), "value": said + ("…" if len(value) > MOST_BYTES else "")}
 
 
-def report(root: Path | str, line_name: str, kind: str, value: str, *, as_of_ns: int | None = None) -> dict[str, Any]:
-    """All of it: `line_name` over the span that `kind` (shift, day, week, order, span) and `value` mean.
+def report(
+    root: Path | str,
+    line_name: str,
+    kind: str,
+    value: str,
+    *,
+    as_of_ns: int | None = None,
+    factors: Factors | None = None,
+) -> dict[str, Any]:
+    """All of it: `line_name` over the span that `kind` (shift, day, week, order, span) and `value` mean. `factors`: by
+    which amounts become CO2e and money.
 
     Raises AuditError, and ReportError: no such line or span, or no row of it.
     """
@@ -277,7 +294,7 @@ def report(root: Path | str, line_name: str, kind: str, value: str, *, as_of_ns:
         site = site_of(root)
         line = site.line(line_name)
         span = span_of(root, line, kind, value, as_of_ns)
-        sheet = Sheet(root, line, span, as_of_ns, site.target(line.id))
+        sheet = Sheet(root, line, span, as_of_ns, site.target(line.id), factors)
         if not sheet.kpis.num_rows and not sheet.states:
             raise ReportError(
                 f"line {line.id}: no row between {rfc3339(span.start_ns)} and {rfc3339(span.end_ns)}; `twin audit ls` "

@@ -75,6 +75,11 @@ _RULES: Final = {
     "N8": "acht in Folge jenseits von 1 Sigma, auf beiden Seiten",
 }
 _OTHERS: Final = {
+    "{} of {} for {} good parts, product {}": "{} von {} für {} Gutteile, Produkt {}",
+    "{} of {} for {} good parts": "{} von {} für {} Gutteile",
+    "{} of {} for {} good of {} parts, product {}": "{} von {} für {} Gutteile von {} Teilen, Produkt {}",
+    "{} of {} for {} good of {} parts": "{} von {} für {} Gutteile von {} Teilen",
+    "{} of {} while it was idle": "{} von {}, während sie wartete",
     "limits of {} were made of points {} to {}, and of these points {} lie beyond them: look for the cause, and "
     "exclude what has one or declare limits in the plant file": "die Grenzen von {} wurden aus den Punkten {} bis {} "
     "gemacht, und von diesen liegen die Punkte {} jenseits: die Ursache suchen, und ausschließen, was eine hat, oder "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twin.figures.capability import NONE, Capability, capability, cpk_interval
 from twin.figures.exact import root
 from twin.figures.yields import MILLION, SHIFT, pareto, rolled_yield, sigma_level, unit_yield
+from twin.measures.distribution import limits_of, quantile, read
 from twin.plant.model import Measure, Specification
 from twin.report.rows import dicts, select
 from twin.report.svg import cut, frame, label
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 Rows = list[dict[str, Any]]
 DEFECT: Final = "defect"
+PASSED_AT_ONCE: Final = "first_pass"
+T1_SHARE: Final = Fraction(25, 1_000)  # of packs may be below nominal - TNE
 MOST_POINTS: Final = 2_000  # of all charts of a span
 MOST_DRAWN: Final = 120  # of one chart: the last ones
 MOST_CHARTS: Final = 12
@@ -91,6 +94,7 @@ def characteristics(sheet: Sheet) -> Rows:
     """
     groups: dict[tuple[str | None, str, str | None], list[int]] = {}
     measures: dict[tuple[str | None, str, str | None], Measure] = {}
+    spread: dict[tuple[str | None, str, str | None], dict[int, int]] = {}
     for row, measure in _summed(sheet):
         if measure.kind != "characteristic" or row["total"] is None:
             continue
@@ -100,13 +104,17 @@ def characteristics(sheet: Sheet) -> Rows:
         measures[key] = measure
         sums[0], sums[1], sums[2] = sums[0] + row["n"], sums[1] + row["total"], sums[2] + squares
         sums[3], sums[4] = min(sums[3], row["least"]), max(sums[4], row["most"])
+        if row["histogram"] is not None:
+            mine = spread.setdefault(key, defaultdict(int))
+            for bucket, n in read(row["histogram"]).items():
+                mine[bucket] += n
     sigmas = {
         (row["station"], row["measure"], row["product"]): row["sigma"]
         for row in samples(sheet)
         if row["chart"] in _FIRST and row["sigma"] is not None
     }
     return [
-        _characteristic(key, sums, measures[key], sigmas.get(key))
+        _characteristic(key, sums, measures[key], sigmas.get(key)) | _quantiles(spread.get(key), measures[key])
         for key, sums in sorted(groups.items(), key=lambda one: tuple(part or "" for part in one[0]))
     ]
 
@@ -142,6 +150,51 @@ def _characteristic(
         "giveaway": _plain(given),
         "giveaway_total": None if given is None else float(given * n),
     }
+
+
+def _quantiles(counts: dict[int, int] | None, measure: Measure) -> dict[str, float | None]:
+    """Off by less than 1/128 of what they are; None where no histogram was asked for."""
+    found = {name: quantile(counts or {}, Fraction(p, 100)) for name, p in (("p05", 5), ("median", 50), ("p95", 95))}
+    return {name: None if value is None else float(value / 10**measure.decimals) for name, value in found.items()}
+
+
+def average_weight(sheet: Sheet) -> Rows:
+    """Packs of the span by product, all that were measured, against the average weight rule: on average not below the
+    nominal quantity, at most 2.5 % of them below it by more than the tolerable negative error, none by more than twice.
+    """
+    groups: dict[tuple[str | None, str, str | None], list[int]] = {}
+    measures: dict[tuple[str | None, str, str | None], Measure] = {}
+    for row, measure in _summed(sheet):
+        if row["t1_errors"] is not None and row["total"] is not None:
+            key = row["station"], row["measure"], row["product"]
+            sums = groups.setdefault(key, [0, 0, 0, 0])
+            measures[key] = measure
+            for k, name in enumerate(("n", "total", "t1_errors", "t2_errors")):
+                sums[k] += row[name]
+    found: Rows = []
+    for key, (n, total, t1, t2) in sorted(groups.items(), key=lambda one: tuple(part or "" for part in one[0])):
+        measure, asked = measures[key], measures[key].specified(key[2])
+        limits = limits_of(measure, asked)
+        if asked.nominal is None or limits is None:
+            continue
+        mean, unit = Fraction(total, n), 10**measure.decimals
+        kept = mean >= asked.nominal and t1 <= T1_SHARE * n and not t2
+        found.append(
+            {
+                **dict(zip(("station", "measure", "product"), key, strict=True)),
+                "unit": measure.unit,
+                "n": n,
+                "nominal": asked.nominal / unit,
+                "mean": float(mean / unit),
+                "t1": limits[0] / unit,
+                "t1_errors": t1,
+                "t1_share": t1 / n,
+                "t2": limits[1] / unit,
+                "t2_errors": t2,
+                "kept": "kept" if kept else "not_kept",
+            }
+        )
+    return found
 
 
 def _capable(mean: Fraction, sigma: Fraction | float | None, asked: Specification, unit: int, n: int) -> Capability:
@@ -192,26 +245,53 @@ def defects(sheet: Sheet) -> Rows:
     return found
 
 
+def defects_of_products(sheet: Sheet) -> Rows:
+    """Defects of each product by falling number, of all stations; those taken back again stand as they are, last."""
+    counts: dict[str, dict[tuple[str, str], int]] = defaultdict(lambda: defaultdict(int))
+    for row, measure in _summed(sheet):
+        if measure.quantity == DEFECT and measure.kind == "amount" and row["amount"] is not None and row["product"]:
+            counts[row["product"]][row["station"] or "", row["measure"]] += row["amount"]
+    found: Rows = []
+    for product in sorted(counts):
+        mine = sorted(counts[product].items(), key=lambda one: (-one[1], one[0]))
+        whole, running = sum(n for _, n in mine if n > 0), 0
+        for (station, name), n in mine:
+            running += max(n, 0)
+            share = running / whole if n > 0 else None
+            about = {"product": product, "station": station or None, "defect": name}
+            found.append({**about, "count": n, "cumulative": share})
+    return found
+
+
 def yields(sheet: Sheet) -> Rows:
     """First pass yield of each station, good parts of all: what is reworked has not passed. The line's: their product.
 
-    Nothing where no defects are counted.
+    Of a station whose counts name units it is that of the units: those that passed when they came for the first time.
+    Nothing where neither defects nor units are counted.
     """
-    if not any(one.quantity == DEFECT for one in _declared(sheet).values()):
+    quantities = {one.quantity for one in _declared(sheet).values()}
+    if not quantities & {DEFECT, PASSED_AT_ONCE}:
         return []
+    units: dict[str | None, list[int]] = {}
+    for row, measure in _summed(sheet) if PASSED_AT_ONCE in quantities else ():
+        if measure.quantity == PASSED_AT_ONCE and row["amount"] is not None:
+            sums = units.setdefault(row["station"], [0, 0])
+            sums[0], sums[1] = sums[0] + row["n"], sums[1] + row["amount"]
     counted: dict[str | None, int] = defaultdict(int)
     for row in defects(sheet):
         counted[row["station"]] += row["count"]
     found: Rows = []
     passed: list[Fraction | None] = []
     for station in sheet.line.stations:
-        one = sheet.figures(station.id)
-        made, good = one.made, one.good
+        one, by_unit = sheet.figures(station.id), station.id in units
+        made, good = units[station.id] if by_unit else (one.made, one.good)
         share = Fraction(good, made) if made > 0 and 0 <= good <= made else None
         passed.append(share)
-        dpu = Fraction(counted[station.id], made) if made > 0 else None
-        found.append({"station": station.id, "units": made, "fpy": _plain(share), "dpu": _plain(dpu), "rty": None})
-    found.append({"station": None, "units": None, "fpy": None, "dpu": None, "rty": _plain(rolled_yield(passed))})
+        dpu = Fraction(counted[station.id], one.made) if one.made > 0 else None
+        about = {"station": station.id, "counted": "by_unit" if by_unit else "parts", "units": made}
+        found.append({**about, "fpy": _plain(share), "dpu": _plain(dpu), "rty": None})
+    nothing = dict.fromkeys(("station", "counted", "units", "fpy", "dpu"))
+    found.append({**nothing, "rty": _plain(rolled_yield(passed))})
     return found
 
 

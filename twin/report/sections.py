@@ -20,14 +20,17 @@ from twin.report import trend
 from twin.report.flow import chain_texts, flow
 from twin.report.losses import changeover_texts
 from twin.report.quality import (
+    average_weight,
     characteristics,
     defects,
+    defects_of_products,
     draw_charts,
     draw_defects,
     samples,
     yields,
 )
 from twin.report.svg import charged, pareto, timeline, waterfall
+from twin.report.usage import by_factor
 from twin.report.usage import section as usage
 
 if TYPE_CHECKING:
@@ -214,6 +217,21 @@ SECTIONS: Final = (
         note="usage_note",
     ),
     Section(
+        "by_factor",
+        "by_factor",
+        (
+            ("station", "text", "station"),
+            ("measure", "text", "measure"),
+            ("gives", "text", "gives"),
+            ("value", "value", "amount"),
+            ("in_unit", "text", "unit"),
+            ("per_good", "value", "per_good"),
+            ("factors", "text", "factors"),
+        ),
+        rows=by_factor,
+        note="by_factor_note",
+    ),
+    Section(
         "bottleneck",
         "bottleneck",
         (
@@ -239,6 +257,9 @@ SECTIONS: Final = (
             ("deviation", "value", "deviation"),
             ("least", "value", "least"),
             ("most", "value", "greatest"),
+            ("p05", "value", "p05"),
+            ("median", "value", "median"),
+            ("p95", "value", "p95"),
             ("cp", "value", "cp"),
             ("cpk", "value", "cpk"),
             ("cpk_low", "value", "cpk_low"),
@@ -251,6 +272,27 @@ SECTIONS: Final = (
         ),
         rows=characteristics,
         note="characteristics_note",
+    ),
+    Section(
+        "average_weight",
+        "average_weight",
+        (
+            ("station", "text", "station"),
+            ("measure", "text", "measure"),
+            ("product", "text", "product"),
+            ("unit", "text", "unit"),
+            ("n", "count", "count"),
+            ("nominal", "value", "nominal"),
+            ("mean", "value", "mean"),
+            ("t1", "value", "t1"),
+            ("t1_errors", "count", "below"),
+            ("t1_share", "percent", "of_packs"),
+            ("t2", "value", "t2"),
+            ("t2_errors", "count", "below"),
+            ("kept", "word", "rule"),
+        ),
+        rows=average_weight,
+        note="average_weight_note",
     ),
     Section(
         "control_charts",
@@ -292,10 +334,23 @@ SECTIONS: Final = (
         note="defects_note",
     ),
     Section(
+        "defects_of_products",
+        "defects_of_products",
+        (
+            ("product", "text", "product"),
+            ("station", "text", "station"),
+            ("defect", "text", "defect"),
+            ("count", "count", "count"),
+            ("cumulative", "percent", "cumulative"),
+        ),
+        rows=defects_of_products,
+    ),
+    Section(
         "yields",
         "yields",
         (
             ("station", "text", "station"),
+            ("counted", "word", "counted"),
             ("units", "count", "units"),
             ("fpy", "percent", "fpy"),
             ("dpu", "value", "dpu"),

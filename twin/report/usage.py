@@ -14,7 +14,7 @@ from twin.report.factors import Factor, Factors
 from twin.report.rows import Row, dicts, select
 from twin.report.spans import Span
 
-DEFECT: Final = "defect"  # a quantity that is counted, not used
+COUNTED: Final = ("defect", "first_pass")  # quantities that are counted, not used
 QUARTER_NS: Final = 900 * 10**9
 # What the station was doing, of time classes: running, could have run, stood, was not planned to run.
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
@@ -80,7 +80,7 @@ def uses_of(rows: Iterable[Row], span: Span) -> list[Use]:
     found: dict[tuple[str | None, str, str], Use] = {}
     for row in sorted(rows, key=lambda row: (row["end"], row["start"])):
         key = (row["station"], row["measure"], row["unit"])
-        if row["quantity"] == DEFECT or (row["amount"] is None and row["least"] is not None):
+        if row["quantity"] in COUNTED or (row["amount"] is None and row["least"] is not None):
             continue  # a level, or a property of a part
         use = found.setdefault(key, Use(row["station"], row["measure"], row["quantity"], row["unit"]))
         if row["amount"] is None:
@@ -165,6 +165,26 @@ def usage(sheet: Any, factors: Factors | None = None) -> list[dict[str, Any]]:
 def plain(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """With floats, each made of one exact ratio."""
     return [{key: float(value) if isinstance(value, Fraction) else value for key, value in row.items()} for row in rows]
+
+
+def by_factor(sheet: Any) -> list[dict[str, Any]]:
+    """Rows of the report's section: what amounts come to by each factor of the set, which each row names. Null where a
+    time has no factor."""
+    factors: Factors | None = sheet.factors
+    if factors is None:
+        return []
+    return [
+        {
+            **{key: row[key] for key in ("station", "measure")},
+            "gives": gives,
+            "value": row[gives],
+            "in_unit": unit,
+            "per_good": row[f"{gives}_per_good"],
+            "factors": f"{factors.version} ({factors.hash})",
+        }
+        for row in plain(usage(sheet, factors))
+        for gives, unit in factors.gives
+    ]
 
 
 def section(sheet: Any) -> list[dict[str, Any]]:

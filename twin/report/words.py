@@ -146,6 +146,36 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "control_charts": ("Control charts", "Regelkarten"),
     "defects": ("Defects", "Fehler"),
     "yields": ("Yields", "Ausbeuten"),
+    "by_factor": ("CO2e and money", "CO2e und Geld"),
+    "gives": ("gives", "ergibt"),
+    "factors": ("factors", "Faktoren"),
+    "by_factor_note": (
+        "Made of the amounts when they are read, by a versioned set of factors: version and hash of its file. Empty "
+        "where a time has no factor.",
+        "Aus den Mengen gerechnet, wenn sie gelesen werden, mit einem versionierten Satz von Faktoren: Version und "
+        "Hash der Datei. Leer, wo eine Zeit keinen Faktor hat.",
+    ),
+    "p05": ("5 % below", "5 % darunter"),
+    "median": ("half below", "Hälfte darunter"),
+    "p95": ("95 % below", "95 % darunter"),
+    "average_weight": ("Average weight", "Füllmengen"),
+    "nominal": ("nominal", "Nennmenge"),
+    "t1": ("nominal - TNE", "Nennmenge - TU"),
+    "t2": ("nominal - 2 TNE", "Nennmenge - 2 TU"),
+    "below": ("below", "darunter"),
+    "of_packs": ("of the packs", "der Packungen"),
+    "rule": ("rule", "Regel"),
+    "kept": ("kept", "eingehalten"),
+    "not_kept": ("not kept", "nicht eingehalten"),
+    "average_weight_note": (
+        "Of the packs that were measured: on average not below nominal, at most 2.5 % below nominal by more than the "
+        "tolerable negative error (TNE), none by more than twice. Tests of lots by samples are other ones.",
+        "Von den gemessenen Packungen: im Mittel nicht unter der Nennmenge, höchstens 2,5 % um mehr als die zulässige "
+        "Minusabweichung (TU) darunter, keine um mehr als das Doppelte. Losprüfungen nach Stichproben sind andere.",
+    ),
+    "defects_of_products": ("Defects by product", "Fehler je Produkt"),
+    "counted": ("counted", "gezählt"),
+    "by_unit": ("units by their id", "Einheiten nach Nummer"),
     "measure": ("measure", "Messgröße"),
     "unit": ("unit", "Einheit"),
     "units": ("units", "Einheiten"),
@@ -187,8 +217,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "Einheiten sind die Teile der Station. Ein Sigma-Niveau braucht Fehler: ohne sie gibt es keines.",
     ),
     "yields_note": (
-        "First pass are good parts of all; what is reworked has not passed. RTY is the product of the stations.",
-        "Im ersten Durchlauf sind gute Teile von allen; Nacharbeit zählt nicht. RTY ist das Produkt der Stationen.",
+        "First pass are good parts of all; what is reworked has not passed. Where units have ids: of the units, those "
+        "that passed when they came for the first time. RTY is the product of the stations.",
+        "Im ersten Durchlauf sind gute Teile von allen; Nacharbeit zählt nicht. Wo Einheiten Nummern haben: von diesen "
+        "die, die beim ersten Mal gut waren. RTY ist das Produkt der Stationen.",
     ),
     "offset": ("partition/offset", "Partition/Offset"),
     "provisional": ("provisional", "vorläufig"),

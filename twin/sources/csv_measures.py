@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from twin.measures.catalogue import declared, numbers, owner
-from twin.plant.model import Plant
+from twin.plant.model import Plant, says_n
 from twin.sources.blocks import by_pair
 from twin.sources.template import Template, decimals
-from twin.wire.measured import value_of_number
+from twin.wire.measured import problem_of_n, value_of_number
 
 if TYPE_CHECKING:
     from twin.sources.csv_rules import Rows
@@ -29,8 +29,9 @@ class Measured:
     sound: Mask
 
 
-def measures(rows: "Rows", mask: Mask, name: I64, template: Template, plant: Plant, report: Report) -> Measured:
-    """The values that rule gives for the rows of `mask`, whose measures are the words `name`; the others are told."""
+def measures(rows: "Rows", mask: Mask, name: I64, template: Template, n: I64, plant: Plant, report: Report) -> Measured:
+    """The values that rule gives for the rows of `mask`, whose measures are the words `name`; the others are told. `n`:
+    units that each is of, -1 not said."""
     words, known, every = rows.words.list, numbers(plant), declared(plant)
     owners = np.where(rows.station >= 0, rows.station, owner(plant, 0, -1) + rows.line)
     number = by_pair(
@@ -74,4 +75,13 @@ def measures(rows: "Rows", mask: Mask, name: I64, template: Template, plant: Pla
     if refused.any():
         report(rows, refused, "impossible_value", told["impossible_value"], None)
     sound = mask & (values > _REFUSED)
+    for k in np.flatnonzero([says_n(one.measure.chart) for one in every]).tolist():
+        mine = np.flatnonzero(sound & (number == k))
+        faults = [problem_of_n(every[k].measure, value, of) for value, of in zip(values[mine], n[mine], strict=True)]
+        wrong = np.zeros(len(rows), bool)
+        wrong[mine] = [bool(fault) for fault in faults]
+        if wrong.any():
+            why = next(fault for fault in faults if fault)
+            report(rows, wrong, "impossible_value", f"measure {every[k].measure.id} {why}", None)
+            sound &= ~wrong
     return Measured(np.where(sound, values, 0), sound)

@@ -22,7 +22,8 @@ from kernels.codes import (
     UNKNOWN,
 )
 from twin.events.declare import MAX_TEXT
-from twin.sources.blocks import Words, by_pair
+from twin.measures.catalogue import defects
+from twin.sources.blocks import Words, by_pair, distinct
 from twin.sources.csv_measures import measures
 from twin.sources.drafts import RULE, Draft, draft
 from twin.sources.mapping import EventRule
@@ -30,6 +31,7 @@ from twin.sources.paces import PACES, declared
 from twin.sources.samples import NEVER, UNKNOWN_WORD, StateRows
 from twin.sources.summary import Summary
 from twin.sources.template import BAD, Columns, Condition, Template, judged, whole_numbers, words_of
+from twin.wire.entries import Said, text_of
 from twin.wire.lookup import Lookup
 
 I64 = npt.NDArray[np.int64]
@@ -300,7 +302,21 @@ class Rules:
             value, present = self._number(rows, mask, rule, name)
             columns[column] = np.where(present, value, 0)
             made |= columns[column] > 0
-        return self._draft(rows, mask & made, rank, type=COUNT, code=PARTS, z=self._order(rows, mask, rule), **columns)
+        ok = mask & made
+        unit, defect = self._text(rows, mask, rule, "unit"), self._text(rows, mask, rule, "defect")
+        named = ok & (defect >= 0)
+        if named.any():
+            table = defects(self._lookup.plant)
+            known = by_pair(rows.station, defect, lambda s, word: table[s].get(rows.words.list[word], BAD))
+            unknown = named & (known == BAD)
+            self.report(rows, unknown, "unknown_measure", "defect not declared at this station", defect)
+            of_none = named & ~unknown & (columns["b"] + columns["c"] == 0)
+            self.report(rows, of_none, "impossible_value", "a defect of no scrap and no rework", defect)
+            ok &= ~unknown & ~of_none
+        said = {word: rows.words.add(text_of(Said(defect=rows.words.list[word]))) for word in distinct(defect[named])}
+        entry = np.array([said.get(word, -1) for word in defect.tolist()], np.int64) if said else defect
+        order = self._order(rows, mask, rule)
+        return self._draft(rows, ok, rank, type=COUNT, code=PARTS, x=unit, z=order, entry=entry, **columns)
 
     def _cycles(self, rows: Rows, mask: Mask, rule: EventRule, rank: int) -> Draft:
         phase = self._text(rows, mask, rule, "phase")
@@ -358,11 +374,13 @@ class Rules:
     def _measures(self, rows: Rows, mask: Mask, rule: EventRule, rank: int) -> Draft:
         """Every reading: one that shows the same as before says that nothing was used meanwhile."""
         name = self._text(rows, mask, rule, "measure")
-        made = measures(rows, mask & (name >= 0), name, rule.fields["value"], self._lookup.plant, self.report)
+        units, present = self._number(rows, mask, rule, "n")
+        n = np.where(present, units, -1)
+        made = measures(rows, mask & (name >= 0), name, rule.fields["value"], n, self._lookup.plant, self.report)
         unit = self._text(rows, mask, rule, "unit")
         # Whose a value is follows from its time; only a rule that says so names another order.
         order = self._text(rows, mask, rule, "order")
-        return self._draft(rows, made.sound, rank, type=MEASURE, a=made.values, x=unit, y=name, z=order)
+        return self._draft(rows, made.sound, rank, type=MEASURE, a=made.values, b=n, x=unit, y=name, z=order)
 
     def _heartbeats(self, rows: Rows, mask: Mask, rule: EventRule, rank: int) -> Draft:
         return self._draft(rows, mask, rank, type=HEARTBEAT)

@@ -228,6 +228,8 @@ def _event(part: Section, numbers: Numbers, time: TimeRule) -> EventRule:
         parts = {"good", "scrap", "rework"} & fields.keys()
         if len(running) == 1 or bool(running) == bool(parts):
             part.problem("", "a count has either counter and value, or good, scrap, rework (at least one)")
+        for name in sorted({"unit", "defect"} & fields.keys() if running else ()):
+            part.problem(name, "is of parts, and a running counter does not say which; remove it")
     for name, allowed in (("phase", ("start", "end")), ("action", ("start", "end"))):
         if name in fields:
             part.among(name, fields[name], allowed)

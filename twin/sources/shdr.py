@@ -261,7 +261,7 @@ class ShdrLog:
         except ValueError as error:
             self._problem("impossible_value", f"{rule.item}: {value[:60]!r} {error}", row=False)
             return
-        events.append(_Event(self._row, ts, MEASURE, 0, (scaled, 0, 0), (None, rule.measure, None)))
+        events.append(_Event(self._row, ts, MEASURE, 0, (scaled, -1, 0), (None, rule.measure, None)))
 
     def _product(self, ts: int, item: str, value: str, rule: ProductRule, events: list[_Event]) -> None:
         """What is made, or what a part of it takes: together they are told, when either has changed.

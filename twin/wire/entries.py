@@ -1,5 +1,5 @@
-"""What few events have: what a person adds (who, when it was entered, the hash of a note, the station at fault), and
-what is declared of a product (its ideal cycle or rate, its factor).
+"""What few events have: what a person adds (who, when it was entered, the hash of a note, the station at fault), what
+is declared of a product (its ideal cycle or rate, its factor), and the defect of parts.
 
 A block holds it as one word (`EventBlock.entry`): a JSON array of all of them.
 """
@@ -30,6 +30,7 @@ class Said(NamedTuple):
     ideal_cycle: str | None = None
     rate: str | None = None
     factor: str | None = None
+    defect: str | None = None
 
     @property
     def declares(self) -> bool:
@@ -100,6 +101,12 @@ def sound(line: I32, entry: I32, lookup: Lookup, words: Words) -> npt.NDArray[np
         found[k] = (said.note is None or is_note(said.note)) and is_pace(said)
         found[k] &= said.cause is None or (of, said.cause) in lookup.places
     return found
+
+
+def defects(entry: npt.NDArray[Any], texts: Sequence[str]) -> list[str | None]:
+    """The defect that each event names."""
+    known = {k: read(texts[k]).defect for k in np.unique(entry).tolist() if k >= 0}
+    return [known.get(k) for k in entry.tolist()]
 
 
 def declare(entry: I32, words: Words) -> npt.NDArray[np.bool_]:

@@ -15,10 +15,11 @@ from twin.events.block import Rejected
 from twin.events.declare import FIELDS, JSON_NAME, MAX_TEXT, TYPE_CODE, YEAR_2200_NS, Field
 from twin.events.pace import pace_of
 from twin.events.reasons import Name
+from twin.measures.catalogue import defects
 from twin.time.rfc3339 import out_of_range, parse_rfc3339
 from twin.wire.entries import is_note
 from twin.wire.lookup import Lookup
-from twin.wire.measured import value_of
+from twin.wire.measured import problem_of_n, value_of
 
 Fault = tuple[Name, str]
 _HUGE_DIGITS: Final = 30
@@ -206,6 +207,8 @@ def _form_fault(name: str, event: Mapping[str, object]) -> Fault | None:
             return "missing_field", "a count has good, scrap or rework, or counter and value"
         if len(counter) == 1:
             return "missing_field", f"{counter[0]} is given alone: a counter has counter and value"
+        if event.get("defect") is not None and not any(event.get(n) for n in ("scrap", "rework")):
+            return "missing_field", "a count with a defect has scrap or rework: the parts that have it"
     if event.get("note") is not None and not is_note(str(event["note"])):
         return (
             "wrong_type",
@@ -263,6 +266,9 @@ def _plant_fault(name: str, event: Mapping[str, Any], lookup: Lookup) -> Fault |
     if cause is not None and (line, cause) not in lookup.places:
         known = _some(s.id for s in lookup.plant.lines[index].stations)
         return "unknown_station", f"cause {_show(cause)}: line {_show(line)} has no such station: {known}"
+    defect = event.get("defect")
+    if name == "count" and defect is not None and defect not in (known_defects := defects(lookup.plant)[at]):
+        return "unknown_measure", f"{where} has no defect {_show(defect)}: {_some(known_defects)}"
     state = event.get("state")
     if name in ("state", "correction") and state is not None and state not in lookup.states[at]:
         return "unknown_state", f"{where} has no state {_show(state)}: {_some(lookup.states[at])}"
@@ -279,9 +285,11 @@ def _measure_fault(event: Mapping[str, Any], station: int, line: int, lookup: Lo
         return "unknown_measure", f"{where} has no measure {_show(named)}: {_some(known)}"
     text = _decimal_text(event["measured"]) or ""
     try:
-        value_of(known[named], text)
+        value = value_of(known[named], text)
     except ValueError as error:
         return "impossible_value", f"value {_show(text)} of measure {_show(named)} {error}"
+    if why := problem_of_n(known[named], value, -1 if event.get("n") is None else event["n"]):
+        return "impossible_value", f"measure {_show(named)} {why}"
     return None
 
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from kernels.codes import MEASURE, NONE
 from twin.decimals import fitted, scaled, text_of
 from twin.events.block import EventBlock
-from twin.measures.catalogue import declared, numbers, owner
-from twin.plant.model import Measure, Plant
+from twin.measures.catalogue import PASSED_AT_ONCE, declared, numbers, owner
+from twin.plant.model import Measure, Plant, says_n
 from twin.wire.lookup import I32, I64, Lookup, by_pair
 
 _BAD: Final = -(1 << 63)
@@ -33,6 +33,8 @@ def value_of_number(measure: Measure, number: Fraction) -> int:
 def _possible(measure: Measure, value: int) -> int:
     if measure.kind == "integral":
         raise ValueError(f"cannot be sent: it is made of the gauge {measure.of}")
+    if measure.kind == PASSED_AT_ONCE:
+        raise ValueError("cannot be sent: it is made of counts that name a `unit`")
     if measure.kind == "meter":
         if value < 0:
             raise ValueError("is below 0, and a meter is not")
@@ -57,7 +59,23 @@ def fill(filled: dict[str, npt.NDArray[Any]], line: I32, station: I32, lookup: L
 
     values = by_pair(number.astype(np.int32), np.maximum(filled["a"], NONE).astype(np.int32), get)
     filled["a"] = values
-    return values != _BAD
+    sound = values != _BAD
+    if any(says_n(one.measure.chart) for one in all_measures):
+        for k in np.flatnonzero(sound).tolist():
+            measure = all_measures[int(number[k])].measure
+            sound[k] = not problem_of_n(measure, int(values[k]), int(filled["b"][k]))
+    return sound
+
+
+def problem_of_n(measure: Measure, value: int, n: int) -> str:
+    """What is wrong with the units that a value is of (-1: not said), for people."""
+    if not says_n(measure.chart):
+        return ""
+    if n < 1:
+        return "has a chart of shares: n, the units that were looked at, is at least 1"
+    if measure.chart is not None and measure.chart.type == "p" and not 0 <= value <= n:
+        return f"are defective units, and {value} of {n} there cannot be"
+    return ""
 
 
 def texts_of(block: EventBlock, rows: I64, plant: Plant) -> list[str]:

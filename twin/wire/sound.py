@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, MEASURE, NONE, ORDER, PRODUCT, STATE
+from kernels.codes import BUFFER, CORRECTION, COUNT, COUNTER, MEASURE, NONE, ORDER, PARTS, PRODUCT, STATE
 from twin.events.block import DTYPES
 from twin.events.declare import NEEDS_STATION, PAYLOAD, STOP, UNDO, YEAR_2200_NS
+from twin.measures.catalogue import defects
 from twin.wire import entries, measured
 from twin.wire.lookup import I32, I64, Lookup, Tables, Words
 
@@ -130,6 +131,8 @@ def named(code: int, filled: Columns, line: I32, station: I32, lookup: Lookup, w
         if counter.any():
             most = _named(lookup.counter_max, station, filled["x"], words)
             ok &= ~counter | ((filled["a"] >= 0) & (filled["a"] <= most))
+        if "entry" in filled:
+            ok &= _of_defects(filled, station, lookup, words)
     elif code == BUFFER:
         ok &= filled["a"] <= _named(lookup.buffer_max, line, filled["x"], words)
     elif code == ORDER:
@@ -147,6 +150,17 @@ def named(code: int, filled: Columns, line: I32, station: I32, lookup: Lookup, w
         undo = filled["code"] == UNDO
         # A stop has no parts; of what never was nothing else is said.
         ok &= np.where(undo, ~parts & ~told, np.where(filled["code"] == STOP, told & ~parts, parts | told))
+    return ok
+
+
+def _of_defects(filled: Columns, station: I32, lookup: Lookup, words: Words) -> Bools:
+    """Whether each defect is one of the station's, and there are parts that have it."""
+    ok = np.ones(len(station), np.bool_)
+    known = defects(lookup.plant)
+    for k, name in enumerate(entries.defects(filled["entry"], words.texts)):
+        if name is not None:
+            bad = filled["code"][k] == PARTS and (filled["b"][k] > 0 or filled["c"][k] > 0)
+            ok[k] = bad and station[k] >= 0 and name in known[station[k]]
     return ok
 
 

@@ -135,7 +135,9 @@ class StoredReader:
         if (
             numbers[MEASURE]
             or numbers[CORRECTION]
-            or any(table.column(name).null_count < n for name in ("corrects", *ENTRY_FIELDS))
+            or any(
+                table.column(name).null_count < n for name in ("corrects", "measure", "measured", "n", *ENTRY_FIELDS)
+            )
         ):
             raise _UnusualError
         words = Words()

@@ -67,6 +67,34 @@ def test_characteristics(made: dict[str, Any]) -> None:
         assert row["cpm"] == pytest.approx(1 / off)
 
 
+def test_quantiles_and_packs(made: dict[str, Any], root: Path) -> None:
+    """TNE of 500 g is 15 g: no cup holds so little."""
+    for row, late in zip(made["characteristics"], (True, False), strict=True):
+        weights = sorted(
+            float(e["value"]) for e in EVENTS if e.get("measure") == "weight" and (e["ts"] > BERRY * S) == late
+        )
+        for name, p in (("p05", 5), ("median", 50), ("p95", 95)):
+            assert row[name] == pytest.approx(weights[-(-p * len(weights) // 100) - 1], rel=1 / 128)
+        (packs,) = [one for one in made["average_weight"] if one["product"] == row["product"]]
+        assert (packs["n"], packs["mean"]) == (len(weights), pytest.approx(mean(weights)))
+        assert (packs["t1"], packs["t2"], packs["t1_errors"], packs["t2_errors"]) == (485, 470, 0, 0)
+        assert packs["kept"] == "kept"
+
+
+def test_packs_that_hold_too_little(tmp_path: Path) -> None:
+    """docs/quality.md: 38 of 501 g, one just below nominal - TNE, one just below nominal - 2 TNE."""
+    weights = ["501", "484.9", *["501"] * 37, "469.9"]
+    head = {"line": "cups-1", "station": "filler", "type": "measure", "measure": "weight"}
+    log = [head | {"ts": (1_772_431_200 + 60 + k) * S, "value": value} for k, value in enumerate(weights)]
+    log += [{"line": "cups-1", "type": "heartbeat", "ts": (1_772_431_200 + 8 * 3_600 + k) * S} for k in (0, 600)]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(event) + "\n" for event in log))
+    plant = loads((HERE / "plant.toml").read_text(), "plant.toml")
+    replay(plant, open_logs([tmp_path / "log.jsonl"], plant), tmp_path / "audit")
+    (packs,) = report(tmp_path / "audit", "cups-1", "shift", "2026-03-02 early")["average_weight"]
+    assert packs["mean"] == pytest.approx(499.82)
+    assert (packs["t1_errors"], packs["t1_share"], packs["t2_errors"], packs["kept"]) == (2, 0.05, 1, "not_kept")
+
+
 def test_charts_show_where_it_went_wrong(made: dict[str, Any]) -> None:
     points = [row for row in made["control_charts"] if row["chart"] == "xbar" and row["product"] == "berry"]
     assert [row["point"] for row in points] == list(range(len(points)))

@@ -9,7 +9,61 @@ from twin.plant import loads
 
 UNITS = SMALL.replace("[[line.", 'unit = "g"\n[[line.')
 CHART = SMALL + '[[line.station.measure]]\nid = "x"\nkind = "characteristic"\nunit = "mm"\n'
+USED = CHART.replace("characteristic", "meter")
 MISTAKES = {
+    "budget of a property": (CHART + "budget = 1\n", 14, "line[L].station[A].measure[x].budget", "is of what is used"),
+    "time of no budget": (USED + 'budget_over = "1h"\n', 14, "line[L].station[A].measure[x].budget_over", "no budget"),
+    "draw of no idleness": (USED + "idle_draw = 1\n", 14, "line[L].station[A].measure[x].idle_draw", "idle_for"),
+    "limits of a meter's product": (
+        USED + 'product = [{ id = "P", lsl = 1 }]\n[[line.product]]\nid = "P"\nideal_cycle = "1s"\n',
+        14,
+        "line[L].station[A].measure[x].product[P].lsl",
+        "is of single values",
+    ),
+    "packs without a nominal": (
+        CHART.replace('"mm"', '"g"') + "average_weight = true\n",
+        11,
+        "line[L].station[A].measure[x].id",
+        "needs `nominal`",
+    ),
+    "packs by the millimetre": (
+        CHART + "nominal = 500\naverage_weight = true\n",
+        13,
+        "line[L].station[A].measure[x].unit",
+        "weighed or filled",
+    ),
+    "too small a pack": (
+        CHART.replace('"mm"', '"g"') + "nominal = 4\naverage_weight = true\n",
+        14,
+        "line[L].station[A].measure[x].nominal",
+        "from 5 g",
+    ),
+    "histogram of a meter": (
+        USED + "histogram = true\n",
+        14,
+        "line[L].station[A].measure[x].histogram",
+        "single values",
+    ),
+    "tenths of units": (
+        CHART.replace("characteristic", "first_pass") + "decimals = 1\n",
+        14,
+        "line[L].station[A].measure[x].decimals",
+        "units are counted",
+    ),
+    "units where cycles count": (
+        CHART.replace("characteristic", "first_pass").replace(
+            "[[line.station]]", 'parts_from = "cycle"\n[[line.station]]'
+        ),
+        13,
+        "line[L].station[A].measure[x].kind",
+        "say which parts are good",
+    ),
+    "shares of one n without it": (
+        CHART.replace("characteristic", "amount") + 'chart = { type = "np", baseline = 9 }\n',
+        14,
+        "line[L].station[A].measure[x].chart.type",
+        "needs n",
+    ),
     "tenths of defects": (
         CHART.replace("characteristic", "amount") + 'quantity = "defect"\ndecimals = 1\n',
         15,

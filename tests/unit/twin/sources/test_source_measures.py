@@ -248,3 +248,59 @@ def test_the_rows_come_out_of_every_piece(tmp_path: Path) -> None:
     values = [int(a) for block in blocks for a, kind in zip(block.a, block.type, strict=True) if kind == 7]
     assert values == [25 * i for i in range(10_000)]
     assert not refused
+
+
+COUNTED = """
+[[line.station.measure]]
+id = "leak"
+kind = "amount"
+unit = "defect"
+quantity = "defect"
+[[line.station.measure]]
+id = "holes"
+kind = "amount"
+unit = "defect"
+chart = { type = "p", baseline = 5 }
+"""
+PARTS = """
+[[event]]
+type = "count"
+good = { column = "ok" }
+scrap = { column = "bad" }
+unit = { column = "serial" }
+defect = { column = "why" }
+[[event]]
+type = "measure"
+when = { column = "n", blank = false }
+measure = "holes"
+value = { column = "holes" }
+n = { column = "n" }
+"""
+
+
+def test_defects_units_and_samples(tmp_path: Path) -> None:
+    """What the wire would refuse is told and left out: a defect of nobody's, or of no part; a share above one."""
+    rows = "\n".join(
+        [
+            "t,ok,bad,serial,why,holes,n",
+            "0,1,0,A,,,",
+            "1,0,1,B,leak,3,50",
+            "2,0,1,C,rust,,",
+            "3,1,0,D,leak,,",
+            "4,1,0,,,9,8",
+        ]
+    )
+    plant = loads(PLANT.replace('[[line.station]]\nid = "B"', COUNTED + '[[line.station]]\nid = "B"'))
+    events, logs = read(write(tmp_path, "a.csv", rows + "\n"), WIDE + PARTS, plant)
+    counts = short([e for e in events if e["type"] == "count"], "at", "parts", "unit", "defect")
+    assert counts == [(0, (1, 0, 0), "A", None), (1, (0, 1, 0), "B", "leak"), (4, (1, 0, 0), None, None)]
+    holes = short([e for e in events if e["type"] == "measure"], "at", "measure", "value", "n")
+    assert holes == [(1, "holes", "3", 50)]
+    told = {reason: tally.count for reason, tally in logs.summary.problems.items()}
+    assert told == {"unknown_measure": 1, "impossible_value": 2}
+
+
+def test_a_running_counter_has_no_defect(tmp_path: Path) -> None:
+    rules = WIDE + '[[event]]\ntype = "count"\ncounter = "n"\nvalue = { column = "c" }\ndefect = { column = "why" }\n'
+    with pytest.raises(MappingError, match="is of parts, and a running counter does not say which"):
+        mapping(rules)

@@ -32,7 +32,7 @@ def test_mapping_to_block_columns() -> None:
         EVENT_NAMES[code]: {f.name: (f.column, f.absent, f.form) for f in fields} for code, fields in enumerate(PAYLOAD)
     }
     said = dict.fromkeys(ENTRY_FIELDS[:4], ("entry", -1, None))
-    pace = dict.fromkeys(ENTRY_FIELDS[4:], ("entry", -1, None))
+    pace = dict.fromkeys(ENTRY_FIELDS[4:7], ("entry", -1, None))
     assert found == {
         "state": {"state": ("x", -1, None), "reason": ("y", -1, None), "mode": ("z", -1, None), **said},
         "count": {
@@ -43,6 +43,8 @@ def test_mapping_to_block_columns() -> None:
             "value": ("a", -1, COUNTER),
             "order": ("z", -1, None),
             "corrects": ("y", -1, None),
+            "unit": ("x", -1, PARTS),
+            "defect": ("entry", -1, None),
             **said,
         },
         "cycle": {
@@ -78,6 +80,7 @@ def test_mapping_to_block_columns() -> None:
             "measure": ("y", -1, None),
             "unit": ("x", -1, None),
             "order": ("z", -1, None),
+            "n": ("b", -1, None),
         },
         "product": {
             "product": ("y", -1, None),

@@ -38,7 +38,7 @@ PLANT = Plant(
                     counters=(Counter("bottles", "good", modulus=65536),),
                     measures=(Measure("electricity", "meter", "kWh", decimals=3),),
                 ),
-                Station("capper"),
+                Station("capper", measures=(Measure("no cap", "amount", "defect", "defect"),)),
             ),
             buffers=(Buffer("table", 20),),
         ),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.support.wire import PLANT, TS
 from twin.events.block import EventBlock, Rejected
+from twin.plant.model import Chart, Measure
 from twin.wire.decode import Decoder
 from twin.wire.encode import arrow_record, events_table, json_records
 
@@ -174,3 +176,25 @@ def test_a_stored_value_of_another_form_is_written_again() -> None:
     assert refused == []
     assert read.rows is None
     assert events_table(read, PLANT).equals(table)
+
+
+def test_a_chart_of_shares_needs_its_n() -> None:
+    shares = tuple(Measure(kind, "amount", "defect", chart=Chart(kind, baseline=5)) for kind in ("p", "u"))
+    station = replace(PLANT.lines[0].stations[0], measures=shares)
+    line = replace(PLANT.lines[0], stations=(station, *PLANT.lines[0].stations[1:]))
+    decoder = Decoder(replace(PLANT, lines=(line, *PLANT.lines[1:])))
+
+    def said(kind: str, value: int, n: str) -> Read:
+        event = raw(kind, str(value)).decode().replace("}", f"{n}}}").encode()
+        return decoder.decode([event], [0])
+
+    for kind, value, n in (("p", 3, 3), ("u", 4, 3)):
+        block, refused = said(kind, value, f', "n": {n}')
+        assert refused == [] and (block.a.tolist(), block.b.tolist()) == ([value], [n])
+    for kind, value, more, detail in (
+        ("p", 4, ', "n": 3', "4 of 3 there cannot be"),
+        ("p", 0, "", "n, the units that were looked at, is at least 1"),
+        ("u", 0, ', "n": 0', "is at least 1"),
+    ):
+        _, (one,) = said(kind, value, more)
+        assert one.reason == "impossible_value" and detail in one.detail
