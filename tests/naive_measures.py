@@ -336,7 +336,7 @@ def idle_alerts(twin: NaiveTwin, station: int, rule: Measure, readings: list[tup
                 idle = since >= 0
         if not idle or span is None:
             if told:
-                yield "idle_draw", "cleared", now.ts, station, rule.id, since, (until - since) / 10**9, limit
+                yield "idle_usage", "cleared", now.ts, station, rule.id, since, (until - since) / 10**9, limit
             since, told = -1, False
             continue
         if since < 0:
@@ -344,7 +344,7 @@ def idle_alerts(twin: NaiveTwin, station: int, rule: Measure, readings: list[tup
         until = now.ts
         if not told and until - since > rule.idle_for_ns:
             told = True
-            yield "idle_draw", "raised", now.ts, station, rule.id, since, (until - since) / 10**9, limit
+            yield "idle_usage", "raised", now.ts, station, rule.id, since, (until - since) / 10**9, limit
 
 
 def usage_alerts(twin: NaiveTwin) -> list[Alert]:

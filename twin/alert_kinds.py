@@ -15,7 +15,7 @@ DATA_QUALITY: Final = "data_quality"
 PLANT_CHANGED: Final = "plant_changed"
 CHART: Final = "chart"
 OVER_BUDGET: Final = "over_budget"
-IDLE_DRAW: Final = "idle_draw"
+IDLE_USAGE: Final = "idle_usage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ KINDS: Final = {
             clears=True,
         ),
         Kind(
-            IDLE_DRAW,
+            IDLE_USAGE,
             ("idle and drawing", "Verbrauch im Leerlauf"),
             "a station was starved, blocked or waiting for longer than `idle_for` and used something all the while; "
             "`value` is how long, in seconds, `subject` the measure",

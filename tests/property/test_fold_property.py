@@ -59,7 +59,7 @@ def same_measures(expected: NaiveTwin, results: Sequence[Results]) -> None:
 
 def same_alerts(expected: NaiveTwin, results: Results) -> None:
     """Every alert of what is used."""
-    kinds = ("over_budget", "idle_draw")
+    kinds = ("over_budget", "idle_usage")
     stations = [station.id for station in expected.line.stations]
     got = [row for row in dicts([results], "alerts") if row["kind"] in kinds]
     columns = ("kind", "action", "ts", "station", "subject", "since", "value", "limit")

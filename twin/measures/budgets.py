@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from kernels import codes
 from kernels.fold import layout as at
-from twin.alert_kinds import IDLE_DRAW, OVER_BUDGET
+from twin.alert_kinds import IDLE_USAGE, OVER_BUDGET
 from twin.measures import meter
 from twin.measures.catalogue import Declared
 from twin.measures.integral import between, unit_of
@@ -228,7 +228,7 @@ class Budgets:
             Told(
                 now.line,
                 now.station,
-                IDLE_DRAW,
+                IDLE_USAGE,
                 now.reading.ts,
                 idle.start,
                 measure.id,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from kernels.fold import layout as at
-from twin.alert_kinds import BOTTLENECK_MOVED, DATA_QUALITY, DOWN, IDEAL_CYCLE_SUSPECT, IDLE_DRAW, OEE_LOW, STALE
+from twin.alert_kinds import BOTTLENECK_MOVED, DATA_QUALITY, DOWN, IDEAL_CYCLE_SUSPECT, IDLE_USAGE, OEE_LOW, STALE
 from twin.line.doubts import FACTS
 from twin.plant.model import Reason
 from twin.report.german import in_german
@@ -79,7 +79,7 @@ def alert_said(row: Mapping[str, Any], language: str) -> str:
         return said if value is None else f"{said} ({word('share', language)} {percent(value, language, 0)})"
     said = detail or ""
     said = in_german(said) if language == "de" else said
-    if kind == IDLE_DRAW and value is not None and limit is not None:
+    if kind == IDLE_USAGE and value is not None and limit is not None:
         return f"{said}; {_seconds(value, language)} ({word('limit', language)} {_seconds(limit, language)})"
     if kind == DATA_QUALITY:
         return _doubt(row, said, language)

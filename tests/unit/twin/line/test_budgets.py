@@ -17,7 +17,7 @@ from twin.sources import load_mapping, open_logs
 
 S: Final = 1_000_000_000
 T0: Final = 1_772_409_600 * S
-KINDS: Final = ("over_budget", "idle_draw")
+KINDS: Final = ("over_budget", "idle_usage")
 EXAMPLE: Final = Path(__file__).parents[4] / "examples" / "usage"
 TEXT: Final = """
 site = "test"
@@ -111,12 +111,12 @@ def test_the_example_by_hand(tmp_path: Path) -> None:
     replay(plant, logs, tmp_path / "audit")
     asked = (
         "SELECT kind, action, strftime(ts, '%H:%M') AS at, value, \"limit\", subject FROM alerts "
-        "WHERE kind IN ('over_budget', 'idle_draw') ORDER BY ts"
+        "WHERE kind IN ('over_budget', 'idle_usage') ORDER BY ts"
     )
     rows = query(str(tmp_path / "audit"), asked).to_pylist()
     assert [tuple(row.values()) for row in rows] == [
-        ("idle_draw", "raised", "06:51", 660.0, 600.0, "electricity"),
-        ("idle_draw", "cleared", "06:56", 900.0, 600.0, "electricity"),
+        ("idle_usage", "raised", "06:51", 660.0, 600.0, "electricity"),
+        ("idle_usage", "cleared", "06:56", 900.0, 600.0, "electricity"),
         ("over_budget", "raised", "07:00", 0.3, 0.255, "electricity"),
         ("over_budget", "cleared", "07:30", 0.25, 0.255, "electricity"),
         ("over_budget", "raised", "08:00", 0.26, 0.255, "electricity"),
