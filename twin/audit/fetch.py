@@ -84,9 +84,10 @@ def copy(store: Store, root: Path, cache: Cache | None = None, *, sets: Collecti
     """
     # What a replay says of itself first: rows never fall behind it.
     replays = [get_optional(store, one.key, root) for one in store.listed(layout.REPLAY) if is_plain(one.key)]
+    had: dict[str, str] = {}
     for _ in range(ATTEMPTS):
         with contextlib.suppress(FileNotFoundError):
-            _copy(store, root, cache, sets)
+            _copy(store, root, cache, sets, had)
             break
     else:
         raise AuditError(f"{store.url}: what is listed goes each time it is to be read; try again")
@@ -96,7 +97,7 @@ def copy(store: Store, root: Path, cache: Cache | None = None, *, sets: Collecti
         raise AuditError(f"{store.url}: no such audit root; name the bucket and the prefix that a worker or replay has")
 
 
-def _copy(store: Store, root: Path, cache: Cache | None, sets: Collection[str]) -> None:
+def _copy(store: Store, root: Path, cache: Cache | None, sets: Collection[str], had: dict[str, str]) -> None:
     """One listing. Raises FileNotFoundError where it no longer holds."""
     for folder in (layout.FILES, layout.WAITING):
         shutil.rmtree(root / folder, ignore_errors=True)
@@ -112,7 +113,7 @@ def _copy(store: Store, root: Path, cache: Cache | None, sets: Collection[str]) 
     behind = rows_behind(shown, entries)
     each(lambda key: write(root / key, store.get(objects.rows_key(key))[0]), behind)
     files = [file for entry in entries for file in entry.files]
-    there = each(lambda file: get_file(store, file, root, cache), files, FILES_TOGETHER)
+    there = each(lambda file: get_file(store, file, root, cache, had), files, FILES_TOGETHER)
     if not all(there) and entries_listed(store) != listed:
         raise missing(store, layout.FILES)
     known = {root / file.path for file in files}
@@ -192,13 +193,16 @@ def _is_behind(key: str, ends: dict[int, int]) -> bool:
     return first >= ends.get(partition, 0)
 
 
-def get_file(store: Store, file: ListedFile, root: Path, cache: Cache | None) -> bool:
-    """Whether it is there."""
+def get_file(store: Store, file: ListedFile, root: Path, cache: Cache | None, had: dict[str, str]) -> bool:
+    """Whether it is there. `had`: of each file that was put there what the list said of its bytes."""
     target = root / file.path
+    if had.get(file.path) == file.sha256:
+        return True
     target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
     with contextlib.suppress(FileNotFoundError):
-        if not target.exists():
-            _get(store, objects.object_key(file), file.sha256, target, cache, file.sha256)
+        _get(store, objects.object_key(file), file.sha256, target, cache, file.sha256)
+        had[file.path] = file.sha256
         return True
     return False
 
@@ -289,7 +293,8 @@ class Partition:
                 entries = self._entries()
                 files = [file for entry in entries[-1:] for file in entry.files]
                 files += [file for entry in entries[:-1] if entry.next_offset > begin for file in entry.files]
-                there = each(lambda file: get_file(self._store, file, self._root, None), files, FILES_TOGETHER)
+                had: dict[str, str] = {}
+                there = each(lambda file: get_file(self._store, file, self._root, None, had), files, FILES_TOGETHER)  # noqa: B023
                 if all(there) or entries_listed(self._store, self._partition) == listed:
                     return
         raise AuditError(f"{self._store.url}: files of partition {self._partition} go each time they are to be read")

@@ -7,6 +7,7 @@ stays.
 """
 
 import contextlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,7 @@ class Mirror:
         self._cache, self._monotonic_s = cache, monotonic_s
         self._listed: dict[str, Found] = {}
         self._entries: dict[str, Entry] = {}
+        self._had: dict[str, str] = {}  # of each file its SHA-256
         self._all_at_s: float | None = None
 
     def refresh(self) -> None:
@@ -49,6 +51,10 @@ class Mirror:
         changed = [key for key, one in listed.items() if self._listed.get(key) != one]
         names = objects.known(self.store, changed)
         read = dict(zip(names, each(lambda key: objects.read_entry(self.store, key), names), strict=True))
+        pruned = {key: self.store.get(key)[0] for key in changed if key not in read}
+        if every and self._is_another(read, listed):
+            self._forget()
+            raise missing(self.store, layout.FILES)
         if every or changed:
             self._others()
         self._files(list(read.values()), listed if every else None)
@@ -56,7 +62,6 @@ class Mirror:
         behind = rows_behind(shown, entries.values())
         before = {path.relative_to(self.folder).as_posix() for path in waiting.visible(self.folder)}
         rows = {key: self.store.get(objects.rows_key(key))[0] for key in behind if key not in before}
-        pruned = {key: self.store.get(key)[0] for key in changed if key not in read}
         # Nothing before what was pruned is looked for from then on.
         for key, data in (pruned | {key: objects.encoded(one) for key, one in read.items()} | rows).items():
             write(self.folder / key, data)
@@ -70,6 +75,25 @@ class Mirror:
         if every:
             self._all_at_s = self._monotonic_s()
 
+    def _is_another(self, read: dict[str, Entry], listed: dict[str, Found]) -> bool:
+        """Whether what was known has gone, or is another, and neither a compaction nor a pruning has done it: a replay
+        in the place of an earlier one."""
+        if any(not entry.replaces and self._entries.get(key, entry) != entry for key, entry in read.items()):
+            return True
+        merged = [entry for entry in read.values() if entry.replaces]
+        return any(
+            layout.partition_folder(layout.FILES, one.partition) + f"/{filelist.PRUNED}" not in listed
+            and not any(new.first_offset <= one.first_offset < new.next_offset for new in merged)
+            for one in (self._entries[key] for key in self._entries.keys() - listed.keys())
+        )
+
+    def _forget(self) -> None:
+        """Nobody gets an answer of two roots."""
+        self.whole = False
+        self._listed, self._entries, self._had = {}, {}, {}
+        for path in self.folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     def _newer(self, shown: list[str]) -> dict[str, Found]:
         """What was known, and what is behind it. A partition that is new has rows that wait."""
         last = {waiting.offsets_of(Path(key))[0]: "" for key in shown}
@@ -80,7 +104,9 @@ class Mirror:
 
     def _files(self, entries: list[Entry], listed: dict[str, Found] | None) -> None:
         files = [file for entry in entries for file in entry.files]
-        there = each(lambda file: get_file(self.store, file, self.folder, self._cache), files, FILES_TOGETHER)
+        there = each(
+            lambda file: get_file(self.store, file, self.folder, self._cache, self._had), files, FILES_TOGETHER
+        )
         # Merged since it was listed; or it is gone, which readers say then.
         if not all(there) and {one.key: one for one in entries_listed(self.store)} != listed:
             raise missing(self.store, layout.FILES)

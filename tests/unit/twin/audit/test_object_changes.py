@@ -341,6 +341,38 @@ def test_a_folder_that_follows(root: Path, store: MemoryStore, reader: Reader, t
     assert {path.relative_to(follows.folder) for path in follows.folder.rglob("*") if path.is_file()} == there
 
 
+def test_another_replay_in_the_place_of_one_is_another_root(
+    root: Path, store: MemoryStore, reader: Reader, tmp_path: Path
+) -> None:
+    """The same names with other bytes: neither its folder nor a copy under way mixes the two."""
+    other = MemoryStore(store.url)
+    moved = tmp_path / "other"
+    audit = writer(moved)
+    for first in (0, 10):
+        for name in SETS:
+            audit.add(name, _of_day(table(name, rows(name, 5, seed=first + 7)), first, first // 20))
+        audit.publish(audit.stage(first, first + 10))
+    objects.begin(other)
+    for entry in filelist.entries(moved)[3]:
+        for file in entry.files:
+            other.put(objects.object_key(file), (moved / file.path).read_bytes())
+        objects.put_entry(other, entry)
+    now = [0.0]
+    follows = followed(again(store), tmp_path / "follows", now)
+    follows.refresh()
+    follows.store = other
+    now[0] += mirror.ALL_S
+    follows.refresh()
+    assert content(follows.folder) == content(moved) == reader.content(other)
+    wire = Wire()
+    reader.copy(Faulty(again(store), wire), proof=True)
+    both = content(moved), reader.content(store)
+    for at in range(0, len(wire.calls), 11):
+        there = again(store)
+        late = Wire(at, asleep=lambda there=there: setattr(there, "objects", dict(other.objects)))  # type: ignore[misc]
+        assert content(reader.copy(Faulty(there, late))) in both
+
+
 @pytest.mark.parametrize("all_of_it", [False, True])
 def test_a_folder_follows_while_workers_go_on(
     root: Path, store: MemoryStore, reader: Reader, tmp_path: Path, all_of_it: bool
