@@ -82,25 +82,26 @@ def copy(store: Store, root: Path, cache: Cache | None = None, *, sets: Collecti
     Without a cache nothing is taken for what its name says: `twin.audit.verify` looks at the copy as at any root. A
     listed object that is not there is not there in the copy either.
     """
-    # What a replay says of itself first: rows never fall behind it.
-    replays = [get_optional(store, one.key, root) for one in store.listed(layout.REPLAY) if is_plain(one.key)]
     had: dict[str, str] = {}
     for _ in range(ATTEMPTS):
         with contextlib.suppress(FileNotFoundError):
-            _copy(store, root, cache, sets, had)
+            replays = _copy(store, root, cache, sets, had)
             break
     else:
         raise AuditError(f"{store.url}: what is listed goes each time it is to be read; try again")
     others = [one.key for one in store.listed(layout.MODELS)] + [filelist.WHOLE, marker.NAME]
     found = [get_optional(store, key, root) for key in others if is_plain(key)]
-    if not any([*found, *replays]):
+    if not any([*found, replays]):
         raise AuditError(f"{store.url}: no such audit root; name the bucket and the prefix that a worker or replay has")
 
 
-def _copy(store: Store, root: Path, cache: Cache | None, sets: Collection[str], had: dict[str, str]) -> None:
-    """One listing. Raises FileNotFoundError where it no longer holds."""
-    for folder in (layout.FILES, layout.WAITING):
+def _copy(store: Store, root: Path, cache: Cache | None, sets: Collection[str], had: dict[str, str]) -> bool:
+    """By one listing. Whether a replay says something of itself. Raises FileNotFoundError where it no longer holds."""
+    for folder in (layout.FILES, layout.WAITING, layout.REPLAY):
         shutil.rmtree(root / folder, ignore_errors=True)
+    # What a replay says of itself first: rows never fall behind it.
+    said = store.listed(layout.REPLAY)
+    replays = [get_optional(store, one.key, root) for one in said if is_plain(one.key)]
     shown = [one.key for one in store.listed(layout.WAITING)]
     listed = entries_listed(store)
     names = set(objects.known(store, [one.key for one in listed]))
@@ -120,6 +121,9 @@ def _copy(store: Store, root: Path, cache: Cache | None, sets: Collection[str], 
     for path in root.glob("*/date=*/*"):
         if path not in known:  # of an attempt before, and merged or pruned since
             path.unlink()
+    if store.listed(layout.REPLAY) != said:  # another one is just taking its place
+        raise missing(store, layout.REPLAY)
+    return any(replays)
 
 
 def _only(root: Path, entry: Entry, sets: Collection[str]) -> Entry:

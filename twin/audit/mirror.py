@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from twin.audit import AuditError, filelist, layout, marker, objects, waiting
+from twin.audit import AuditError, filelist, layout, marker, objects, replayed, waiting
 from twin.audit.fetch import ATTEMPTS, Cache, entries_listed, get_file, get_optional, is_plain, rows_behind, write
 from twin.audit.filelist import Entry
 from twin.store import FILES_TOGETHER, Found, Store, each, missing
@@ -52,7 +52,7 @@ class Mirror:
         names = objects.known(self.store, changed)
         read = dict(zip(names, each(lambda key: objects.read_entry(self.store, key), names), strict=True))
         pruned = {key: self.store.get(key)[0] for key in changed if key not in read}
-        if every and self._is_another(read, listed):
+        if (every and self._is_another(read, listed)) or (changed and self._is_planned_anew()):
             self._forget()
             raise missing(self.store, layout.FILES)
         if every or changed:
@@ -86,6 +86,14 @@ class Mirror:
             and not any(new.first_offset <= one.first_offset < new.next_offset for new in merged)
             for one in (self._entries[key] for key in self._entries.keys() - listed.keys())
         )
+
+    def _is_planned_anew(self) -> bool:
+        """Asked behind the entries: a replay puts its plan before them."""
+        path = self.folder / replayed.PLAN
+        try:
+            return path.exists() and self.store.get(replayed.PLAN)[0] != path.read_bytes()
+        except FileNotFoundError:
+            return True
 
     def _forget(self) -> None:
         """Nobody gets an answer of two roots."""

@@ -20,6 +20,7 @@ from twin.audit import (
     layout,
     mirror,
     objects,
+    replayed,
     store_changes,
     store_compact,
     store_prune,
@@ -364,6 +365,16 @@ def test_another_replay_in_the_place_of_one_is_another_root(
     now[0] += mirror.ALL_S
     follows.refresh()
     assert content(follows.folder) == content(moved) == reader.content(other)
+    # One that only adds behind what was there: by its plan.
+    short, planned = MemoryStore(store.url), again(store)
+    short.objects = {key: data for key, data in other.objects.items() if not key.endswith("00010.json")}
+    short.put(replayed.PLAN, b"1")
+    planned.put(replayed.PLAN, b"2")
+    follows = followed(short, tmp_path / "plans", [0.0])
+    follows.refresh()
+    follows.store = planned
+    follows.refresh()
+    assert content(follows.folder) == reader.content(store)
     wire = Wire()
     reader.copy(Faulty(again(store), wire), proof=True)
     both = content(moved), reader.content(store)
