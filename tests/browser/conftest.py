@@ -1,5 +1,6 @@
 """A real Kafka, a worker, a shop floor that runs until now, the page, a real Chromium: one each for all tests."""
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -9,13 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streams import interrupt
 from streams.kafka.topics import ensure
 from streams.local.broker import LocalBroker, free_port
 from streams.settings import Settings, process_environment
@@ -83,9 +84,11 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
         settings = own_settings(broker, f"page{os.getpid()}", folder)
         # `feed` closes the log with a heartbeat at the next tick, which must not lie ahead of what the tests send.
         plant_file, log = floors.write(folder, int(time.time()) // 60 * 60 - 120)
-        interrupt.run(ensure(settings))
         plant = plants.load(plant_file)
-        interrupt.run(feed(open_logs([log], plant), plant, settings=settings))
+        # Playwright, once started, has a loop of its own in this thread.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(asyncio.run, ensure(settings)).result()
+            pool.submit(asyncio.run, feed(open_logs([log], plant), plant, settings=settings)).result()
         digest = hashlib.sha256(TOKEN.encode()).hexdigest()
         (folder / "devices.toml").write_text(
             f'store = "{folder / "kept" / "page.sqlite"}"\n'
