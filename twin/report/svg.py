@@ -36,6 +36,7 @@ GROUP: Final = {
 _HEIGHT: Final = {"running": 45, "minor": 80, "starved": 65, "blocked": 65, "waiting": 65, "planned": 25}
 # Drawn one over the other: what is lost is never hidden.
 _ORDER: Final = ("planned", "running", "waiting", "starved", "blocked", "minor", "setup", "upkeep", "down", "unknown")
+_OWES: Final = ("down", "minor_stop", "setup", "maintenance")  # classes of which people say a reason
 _WIDTH: Final = 1000
 _LABEL: Final = 190
 _TOTALS: Final = 178  # at the right edge of a timeline
@@ -198,9 +199,10 @@ def pareto(report: dict[str, Any], language: str, most: int = 12, name: str = "p
     body = []
     for k, one in enumerate(losses):
         y = 4 + 28 * k
-        said = (
-            f"{one['station']}: {reason_said(one['reason'], report['labels'], language) or word('no_reason', language)}"
-        )
+        # Who waits owes no reason: of a stop one is missing.
+        bare = "no_reason" if one["class"] in _OWES else one["class"]
+        reason = reason_said(one["reason"], report["labels"], language)
+        said = f"{one['station']}: {reason or word(bare, language)}"
         wide = 320 * one["ns"] / longest
         body.append(label(0, y + 16, cut(said, 48)))
         kind = f'class="c-{GROUP[one["class"]]}" data-ns="{one["ns"]}"'

@@ -25,7 +25,7 @@ export function timer(one) {
 
 export function marks(one) {
   const found = [];
-  if (one.alerts.length) found.push(["!", one.alerts.map(alertSaid).join(", ")]);
+  if (one.alerts.length) found.push([`! ${w(`alert_${one.alerts[0].kind}`)}${one.alerts.length > 1 ? ` +${one.alerts.length - 1}` : ""}`, one.alerts.map(alertSaid).join(", ")]);
   if (one.shift && one.shift.suspect) found.push(["> 100 %", w("suspect")]);
   if (one.shift && one.shift.unknown_ns > 0) found.push(["?", w("unknown_share")]);
   return found;
