@@ -341,6 +341,7 @@ class Checkpointer:
         saved = {state.tp: state.saved for state in states}
         if not await self._same_topic(committer, states):
             return Committed.RETRY
+        await asyncio.to_thread(self._store.check_plant)
         outcome = await committer.commit_fenced(saved, token, self._commit_limit_s)
         if outcome is Committed.OK:
             committed = []

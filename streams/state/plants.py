@@ -9,10 +9,12 @@ import threading
 from pathlib import Path
 from typing import Final
 
+from streams import clock
 from streams.state.shared import SharedAudit
 from twin.audit import AuditError, models
 from twin.plant.model import Plant
 
+_LOOKED_AGAIN_S: Final = 60.0
 log = logging.getLogger(__name__)
 _UNSAID: Final = (
     "; the file has no `revision`, so a worker that still has the other file would take it back: stop all workers "
@@ -33,6 +35,7 @@ class Plants:
         self._revisions: dict[str, int | None] = {}
         self._known: dict[str, Plant] = {}
         self._reading = threading.Lock()
+        self._looked_s = 0.0
 
     def hold(self) -> None:
         """Make the root hold our model, if it is no older than those that are there. Raises AuditError."""
@@ -40,7 +43,18 @@ class Plants:
         models.store(self._root, self._plant)
         if self._shared is not None:
             self._shared.put_models()
+        self._looked_s = clock.monotonic_s()
         self._check()  # of two workers that store theirs at once, the later one at least sees the other's
+
+    def look(self) -> None:
+        """Whether the root has a newer model by now: two workers that load at the same time may not see each other's.
+
+        Asked before each commit; of object storage once a minute. Raises AuditError.
+        """
+        if self._shared is not None and clock.monotonic_s() - self._looked_s < _LOOKED_AGAIN_S:
+            return
+        self._looked_s = clock.monotonic_s()
+        self._check()
 
     def before(self, where: str, offset: int, digest: str) -> Plant:
         """The model with which a state was made that goes over to ours, which is said. The same object for all

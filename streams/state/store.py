@@ -95,6 +95,13 @@ class PartitionStore:
             else:
                 log.info("%s: this Kafka gives no ids of topics: whether it was made anew is not known", topic)
 
+    def check_plant(self) -> None:
+        """Raises StateError when another worker has brought a newer plant file, or another one of the same number."""
+        try:
+            self._patience(self._plants.look)
+        except AuditError as error:
+            raise StateError(str(error)) from error
+
     def look(self) -> None:
         """What snapshots there are, once for all partitions that are taken over together."""
         self._patience(self.snapshots.look)

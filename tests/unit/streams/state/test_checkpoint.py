@@ -492,6 +492,25 @@ async def test_a_newer_revision_takes_over_and_the_older_worker_ends(
         await world.worker()
 
 
+async def test_a_worker_with_the_older_file_ends_at_its_next_commit(world: World) -> None:
+    """Both may load at the same time, and the older one before the newer model is there."""
+    world.plant = revised(1)
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 10)
+    await worker.checkpoint(world.group)
+    models.store(world.audit, revised(2, "other"))
+    world.feed(worker.states[TP0], 10)
+    with pytest.raises(StateError, match="this worker has the older file"):
+        await worker.checkpoint(world.group)
+    assert world.group.offsets[TP0][0] == 10
+    world.plant = revised(2, "other")
+    world.group.now = (2, "b")
+    second = await world.worker()
+    world.feed(second.states[TP0], 10)
+    await second.checkpoint(world.group)
+    assert (world.group.offsets[TP0][0], world.audited()) == (20, list(range(20)))
+
+
 async def test_a_state_whose_plant_model_is_lost_is_for_a_person(world: World) -> None:
     worker = await world.worker()
     world.feed(worker.states[TP0], 10)
