@@ -157,7 +157,9 @@ def everywhere(*, every: int, waits: bool, plans: int = 0, seed: int = 0, only: 
     chance = random.Random(seed)  # noqa: S311  repeatable
     hits = list(range(0, len(calls), every))
     todo = [(at, way, -1) for at in hits if calls[at][0] not in WRITES for way in ("before", "asleep")]
-    for number, at in enumerate(at for at in hits if calls[at][0] in WRITES):
+    # Taken by themselves: of all calls those that are hit may nearly all be readings.
+    writes = [at for at, call in enumerate(calls) if call[0] in WRITES]
+    for number, at in enumerate(writes[::every]):
         todo += [(at, way, -1) for way in (WAYS if every == 1 else (WAYS[number % 4],))]
     if plans:
         todo = [(chance.randrange(len(calls)), chance.choice(WAYS), chance.randrange(len(calls))) for _ in range(plans)]
