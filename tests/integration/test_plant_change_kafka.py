@@ -71,6 +71,7 @@ class Flow:
             await producer.flush()
 
 
+@pytest.mark.slow
 async def test_an_order_goes_on_while_the_plant_changes(broker: LocalBroker, prefix: str, tmp_path: Path) -> None:
     settings = replace(own_settings(broker, prefix, tmp_path), partitions=2)
     (tmp_path / "plant.toml").write_text(OLD)

@@ -119,6 +119,7 @@ async def test_more_partitions_give_the_same_rows(
 MORE = PLANT.replace("lateness", 'publish_every = "10s"\nwindows = ["1min/10s"]\nrevise = "2min"\nlateness')
 
 
+@pytest.mark.slow
 async def test_where_the_first_records_are_gone_the_states_go_along(
     broker: LocalBroker, prefix: str, tmp_path: Path
 ) -> None:
