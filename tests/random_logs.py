@@ -60,7 +60,12 @@ MEASURES: Final = (
 )
 # What is watched of them at stations: budgets, and what is drawn while they are idle.
 _WATCHED: Final[dict[str, dict[str, Any]]] = {
-    "m": {"budget": "0.5", "budget_over_ns": 10 * S, "idle_for_ns": 4 * S},
+    "m": {
+        "budget": "0.5",
+        "budget_over_ns": 10 * S,
+        "idle_for_ns": 4 * S,
+        "products": (Specification("p", budget="0.125"),),
+    },
     "b": {"budget": "1.5", "budget_over_ns": 7 * S, "products": (Specification("p", budget="3"),)},
     "u": {"idle_for_ns": 3 * S},
     "h": {"budget": "0.75", "budget_over_ns": 15 * S, "idle_for_ns": 5 * S, "idle_draw": "3600"},
@@ -159,7 +164,7 @@ _KINDS: Final = (
     "all",
 )
 # What is used goes on while parts are made, and while a station waits.
-USED: Final = ("meter", "meter", "meter", "level", "level", "count", "wait")
+USED: Final = ("meter", "meter", "meter", "level", "level", "count", "wait", "own")
 MEASURED: Final = (
     ("measure", "measure", "whole", "state", "order", "own"),
     ("measure", "whole", "all", "cycle"),
