@@ -108,10 +108,11 @@ class Site:
             case "gone":
                 await asyncio.to_thread(self.server.kill)
 
-    async def calm(self) -> None:
+    async def calm(self, plan: Plan) -> None:
         self.proxy.throttle = self.proxy.lose = self.proxy.late = self.proxy.pause_s = 0.0
-        await asyncio.to_thread(self.server.kill)
-        await asyncio.to_thread(self.server.start)
+        if plan.kind == "gone":
+            await asyncio.to_thread(self.server.kill)
+            await asyncio.to_thread(self.server.start)
 
 
 async def run(plan: Plan, site: Site, given: Input, folder: Path) -> Outcome:
@@ -176,7 +177,7 @@ async def _disturbed(plan: Plan, site: Site, given: Input, settings: Settings, c
         elif what == "calm":
             outcome.done = {name: n - before.get(name, 0) for name, n in site.proxy.done.items()}
             outcome.done["slow"] = outcome.done.get("requests", 0) if plan.kind == "slow" else 0
-            await site.calm()
+            await site.calm(plan)
         elif (slot := await crew.living(plan.seed)) is not None and slot.process is not None:
             if what == "sleep":
                 crew.sleep(slot, slot.process.pid, settings.session_timeout_s + 2.5)
@@ -259,7 +260,7 @@ async def all_of(plans: list[Plan], folder: Path) -> int:
         site = Site(broker, server, proxy)
         for plan in plans:
             outcome = await run(plan, site, inputs.get(plan.log), folder / f"plan-{plan.seed}")
-            await site.calm()
+            await site.calm(plan)
             print(msgspec.json.encode([plan, outcome]).decode(), flush=True)  # noqa: T201  the command's output
             if outcome.problem:
                 failed.append(plan.seed)
