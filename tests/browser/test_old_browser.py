@@ -33,11 +33,13 @@ def opened(tab: Any, floor: Floor, address: str) -> None:
 
 @pytest.mark.parametrize("address", VIEWS)
 def test_every_view_is_whole(floor: Floor, tab: Any, address: str) -> None:
+    opened(tab, floor, "?view=plant")  # when there is something to see
     opened(tab, floor, address)
     assert tab.evaluate("document.querySelectorAll('[role=alert]:not([hidden])').length") == 0
 
 
 def test_a_stop_gets_its_reason(floor: Floor, tab: Any) -> None:
+    opened(tab, floor, "?view=plant")
     opened(tab, floor, "?view=device")
     tab.evaluate("(token) => { document.querySelector('input.token').value = token; }", TOKEN)
     tab.evaluate("document.querySelector('form button').click()")
