@@ -31,9 +31,18 @@ def ended(tab: Any, floor: Floor) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Stops that have ended, of one part."""
     for line in LINES:
         for station in STATIONS:
-            for stop in ask(tab, floor, "stops", line=line, station=station)["stops"]:
+            for stop in stops_of(tab, floor, line, station):
                 if stop["end"] and len(stop["parts"]) == 1:
                     yield line, station, stop
+
+
+def stops_of(tab: Any, floor: Floor, line: str, station: str, limit_s: float = 60.0) -> list[dict[str, Any]]:
+    """Once the line has rows."""
+    end = time.monotonic() + limit_s
+    while "stops" not in (answer := ask(tab, floor, "stops", line=line, station=station)):
+        assert time.monotonic() < end, answer
+        time.sleep(0.5)
+    return list(answer["stops"])
 
 
 def pass_time(floor: Floor, line: str) -> None:
