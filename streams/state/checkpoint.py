@@ -341,7 +341,6 @@ class Checkpointer:
         saved = {state.tp: state.saved for state in states}
         if not await self._same_topic(committer, states):
             return Committed.RETRY
-        await asyncio.to_thread(self._store.check_plant)
         outcome = await committer.commit_fenced(saved, token, self._commit_limit_s)
         if outcome is Committed.OK:
             committed = []
@@ -356,6 +355,8 @@ class Checkpointer:
             # Not before: what is said there must hold for good. Acknowledged before the next commit.
             for state in states:
                 self._outputs.claim(self._store.claim(state))
+            # Behind it: what was sent of a changed line and not committed would come again under another hash.
+            await asyncio.to_thread(self._store.check_plant)
         return outcome
 
     async def _same_topic(self, committer: Committer, states: list[PartitionState]) -> bool:

@@ -49,7 +49,7 @@ class Plants:
     def look(self) -> None:
         """Whether the root has a newer model by now: two workers that load at the same time may not see each other's.
 
-        Asked before each commit; of object storage once a minute. Raises AuditError.
+        Asked behind each commit; of object storage once a minute. Raises AuditError.
         """
         if self._shared is not None and clock.monotonic_s() - self._looked_s < _LOOKED_AGAIN_S:
             return

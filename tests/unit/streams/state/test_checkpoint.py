@@ -502,13 +502,13 @@ async def test_a_worker_with_the_older_file_ends_at_its_next_commit(world: World
     world.feed(worker.states[TP0], 10)
     with pytest.raises(StateError, match="this worker has the older file"):
         await worker.checkpoint(world.group)
-    assert world.group.offsets[TP0][0] == 10
+    assert world.group.offsets[TP0][0] == 20
     world.plant = revised(2, "other")
     world.group.now = (2, "b")
     second = await world.worker()
     world.feed(second.states[TP0], 10)
     await second.checkpoint(world.group)
-    assert (world.group.offsets[TP0][0], world.audited()) == (20, list(range(20)))
+    assert (world.group.offsets[TP0][0], world.audited()) == (30, list(range(30)))
 
 
 async def test_a_state_whose_plant_model_is_lost_is_for_a_person(world: World) -> None:
