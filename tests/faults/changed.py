@@ -21,6 +21,7 @@ from twin.results import ORIGIN, SETS
 KIND = "plant-changed"
 # The last is no more, the one before has a station more, the one before that a product; the others are what they were.
 SAME = [f"line-{k}" for k in range(LINES - 3)]
+OTHERS = [f"line-{k}" for k in range(LINES - 3, LINES)]
 _LIMIT_S = 90.0
 
 
