@@ -204,6 +204,8 @@ def test_counts_of_varying_units(
     found = of(points(chart, [bad for bad, _ in samples], cuts, [n for _, n in samples]), kind)
     samples = [(bad, n) for bad, n in samples if n]
     assert [(one.total, one.n) for one in found] == samples
+    if not samples:
+        return
     first = samples[:0] if frozen else samples[:baseline]
     if not frozen and len(samples) <= baseline:
         assert all(one.center is None for one in found)

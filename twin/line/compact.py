@@ -11,7 +11,7 @@ from kernels.codes import COUNT, CYCLE, MEASURE, ORDER, PRODUCT, STATE
 from kernels.fold import layout as at
 from kernels.fold.arrays import State
 from twin.line.numbers import Numbers
-from twin.line.remembered import LineMemory
+from twin.line.remembered import LineMemory, doubts_in_order
 from twin.line.snapshot import part, spans
 from twin.line.untouched import untouched
 
@@ -108,6 +108,8 @@ def replace_stops(mine: LineMemory, rows: list[list[int]]) -> LineMemory:
     """A copy of `mine` with other stops. What its lists hold never changes, so it is shared; the lists do."""
     fields = {name: getattr(mine, name) for name in mine.__struct_fields__}
     copied = {name: value.copy() for name, value in fields.items() if isinstance(value, list | dict)}
+    # The order in which they were met depends on how many events came at once.
+    copied["doubts"] = dict(doubts_in_order(mine.doubts))
     return LineMemory(**{**fields, **copied, "stops": rows})
 
 

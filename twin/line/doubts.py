@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.fold import layout as at
-from twin.line.remembered import LineMemory
+from twin.line.remembered import LineMemory, doubts_in_order
 from twin.line.texts import Texts
 from twin.measures.integral import DOUBT_GAP
 from twin.plant.model import Plant
@@ -168,6 +168,6 @@ class Doubts:
         return [
             self._doubt(line, key, *counted)
             for line, mine in sorted(memory.items())
-            for key, counted in mine.doubts.items()
+            for key, counted in doubts_in_order(mine.doubts)
             if int(key.split(_BETWEEN, 1)[0]) not in (at.DOUBT_UNHEARD, at.DOUBT_UNITS)
         ]

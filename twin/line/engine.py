@@ -194,11 +194,13 @@ class Engine:
         tables: Tables = {}
         if intervals is not None and "states" not in self.left_out:
             tables["states"] = self.rows.states(decided(intervals, self.memory))
+        beside = self._declares
         if measured is not None:
             doubts = self._observed(measured)
+            beside |= bool(len(doubts))
             alerts = doubts if alerts is None else np.concatenate([alerts, doubts])
         if alerts is not None:
-            if self._declares:
+            if beside:
                 _by_time(alerts)
             self.alerts.from_fold(alerts, self.memory)
         if kpis is not None:
@@ -315,7 +317,7 @@ def _out(rows: int, plant: Plant, places: int) -> Out:
 
 
 def _by_time(alerts: I64) -> None:
-    """Put what casts doubt into the order of its time: what is seen beside the fold came first."""
+    """Put what casts doubt into the order of its time: what is seen beside the fold came before or behind all else."""
     doubts = np.flatnonzero(alerts[:, at.AO_KIND] >= at.DOUBT_READING)
     alerts[doubts] = alerts[doubts[np.argsort(alerts[doubts, at.AO_TS], kind="stable")]]
 

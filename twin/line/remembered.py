@@ -52,3 +52,8 @@ class SavedHistory(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     # Events that were corrected: as they came (rows), and of each the corrections that stand (JSON, offset, arrival).
     amended: bytes = b""
     told: list[list[tuple[bytes, int, int]]] = []
+
+
+def doubts_in_order(met: dict[str, tuple[int, int]]) -> list[tuple[str, tuple[int, int]]]:
+    """What a line remembers of doubts (`LineMemory.doubts`), by the time of the first."""
+    return sorted(met.items(), key=lambda one: (one[1][1], one[0]))
