@@ -40,3 +40,17 @@ def counting(rows: list[tuple[str, Row]]) -> Counter[Any]:
         for key, row in newest.items()
         if not row["retracted"] and row.get("kind") != "data_quality"
     )
+
+
+def check_kills(plant: Plant, events: list[Row], every: int) -> None:
+    """A twin that is saved and read again after so many events gives the rows and the bytes of one that is not."""
+    whole = PartitionTwin(plant, 0)
+    wanted, got = fold(whole, plant, events), []
+    twin = PartitionTwin(plant, 0)
+    for begin in range(0, len(events), every):
+        got += fold(twin, plant, events[begin : begin + every], begin)
+        saved = twin.snapshot()
+        twin = PartitionTwin.restore(plant, 0, saved)
+        assert twin.snapshot() == saved
+    assert counting(got) == counting(wanted)
+    assert twin.snapshot() == whole.snapshot()

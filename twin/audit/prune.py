@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twin.audit import AuditError, filelist, layout
-from twin.audit.filelist import Pruned
+from twin.audit.filelist import Entry, Pruned
 from twin.audit.intervals import Interval, contents, intervals
 from twin.audit.layout import PublishedFile
 from twin.audit.read import chain_end, footer_of
@@ -104,8 +104,8 @@ def _dates(one: Interval) -> set[str]:
     return {file.date for file in one.files if file.set != "rejected"}
 
 
-def goes(one: Interval, offset: int) -> bool:
-    """Whether an interval goes at a cut; the base at the cut stays."""
+def goes(one: Interval | Entry, offset: int) -> bool:
+    """Whether an interval, or its entry in the list, goes at a cut; the base at the cut stays."""
     return one.first_offset < offset and one.next_offset <= offset
 
 
@@ -136,7 +136,7 @@ def record_of(cut: Cut, last: str, before: str, by: str, at: str, old: Pruned | 
 def _remove(root: Path, record: Pruned) -> None:
     """Entries first: then whoever comes in between knows that the files are no loss."""
     for entry in filelist.entries(root, record.partition).get(record.partition, []):
-        if entry.first_offset < record.first_offset and entry.next_offset <= record.first_offset:
+        if goes(entry, record.first_offset):
             (root / entry.name).unlink(missing_ok=True)
     folders = set()
     for one in intervals(root).get(record.partition, []):

@@ -11,7 +11,7 @@ from twin.audit.filelist import Entry, Pruned, published_files
 from twin.audit.intervals import Interval
 from twin.audit.layout import PublishedFile
 from twin.audit.objects import object_key
-from twin.audit.prune import Cut, check_names, cut_of, record_of
+from twin.audit.prune import Cut, check_names, cut_of, goes, record_of
 from twin.audit.read import UNREADABLE, footer
 from twin.audit.store_changes import Change
 from twin.store import Store
@@ -67,7 +67,7 @@ def _cut(mine: list[Entry], before: str, without_base: bool, keep_from: Mapping[
 
 
 def _record(store: Store, mine: list[Entry], cut: Cut, before: str, by: str, at: str, old: Pruned | None) -> Pruned:
-    gone = [one for one in mine if one.first_offset < cut.offset]
+    gone = [one for one in mine if goes(one, cut.offset)]
     first = mine[len(gone)].files[0]
     last, key = (gone[-1].replaces or gone[-1].files)[-1], object_key(first)
     try:

@@ -75,22 +75,23 @@ class Labels:
         return pa.DictionaryArray.from_arrays(codes, self._texts)
 
 
-def names(indices: npt.NDArray[Any], texts: Sequence[str]) -> "pa.Array[Any]":
-    """As `Labels.array`, for texts that differ from table to table. Of many only those are laid out that are used: a
-    partition remembers every order it has seen."""
-    if len(texts) <= _FEW_TEXTS:
-        return Labels(texts).array(indices)
-    used = np.unique(indices[indices >= 0])
-    place = np.where(indices < 0, -1, np.searchsorted(used, indices))
-    return Labels([texts[k] for k in used.tolist()]).array(place)
-
-
 def names_of(columns: Sequence[npt.NDArray[Any]], texts: Sequence[str]) -> "list[pa.Array[Any]]":
-    """As `names`, of several columns: few texts are laid out once."""
+    """As `Labels.array`, of several columns, for texts that differ from table to table. Few are laid out once; of many
+    only those that a column uses: a partition remembers every order it has seen."""
     if len(texts) <= _FEW_TEXTS:
         labels = Labels(texts)
         return [labels.array(column) for column in columns]
-    return [names(column, texts) for column in columns]
+    made = []
+    for column in columns:
+        used = np.unique(column[column >= 0])
+        place = np.where(column < 0, -1, np.searchsorted(used, column))
+        made.append(Labels([texts[k] for k in used.tolist()]).array(place))
+    return made
+
+
+def names(indices: npt.NDArray[Any], texts: Sequence[str]) -> "pa.Array[Any]":
+    """As `names_of`, of one column."""
+    return names_of([indices], texts)[0]
 
 
 def constant(text: str, rows: int) -> "pa.Array[Any]":
@@ -218,6 +219,7 @@ class RowMaker:
         window = rows[:, at.KO_WINDOW]
         number = np.where(window >= 0, window, self._windows - 1 - window)
         column = rows[:, at.KO_COLUMNS :].T
+        order, product = names_of([rows[:, at.KO_ORDER], rows[:, at.KO_PRODUCT]], self._texts.names)
         counted = (
             codes.GOOD, codes.SCRAP, codes.REWORK, codes.IDEAL_NS,
             codes.CYCLES, codes.CYCLE_NS, codes.MINOR_STOPS, codes.DOWNS,
@@ -231,8 +233,8 @@ class RowMaker:
                 times(rows[:, at.KO_END]),
                 self._ended(rows[:, at.KO_LINE], rows[:, at.KO_END], rows[:, at.KO_SHIFT], window == _DAY),
                 self._shifts(rows[:, at.KO_LINE], rows[:, at.KO_SHIFT]),
-                names(rows[:, at.KO_ORDER], self._texts.names),
-                names(rows[:, at.KO_PRODUCT], self._texts.names),
+                order,
+                product,
                 *first_revision(len(rows)),
                 self._policies.array(self._policy[rows[:, at.KO_LINE]]),
                 constant(self._plant.hash, len(rows)),

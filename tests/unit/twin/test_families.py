@@ -17,7 +17,7 @@ import pytest
 from tests.families.beats import Beats
 from tests.families.drift import Drift
 from tests.families.noise import Noise
-from tests.support.families import Row, counting, fold
+from tests.support.families import Row, check_kills, counting, fold
 from twin.audit.digest import digest
 from twin.audit.query import query
 from twin.audit.recompute import recompute
@@ -118,18 +118,7 @@ def test_late_events_end_where_they_belong(seed: int) -> None:
 
 @pytest.mark.usefixtures("made_up")
 def test_a_kill_at_any_place() -> None:
-    plant = loads(text())
-    events = log(late=0.1)
-    whole = PartitionTwin(plant, 0)
-    wanted, got = fold(whole, plant, events), []
-    twin = PartitionTwin(plant, 0)
-    for begin in range(0, len(events), 97):
-        got += fold(twin, plant, events[begin : begin + 97], begin)
-        saved = twin.snapshot()
-        twin = PartitionTwin.restore(plant, 0, saved)
-        assert twin.snapshot() == saved
-    assert counting(got) == counting(wanted)
-    assert twin.snapshot() == whole.snapshot()
+    check_kills(loads(text()), log(late=0.1), 97)
 
 
 @pytest.mark.usefixtures("made_up")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.families import Row, counting, fold
+from tests.support.families import Row, check_kills, counting, fold
 from twin.audit.query import query
 from twin.line import PartitionTwin
 from twin.line.change import carried
@@ -137,18 +137,7 @@ def test_late_events_end_where_they_belong(seed: int) -> None:
 
 
 def test_a_kill_at_any_place() -> None:
-    plant = loads(TEXT)
-    events = log(late=0.1)
-    whole = PartitionTwin(plant, 0)
-    wanted, got = fold(whole, plant, events), []
-    twin = PartitionTwin(plant, 0)
-    for begin in range(0, len(events), 37):
-        got += fold(twin, plant, events[begin : begin + 37], begin)
-        saved = twin.snapshot()
-        twin = PartitionTwin.restore(plant, 0, saved)
-        assert twin.snapshot() == saved
-    assert counting(got) == counting(wanted)
-    assert twin.snapshot() == whole.snapshot()
+    check_kills(loads(TEXT), log(late=0.1), 37)
 
 
 def test_the_plant_changes() -> None:

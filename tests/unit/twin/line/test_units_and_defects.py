@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.families import Row, counting, fold
+from tests.support.families import Row, check_kills, counting, fold
 from twin.audit.query import query
 from twin.audit.recompute import recompute
 from twin.figures.yields import first_pass_yields
@@ -147,13 +147,8 @@ def test_late_counts_and_a_kill_at_any_place(seed: int) -> None:
     plant = loads(TEXT)
     events = log(late=0.1, seed=seed)
     ordered = fold(PartitionTwin(plant, 0), plant, sorted(events, key=lambda event: event["ts"]))
-    whole, twin, got = PartitionTwin(plant, 0), PartitionTwin(plant, 0), []
-    wanted = fold(whole, plant, events)
-    for begin in range(0, len(events), 41):
-        got += fold(twin, plant, events[begin : begin + 41], begin)
-        twin = PartitionTwin.restore(plant, 0, twin.snapshot())
-    assert counting(got) == counting(wanted) == counting(ordered)
-    assert twin.snapshot() == whole.snapshot()
+    assert counting(fold(PartitionTwin(plant, 0), plant, events)) == counting(ordered)
+    check_kills(plant, events, 41)
 
 
 def test_corrections(tmp_path: Path) -> None:
