@@ -267,6 +267,12 @@ class Crew:
         """Every worker that starts from now on is of the next version."""
         versions.set_of(self._folder, versions.of(self._folder) + 1)
 
+    @property
+    def upgraded(self) -> bool:
+        """Whether a worker of the newest version holds a partition."""
+        newest = versions.of(self._folder)
+        return any(slot.version == newest and slot.alive and slot.partitions for slot in self.slots)
+
     def remove(self, number: int) -> bool:
         """Ask one to go for good, unless it is the last; True when there was one to ask."""
         staying = [slot for slot in self.slots if slot.wanted]
