@@ -30,6 +30,7 @@ from tests.support.cluster import LocalCluster
 
 ROOT = Path(__file__).parents[2]
 _RESTART_AFTER_S = 0.3
+_GONE = b"the marker of the audit root is not there"
 
 
 class Brokers:
@@ -363,7 +364,8 @@ class Crew:
                 self.sleep(slot, pid, fault.for_s)
 
     async def lose_root(self, for_s: float) -> bool:
-        """Move the audit root away and back, as a mount that goes and comes. Nobody starts meanwhile."""
+        """Move the audit root away and back, as a mount that goes and comes; True when a worker has said so. Nobody
+        starts meanwhile."""
         root = Path(self._settings.audit)
         away = root.with_name("audit-away")
         self.starting = False
@@ -372,12 +374,17 @@ class Crew:
                 await self.whole(limit_s=15.0)  # one that is just starting would begin another root in its place
             if not any(slot.partitions for slot in self.slots):
                 return False
+            before = self._said(_GONE)
             _move(root, away)
             await asyncio.sleep(for_s)
             _move(away, root)
-            return True
+            return self._said(_GONE) > before
         finally:
             self.starting = True
+
+    def _said(self, what: bytes) -> int:
+        """How often it stands in the workers' logs."""
+        return sum(slot.log_file.read_bytes().count(what) for slot in self.slots)
 
     def calm(self) -> None:
         for slot in self.slots:
