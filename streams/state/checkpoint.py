@@ -15,14 +15,16 @@ from typing import Final, NamedTuple, Protocol
 import pyarrow as pa
 from faust.types import TP
 
+from streams import clock
 from streams.kafka.identity import TopicNow
 from streams.kafka.transport import Assigned, Committed, Token
 from streams.state import catch_up
 from streams.state.fits import StateError, check_partitions, check_topic
 from streams.state.partition import Cut, PartitionState
+from streams.state.snapshot_files import SnapshotError
 from streams.state.staging import Staged
 from streams.state.store import PartitionStore
-from twin.audit import AlreadyPublishedError
+from twin.audit import AlreadyPublishedError, AuditError, GoneError
 from twin.audit.claims import Claim
 from twin.audit.waiting import Piece
 from twin.audit.writer import Manifest
@@ -38,6 +40,7 @@ _SMALL_BYTES: Final = 256 << 10  # rows and state
 _SMALL_TOGETHER: Final = 16
 _SMALL_AT_ONCE: Final = 4
 _PUBLISHED_AT_ONCE: Final = 4
+_ASKED_AGAIN_S: Final = 0.2
 _LOADED_AT_ONCE: Final = 2  # likewise: of each the packed state, the unpacked one and what it becomes
 
 
@@ -119,7 +122,14 @@ class Checkpointer:
             self.loading = (self.loading[0] + 1, len(assigned))
             return state
 
-        loaded = await asyncio.gather(*(load(tp, info) for tp, info in assigned.items()))
+        try:
+            loaded = await asyncio.gather(*(load(tp, info) for tp, info in assigned.items()))
+        except (AuditError, SnapshotError, StateError):
+            # Who was overtaken while it loaded finds neither the rows that waited nor the snapshots of its commit.
+            known = {tp: (at.committed, at.metadata) for tp, at in assigned.items() if at.committed is not None}
+            if await self._lost(known, committer, token):
+                return None
+            raise
         # What unpacking took goes back to the system; of a quiet worker no checkpoint would give it back for long.
         await asyncio.to_thread(pa.default_memory_pool().release_unused)
         if committer.token() != token:
@@ -321,21 +331,34 @@ class Checkpointer:
         return _Made(identity, state.staged(made, identity))
 
     async def _overtaken(self, errors: Sequence[BaseException], committer: Committer, token: Token) -> bool:
-        """False without errors; True when another owner has published what this one was about to, and raises otherwise.
+        """False without errors; True when another owner has published what this one was about to; raises otherwise."""
+        for error in errors:
+            if not isinstance(error, AlreadyPublishedError | GoneError):
+                raise error
+        if not errors:
+            return False
+        if self.token == token:
+            known = {tp: state.committed for tp, state in self.states.items() if state.committed[1]}
+            if not await self._lost(known, committer, token):
+                raise errors[0]
+        return True
+
+    async def _lost(self, known: Mapping[TP, tuple[int, str]], committer: Committer, token: Token) -> bool:
+        """Whether the group has gone on without us. `known`: what it has committed.
 
         A worker hears from the group seconds later that it is no member any more. It is asked by committing once more
         what is committed: that changes nothing, and is refused to anybody else.
         """
-        for error in errors:
-            if not isinstance(error, AlreadyPublishedError):
-                raise error
-        if not errors:
-            return False
-        if self.token == token == committer.token():
-            again = {tp: state.committed for tp, state in self.states.items() if state.committed[1]}
-            if not again or await committer.commit_fenced(again, token, self._commit_limit_s) is not Committed.FENCED:
-                raise errors[0]
-        return True
+        if committer.token() != token:
+            return True
+        end_s = clock.monotonic_s() + self._commit_limit_s
+        # Who wakes up may have to look for the group's broker first.
+        while known and clock.monotonic_s() < end_s:
+            answer = await committer.commit_fenced(known, token, self._commit_limit_s)
+            if answer is not Committed.RETRY:
+                return answer is Committed.FENCED
+            await asyncio.sleep(_ASKED_AGAIN_S)
+        return False
 
     async def _commit(self, committer: Committer, states: list[PartitionState], token: Token) -> Committed:
         saved = {state.tp: state.saved for state in states}

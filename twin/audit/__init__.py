@@ -7,3 +7,7 @@ class AuditError(Exception):
 
 class AlreadyPublishedError(AuditError):
     """A file of these very offsets is published: by another owner, or in an earlier life of the topic."""
+
+
+class GoneError(AuditError):
+    """Rows that waited are not there: another owner has made a file of them, or somebody took them away."""

@@ -25,7 +25,7 @@ from typing import Final
 import msgspec
 import pyarrow as pa
 
-from twin.audit import AuditError, layout
+from twin.audit import AuditError, GoneError, layout
 from twin.results import SETS
 
 MAGIC: Final = b"TWINROWS"
@@ -227,11 +227,11 @@ def publish(root: Path, pieces: Iterable[Piece]) -> None:
 
 
 def place_of(root: Path, piece: Piece) -> Path:
-    """Where a piece lies. Raises AuditError."""
+    """Where a piece lies. Raises GoneError."""
     target = root / piece.path
     found = target if target.exists() else piece.staged(root)
     if found is None:
-        raise AuditError(
+        raise GoneError(
             f"{target}: committed but neither staged nor there; were files taken away, or the root moved? Restore it"
         )
     return found

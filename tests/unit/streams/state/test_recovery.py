@@ -315,5 +315,6 @@ async def test_a_topic_that_has_grown_is_refused(world: World, partition: int) -
     world.feed(worker.states[TP0], 10)
     await worker.checkpoint(world.group)
     assigned = world.group.assigned(TP(TOPIC, partition), partitions=6)
+    world.group.now = (2, "b")
     with pytest.raises(StateError, match="the topic has 6 partitions, but had 4"):
         await Checkpointer(world.store(), world.outputs).install(assigned, (2, "b"), world.group)

@@ -13,6 +13,7 @@ from streams import clock
 from streams.kafka.transport import Committed
 from streams.state.anchors import anchors
 from streams.state.checkpoint import Checkpointer
+from streams.state.fits import StateError
 from streams.state.staging import Staging
 from streams.state.store import PartitionStore
 from streams.worker.processor import Processor
@@ -276,6 +277,48 @@ async def test_a_worker_that_lost_its_partition_leaves_no_trace(world: Waits, pu
     assert world.seen() == list(range(110))
     assert await owner.checkpoint(world.group, publish=True) is Committed.OK
     assert (world.files(), world.pieces(), world.seen()) == ([(0, 110)], [], list(range(110)))
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+async def test_a_sleeper_whose_waiting_rows_became_a_file_is_fenced(world: Waits, ahead: bool) -> None:
+    """It finds them nowhere before it has heard that it is no member any more; of what the group still gives it, that
+    is a loss."""
+    slept = await some(world, 50)
+    world.feed(slept.states[TP0], 100)
+    before, world.group.now = world.group.now, (2, "b")
+    owner = await world.worker()
+    world.feed(owner.states[TP0], 60)
+    assert await owner.checkpoint(world.group, publish=True) is Committed.OK
+    world.group.now = before
+    state = slept.states[TP0]
+    world.group.answers = [Committed.RETRY, Committed.FENCED]  # it looks for the group's broker first
+    if ahead:
+        await slept.stage_ahead(world.group)
+    else:
+        assert await slept.checkpoint(world.group, publish=True) is Committed.FENCED
+    assert (slept.states, world.staged(), world.files()) == ({}, [], [(0, 110)])
+    slept.states, slept.token = {TP0: state}, before
+    world.feed(state, 10)
+    with pytest.raises(AuditError, match="neither staged nor there"):
+        await slept.checkpoint(world.group, publish=True)
+
+
+@pytest.mark.parametrize("publish", [False, True])
+async def test_overtaken_while_it_loaded_a_worker_is_fenced(world: Waits, publish: bool) -> None:
+    """Neither the rows that waited nor the snapshot of the commit that it was told of are there any more."""
+    await some(world, 50, 60)
+    told, before, world.group.now = world.group.assigned(), world.group.now, (2, "b")
+    owner = await world.worker()
+    for _ in range(6):
+        world.feed(owner.states[TP0], 60)
+        await owner.checkpoint(world.group, publish=publish)
+    slept = Checkpointer(world.store(), world.outputs)
+    assert await slept.install(told, before, world.group) is None  # it has heard
+    world.group.now = before
+    world.group.answers = [Committed.FENCED]  # it has not
+    assert await slept.install(told, before, world.group) is None
+    with pytest.raises(StateError, match="no snapshot leads to offset 470"):
+        await slept.install(told, before, world.group)
 
 
 async def test_a_sleeper_wakes_up_in_the_midst_of_its_own_publishing(world: Waits) -> None:
