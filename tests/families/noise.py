@@ -9,7 +9,7 @@ import numpy.typing as npt
 from kernels.fold import layout as at
 from twin.measures.catalogue import Declared
 from twin.measures.protocol import Observed, Rows, Taken
-from twin.measures.totals import Key, Row
+from twin.measures.rows import Key, Row
 
 I64 = npt.NDArray[np.int64]
 

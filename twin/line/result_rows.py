@@ -18,10 +18,11 @@ from twin.line.dates import Dates
 from twin.line.declared import product_of
 from twin.line.numbers import ideal_of, worth
 from twin.line.texts import Texts, declaration_of
-from twin.measures.catalogue import PASSED_AT_ONCE, declared
+from twin.measures.catalogue import PASSED_AT_ONCE, Declared, declared
 from twin.measures.distribution import written
 from twin.measures.points import Point
-from twin.measures.totals import AMOUNT, CLASSES, LEAST, MOST, N_OF, SQUARES, T1_ERRORS, T2_ERRORS, TOTAL, USED, Row
+from twin.measures.rows import AMOUNT, HIGH, LEAST, LOW, MOST, N_OF, T1, T2, TOTAL, USED, Block, Row, joined
+from twin.measures.totals import CLASSES
 from twin.oee import subsystems
 from twin.plant.calendar import NO_SHIFT, shift_id
 from twin.plant.canonical import line_hashes
@@ -135,6 +136,11 @@ class RowMaker:
         self.dates = Dates([line.calendar for line in plant.lines])
         self._first = np.array(first, np.int64)
         self._measures = declared(plant)
+        # Line, station, whether there are least and most, sums, packs, a quantity; decimals.
+        self._measured = np.array([_about(one) for one in self._measures], np.int64).reshape(-1, 7)
+        self._measure_ids = Labels([one.measure.id for one in self._measures])
+        self._measure_units = Labels([one.measure.unit for one in self._measures])
+        self._quantities = Labels([one.measure.quantity or "" for one in self._measures])
         self._publish = np.array([line.publish_every_ns for line in plant.lines], np.int64)
         policies = sorted({line.policy for line in plant.lines})
         windows = [w.id for line in plant.lines for w in line.windows]
@@ -408,63 +414,43 @@ class RowMaker:
             schema=_SAMPLES,
         )
 
-    def measures(self, rows: Sequence[Row]) -> pa.Table:
-        """Rows of what was measured (twin.measures.totals)."""
-        keys, sums = [row.key for row in rows], [row.sums for row in rows]
-        which = [self._measures[key.measure] for key in keys]
-        line, station, end, shift, day, during = np.array(
-            [
-                (one.line, one.station, key.end, key.shift, key.day, key.during)
-                for one, key in zip(which, keys, strict=True)
-            ],
-            np.int64,
-        ).T
-        kinds = [one.measure.kind for one in which]
+    def measures(self, rows: Sequence[Row | Block]) -> pa.Table:
+        """Rows of what was measured (twin.measures.rows)."""
+        block = joined(rows)
+        end, number, day, shift, order, product, during = block.keys.T
+        line, station = self._measured[number, 0], self._measured[number, 1]
+        valued, summed, packed = (self._measured[number, k] > 0 for k in (2, 3, 4))
+        some = block.values[:, N_OF] > 0
 
-        def whole(values: list[int], told: Sequence[bool]) -> "pa.Array[Any]":
+        def whole(column: int, told: npt.NDArray[np.bool_]) -> "pa.Array[Any]":
             # What no 64 bits hold would need millions of the largest values in one interval.
-            fitting = [_fits(value) if known else None for value, known in zip(values, told, strict=True)]
-            return pa.array(fitting, pa.int64())
+            return pa.array(np.ascontiguousarray(block.values[:, column]), mask=~(told & block.fits[:, column]))
 
-        valued = [
-            kind not in ("meter", PASSED_AT_ONCE) and one[N_OF] > 0 for kind, one in zip(kinds, sums, strict=True)
-        ]
-        summed = [kind in ("gauge", "characteristic") for kind in kinds]
-        packed = [bool(one.measure.average_weight) and n[N_OF] > 0 for one, n in zip(which, sums, strict=True)]
-        squares = [divmod(one[SQUARES], 10**18) for one in sums]
         return pa.Table.from_arrays(
             [
                 self._lines.array(line),
                 self._stations.array(station),
-                constant(PUBLISH, len(rows)),
+                constant(PUBLISH, len(end)),
                 times(end - self._publish[line]),
                 times(end),
                 self._production_dates(line, shift, day),
                 self._shifts(line, shift),
-                pa.array([key.order for key in keys], pa.string()).dictionary_encode(),
-                pa.array([key.product for key in keys], pa.string()).dictionary_encode(),
-                *first_revision(len(rows)),
-                constant(self._plant.hash, len(rows)),
+                *names_of([order, product], block.texts),
+                *first_revision(len(end)),
+                constant(self._plant.hash, len(end)),
                 self._line_models.array(line),
-                *[
-                    pa.array(column, pa.string()).dictionary_encode()
-                    for column in (
-                        [one.measure.id for one in which],
-                        [one.measure.quantity for one in which],
-                        [one.measure.unit for one in which],
-                    )
-                ],
+                self._measure_ids.array(number),
+                self._quantities.array(np.where(self._measured[number, 5] > 0, number, -1)),
+                self._measure_units.array(number),
                 _MEASURED_CLASSES.array(during),
-                pa.array([one.measure.decimals for one in which], pa.int32()),
-                pa.array([one[N_OF] for one in sums], pa.int64()),
-                whole([one[AMOUNT] for one in sums], [one[USED] > 0 for one in sums]),
-                whole([one[LEAST] for one in sums], valued),
-                whole([one[MOST] for one in sums], valued),
-                whole([one[TOTAL] for one in sums], summed),
-                whole([high for high, _ in squares], summed),
-                whole([low for _, low in squares], summed),
-                *[whole([one[k] for one in sums], packed) for k in (T1_ERRORS, T2_ERRORS)],
-                pa.array([None if row.buckets is None else written(row.buckets) for row in rows], pa.string()),
+                pa.array(self._measured[number, 6].astype(np.int32)),
+                pa.array(np.ascontiguousarray(block.values[:, N_OF])),
+                whole(AMOUNT, block.values[:, USED] > 0),
+                whole(LEAST, valued & some),
+                whole(MOST, valued & some),
+                *[whole(column, summed) for column in (TOTAL, HIGH, LOW)],
+                *[whole(column, packed & some) for column in (T1, T2)],
+                pa.array([None if one is None else written(one) for one in block.buckets], pa.string()),
             ],
             schema=_MEASURES,
         )
@@ -516,6 +502,19 @@ class RowMaker:
             ],
             schema=_BOTTLENECKS,
         )
+
+
+def _about(one: Declared) -> tuple[int, ...]:
+    measure = one.measure
+    return (
+        one.line,
+        one.station,
+        measure.kind not in ("meter", PASSED_AT_ONCE),
+        measure.kind in ("gauge", "characteristic"),
+        bool(measure.average_weight),
+        measure.quantity is not None,
+        measure.decimals,
+    )
 
 
 def first_stations(lines: Sequence[Line]) -> list[int]:

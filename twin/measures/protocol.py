@@ -53,7 +53,7 @@ class Taken(NamedTuple):
 
 
 Rows = dict[str, list[Any]]
-"""Rows by set: `measures` (twin.measures.totals.Row) and `samples` (twin.measures.points.Point)."""
+"""Rows by set: `measures` (twin.measures.rows: Row or Block) and `samples` (twin.measures.points.Point)."""
 
 
 class Family(Protocol):

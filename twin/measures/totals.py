@@ -7,62 +7,54 @@ order, product, shift and time class, so that longer times of anything are sums 
 A meter's reading and an amount say what was used since the one before. That is divided among the time classes in which
 the station was meanwhile, by time, to the last decimal (largest remainder; of equal ones the lower class). It stands
 in the interval, the shift and the order of the reading.
+
+All that is added for each value is compiled (kernels.figures.measured). Python sees rows that are written, and states.
 """
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from kernels import codes
+from kernels.figures import measured as tables
 from kernels.fold import layout as at
-from twin.measures import meter
 from twin.measures.catalogue import PASSED_AT_ONCE, Declared
 from twin.measures.distribution import buckets_of, limits_of
-from twin.measures.integral import DOUBT_GAP, between, unit_of
+from twin.measures.integral import DOUBT_GAP, unit_of
 from twin.measures.meter import Meter, Reading
+from twin.measures.names import Names
 from twin.measures.protocol import Observed, Rows, Taken
+from twin.measures.rows import AMOUNT, N_SUMS, Block, kept, sums_of, wide
 
 I64 = npt.NDArray[np.int64]
 
-# Observations summed at a time: of so many values up to twin.decimals.MAX_SCALED every sum fits into int64.
-CHUNK: Final = 16_384
 # Whether a stop is a minor one or a downtime is known when it ends; here both are `stopped`, for no row waits.
 CLASSES: Final = (*codes.CLASS_NAMES[: codes.N_CLASSES], "stopped")
 _BY_CLASS: Final = np.array([codes.STOPPED if c in (codes.MINOR_STOP, codes.DOWN) else c for c in range(len(CLASSES))])
-_LIMB: Final = 24  # bits: squares are summed in three parts
-_MOST: Final = np.iinfo(np.int64).max
-N_OF, USED, AMOUNT, LEAST, MOST, TOTAL, SQUARES, T1_ERRORS, T2_ERRORS = range(9)
-N_SUMS: Final = 9
-_USES: Final = ("meter", "amount")
-
-
-class Key(NamedTuple):
-    """What a row is about; `measure` is the plant's number, `shift` the calendar's, `during` a class or -1."""
-
-    end: int
-    measure: int
-    day: int
-    shift: int
-    order: str | None
-    product: str | None
-    during: int
-
-
-class Row(NamedTuple):
-    key: Key
-    sums: list[int]  # by N_OF, ...; USED counts the amounts that are known
-    buckets: dict[int, int] | None = None  # counts by bucket (twin.measures.distribution)
+_KINDS: Final = {"meter": tables.KIND_METER, "amount": tables.KIND_AMOUNT, PASSED_AT_ONCE: tables.KIND_OTHER}
+_DOUBTS: Final = {tables.REFUTED: at.DOUBT_METER, tables.LEFT: at.DOUBT_METER_LEFT, tables.GAP: DOUBT_GAP}
+_COLUMNS: Final = tables.Columns(
+    at.MO_LINE,
+    at.MO_STATION,
+    at.MO_MEASURE,
+    at.MO_TS,
+    at.MO_EPOCH,
+    at.MO_VALUE,
+    at.MO_CLASS,
+    at.MO_COUNTED,
+    at.MO_TIMES,
+)
+_ROOM: Final = 256  # open rows; grows
 
 
 class _Saved(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """A line's state; measures by their number within the line."""
 
-    meters: list[tuple[int, Meter]] = []
+    meters: list[tuple[int, Meter]] = []  # of an amount only the base, for when it came
     # The sums as hexadecimal texts: squares pass 64 bits, which msgpack does not hold.
     sums: list[tuple[int, int, int, int, str | None, str | None, int, list[str]]] = []
     rests: list[tuple[int, str]] = []  # of integrals, what is left over, as a fraction
@@ -72,258 +64,291 @@ class _Saved(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 _DECODER: Final = msgspec.msgpack.Decoder(_Saved)
 
 
-class _Line:
-    def __init__(self) -> None:
-        self.meters: dict[int, Meter] = {}  # of an amount only the base, for when it came
-        self.sums: dict[Key, list[int]] = {}
-        self.rests: dict[int, Fraction] = {}
-        self.buckets: dict[Key, dict[int, int]] = {}
-
-
 class Totals:
     """The sums of a partition's lines that are not written yet, and where their meters stand."""
 
     def __init__(self, measures: Sequence[Declared], publish_ns: I64) -> None:
         """`publish_ns`: of each line."""
         self._measures = measures
-        self._publish = publish_ns
-        self._uses = np.array([one.measure.kind in _USES for one in measures], np.bool_)
-        self._others = np.array([one.measure.kind == PASSED_AT_ONCE for one in measures], np.bool_)
-        self._summed = np.array([one.measure.kind != "meter" for one in measures], np.bool_)
         self._spread = np.array([bool(one.measure.histogram) for one in measures], np.bool_)
         self._packs = np.array([bool(one.measure.average_weight) for one in measures], np.bool_)
-        self._first: dict[int, int] = {}
-        for number, one in enumerate(measures):
-            self._first.setdefault(one.line, number)
-        # Integrals by the number of their gauge.
-        self._made: dict[int, list[int]] = {}
-        self._units: dict[int, Fraction] = {}
-        owned = {(one.line, one.station, one.measure.id): number for number, one in enumerate(measures)}
-        for number, one in enumerate(measures):
-            if one.measure.kind == "integral":
-                gauge = owned[one.line, one.station, one.measure.of or ""]
-                self._made.setdefault(gauge, []).append(number)
-                self._units[number] = unit_of(one.measure, measures[gauge].measure)
-        self._integrated = np.array([number in self._made for number in range(len(measures))], np.bool_)
-        self._lines: dict[int, _Line] = {}
+        self._any_spread, self._any_packs = bool(self._spread.any()), bool(self._packs.any())
+        # Of each line, its first measure and the end.
+        self._bounds = np.searchsorted([one.line for one in measures], np.arange(len(publish_ns) + 1)).tolist()
+        self._units: dict[int, Fraction] = {}  # of integrals
+        self._facts = self._facts_of(publish_ns)
+        self._most_made = int((self._facts.of[:, tables.F_MADE_END] - self._facts.of[:, tables.F_MADE]).max())
+        self._names = Names()
+        self._rests: dict[int, Fraction] = {}  # of integrals
+        self._buckets: dict[int, dict[int, int]] = {}  # by the number of the open row
+        self._books: tables.Books | None = None  # until there is something in them
 
     @classmethod
     def of(cls, measures: Sequence[Declared], publish_ns: I64) -> "Totals":
         """Every measure is summed."""
         return cls(measures, publish_ns)
 
+    def _facts_of(self, publish_ns: I64) -> tables.Facts:
+        facts = np.zeros((len(self._measures), tables.N_F), np.int64)
+        facts[:, tables.F_MOST] = -1
+        owned = {(one.line, one.station, one.measure.id): number for number, one in enumerate(self._measures)}
+        made: dict[int, list[int]] = {}  # integrals by the number of their gauge
+        for number, (line, station, measure) in enumerate((m.line, m.station, m.measure) for m in self._measures):
+            row = facts[number]
+            row[tables.F_KIND] = _KINDS.get(measure.kind, tables.KIND_VALUE)
+            row[tables.F_MODULUS] = measure.modulus or 0
+            if measure.most_per_hour is not None:
+                row[tables.F_MOST] = measure.most_per_hour
+            if measure.kind == "integral":
+                gauge = owned[line, station, measure.of or ""]
+                made.setdefault(gauge, []).append(number)
+                self._units[number] = unit_of(measure, self._measures[gauge].measure)
+                row[tables.F_GAP], row[tables.F_STRAIGHT] = measure.gap_ns or 0, measure.between != "hold"
+        every: list[int] = []
+        for gauge, numbers in made.items():
+            facts[gauge, tables.F_MADE], facts[gauge, tables.F_MADE_END] = len(every), len(every) + len(numbers)
+            every += numbers
+        return tables.Facts(facts, np.array(every, np.int64), np.ascontiguousarray(publish_ns))
+
     def take(self, observed: Observed, text: Callable[[int], str | None]) -> Taken:
         """Add what was observed."""
-        doubts: list[list[int]] = []
-        if self._others.any():  # of another family
-            mine = np.flatnonzero(~self._others[observed.rows[:, at.MO_MEASURE]])
-            observed = Observed(*(part[mine] for part in observed))
-        for begin in range(0, len(observed.rows), CHUNK):
-            doubts += self._add(Observed(*(part[begin : begin + CHUNK] for part in observed)), text)
-        return Taken(doubts, [])
+        rows = observed.rows
+        order, product = (self._names.numbers(rows[:, k], text) for k in (at.MO_ORDER, at.MO_PRODUCT))
+        errors = self._errors(rows, text) if self._any_packs else np.empty(0, np.int64)
+        given = tables.Given(rows, observed.shift, observed.day, order, product, errors)
+        where = np.empty(len(rows), np.int64)
+        doubts = np.empty((len(rows) * max(1, self._most_made), 3), np.int64)
+        books = self._with_room(len(rows), 0)
+        books.counts[tables.C_DOUBTS] = 0
+        done = 0
+        while (done := int(tables.add_up(books, self._facts, _COLUMNS, given, where, doubts, done))) < len(rows):
+            books = self._with_room(0, len(books.open))
+        if self._any_spread:
+            self._spread_out(rows, where)
+        told = doubts[: books.counts[tables.C_DOUBTS]].tolist()
+        # Of integrals first: theirs were told first when they were added by themselves.
+        told.sort(key=lambda one: one[1] != tables.GAP)
+        about = [(rows[k], _DOUBTS[what], number) for k, what, number in told]
+        return Taken(
+            [
+                [int(row[at.MO_LINE]), int(row[at.MO_STATION]), kind, at.RAISED, int(row[at.MO_TS]), number]
+                for row, kind, number in about
+            ],
+            [],
+        )
 
     def rows(self, line: int, until: int) -> Rows:
         """The rows of intervals that ended before `until`: nothing can come into them any more."""
-        mine = self._lines.get(line)
-        if mine is None:
+        books = self._books
+        if books is None or books.oldest[line] >= until:
             return {}
-        keys = sorted((key for key in mine.sums if key.end < until), key=in_order)
-        done = [Row(key, mine.sums.pop(key), mine.buckets.pop(key, None)) for key in keys]
-        for key, sums, _ in done:
-            if key.measure in self._units:
-                exact = sums[AMOUNT] * self._units[key.measure] + mine.rests.get(key.measure, 0)
-                sums[AMOUNT] = math.floor(exact)
-                mine.rests[key.measure] = exact - sums[AMOUNT]
-        return {"measures": done}
+        open_rows, texts = self._open_rows(line, until, take=True)
+        buckets: list[dict[int, int] | None] = [None] * len(open_rows)
+        if self._any_spread:
+            buckets = [self._buckets.pop(row, None) for row in open_rows[:, tables.R_NEXT].tolist()]
+        block = Block.of_sums(open_rows, texts, buckets)
+        if self._units:
+            self._cut(open_rows, block)
+        self._names.forget(
+            books.open[: books.counts[tables.C_ROWS], tables.R_ORDER],
+            books.open[: books.counts[tables.C_ROWS], tables.R_PRODUCT],
+        )
+        return {"measures": [block]}
+
+    def _cut(self, open_rows: I64, block: Block) -> None:
+        """What integrals come to, in their last decimal place; what is left over goes to the next row."""
+        for row, number in enumerate(open_rows[:, tables.R_MEASURE].tolist()):
+            unit = self._units.get(number)
+            if unit is not None:
+                rest = self._rests.get(number, Fraction(0))
+                below = unit.denominator * rest.denominator
+                exact = wide(open_rows[row].tolist(), tables.R_AMOUNT) * unit.numerator * rest.denominator
+                amount, left = divmod(exact + rest.numerator * unit.denominator, below)
+                self._rests[number] = Fraction(left, below)
+                block.fits[row, AMOUNT] = -(1 << 63) <= amount < 1 << 63
+                block.values[row, AMOUNT] = amount if block.fits[row, AMOUNT] else 0
 
     def save(self, line: int) -> bytes:
-        mine, first = self._lines.get(line), self._first.get(line, 0)
-        if mine is None:
+        books = self._books
+        if books is None or not books.heard[line]:
             return b""
-        keys = sorted(mine.sums, key=in_order)
+        first, stop = self._bounds[line], self._bounds[line + 1]
+        open_rows, texts = self._open_rows(line, at.FAR, take=False)
+        sums = []
+        for row in open_rows.tolist():
+            end, number, day, shift, order, product, during = row[tables.R_END : tables.R_DURING + 1]
+            named = (texts[k] if k >= 0 else None for k in (order, product))
+            sums.append((end, number - first, day, shift, *named, during, [f"{n:x}" for n in sums_of(row)]))
         return msgspec.msgpack.encode(
             _Saved(
-                [(number - first, mine.meters[number]) for number in sorted(mine.meters)],
-                [(*key._replace(measure=key.measure - first), [f"{n:x}" for n in mine.sums[key]]) for key in keys],
-                [(number - first, str(mine.rests[number])) for number in sorted(mine.rests)],
-                [(k, sorted(mine.buckets[key].items())) for k, key in enumerate(keys) if key in mine.buckets],
+                [(number - first, self._meter(number)) for number in range(first, stop) if self._known(number)],
+                sums,
+                [(number - first, str(self._rests[number])) for number in range(first, stop) if number in self._rests],
+                [
+                    (k, sorted(self._buckets[row].items()))
+                    for k, row in enumerate(open_rows[:, tables.R_NEXT].tolist())
+                    if row in self._buckets
+                ],
             )
         )
 
     def load(self, line: int, data: bytes) -> None:
-        """Set a line back to what `save` gave. Raises msgspec.MsgspecError."""
-        self._lines.pop(line, None)
-        if not data:
+        """Set a line back to what `save` gave. Raises ValueError or msgspec.MsgspecError."""
+        saved, first, stop = _DECODER.decode(data) if data else None, self._bounds[line], self._bounds[line + 1]
+        if self._books is not None:
+            for row in self._open_rows(line, at.FAR, take=True)[0][:, tables.R_NEXT].tolist():
+                self._buckets.pop(row, None)
+            for number in range(first, stop):
+                self._rests.pop(number, None)
+                if (slot := int(self._books.slot[number]) - 1) >= 0:
+                    self._books.meters[slot, tables.M_BASE :] = 0
+            self._books.heard[line] = 0
+        if saved is None:
             return
-        saved, mine, first = _DECODER.decode(data), _Line(), self._first.get(line, 0)
-        mine.meters = {number + first: one for number, one in saved.meters}
-        keys = []
-        for end, number, day, shift, order, product, klass, texts in saved.sums:
-            keys.append(Key(end, number + first, day, shift, order, product, klass))
-            sums = [int(text, 16) for text in texts]
-            mine.sums[keys[-1]] = sums + [0] * (N_SUMS - len(sums))  # a state from before there were so many
-        mine.buckets = {keys[k]: dict(counts) for k, counts in saved.buckets}
-        mine.rests = {number + first: Fraction(rest) for number, rest in saved.rests}
-        self._lines[line] = mine
+        books = self._with_room(len(saved.meters) + len(saved.sums), len(saved.sums))
+        for number, one in saved.meters:
+            self._set_meter(self._within(line, number), one)
+        rows = [
+            (
+                0,
+                end,
+                self._within(line, number),
+                day,
+                shift,
+                *map(self._names.number, named),
+                during,
+                *kept(_numbers(texts)),
+            )
+            for end, number, day, shift, *named, during, texts in saved.sums
+        ]
+        placed = _row_of(rows).reshape(-1, tables.N_R)
+        tables.put_rows(books, line, placed)
+        self._buckets |= {int(placed[k, tables.R_NEXT]): dict(counts) for k, counts in saved.buckets}
+        self._rests |= {self._within(line, number): Fraction(rest) for number, rest in saved.rests}
+
+    def _within(self, line: int, number: int) -> int:
+        """The plant's number of a measure by that within its line."""
+        found = self._bounds[line] + number
+        if not self._bounds[line] <= found < self._bounds[line + 1]:
+            raise ValueError(f"holds a measure {number} of a line that has none of that number")
+        return int(found)
 
     def go_on(self, other: "Totals", measures: dict[int, int]) -> None:
         """Meters of another plant's lines go on here; `measures`: their numbers there and here."""
         for number, one in measures.items():
-            theirs = other._lines.get(other._measures[number].line)
-            if theirs is not None and number in theirs.meters:
-                mine = self._line(self._measures[one].line)
-                mine.meters[one] = theirs.meters[number]
-                mine.rests |= {one: theirs.rests[number]} if number in theirs.rests else {}
+            if other._known(number):
+                books = self._with_room(1, 0)
+                self._set_meter(one, other._meter(number))
+                books.heard[self._measures[one].line] = 1
+                if number in other._rests:
+                    self._rests[one] = other._rests[number]
 
-    def _add(self, observed: Observed, text: Callable[[int], str | None]) -> list[list[int]]:
-        doubts = self._integrate(observed, text)
-        rows, shifts, days = observed
-        numbers, classes = rows[:, at.MO_MEASURE], classes_of(rows[:, at.MO_CLASS])
-        who, used_in, amount, met = self._used(rows, classes)
-        doubts += met
-        n, m = len(rows), len(who)
-        every = np.concatenate([np.arange(n), who])
-        ends = ends_of(rows, self._publish)
-        about = np.stack(
-            [rows[:, at.MO_LINE], ends, numbers, days, shifts, rows[:, at.MO_ORDER], rows[:, at.MO_PRODUCT]]
-        )
-        keys = np.concatenate([about[:, every], np.concatenate([classes, used_in])[None, :]])
-        place = np.lexsort(keys[::-1])
-        keys = keys[:, place]
-        begins = np.flatnonzero(np.concatenate([[True], (keys[:, 1:] != keys[:, :-1]).any(axis=0)]))
-        value = rows[:, at.MO_VALUE]
-        summed = np.where(self._summed[numbers], value, 0)
-        high, low = summed >> _LIMB, summed & ((1 << _LIMB) - 1)
-        nothing = np.zeros(m, np.int64)
-        columns = [
-            np.concatenate([np.ones(n, np.int64), nothing]),
-            np.concatenate([np.zeros(n, np.int64), np.ones(m, np.int64)]),
-            np.concatenate([np.zeros(n, np.int64), amount]),
-            *(np.concatenate([part, nothing]) for part in (summed, high * high, high * low, low * low)),
-            *(np.concatenate([part, nothing]) for part in self._errors(rows, text)),
-        ]
-        counts, used, amounts, total, squares, crossed, small, t1, t2 = (
-            np.add.reduceat(column[place], begins).tolist() for column in columns
-        )
-        least = np.minimum.reduceat(np.concatenate([value, np.full(m, _MOST)])[place], begins).tolist()
-        most = np.maximum.reduceat(np.concatenate([value, np.full(m, -_MOST)])[place], begins).tolist()
-        for k, (line, end, number, day, shift, order, product, during) in enumerate(keys[:, begins].T.tolist()):
-            square = (squares[k] << 2 * _LIMB) + (crossed[k] << _LIMB + 1) + small[k]
-            new = [counts[k], used[k], amounts[k], least[k], most[k], total[k], square, t1[k], t2[k]]
-            sums = self._line(line).sums
-            made = Key(end, number, day, shift, text(order), text(product), during)
-            sums[made] = _merged(sums[made], new) if made in sums else new
-        self._spread_out(rows, np.concatenate([about, classes[None, :]]), text)
-        return doubts
+    def _with_room(self, measures: int, rows: int) -> tables.Books:
+        """The books, with room for so many measures and open rows more."""
+        books = self._books
+        if books is None:
+            lines, known = len(self._facts.publish), len(self._measures)
+            books = tables.Books(
+                np.zeros(known, np.int64),
+                np.zeros((0, tables.N_M), np.int64),
+                np.empty((_ROOM, tables.N_R), np.int64),
+                np.zeros(tables.N_C, np.int64),
+                np.full(lines, at.FAR),
+                np.zeros(lines, np.int64),
+                np.zeros((3, tables.N_G), np.int64),
+            )
+        # An observation of a gauge is one of its integrals, too.
+        needed = min(int(books.counts[tables.C_MEASURES]) + measures * (1 + self._most_made), len(self._measures))
+        if needed > len(books.meters):
+            more = np.zeros((min(max(needed, 2 * len(books.meters)), len(self._measures)), tables.N_M), np.int64)
+            more[: len(books.meters)] = books.meters
+            books = books._replace(meters=more)
+        most = max(rows, 2 * (1 + tables.N_TIMES * max(1, self._most_made)))
+        while len(books.open) - books.counts[tables.C_ROWS] + books.counts[tables.C_FREED] < most:
+            books = books._replace(open=np.concatenate([books.open, np.empty_like(books.open)]))
+        self._books = books
+        return books
 
-    def _errors(self, rows: I64, text: Callable[[int], str | None]) -> tuple[I64, I64]:
-        """1 for each pack below nominal - TNE of its product, and for each below nominal - 2 TNE."""
-        found = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+    def _open_rows(self, line: int, until: int, *, take: bool) -> tuple[I64, list[str]]:
+        """The open rows of a line that end before `until`, in the order of rows; order and product as places in the
+        texts. `take`: they are open no longer."""
+        books = self._books
+        assert books is not None
+        found = np.empty((int(books.counts[tables.C_ROWS]), tables.N_R), np.int64)
+        n = int(tables.rows_of(books, self._bounds[line], self._bounds[line + 1], line, until, take, found))
+        texts, named = self._names.ranked(found[:n, tables.R_ORDER], found[:n, tables.R_PRODUCT])
+        found[:n, tables.R_ORDER], found[:n, tables.R_PRODUCT] = named
+        return found[:n][np.lexsort(found[:n, tables.R_END : tables.R_DURING + 1].T[::-1])], texts
+
+    def _known(self, number: int) -> bool:
+        books = self._books
+        return books is not None and bool(books.slot[number] and books.meters[books.slot[number] - 1, tables.M_BASE])
+
+    def _meter(self, number: int) -> Meter:
+        """Where a measure stands that is known."""
+        assert self._books is not None
+        row = self._books.meters[self._books.slot[number] - 1].tolist()
+        held = row[tables.M_HELD :] if row[tables.M_HELD] else None
+        of_line = self._measures[number].station < 0
+        return Meter(_reading(row[tables.M_BASE : tables.M_HELD], of_line), _reading(held, of_line) if held else None)
+
+    def _set_meter(self, number: int, one: Meter) -> None:
+        books = self._books
+        assert books is not None
+        if not books.slot[number]:
+            books.slot[number] = books.counts[tables.C_MEASURES] + 1
+            books.counts[tables.C_MEASURES] += 1
+        row = books.meters[books.slot[number] - 1]
+        for place, reading in ((tables.M_BASE, one.base), (tables.M_HELD, one.held)):
+            row[place : place + tables.N_G] = 0
+            if reading is not None:
+                times = reading.times or [0] * tables.N_TIMES
+                if len(times) != tables.N_TIMES:
+                    raise ValueError(f"holds a reading with {len(times)} time classes, and there are {tables.N_TIMES}")
+                row[place : place + tables.N_G] = _row_of(
+                    [1, reading.value, reading.epoch, reading.ts, reading.moved, *times]
+                )
+
+    def _errors(self, rows: I64, text: Callable[[int], str | None]) -> I64:
+        """1 for each pack below nominal - TNE of its product, 3 for each below nominal - 2 TNE."""
+        found = np.zeros(len(rows), np.int64)
         some = np.flatnonzero(self._packs[rows[:, at.MO_MEASURE]])
         for number, product in np.unique(rows[some][:, [at.MO_MEASURE, at.MO_PRODUCT]], axis=0).tolist():
             measure = self._measures[number].measure
             limits = limits_of(measure, measure.specified(text(product)))
             if limits is not None:
                 mine = some[(rows[some, at.MO_MEASURE] == number) & (rows[some, at.MO_PRODUCT] == product)]
-                for flags, limit in zip(found, limits, strict=True):
-                    flags[mine] = rows[mine, at.MO_VALUE] < limit
+                for flag, limit in zip((1, 2), limits, strict=True):
+                    found[mine] += flag * (rows[mine, at.MO_VALUE] < limit)
         return found
 
-    def _spread_out(self, rows: I64, keys: I64, text: Callable[[int], str | None]) -> None:
-        """Add values to the histograms of their rows; `keys` (8, n): what makes the row of each value."""
+    def _spread_out(self, rows: I64, where: I64) -> None:
+        """Add values to the histograms of their rows."""
         some = np.flatnonzero(self._spread[rows[:, at.MO_MEASURE]])
         if not len(some):
             return
-        about = np.concatenate([keys[:, some], buckets_of(rows[some, at.MO_VALUE])[None, :]])
+        about = np.stack([where[some], buckets_of(rows[some, at.MO_VALUE])])
         distinct, counts = np.unique(about, axis=1, return_counts=True)
-        for (line, end, number, day, shift, order, product, during, bucket), n in zip(
-            distinct.T.tolist(), counts.tolist(), strict=True
-        ):
-            made = Key(end, number, day, shift, text(order), text(product), during)
-            mine = self._line(line).buckets.setdefault(made, {})
+        for (row, bucket), n in zip(distinct.T.tolist(), counts.tolist(), strict=True):
+            mine = self._buckets.setdefault(row, {})
             mine[bucket] = mine.get(bucket, 0) + n
 
-    def _integrate(self, observed: Observed, text: Callable[[int], str | None]) -> list[list[int]]:
-        """Add what gauges come to, as exact numbers. Returns doubts."""
-        doubts: list[list[int]] = []
-        rows = observed.rows
-        some = np.flatnonzero(self._integrated[rows[:, at.MO_MEASURE]])
-        times, classes = _times(rows[some]), classes_of(rows[some, at.MO_CLASS]).tolist()
-        for place, k in enumerate(some.tolist()):
-            line, station, gauge, ts, epoch, value, order, product = rows[k, : at.MO_CLASS].tolist()
-            mine, publish = self._line(line), int(self._publish[line])
-            now = Reading(value, epoch, ts, times[place].tolist() if station >= 0 else [], ts)
-            for number in self._made[gauge]:
-                one, since = self._measures[number].measure, (mine.meters.get(number) or Meter()).base
-                mine.meters[number] = Meter(now)
-                if since is None:
-                    continue
-                if ts - since.ts > (one.gap_ns or 0):
-                    doubts.append([line, station, DOUBT_GAP, at.RAISED, ts, number])
-                    continue
-                end, day, shift = -(-ts // publish) * publish, int(observed.day[k]), int(observed.shift[k])
-                for during, exact in between(one, since, now, classes[place]):
-                    key = Key(end, number, day, shift, text(order), text(product), during)
-                    sums = mine.sums.setdefault(key, [0, 0, 0, _MOST, -_MOST, 0, 0, 0, 0])
-                    sums[USED] += 1
-                    sums[AMOUNT] += exact
-        return doubts
 
-    def _line(self, line: int) -> _Line:
-        return self._lines.setdefault(line, _Line())
-
-    def _used(self, rows: I64, during: I64) -> tuple[I64, I64, I64, list[list[int]]]:
-        """What was used: by which observation, in which class, how much (several of one); and doubts."""
-        times = _times(rows)
-        found: list[tuple[int, int, int]] = []
-        doubts: list[list[int]] = []
-        for k in np.flatnonzero(self._uses[rows[:, at.MO_MEASURE]]).tolist():
-            line, station, number, ts, epoch, value = rows[k, : at.MO_ORDER].tolist()
-            measure = self._measures[number].measure
-            mine = self._line(line).meters.setdefault(number, Meter())
-            now = Reading(value, epoch, ts, times[k].tolist() if station >= 0 else [])
-            if measure.kind == "amount":
-                verdict, amount, since, mine.base = meter.SOUND, value, mine.base, now
-                since = since or now
-            else:
-                verdict, amount, since = mine.take(now, measure.modulus, measure.most_per_hour)
-            if verdict in (meter.REFUTED, meter.LEFT):
-                kind = at.DOUBT_METER if verdict == meter.REFUTED else at.DOUBT_METER_LEFT
-                doubts.append([line, station, kind, at.RAISED, ts, number])
-            if since is not None:
-                found += [(k, c, part) for c, part in _divided(amount, since.times, now.times, int(during[k]))]
-        who, classes, amounts = np.array(found, np.int64).reshape(-1, 3).T
-        return who, classes, amounts, doubts
+def _reading(kept_as: list[int], of_line: bool) -> Reading:
+    _, value, epoch, ts, moved = kept_as[: tables.G_TIMES]
+    return Reading(value, epoch, ts, [] if of_line else kept_as[tables.G_TIMES :], moved)
 
 
-def _times(rows: I64) -> I64:
-    """ns in each of CLASSES."""
-    times = rows[:, at.MO_TIMES :].copy()
-    for c in (codes.MINOR_STOP, codes.DOWN):
-        times[:, codes.STOPPED] += times[:, c]
-        times[:, c] = 0
-    return times
+def _row_of(values: Sequence[object]) -> I64:
+    try:
+        return np.array(values, np.int64)
+    except OverflowError as fault:
+        raise ValueError("holds a number of more than 64 bits") from fault
 
 
-def _divided(amount: int, since: list[int], now: list[int], here: int) -> Iterator[tuple[int, int]]:
-    """An amount among the classes between two readings, by time; all of it to `here` where there is no time."""
-    spent = [(c, b - a) for c, (a, b) in enumerate(zip(since, now, strict=True)) if b > a]
-    whole = sum(ns for _, ns in spent)
-    if len(spent) < 2:
-        yield (spent[0][0] if spent else here), amount
-        return
-    size, sign = abs(amount), -1 if amount < 0 else 1
-    parts = [divmod(size * ns, whole) for _, ns in spent]
-    left = size - sum(part for part, _ in parts)
-    first = sorted(range(len(parts)), key=lambda k: -parts[k][1])[:left]
-    for k, (c, _) in enumerate(spent):
-        yield c, sign * (parts[k][0] + (k in first))
-
-
-def _merged(one: list[int], other: list[int]) -> list[int]:
-    sums = [a + b for a, b in zip(one, other, strict=True)]
-    sums[LEAST], sums[MOST] = min(one[LEAST], other[LEAST]), max(one[MOST], other[MOST])
-    return sums
+def _numbers(texts: list[str]) -> list[int]:
+    sums = [int(text, 16) for text in texts]
+    return sums + [0] * (N_SUMS - len(sums))  # a state from before there were so many
 
 
 def classes_of(classes: I64) -> I64:
@@ -337,7 +362,3 @@ def ends_of(rows: I64, publish_ns: I64) -> I64:
     every = publish_ns[rows[:, at.MO_LINE]]
     found: I64 = -(-(rows[:, at.MO_TS] + rows[:, at.MO_COUNTED]) // every) * every
     return found
-
-
-def in_order(key: Key) -> tuple[object, ...]:
-    return (*key[:4], key.order is not None, key.order or "", key.product is not None, key.product or "", key.during)

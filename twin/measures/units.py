@@ -15,7 +15,8 @@ import numpy.typing as npt
 from kernels.fold import layout as at
 from twin.measures.catalogue import PASSED_AT_ONCE, Declared
 from twin.measures.protocol import Observed, Rows, Taken
-from twin.measures.totals import Key, Row, classes_of, ends_of, in_order
+from twin.measures.rows import Key, Row, in_order
+from twin.measures.totals import classes_of, ends_of
 
 I64 = npt.NDArray[np.int64]
 REMEMBERED: Final = 10_000
