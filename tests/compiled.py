@@ -12,4 +12,4 @@ def compile_for(plant: Plant) -> None:
 
 
 if __name__ == "__main__":
-    compile_for(inputs.plant(lines=1, stations=2))
+    compile_for(inputs.metered(lines=1, stations=2))

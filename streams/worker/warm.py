@@ -37,6 +37,7 @@ ideal_cycle = "1s"
 [[line.station]]
 id = "s1"
 ideal_cycle = "1s"
+measure = [{ id = "kWh", kind = "meter", unit = "kWh" }]
 [[line.buffer]]
 id = "b0"
 after = ["s0"]

@@ -18,6 +18,7 @@ from twin.events.pace import Pace
 _MARK: Final = "\x1f"
 _BEGIN: Final = '{"'
 EVERYWHERE: Final = "*"  # in place of a station's id: at every station that has no other
+_FEW_PAIRS: Final = 4_096
 _CELLS: Final = msgspec.json.Decoder(dict[str, Pace])
 
 
@@ -106,10 +107,15 @@ def by_owner(owner: I32, word: I32, words: Sequence[str], tables: Sequence[dict[
     """tables[owner][word] for every pair, -1 where there is none; each distinct pair is looked up once."""
     if not len(word) or (word < 0).all():
         return np.full(len(word), -1, np.int64)
-    key = owner.astype(np.int64) * (len(words) + 1) + word + 1
-    distinct, inverse = np.unique(key, return_inverse=True)
-    found = [
-        tables[k // (len(words) + 1)].get(words[k % (len(words) + 1) - 1], -1) if k % (len(words) + 1) else -1
-        for k in distinct.tolist()
-    ]
-    return np.array(found, np.int64)[inverse]
+    width = len(words) + 1
+    key = owner.astype(np.int64) * width + word + 1
+    highest = int(key.max())
+    if highest > 4 * len(key) + _FEW_PAIRS:
+        distinct, place = np.unique(key, return_inverse=True)
+    else:  # marked, not sorted
+        there = np.zeros(highest + 1, np.bool_)
+        there[key] = True
+        distinct, place = np.flatnonzero(there), (np.cumsum(there) - 1)[key]
+    pairs = zip((distinct // width).tolist(), (distinct % width - 1).tolist(), strict=True)
+    found = [tables[one].get(words[k], -1) if k >= 0 else -1 for one, k in pairs]
+    return np.array(found, np.int64)[place]

@@ -31,7 +31,7 @@ class Families:
     """Those of one partition. A plant without measures has none, and pays nothing."""
 
     def __init__(self, plant: Plant, publish_ns: I64) -> None:
-        measures = declared(plant)
+        self._measures = measures = declared(plant)
         made = {name: make(measures, publish_ns) for name, make in FAMILIES.items()} if measures else {}
         self._all: dict[str, Family] = {name: family for name, family in made.items() if family is not None}
 
@@ -43,6 +43,19 @@ class Families:
         taken = [family.take(observed, text) for family in self._all.values()]
         doubts = [row for one in taken for row in one.doubts]
         return np.array(doubts, np.int64).reshape(-1, at.N_AO), [told for one in taken for told in one.alerts]
+
+    def warm(self) -> None:
+        """Compile, or load, what a fold needs, by a value of every measure of a line, for a state that nobody needs."""
+        some = [(k, one) for k, one in enumerate(self._measures) if one.line == self._measures[0].line]
+        rows = np.zeros((len(some), at.N_MO), np.int64)
+        rows[:, [at.MO_ORDER, at.MO_PRODUCT]] = -1
+        for row, (number, one) in zip(rows, some, strict=True):
+            row[[at.MO_LINE, at.MO_STATION, at.MO_MEASURE]] = one.line, one.station, number
+        if some:
+            line = some[0][1].line
+            self.take(Observed(rows, np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)), lambda _: None)
+            self.load(line, self.save(line))
+            self.rows([(line, at.FAR)])
 
     def rows(self, lines: Iterable[tuple[int, int]]) -> Rows:
         """Rows of these lines (number, until)."""

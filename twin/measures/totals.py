@@ -348,6 +348,8 @@ def _row_of(values: Sequence[object]) -> I64:
 
 def _numbers(texts: list[str]) -> list[int]:
     sums = [int(text, 16) for text in texts]
+    if len(sums) > N_SUMS:
+        raise ValueError(f"holds {len(sums)} sums of a row, and there are {N_SUMS}")
     return sums + [0] * (N_SUMS - len(sums))  # a state from before there were so many
 
 

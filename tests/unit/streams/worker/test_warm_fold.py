@@ -15,12 +15,14 @@ import gc, json, sys
 import pyarrow as pa
 from faust.types import TP
 from numba.core.dispatcher import Dispatcher
+from streams.bench import inputs
 from streams.kafka.records import Record, Records
 from streams.state.partition import PartitionState
 from streams.worker.processor import Processor
 from tests.support import floor, generated
 from twin.line import PartitionTwin
 from twin.plant import loads
+from twin.wire.encode import json_records
 
 def loaded():
     found = {}
@@ -53,7 +55,12 @@ def of_random():
     text = generated.plant_text(4, 3).replace("lateness =", 'revise = "20min"\nlateness =')
     return loads(text, "plant.toml"), [value for _, value in generated.values(4, 3, 600)]
 
-plant, values = {"floor": of_floor, "random": of_random}[sys.argv[1]]()
+def of_meters():
+    plant = inputs.metered(2, 3)
+    blocks = inputs.blocks(plant, 20_000, 60, 4_096)
+    return plant, [value for block in blocks for value in json_records(inputs.with_readings(block), plant)]
+
+plant, values = {"floor": of_floor, "random": of_random, "meters": of_meters}[sys.argv[1]]()
 records = Records.of(Record(offset, None, value, []) for offset, value in enumerate(values))
 
 PartitionTwin(plant, 0).warm()
@@ -76,7 +83,14 @@ print(json.dumps({"kernels": len(before), "late": late_ones, "sets": sorted({nam
 SETS = ["alerts", "bottlenecks", "events", "kpis", "rejected", "states"]
 
 
-@pytest.mark.parametrize(("log", "sets"), [("floor", SETS), ("random", [one for one in SETS if one != "rejected"])])
+OF_LOGS = [
+    ("floor", SETS),
+    ("random", [one for one in SETS if one != "rejected"]),
+    ("meters", ["alerts", "events", "kpis", "measures", "states"]),
+]
+
+
+@pytest.mark.parametrize(("log", "sets"), OF_LOGS)
 def test_no_kernel_is_loaded_in_a_fold(log: str, sets: list[str]) -> None:
     answer = subprocess.run(  # noqa: S603  own program
         [sys.executable, "-c", PROGRAM, log], cwd=ROOT, capture_output=True, text=True, timeout=900
