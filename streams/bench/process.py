@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,8 +15,8 @@ from typing import Any, Final, Self
 
 from streams import clock
 from streams.bench.declare import BenchError
-from streams.local import guard
-from streams.settings import Settings, process_environment
+from streams.settings import Settings
+from streams.tools import fleet
 
 _TICKS_HZ: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
@@ -27,22 +26,14 @@ LIMIT_S: Final = 300.0
 class Worker:
     """`twin worker` under a guard, so that it never outlives the benchmark; a context manager.
 
-    Not `streams.tools.fleet`, which hides the processes: here they are killed, and their time and memory are read.
+    Not a `Fleet`, which hides the processes: here they are killed, and their time and memory are read.
     """
 
     def __init__(self, settings: Settings, log_file: Path) -> None:
         self.settings = settings
         self.log_file = log_file
-        guarded = [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(settings.stop_limit_s + 2)]
         with log_file.open("ab") as log:
-            self._guard = subprocess.Popen(  # noqa: S603  our own command
-                [*guarded, sys.executable, "-P", "-m", "streams.cli", "worker"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=process_environment(settings),
-                start_new_session=True,
-            )
+            self._guard = fleet.start(settings, log)
 
     def __enter__(self) -> Self:
         return self

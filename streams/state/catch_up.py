@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twin import rules
-from twin.audit import AuditError, filelist, layout, waiting
+from twin.audit import AuditError, durable, filelist, layout, waiting
 from twin.audit.compare import hashes_of, unmatched
 from twin.audit.filelist import Entry
 from twin.audit.intervals import Interval, unlisted, waiting_intervals, with_unlisted
@@ -120,11 +120,11 @@ def finish(audit: Path, partition: int, last: Interval) -> bool:
             target = audit / layout.final_name(set_name, "-".join(date), partition, last.first_offset, last.next_offset)
             if not target.exists():
                 ends = {layout.sha256_of(path)}
-                layout.make_folder(target.parent)
+                durable.make_folder(target.parent)
                 path.replace(target)
                 folders.add(target.parent)
                 moved = finished = True
-    layout.sync_folders(audit, folders)
+    durable.sync_folders(audit, folders)
     return finished
 
 

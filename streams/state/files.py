@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Protocol
 
-from twin.audit.layout import make_folder, sync_folder
+from twin.audit.durable import make_folder, sync_folder
 from twin.store import Store
 
 # Notes that nobody waits for, one after the other.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from streams.state.patience import Patience
 from streams.state.staging import Staging
-from twin.audit import filelist, layout, models, objects, store_marker, waiting
+from twin.audit import durable, filelist, layout, models, objects, store_marker, waiting
 from twin.audit.fetch import Partition
 from twin.audit.objects import ObjectWriter
 from twin.audit.waiting import Piece
@@ -61,7 +61,7 @@ class SharedAudit:
             if models.is_model(one.key) and not path.exists():
                 with contextlib.suppress(FileNotFoundError):
                     data = self.store.get(one.key)[0]
-                    layout.make_folder(path.parent)
+                    durable.make_folder(path.parent)
                     path.write_bytes(data)
 
     def put_models(self) -> None:

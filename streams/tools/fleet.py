@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 from streams.local import guard
 from streams.settings import Settings, process_environment
@@ -20,6 +20,20 @@ _STOP_MARGIN_S: Final = 4.0
 
 class FleetError(RuntimeError):
     """A worker ended by itself: says which, how, and the end of its log."""
+
+
+def start(settings: Settings, log: BinaryIO) -> "subprocess.Popen[bytes]":
+    """`twin worker`, under a guard."""
+    guarded = [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(settings.stop_limit_s + 2)]
+    return subprocess.Popen(  # noqa: S603  our own command
+        [*guarded, sys.executable, "-P", "-m", "streams.cli", "worker"],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=process_environment(settings),
+        # A terminal's Ctrl-C must reach us, not the workers: they are stopped in order.
+        start_new_session=True,
+    )
 
 
 class Fleet:
@@ -33,7 +47,8 @@ class Fleet:
     def __enter__(self) -> Self:
         try:
             for number, settings in enumerate(self._settings, 1):
-                self._start(number, settings)
+                with self.log_file(number).open("wb") as log:
+                    self._processes.append(start(settings, log))
         except BaseException:  # also Ctrl-C: nothing may stay behind
             self.stop()
             raise
@@ -84,18 +99,3 @@ class Fleet:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-
-    def _start(self, number: int, settings: Settings) -> None:
-        guarded = [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(settings.stop_limit_s + 2)]
-        with self.log_file(number).open("wb") as log:
-            self._processes.append(
-                subprocess.Popen(  # noqa: S603  our own command
-                    [*guarded, sys.executable, "-P", "-m", "streams.cli", "worker"],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env=process_environment(settings),
-                    # A terminal's Ctrl-C must reach us, not the workers: they are stopped in order.
-                    start_new_session=True,
-                )
-            )

@@ -22,7 +22,7 @@ from streams.settings import Settings
 from streams.state.fits import StateError, check_partitioner, check_partitions, check_topic
 from streams.state.snapshot_files import Head, Snapshot, SnapshotError, SnapshotStore, is_id, offset_of
 from twin import store
-from twin.audit import AuditError, filelist, layout, marker, models
+from twin.audit import AuditError, durable, filelist, layout, marker, models
 from twin.audit.writer import GENESIS
 from twin.line import PartitionTwin
 from twin.line import snapshot as line_snapshot
@@ -135,7 +135,7 @@ def put(target: Settings, plant: Plant, found: Handover, topic_id: str, identity
         if topic_id:
             marker.bind(root, target.topic(EVENTS), topic_id, identity)
         models.store(root, plant)
-        layout.make_folder(folder)
+        durable.make_folder(folder)
         return {
             number: snapshots.save(Snapshot(_head(target, plant, found, number, topic_id), state))
             for number, state in found.states.items()

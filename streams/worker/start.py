@@ -20,7 +20,7 @@ from streams.state.shared import SharedAudit
 from streams.state.shared_snapshots import SharedSnapshots
 from streams.state.snapshot_files import SnapshotStore
 from twin import store
-from twin.audit import AuditError, layout, marker, store_marker
+from twin.audit import AuditError, durable, marker, store_marker
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +85,15 @@ def claim_root(settings: Settings, where: Places) -> Callable[[], None]:
             )
         present = _claimed(settings, where)
         if where.objects is None:
-            layout.make_folder(where.state)
+            durable.make_folder(where.state)
     except AuditError as error:
         exits.end_now(exits.STATE, f"cannot start: {error}")
     except OSError as error:
         exits.end_now(exits.STORAGE, f"cannot start: {error.filename or place}: {error.strerror}")
     if shared is None:
-        layout.hold(where.audit)
+        durable.hold(where.audit)
     if where.objects is None:
-        layout.hold(settings.state_folder)
+        durable.hold(settings.state_folder)
 
     def there() -> None:
         try:

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from twin.audit import AuditError, layout, models
+from twin.audit import AuditError, durable, layout, models
 from twin.audit.verify import Anchor, Start
 
 MANIFEST: Final = "_export.json"  # the underscore hides it from readers of data sets
@@ -119,7 +119,7 @@ def _unpack(archive: Path, folder: Path) -> None:
             _check_members(archive, members)
             for member in members:
                 target = folder / member.filename
-                target.parent.mkdir(layout.FOLDER_MODE, parents=True, exist_ok=True)
+                target.parent.mkdir(durable.FOLDER_MODE, parents=True, exist_ok=True)
                 with opened_zip.open(member) as source, target.open("xb") as file:
                     shutil.copyfileobj(source, file)
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:

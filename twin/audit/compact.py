@@ -19,16 +19,16 @@ import fcntl
 import hashlib
 import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from twin.audit import AuditError, filelist, layout
+from twin.audit import AuditError, durable, filelist, layout
 from twin.audit.digest import HASH_BYTES, row_hashes
 from twin.audit.filelist import Entry, ListedFile, agrees, hashes_in_order
 from twin.audit.intervals import Interval, contents, intervals
@@ -85,7 +85,7 @@ def compact(
 @contextlib.contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """One at a time. The lock goes with its process."""
-    layout.make_folder(root / layout.FILES)
+    durable.make_folder(root / layout.FILES)
     folder = os.open(root / layout.FILES, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -121,31 +121,59 @@ def _named(root: Path, files: Sequence[PublishedFile]) -> Iterator[ListedFile]:
     return (listed_as(root, file) for file in files)
 
 
-def groups_of(mine: Sequence[Interval], before: str) -> Iterator[list[Interval]]:
-    """Neighbours that become one: of one day and kind, without a base between."""
-    group: list[Interval] = []
-    kind: dict[str, str] = {}
+class _HasOffsets(Protocol):
+    @property
+    def first_offset(self) -> int: ...
+    @property
+    def next_offset(self) -> int: ...
+
+
+_One = TypeVar("_One", bound=_HasOffsets)
+
+
+class About(NamedTuple):
+    """What decides whether an interval may become one with its neighbours."""
+
+    files: Iterable[PublishedFile]
+    rows: int
+    may: bool  # nothing but its date or offsets keeps it as it is
+    kind: Mapping[str, str] = {}  # alike in what becomes one
+
+
+def neighbours(mine: Iterable[_One], before: str, about: Callable[[_One], About]) -> Iterator[list[_One]]:
+    """Those that become one: of one day before this date and one kind, without a base between."""
+    group: list[_One] = []
+    kind: Mapping[str, str] = {}
     day, rows = "", 0
     for one in mine:
-        keys = {key: value for key, value in keys_of(one).items() if key not in _OWN}
-        dates = [file.date for file in one.files if file.set != "rejected"]
-        newest, more = max(dates, default=""), sum(_rows(file) for file in one.files)
+        found = about(one)
+        newest = max((file.date for file in found.files if file.set != "rejected"), default="")
         fits = (
             group
-            and kind == keys
+            and kind == found.kind
             and one.first_offset == group[-1].next_offset
             and (newest in ("", day) or not day)
-            and rows + more <= MOST_ROWS
+            and rows + found.rows <= MOST_ROWS
         )
-        may = one.first_offset < one.next_offset and newest < before and "replaces" not in keys
+        may = found.may and one.first_offset < one.next_offset and newest < before
         if not (fits and may):
             if len(group) > 1:
                 yield group
             group, day, rows = [], "", 0
         if may:
-            group, day, kind, rows = [*group, one], max(day, newest), keys, rows + more
+            group, day, kind, rows = [*group, one], max(day, newest), found.kind, rows + found.rows
     if len(group) > 1:
         yield group
+
+
+def groups_of(mine: Sequence[Interval], before: str) -> Iterator[list[Interval]]:
+    """The same of intervals that lie in a root, by what their footers say."""
+    return neighbours(mine, before, _about)
+
+
+def _about(one: Interval) -> About:
+    keys = {key: value for key, value in keys_of(one).items() if key not in _OWN}
+    return About(one.files, sum(map(_rows, one.files)), "replaces" not in keys, keys)
 
 
 def _rows(file: PublishedFile) -> int:
@@ -245,7 +273,7 @@ def _finish(root: Path, entry: Entry) -> None:
     for file in entry.files:
         staged, target = staged_path(root, file, entry), root / file.path
         if staged.exists():
-            layout.make_folder(target.parent)
+            durable.make_folder(target.parent)
             staged.replace(target)
         folders.add(target.parent)
         if not target.exists() or layout.sha256_of(target) != file.sha256:
@@ -253,11 +281,11 @@ def _finish(root: Path, entry: Entry) -> None:
                 f"{target}: is not what was written to stand for {len(entry.replaces)} files, and these are there yet: "
                 f"remove {filelist.intent_name(entry)} and call compact again"
             )
-    layout.sync_folders(root, folders)
+    durable.sync_folders(root, folders)
     filelist.put_compacted(root, entry)
     for old in filelist.replaced_entries(root, entry):
         old.unlink(missing_ok=True)
-    layout.sync_folder(filelist.folder_of(root, entry.partition))
+    durable.sync_folder(filelist.folder_of(root, entry.partition))
     emptied = set()
     for file in entry.replaces:
         (root / file.path).unlink(missing_ok=True)

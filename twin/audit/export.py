@@ -19,7 +19,7 @@ from typing import Final, Protocol
 import msgspec
 import numpy as np
 
-from twin.audit import AuditError, layout, models, replayed
+from twin.audit import AuditError, durable, layout, models, replayed
 from twin.audit.bundle import FORMAT, MANIFEST, ExportedFile, ExportedPartition, Manifest
 from twin.audit.intervals import Interval, contents
 from twin.audit.layout import PublishedFile
@@ -153,12 +153,12 @@ class _Folder:
         self._folder = folder
 
     def add(self, name: str, data: bytes) -> None:
-        layout.write_durably(self._folder / name, data)
+        durable.write(self._folder / name, data)
 
     def copy(self, name: str, source: Path) -> None:
-        layout.make_folder((self._folder / name).parent)
+        durable.make_folder((self._folder / name).parent)
         shutil.copyfile(source, self._folder / name)
-        (self._folder / name).chmod(layout.FILE_MODE)
+        (self._folder / name).chmod(durable.FILE_MODE)
 
 
 class _Zip:
@@ -174,7 +174,7 @@ class _Zip:
 
     def _member(self, name: str) -> zipfile.ZipInfo:
         member = zipfile.ZipInfo(name, _ZIP_TIME)
-        member.external_attr = layout.FILE_MODE << 16
+        member.external_attr = durable.FILE_MODE << 16
         return member
 
 
@@ -183,19 +183,19 @@ def _target(out: Path) -> Iterator[_Target]:
     """A ZIP file or folder that is there under its name only when it is whole."""
     partial = out.with_name(f".{out.name}.partial")
     try:
-        layout.make_folder(out.parent.resolve())
+        durable.make_folder(out.parent.resolve())
         with contextlib.ExitStack() as stack:
             target: _Target
             if out.suffix.lower() == ".zip":
                 opened = stack.enter_context(zipfile.ZipFile(partial, "x", zipfile.ZIP_STORED, allowZip64=True))
                 target = _Zip(opened)
             else:
-                partial.mkdir(layout.FOLDER_MODE)
+                partial.mkdir(durable.FOLDER_MODE)
                 target = _Folder(partial)
             stack.push(_removal(partial))
             yield target
         if partial.is_file():
-            partial.chmod(layout.FILE_MODE)
+            partial.chmod(durable.FILE_MODE)
         partial.rename(out)
     except OSError as error:
         raise AuditError(

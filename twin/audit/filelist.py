@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from twin.audit import AuditError, layout
+from twin.audit import AuditError, durable, layout
 from twin.audit.layout import PublishedFile
 from twin.results import SETS
 
@@ -86,8 +86,8 @@ def begin(root: Path) -> None:
     # An empty folder is that of one who was killed before he could say so.
     if any(True for kind in (layout.FILES, *SETS) for _ in _names(root / kind)):
         return
-    layout.make_folder(root / layout.FILES)
-    layout.make_folder(root / layout.STAGING)
+    durable.make_folder(root / layout.FILES)
+    durable.make_folder(root / layout.STAGING)
     _put(root, WHOLE, msgspec.json.encode({"format": FORMAT}), _staged_whole)
     for name in _names(root / layout.STAGING):
         if name.startswith(_STAGED_WHOLE):
@@ -113,7 +113,7 @@ def put(root: Path, entry: Entry) -> bool:
                 f"{target}: lists other files than the committed manifest: two twins share this root, or a group began "
                 "anew: keep both and find out which"
             )
-    layout.make_folder(target.parent)
+    durable.make_folder(target.parent)
     offsets = entry.partition, entry.first_offset, entry.next_offset
     _put(root, entry.name, data, lambda attempt: layout.staged_entry_name(*offsets, attempt))
     return damaged
@@ -161,12 +161,12 @@ def put_compacted(root: Path, entry: Entry) -> None:
 
 def _put_apart(root: Path, name: str, entry: Entry) -> None:
     staged = root / layout.entry_name_apart(entry.partition, entry.first_offset)
-    layout.make_folder(staged.parent)
-    layout.make_folder((root / name).parent)
+    durable.make_folder(staged.parent)
+    durable.make_folder((root / name).parent)
     staged.unlink(missing_ok=True)
-    layout.write_durably(staged, msgspec.json.format(msgspec.json.encode(entry), indent=1))
+    durable.write(staged, msgspec.json.format(msgspec.json.encode(entry), indent=1))
     staged.replace(root / name)
-    layout.sync_folder((root / name).parent)
+    durable.sync_folder((root / name).parent)
 
 
 def intents(root: Path) -> list[Entry]:
@@ -205,8 +205,8 @@ def _covers(entry: Entry, other: Entry) -> bool:
 def put_pruned(root: Path, record: Pruned) -> None:
     """Say where a partition begins since. Raises OSError."""
     path = folder_of(root, record.partition) / PRUNED
-    layout.make_folder(path.parent)
-    layout.make_folder(root / layout.STAGING)
+    durable.make_folder(path.parent)
+    durable.make_folder(root / layout.STAGING)
     data = msgspec.json.format(msgspec.json.encode(record), indent=1)
     offsets = record.partition, record.first_offset, record.first_offset
     name = path.relative_to(root).as_posix()
@@ -241,23 +241,13 @@ def _staged_whole(attempt: int) -> str:
 
 def _put(root: Path, name: str, data: bytes, staged_name: Callable[[int], str]) -> None:
     """Whole and durable, or not there. Two that put the same do not meet before the name."""
-    attempt = 0
-    while True:
-        staged = root / staged_name(attempt)
-        try:
-            layout.write_durably(staged, data)
-            break
-        except FileExistsError:
-            attempt += 1
-        except OSError:
-            staged.unlink(missing_ok=True)
-            raise
+    staged = durable.stage(root, data, staged_name)
     try:
         staged.replace(root / name)
     except FileNotFoundError:
         if not (root / name).exists():  # else another has put the same, and has cleaned up
             raise
-    layout.sync_folder((root / name).parent)
+    durable.sync_folder((root / name).parent)
 
 
 def remove(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Names and folders of an audit root, and the only place that makes them durable.
+"""Names and folders of an audit root; `twin.audit.durable` makes them.
 
     ROOT/{set}/date=YYYY-MM-DD/p{partition}-{first_offset}-{next_offset}.parquet      published
     ROOT/_bases/date=YYYY-MM-DD/p{partition}-{offset}-{offset}.parquet                published (twin.audit.bases)
@@ -12,11 +12,9 @@ made of set names, dates, numbers and hashes only, never of words that came with
 
 import contextlib
 import datetime
-import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -42,9 +40,6 @@ PIECES: Final = "_pieces"  # few, and apart: who takes a partition over looks th
 MARKER: Final = "_root.json"  # twin.audit.marker
 # Whose files are links of the chain, in its order within an interval.
 KINDS: Final = (*SETS, BASES)
-# Readable by an analyst's account, writable by the worker's alone, whatever the umask.
-FILE_MODE: Final = 0o644
-FOLDER_MODE: Final = 0o755
 
 HASH_DIGITS: Final = 16  # of a SHA-256 in a name
 # How names spell a partition and an offset: also those of snapshots (streams/state).
@@ -344,87 +339,3 @@ def all_staged(root: Path) -> dict[int, list[str]]:
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable: a renamed file may otherwise be gone after a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_folders(root: Path, folders: Iterable[Path]) -> None:
-    """Make the names in these folders of a root durable, and the folders' own, also where nothing seems to be new.
-
-    Whoever made or renamed something before may have died, or had an error, before it was durable; that cannot be seen.
-    """
-    todo = {root}
-    for folder in folders:
-        while folder != root:
-            todo.add(folder)
-            folder = folder.parent
-    for folder in sorted(todo):
-        sync_folder(folder)
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """A new file with these bytes, fsynced; the caller renames it and syncs the folder. Raises OSError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def create_durably(path: Path, data: bytes, staged: Path) -> None:
-    """The file with these bytes, fsynced: whole, or not there; never over another, which then stays. Raises OSError.
-
-    `staged`: a name in the same folder that nobody else uses at the same time.
-    """
-    staged.unlink(missing_ok=True)  # of one that was killed right here
-    write_durably(staged, data)
-    try:
-        os.link(staged, path)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without links
-        if not path.exists():
-            staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-# Folders that were there when this process began to work in them.
-_held: set[Path] = set()
-
-
-def hold(folder: Path) -> None:
-    """From now on this process does not make this folder, nor anything in it while its marker is missing: a disk is
-    gone."""
-    _held.add(folder)
-
-
-def release(folder: Path) -> None:
-    _held.discard(folder)
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder and its parents, each made durable in its parent. Raises OSError.
-
-    Raises FileNotFoundError instead of making one that is held, or anything in it while its marker is missing.
-    """
-    missing = []
-    while not path.is_dir():
-        if path in _held or (path.parent in _held and not (path.parent / MARKER).exists()):
-            raise FileNotFoundError(errno.ENOENT, "is not there any more: is it mounted, or was it moved?", str(path))
-        missing.append(path)
-        path = path.parent
-    for folder in reversed(missing):
-        folder.mkdir(FOLDER_MODE, exist_ok=True)
-        sync_folder(folder.parent)

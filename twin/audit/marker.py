@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from twin.audit import AuditError, layout, waiting
+from twin.audit import AuditError, durable, layout, waiting
 from twin.audit.intervals import listed
 from twin.audit.read import footer_of
 
@@ -133,9 +133,9 @@ def anew(topic: str, before: str, now: str, when: str) -> str:
 
 def _put(root: Path, marker: Marker, attempt: str) -> None:
     staged = root / f".{attempt}.tmp"
-    layout.write_durably(staged, encoded(marker))
+    durable.write(staged, encoded(marker))
     staged.replace(root / NAME)
-    layout.sync_folder(root)
+    durable.sync_folder(root)
 
 
 def encoded(marker: Marker) -> bytes:
@@ -144,8 +144,8 @@ def encoded(marker: Marker) -> bytes:
 
 
 def _begin(root: Path, mine: Marker) -> Marker:
-    layout.make_folder(root)
-    layout.create_durably(root / NAME, encoded(mine), root / f".{mine.id}.tmp")
+    durable.make_folder(root)
+    durable.create(root / NAME, encoded(mine), root / f".{mine.id}.tmp")
     return read(root)
 
 

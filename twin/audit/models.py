@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from twin.audit import AuditError, layout
+from twin.audit import AuditError, durable, layout
 from twin.plant.canonical import canonical_text, line_hash, model_hash, states_of
 from twin.plant.model import ABSENT, Plant, Station
 from twin.plant.shared import once_a_plant
@@ -56,15 +56,15 @@ def store(root: Path | str, plant: Plant) -> None:
         return
     temporary = path.with_name(f".{digest}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        layout.make_folder(path.parent)
+        durable.make_folder(path.parent)
         temporary.unlink(missing_ok=True)  # of a process with our number that was killed right here
-        layout.write_durably(temporary, data)
+        durable.write(temporary, data)
         try:
             temporary.replace(path)
         except FileNotFoundError:
             if not path.exists():  # otherwise another worker was quicker, and has cleaned up
                 raise
-        layout.sync_folder(path.parent)
+        durable.sync_folder(path.parent)
         _remove_temporary(path.parent, digest)
     except OSError as error:
         temporary.unlink(missing_ok=True)

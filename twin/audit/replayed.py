@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from twin import rules
-from twin.audit import AuditError, layout
+from twin.audit import AuditError, durable, layout
 from twin.audit.report import Report
 from twin.plant.model import Plant
 from twin.replay_report import ReplayReport
@@ -158,19 +158,19 @@ def _differing(found: Plan, plan: Plan) -> list[str]:
 
 
 def _begin(root: Path, plan: Plan, share: int) -> None:
-    layout.make_folder(root / layout.REPLAY)
+    durable.make_folder(root / layout.REPLAY)
     # By share, too: in containers all processes have the same number.
     staged = root / layout.REPLAY / f".plan-{share:05d}-{os.getpid()}.tmp"
-    layout.create_durably(root / PLAN, plan.data, staged)
+    durable.create(root / PLAN, plan.data, staged)
 
 
 def finish(root: Path, record: Done) -> None:
     """Say that a share is done. Raises OSError."""
     staged = root / layout.REPLAY / f".share-{record.share:05d}-{os.getpid()}.tmp"
     staged.unlink(missing_ok=True)
-    layout.write_durably(staged, msgspec.json.format(msgspec.json.encode(record), indent=1))
+    durable.write(staged, msgspec.json.format(msgspec.json.encode(record), indent=1))
     staged.replace(root / record.name)
-    layout.sync_folder(root / layout.REPLAY)
+    durable.sync_folder(root / layout.REPLAY)
 
 
 def remove(root: Path, *, plan: bool) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from twin.audit import AuditError, compact, fetch, filelist, store_changes
-from twin.audit.compact import Compacted, groups_of, merged, staged_path, together
+from twin.audit import AuditError, fetch, filelist, store_changes
+from twin.audit.compact import About, Compacted, groups_of, merged, neighbours, staged_path, together
 from twin.audit.filelist import Entry, ListedFile
 from twin.audit.intervals import Interval
 from twin.audit.objects import encoded, object_key
@@ -49,8 +49,14 @@ def _partition(
     if not listed:
         return True
     stays = min(keep_from.get(partition, listed[-1].first_offset), listed[-fetch.NEWEST :][0].first_offset)
-    for neighbours in _runs(listed, before, stays):
-        for entry in _merged(store, neighbours, before, by, at):
+
+    def about(one: Entry) -> About:
+        """As far as the list says: of those that may become one the footers are looked at."""
+        files = filelist.published_files([one], Path())
+        return About(files, sum(file.rows for file in one.files), not one.replaces and one.next_offset <= stays)
+
+    for group in neighbours(listed, before, about):
+        for entry in _merged(store, group, before, by, at):
             change = Change(store_changes.FORMAT, partition, number, compacted=entry)
             if entry is None or not store_changes.make(store, change):
                 return False
@@ -59,48 +65,28 @@ def _partition(
     return True
 
 
-def _runs(mine: Sequence[Entry], before: str, stays: int) -> Iterator[list[Entry]]:
-    """Neighbours that may become one, as far as the list says: of them the footers are looked at."""
-    run: list[Entry] = []
-    day, rows = "", 0
-    for one in mine:
-        files = filelist.published_files([one], Path())
-        dates = [file.date for file in files if file.set != "rejected"]
-        newest, more = max(dates, default=""), sum(file.rows for file in one.files)
-        may = one.first_offset < one.next_offset <= stays and newest < before and not one.replaces
-        fits = run and one.first_offset == run[-1].next_offset and (newest in ("", day) or not day)
-        if not (may and fits and rows + more <= compact.MOST_ROWS):
-            if len(run) > 1:
-                yield run
-            run, day, rows = [], "", 0
-        if may:
-            run, day, rows = [*run, one], max(day, newest), rows + more
-    if len(run) > 1:
-        yield run
-
-
-def _merged(store: Store, neighbours: Sequence[Entry], before: str, by: str, at: str) -> Iterator[Entry | None]:
+def _merged(store: Store, entries: Sequence[Entry], before: str, by: str, at: str) -> Iterator[Entry | None]:
     """Entries whose objects are there; None: what was listed is not there any more."""
     with tempfile.TemporaryDirectory(prefix="taktwin-compact-") as name:
         root = Path(name)
         try:
             each(
                 lambda file: _copy(store, root, file),
-                [file for one in neighbours for file in one.files],
+                [file for one in entries for file in one.files],
                 FILES_TOGETHER,
             )
         except FileNotFoundError as error:
-            if all(_is_listed(store, one) for one in neighbours):
+            if all(_is_listed(store, one) for one in entries):
                 raise AuditError(f"{error.filename}: is listed, but is not there: restore it") from error
             yield None
             return
-        for one in neighbours:
+        for one in entries:
             path = root / one.name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(encoded(one))
         intervals = [
             Interval(one.partition, one.first_offset, one.next_offset, tuple(filelist.published_files([one], root)))
-            for one in neighbours
+            for one in entries
         ]
         try:
             for group in groups_of(intervals, before):

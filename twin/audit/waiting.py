@@ -15,6 +15,7 @@ journal to append to (one fsync less of some 6 ms, but nothing that an object st
 owners might write to).
 """
 
+import functools
 import hashlib
 import struct
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +26,7 @@ from typing import Final
 import msgspec
 import pyarrow as pa
 
-from twin.audit import AuditError, GoneError, layout
+from twin.audit import AuditError, GoneError, durable, layout
 from twin.results import SETS
 
 MAGIC: Final = b"TWINROWS"
@@ -191,19 +192,9 @@ def read(path: Path) -> Rows:
 def stage(root: Path, piece: Piece, data: bytes) -> None:
     """Write and fsync a piece, visible to nobody. Raises OSError; may be tried again."""
     folder = root / layout.STAGING
-    layout.make_folder(folder)
-    attempt = 0
-    while True:  # what lies there already may be half of it: a writer died, or another one is at it
-        path = root / layout.staged_piece_name(Path(piece.path).stem, attempt)
-        try:
-            layout.write_durably(path, data)
-            break
-        except FileExistsError:
-            attempt += 1
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
-    layout.sync_folder(folder)
+    durable.make_folder(folder)
+    durable.stage(root, data, functools.partial(layout.staged_piece_name, Path(piece.path).stem))
+    durable.sync_folder(folder)
 
 
 def unstage(root: Path, piece: Piece) -> None:
@@ -222,7 +213,7 @@ def publish(root: Path, pieces: Iterable[Piece]) -> None:
     for piece in pieces:
         target = root / piece.path
         if not target.exists() and (source := piece.staged(root)) is not None:
-            layout.make_folder(target.parent)
+            durable.make_folder(target.parent)
             source.replace(target)
 
 

@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twin.audit import AlreadyPublishedError, AuditError, filelist, layout
+from twin.audit import AlreadyPublishedError, AuditError, durable, filelist, layout
 from twin.audit.filelist import Entry, ListedFile
 from twin.audit.rows import BY_ARRIVAL, NO_DATE, absent, by_date, check_rows, has_revisions
 from twin.results import INDEX, NAME, REJECTED, SCHEMA_VERSION, SETS
@@ -61,7 +61,7 @@ class _HashedFile(io.RawIOBase):
     """A new file that knows the SHA-256 of what was written. After an error it takes no more bytes."""
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, layout.FILE_MODE)
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, durable.FILE_MODE)
         self._hash = hashlib.sha256()
         self.size = 0
         self.error: OSError | None = None
@@ -193,11 +193,11 @@ class AuditWriter:
         try:
             for set_name, date, table in tables:
                 if not files:
-                    layout.make_folder(self.root / layout.STAGING)
+                    durable.make_folder(self.root / layout.STAGING)
                 files.append(self._write(set_name, date, table, (first_offset, next_offset), keys, chain))
                 chain = files[-1].sha256
             if files:
-                layout.sync_folders(self.root, [self.root / layout.STAGING])
+                durable.sync_folders(self.root, [self.root / layout.STAGING])
         except (OSError, AuditError) as error:
             unstage(self.root, files)
             if isinstance(error, AuditError):
@@ -279,15 +279,15 @@ class AuditWriter:
                 filelist.begin(self.root)
             moves = [move for file in files if (move := self._check(file)) is not None]
             for source, target in moves:
-                layout.make_folder(target.parent)
+                durable.make_folder(target.parent)
                 source.replace(target)
             if files:
-                layout.sync_folders(self.root, {(self.root / file.path).parent for file in files})
+                durable.sync_folders(self.root, {(self.root / file.path).parent for file in files})
             for manifest in manifests:
                 if filelist.put(self.root, entry := entry_of(manifest)):
                     self.mended.append(entry.name)
             if moves:
-                layout.sync_folder(self.root / layout.STAGING)
+                durable.sync_folder(self.root / layout.STAGING)
         except OSError as error:
             raise _write_error(error, self.root) from error
 
@@ -331,7 +331,7 @@ class AuditWriter:
             for name in foreign:
                 (self.root / name).unlink(missing_ok=True)
             if foreign:
-                layout.sync_folder(self.root / layout.STAGING)
+                durable.sync_folder(self.root / layout.STAGING)
         except OSError as error:
             raise _write_error(error, self.root / layout.STAGING) from error
 

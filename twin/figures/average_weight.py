@@ -116,14 +116,6 @@ def counts_test(lot: Number, n: int, mean_g: Number, nominal_g: Number, below_t1
     return exact(mean_g) >= exact(nominal_g) and below_t1 <= allowed and below_t2 == 0
 
 
-# Directive 76/211/EEC, annex II 2.2.1: for a batch, (packs so far, accept up to, reject from) of both samples.
-DIRECTIVE_PLANS: dict[str, list[tuple[int, int, int]]] = {
-    "100-500": [(30, 1, 3), (60, 4, 5)],
-    "501-3200": [(50, 2, 5), (100, 6, 7)],
-    "3201-": [(80, 3, 7), (160, 8, 9)],
-}
-
-
 def double_sampling(plan: Sequence[Sequence[Number]], defective: Sequence[int | None]) -> tuple[str, int]:
     """`accept`, `reject` or `open` with the packs looked at; `defective` are those of each sample (None: not taken).
 

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from twin.figures.exact import Number, exact, positive, whole
+from twin.figures.exact import Number, exact, whole
 from twin.figures.special import binomial_cdf
 
 Severity = Literal["normal", "tightened", "reduced", "stopped"]
@@ -186,12 +186,6 @@ def _decision(seen: int, bad: int, n: int, ac: int) -> Literal["accept", "reject
     if bad > ac:
         return "reject" if seen >= n else "reject_early"
     return "accept" if seen >= n else "open"
-
-
-def average_outgoing_quality(n: Number, ac: Number, p: Number, lot: Number) -> Fraction:
-    """AOQ = Pa p (N - n) / N with rectifying inspection of lots that are not accepted."""
-    size, sample = positive(lot, "the lot"), positive(n, "n")
-    return accept_probability(n, ac, p) * exact(p) * (size - sample) / size
 
 
 def switch(policy: str, plans: Mapping[str, Numbers], tighter_ac: int, nonconforming: Sequence[Number]) -> list[Judged]:

@@ -185,13 +185,6 @@ def comprehensive_energy(
     )
 
 
-def power_factor(kwh: Number, kvarh: Number) -> float | None:
-    """kWh / sqrt(kWh^2 + kVarh^2); None at 0 and 0."""
-    real, reactive = float(exact(kwh)), float(exact(kvarh))
-    apparent = (real * real + reactive * reactive) ** 0.5
-    return real / apparent if apparent else None
-
-
 def co2e_of_gases(kg: Mapping[str, Number], potentials: Mapping[str, Number]) -> Fraction:
     """kg CO2e: each gas by its global warming potential. CO2 itself is 1. ValueError for a gas without one."""
     total = Fraction()

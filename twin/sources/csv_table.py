@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from twin.sources.files import UNREADABLE, LogFile
+from twin.sources.files import UNREADABLE, LogFile, OfFile
 from twin.sources.mapping_model import TableForm
 from twin.sources.records import joined
 from twin.sources.source import SourceError
@@ -25,7 +25,7 @@ _SHOWN: Final = 60
 _HEADER_WITHIN: Final = 100  # lines in which a header is looked for
 
 
-class CsvTable:
+class CsvTable(OfFile):
     """Turns one file, piece by piece, into text columns. `wanted` says of the header's names which are needed."""
 
     typed = False
@@ -53,14 +53,6 @@ class CsvTable:
         self._line = 1
         self._held = b""
         self._begun = False
-
-    @property
-    def position(self) -> int:
-        return self._file.position
-
-    @property
-    def size(self) -> int:
-        return self._file.size
 
     def __iter__(self) -> Iterator[TextRows]:
         """The rows, piece by piece. Raises SourceError when the header lacks a column."""

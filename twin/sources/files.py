@@ -19,6 +19,20 @@ _UTF16: Final = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-
 UNREADABLE: Final = "\ufffd".encode()  # what stands in the pieces where bytes were no text of a file's UTF-16
 
 
+class OfFile:
+    """A reader of one file, and how far it is (`twin.sources.source.Source`)."""
+
+    _file: "LogFile"
+
+    @property
+    def position(self) -> int:
+        return self._file.position
+
+    @property
+    def size(self) -> int:
+        return self._file.size
+
+
 class LogFile:
     """A file of lines. SourceError when it cannot be opened; one that is cut off is a problem of the summary.
 

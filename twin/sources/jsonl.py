@@ -6,13 +6,13 @@ from pathlib import Path
 from twin.plant.model import Plant
 from twin.sources.blocks import distinct, empty, slices
 from twin.sources.clock import Clock
-from twin.sources.files import LogFile
+from twin.sources.files import LogFile, OfFile
 from twin.sources.source import BLOCK_EVENTS, Batch, Stage
 from twin.sources.summary import Summary
 from twin.wire.decode import Decoder
 
 
-class JsonLines:
+class JsonLines(OfFile):
     """One file of JSON lines, plain or gzip. What is refused comes with the block beside it, as from a topic.
 
     An event's `offset` is its line in the file, from 1.
@@ -29,14 +29,6 @@ class JsonLines:
         self._decoder = Decoder(plant)
         self._clock = Clock(plant, self.summary)
         self._line = 0
-
-    @property
-    def position(self) -> int:
-        return self._file.position
-
-    @property
-    def size(self) -> int:
-        return self._file.size
 
     def __iter__(self) -> Iterator[Batch]:
         for piece in self._file.pieces():

@@ -21,7 +21,7 @@ from twin.sources.bind import LogPath
 from twin.sources.blocks import Words, slices
 from twin.sources.clock import Clock
 from twin.sources.drafts import draft
-from twin.sources.files import LogFile
+from twin.sources.files import LogFile, OfFile
 from twin.sources.mapping import ShdrMapping, check
 from twin.sources.mapping_model import CountRule, MeasureRule, ProductRule
 from twin.sources.paces import UnusableError, said_of, say
@@ -73,7 +73,7 @@ class _Machine:
     declared: str | None = None  # what was said last of this product
 
 
-class ShdrLog:
+class ShdrLog(OfFile):
     """One SHDR file of one station. Raises MappingError or SourceError before the first row, and never for a row.
 
     `summary.rows` counts observations (items), of which each gives one event, is ignored, or is a problem.
@@ -105,14 +105,6 @@ class ShdrLog:
         self._clock = Clock(plant, self.summary)
         self._machine = _Machine()
         self._row = 0
-
-    @property
-    def position(self) -> int:
-        return self._file.position
-
-    @property
-    def size(self) -> int:
-        return self._file.size
 
     def __iter__(self) -> Iterator[Batch]:
         times = TimeReader(TimeFormat(zone=self._mapping.zone), self._lateness_ns)

@@ -15,7 +15,7 @@ from streams.state import catch_up
 from tests.support.audit import rows, table, writer
 from tests.unit.twin.audit.test_audit_prune import DATES, SETS, WHO, _of_day, offsets
 from tests.unit.twin.audit.test_old_roots import DATA, DIGESTS, LINE, NAMES
-from twin.audit import AuditError, filelist, layout
+from twin.audit import AuditError, durable, filelist, layout
 from twin.audit import compact as compacting
 from twin.audit.bundle import opened
 from twin.audit.compact import compact
@@ -179,8 +179,8 @@ def _dies_before(patch: pytest.MonkeyPatch, step: str, n: int) -> None:
         "replace": (Path, step),
         "unlink": (Path, step),
         "write": (AuditWriter, "_write"),
-        "sync_folders": (layout, step),
-        "sync_folder": (layout, step),
+        "sync_folders": (durable, step),
+        "sync_folder": (durable, step),
         "_compare": (compacting, step),
     }[step]
     whole = getattr(owner, name)

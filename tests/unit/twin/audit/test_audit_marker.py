@@ -14,7 +14,7 @@ from streams.state.staging import Staging
 from streams.state.store import PartitionStore
 from tests.support.audit import rows, table, writer
 from tests.support.checkpoint import TP0, World
-from twin.audit import AuditError, filelist, layout, marker
+from twin.audit import AuditError, durable, filelist, layout, marker
 from twin.audit.marker import NotOursError, check, claim
 from twin.audit.verify import verify
 from twin.audit.writer import Manifest
@@ -105,19 +105,19 @@ def test_a_marker_that_is_gone_is_a_disk_that_is_gone(tmp_path: Path) -> None:
 def test_what_is_held_is_never_made_anew(tmp_path: Path) -> None:
     root = tmp_path / "audit"
     claim(root, *OURS, "1")
-    layout.hold(root)
+    durable.hold(root)
     try:
-        layout.make_folder(root / "kpis" / "date=2026-01-01")
+        durable.make_folder(root / "kpis" / "date=2026-01-01")
         root.rename(tmp_path / "away")
         for path in (root, root / "kpis", root / "kpis" / "date=2026-01-01", root / layout.STAGING):
             with pytest.raises(FileNotFoundError, match="is it mounted"):
-                layout.make_folder(path)
+                durable.make_folder(path)
         root.mkdir()  # the place where it was mounted
         with pytest.raises(FileNotFoundError, match="is it mounted"):
-            layout.make_folder(root / "kpis" / "date=2026-01-01")
+            durable.make_folder(root / "kpis" / "date=2026-01-01")
         assert not list(root.iterdir())
     finally:
-        layout.release(root)
+        durable.release(root)
 
 
 class Waits(World):
@@ -206,9 +206,9 @@ async def test_a_root_that_goes_while_a_state_is_loaded_is_waited_for(
         return load(*given)
 
     monkeypatch.setattr(store, "_load", lose)
-    layout.hold(world.audit)
+    durable.hold(world.audit)
     try:
         assert store.load(TP0, world.group.assigned()[TP0]).next == 10
     finally:
-        layout.release(world.audit)
+        durable.release(world.audit)
         back.join()

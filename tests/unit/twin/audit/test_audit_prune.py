@@ -15,7 +15,7 @@ from streams import clock
 from streams.cli import main
 from streams.state import catch_up
 from tests.support.audit import DAY_NS, NOON_NS, rows, table, writer
-from twin.audit import AuditError, filelist, layout
+from twin.audit import AuditError, durable, filelist
 from twin.audit.digest import digest
 from twin.audit.intervals import contents
 from twin.audit.prune import plan, prune
@@ -203,7 +203,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, number: int) -> Iterator[list[str
     with monkeypatch.context() as patched:
         for where, names in (
             (Path, ("unlink", "replace", "mkdir", "rmdir")),
-            (layout, ("write_durably", "sync_folder")),
+            (durable, ("write", "sync_folder")),
         ):
             for name in names:
                 patched.setattr(where, name, before(name, getattr(where, name)))

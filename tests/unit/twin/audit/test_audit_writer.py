@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.audit import DAY_NS, NOON_NS, flip, plain, rows, table, write, writer
-from twin.audit import AuditError, digest, layout, read
+from twin.audit import AuditError, digest, durable, layout, read
 from twin.audit.rows import MAX_REJECTED_DATES, events_with_origin, rejected_table, with_origin
 from twin.audit.writer import Manifest
 from twin.events.block import Rejected
@@ -165,11 +165,11 @@ def test_a_rename_that_was_not_made_durable_is_made_so_by_the_next_try(
             raise KeyboardInterrupt if died else OSError(errno.EIO, "")
 
     with monkeypatch.context() as patched:
-        patched.setattr(layout, "sync_folder", fail)
+        patched.setattr(durable, "sync_folder", fail)
         with pytest.raises(KeyboardInterrupt if died else AuditError):
             audit.publish(manifest)
     synced: list[Path] = []
-    monkeypatch.setattr(layout, "sync_folder", synced.append)
+    monkeypatch.setattr(durable, "sync_folder", synced.append)
     writer(tmp_path / "root").publish(manifest)
     assert {folder, folder.parent, folder.parent.parent} <= set(synced)
 
