@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from kernels.codes import CLASS_NAMES
 from twin.decimals import MAX_DIGITS, written
-from twin.plant.problem import hint
+from twin.plant.problem import hint, near
 from twin.time import zone as zones
 from twin.time.duration import DURATION_PATTERN, RATE_PATTERN, cycle_ns, duration_ns
 
@@ -48,7 +48,7 @@ def type_name(value: object) -> str:
     return _TYPES.get(type(value), "a date or time")
 
 
-def _text(value: Any, example: str) -> str:
+def as_text(value: Any, example: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f'this is {type_name(value)}; write text in quotes, such as "{example}"')
     return value
@@ -58,7 +58,7 @@ def text_like(label: str, example: str, parse: Callable[[str], Any], pattern: st
     schema: dict[str, Any] = {"type": "string", "examples": [example]}
     if pattern:
         schema["pattern"] = pattern
-    return Scalar(label, lambda value: parse(_text(value, example)), schema)
+    return Scalar(label, lambda value: parse(as_text(value, example)), schema)
 
 
 def _id(text: str) -> str:
@@ -174,9 +174,8 @@ def _zone(text: str) -> str:
     try:
         return zones.zone(text).key
     except KeyError:
-        close = hint(text, zones.names(), most=0).split(";")[1]
-        advice = close if "mean" in close else ' write an IANA name, such as "Europe/Berlin"'
-        raise ValueError(f'there is no time zone "{text}";{advice}') from None
+        advice = near(text, zones.names()) or '; write an IANA name, such as "Europe/Berlin"'
+        raise ValueError(f'there is no time zone "{text}"{advice}') from None
 
 
 def _window(text: str) -> tuple[int, int]:
@@ -217,12 +216,11 @@ def integer(least: int, most: int = MAX_INTEGER) -> Scalar:
 def choice(*names: str) -> Scalar:
     def parse(value: str) -> str:
         if value not in names:
-            raise ValueError(f'there is no "{value}" here{hint(value, names)}')
+            raise ValueError(f'"{value}" is not one of {", ".join(names)}{near(value, names)}')
         return value
 
-    return Scalar(
-        " \\| ".join(f'"{name}"' for name in names), lambda value: parse(_text(value, names[0])), {"enum": list(names)}
-    )
+    label = " \\| ".join(f'"{name}"' for name in names)
+    return Scalar(label, lambda value: parse(as_text(value, names[0])), {"enum": list(names)})
 
 
 def _duration(text: str, least: int) -> int:
@@ -254,7 +252,7 @@ def _rate(text: str) -> int:
 
 def _factor(value: Any) -> tuple[int, int]:
     """A fraction above 0 in lowest terms."""
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value, "1/8")
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else as_text(value, "1/8")
     match = _FRACTION.fullmatch(text.strip())
     if not match:
         raise ValueError(f'"{text}" is not a factor; write a whole number such as 20, or a fraction such as "1/8"')
@@ -360,4 +358,4 @@ LOCAL_TIME: Final = Scalar("local date and time", _local, {"type": "string", "ex
 EARLIEST: Final = Scalar("date", _earliest, {"type": "string", "examples": ["1995-01-01"]})
 DATE: Final = Scalar("date", _date, {"type": "string", "examples": ["2027-01-01"]})
 WINDOW: Final = text_like("length/step", "1h/1min", _window)
-CLASS: Final = Scalar("time class", lambda value: _class(_text(value, "running")), {"enum": list(CLASS_NAMES)})
+CLASS: Final = Scalar("time class", lambda value: _class(as_text(value, "running")), {"enum": list(CLASS_NAMES)})

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -71,11 +72,16 @@ def key_text(path: Path, data: Any) -> str:
     return text
 
 
-def hint(word: str, known: "list[str] | tuple[str, ...] | frozenset[str]", most: int = 12) -> str:
-    """ "; did you mean ...?" or the list of what is known, to be put behind a message about an unknown word."""
+def near(word: str, known: Collection[str]) -> str:
+    """ "; did you mean ...?" to be put behind a message about an unknown word; "" where none is near it."""
     close = get_close_matches(word, known, n=1, cutoff=_NEAR) or [k for k in known if k.lower() == word.lower()][:1]
-    if close:
-        return f'; did you mean "{close[0]}"?'
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def hint(word: str, known: Collection[str], most: int = 12) -> str:
+    """The same, or the list of what is known."""
+    if close := near(word, known):
+        return close
     if not known:
         return "; none is declared"
     shown = ", ".join(sorted(known)[:most])

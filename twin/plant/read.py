@@ -1,4 +1,7 @@
-"""A parsed TOML table against its declaration: unknown keys, missing keys, wrong types, bad values, repeated ids."""
+"""A parsed TOML table against its declaration: unknown keys, missing keys, wrong types, bad values, repeated ids.
+
+Of plant files and of mappings: the one place that says what is wrong with a key by itself, and what to write instead.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 from twin.plant.kinds import ID, Scalar, type_name
 from twin.plant.locate import Path
 from twin.plant.problem import Report, hint
-from twin.plant.shape import Key, List, Map, Table, Tables
+from twin.plant.shape import Either, Key, Kind, List, Map, Table, Tables
 
 
 @dataclass(slots=True)
@@ -14,6 +17,7 @@ class Node:
     """One table of the file. `values` holds every declared key: read, by default, or None (absent or wrong)."""
 
     path: Path
+    report: Report
     values: dict[str, Any] = field(default_factory=dict)
     given: frozenset[str] = frozenset()  # keys that stand in the file
 
@@ -23,34 +27,47 @@ class Node:
     def at(self, *steps: str | int) -> Path:
         return (*self.path, *steps)
 
+    def problem(self, key: str, message: str) -> None:
+        """A mistake at one of the keys; "" is the table itself."""
+        self.report.add(self.at(key) if key else self.path, message)
+
 
 def read(table: Table, raw: dict[str, Any], path: Path, report: Report) -> Node:
     """Every mistake goes to `report`; a wrong value is read as absent, so that it causes no second message."""
-    node = Node(path, given=frozenset(raw))
+    node = Node(path, report, given=frozenset(raw))
     names = [key.name for key in table.keys]
     for name in raw:
         if name not in names:
-            report.add((*path, name), f'unknown key "{name}"{hint(name, names, most=30)}')
+            why = table.elsewhere.get(name) or f'unknown key "{name}"{hint(name, names, most=30)}'
+            report.add((*path, name), why)
     for key in table.keys:
         if key.name in raw:
             node.values[key.name] = _value(key.kind, raw[key.name], (*path, key.name), report)
             if key.required and raw[key.name] == []:
-                report.add((*path, key.name), f"is empty; add {_how(key)}")
+                report.add((*path, key.name), f"is empty; add {how(key)}")
             continue
         if key.required:
-            report.add((*path, key.name), f"is missing; add {_how(key)}")
+            report.add((*path, key.name), f"is missing; add {how(key)}")
         node.values[key.name] = _absent(key, (*path, key.name), report)
     return node
 
 
-def _how(key: Key) -> str:
-    if isinstance(key.kind, Tables):
-        return f"at least one [[...{key.name}]] table"
-    assert isinstance(key.kind, Scalar)
-    if key.kind is ID:
-        return f'{key.name} = "..."'
-    examples = key.kind.schema.get("examples") or key.kind.schema.get("enum")
-    return f'a line such as {key.name} = "{examples[0]}"' if examples else f"the key ({key.kind.label})"
+def how(key: Key) -> str:
+    """How to write a key that is missing."""
+    match key.kind:
+        case Tables():
+            return f"at least one [[...{key.name}]] table"
+        case Table():
+            return f"a table [{key.name}]"
+        case Either(table=Table() as table):
+            return f'{key.name} = {{ {table.keys[0].name} = "..." }}, or {key.kind.label}'
+        case Scalar() as kind:
+            examples = kind.schema.get("examples") or kind.schema.get("enum")
+            if kind is ID or (not examples and kind.schema.get("type") == "string"):
+                return f'{key.name} = "..."'
+            return f'a line such as {key.name} = "{examples[0]}"' if examples else f"the key ({kind.label})"
+        case _:
+            return "the key"
 
 
 def _absent(key: Key, path: Path, report: Report) -> Any:
@@ -59,10 +76,12 @@ def _absent(key: Key, path: Path, report: Report) -> Any:
     return None if key.default is None else _value(key.kind, key.default, path, report)
 
 
-def _value(kind: Scalar | List | Map | Table | Tables, raw: Any, path: Path, report: Report) -> Any:
+def _value(kind: Kind, raw: Any, path: Path, report: Report) -> Any:
     match kind:
         case Scalar():
             return _scalar(kind, raw, path, report)
+        case Either():
+            return _value(kind.table if isinstance(raw, dict) else kind.plain, raw, path, report)
         case List():
             items = raw if isinstance(raw, list) else [raw]
             _count(len(items), kind.most, path, report)
@@ -101,11 +120,24 @@ def _count(found: int, most: int, path: Path, report: Report) -> None:
 
 
 def _tables(kind: Tables, raw: Any, path: Path, report: Report) -> list[Node]:
-    if not isinstance(raw, list) or not all(isinstance(item, dict) for item in raw):
-        report.add(path, f"this is {type_name(raw)}; write each entry with double brackets, [[...{path[-1]}]]")
+    if kind.inline and isinstance(raw, dict):
+        return [read(kind.item, raw, path, report)]
+    example = f'{{ {kind.item.keys[0].name} = "...", ... }}' if kind.inline else f"[[...{path[-1]}]]"
+    form = (
+        f"a {kind.inline} or a list of them, {example}"
+        if kind.inline
+        else f"each entry with double brackets, {example}"
+    )
+    if not isinstance(raw, list):
+        report.add(path, f"this is {type_name(raw)}; write {form}")
         return []
     _count(len(raw), kind.most, path, report)
-    nodes = [read(kind.item, item, (*path, index), report) for index, item in enumerate(raw[: kind.most])]
+    nodes = []
+    for index, item in enumerate(raw[: kind.most]):
+        if isinstance(item, dict):
+            nodes.append(read(kind.item, item, (*path, index), report))
+        else:
+            report.add((*path, index), f"this is {type_name(item)}; write {form}")
     if kind.unique:
         first: dict[str, Node] = {}
         for node in nodes:

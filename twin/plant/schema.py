@@ -4,10 +4,9 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from twin.plant.kinds import ID, MAX_ID_LENGTH, Scalar
-from twin.plant.shape import PLANT, Key, List, Map, Table, Tables
+from twin.plant.shape import PLANT, Either, Key, Kind, List, Map, Table, Tables
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_Kind = Scalar | List | Map | Table | Tables
 
 
 def schema() -> dict[str, Any]:
@@ -38,7 +37,7 @@ def of_table(table: Table) -> dict[str, Any]:
 
 
 def _key(key: Key) -> dict[str, Any]:
-    form = {**_kind(key.kind), "description": key.doc}
+    form = {**of_kind(key.kind), "description": key.doc}
     if key.default is not None:
         form["default"] = key.default
     if isinstance(key.kind, Tables) and key.required:
@@ -46,20 +45,23 @@ def _key(key: Key) -> dict[str, Any]:
     return form
 
 
-def _kind(kind: _Kind) -> dict[str, Any]:
+def of_kind(kind: Kind) -> dict[str, Any]:
     match kind:
         case Scalar():
             limits = {"minLength": 1, "maxLength": MAX_ID_LENGTH} if kind is ID else {}
             return {**kind.schema, **limits}
         case List():
-            item = _kind(kind.item)
+            item = of_kind(kind.item)
             return {"anyOf": [item, {"type": "array", "items": item, "maxItems": kind.most}]}
         case Map():
-            return {"type": "object", "additionalProperties": _kind(kind.item), "maxProperties": kind.most}
+            return {"type": "object", "additionalProperties": of_kind(kind.item), "maxProperties": kind.most}
         case Table():
             return of_table(kind)
         case Tables():
-            return {"type": "array", "items": of_table(kind.item), "maxItems": kind.most}
+            several = {"type": "array", "items": of_table(kind.item), "maxItems": kind.most}
+            return {"anyOf": [of_table(kind.item), several]} if kind.inline else several
+        case Either():
+            return {"anyOf": [of_kind(kind.plain), of_kind(kind.table)]}
 
 
 def reference() -> str:
@@ -85,7 +87,7 @@ def _section(
     parts.append("")
     for key in table.keys:
         path = f"{name.strip('[]')}.{key.name}".strip(".")
-        if isinstance(key.kind, Tables):
+        if isinstance(key.kind, Tables) and not key.kind.inline:
             _section(key.kind.item, heading, f"[[{path}]]", parts, seen, elsewhere)
         elif isinstance(key.kind, Table) and id(key.kind) not in seen and path not in elsewhere:
             seen.add(id(key.kind))
@@ -104,6 +106,9 @@ def _row(key: Key, outer: str) -> str:
         case Table():
             value = f"table `[{path}]`"
         case Tables():
-            value = f"tables `[[{path}]]`, up to {key.kind.most:,}"
+            several = f"tables `[[{path}]]`, up to {key.kind.most:,}"
+            value = f"{key.kind.inline}, or a list" if key.kind.inline else several
+        case Either():
+            value = key.kind.label
     default = "required" if key.required else (f"`{key.default_text}`" if key.default is not None else "")
     return f"| `{key.name}` | {value} | {default} | {key.doc} |"

@@ -1,11 +1,12 @@
 """What a plant file may hold: the one declaration.
 
 The loader, its messages, the JSON Schema and the reference in docs/plant.md are made from it. What depends on more
-than one value is in `twin.plant.check`.
+than one value is in `twin.plant.check`. Mappings are declared in the same words (`twin.sources.mapping_shape`), and
+read by the same reader.
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from twin.decimals import MAX_DECIMALS
@@ -58,6 +59,7 @@ class Map:
 class Table:
     title: str
     keys: "tuple[Key, ...]"
+    elsewhere: dict[str, str] = field(default_factory=dict)  # keys of other tables -> what to say of them here
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,22 @@ class Tables:
     item: Table
     most: int
     unique: bool = True  # no two with the same id
+    inline: str = ""  # what one is called, of those that stand in braces; one alone may stand without the list
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """A value, or in its place a table that says where it comes from, or what it is made of."""
+
+    label: str
+    plain: Scalar
+    table: Table | Map
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
     name: str
-    kind: Scalar | List | Map | Table | Tables
+    kind: "Kind"
     doc: str
     required: bool = False
     default: Any = None  # as it would stand in the file
@@ -80,6 +92,9 @@ class Key:
     @property
     def default_text(self) -> str:
         return "" if self.default is None else json.dumps(self.default)  # also valid TOML for what stands here
+
+
+Kind = Scalar | List | Map | Table | Tables | Either
 
 
 @dataclass(frozen=True, slots=True)

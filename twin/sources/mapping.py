@@ -1,6 +1,7 @@
 """Mappings: what the columns of a CSV file, or the items of an SHDR stream, mean as events. Data, never code."""
 
 import re
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +10,9 @@ from twin.events.declare import NEEDS_STATION
 from twin.plant.locate import Path as KeyPath
 from twin.plant.model import Plant
 from twin.plant.problem import PlantError, Report, hint
+from twin.plant.read import Node, how, read
 from twin.plant.toml_file import parsed, text_of
+from twin.sources import mapping_parts as parts
 from twin.sources.mapping_model import (
     CountRule,
     CsvMapping,
@@ -24,13 +27,18 @@ from twin.sources.mapping_model import (
     TableForm,
     TimeRule,
 )
-from twin.sources.mapping_shape import CSV, FIELDS, SHDR
-from twin.sources.section import Section
+from twin.sources.mapping_shape import CSV, EVENT, FIELDS, SHDR, TABLE_FORM
+from twin.sources.paces import PACES
 from twin.sources.template import Template
+from twin.sources.time_format import TimeFormat
 from twin.sources.values import Numbers
 
 __all__ = ["CsvMapping", "EventRule", "Mapping", "MappingError", "OrderRule", "ShdrMapping", "check", "load", "loads"]
 
+_EVENT_KEYS: Final = {key.name: key for key in EVENT.keys}
+_EVERY_TYPE: Final = ("type", "when", "station", "time")
+# Keys of a rule that are no fields of its event.
+_MORE: Final = {"state": ("until", "otherwise"), "order": PACES, "product": (*PACES, "of")}
 # What a constant may hold, filled in when a file is opened.
 _LATER: Final = re.compile(r"\{(file(\.\w+)?|folder|sheet|station)\}")
 
@@ -56,65 +64,33 @@ def loads(text: str, name: str = "mapping") -> Mapping:
         raise MappingError(error.problems) from error
     document = Document(name, text, data)
     report = Report()
-    root = Section(data, (), report, SHDR if data.get("format") == "shdr" else CSV)
-    kind = root.choice("format")
-    mapping = _csv(root, document) if kind == "csv" else _shdr(root, document)
-    root.finish()
+    shdr = data.get("format") == "shdr"
+    root = read(SHDR if shdr else CSV, data, (), report)
+    mapping = _shdr(root, document) if shdr else _csv(root, document)
     document.raise_if_any(report)
     return mapping
 
 
-def _csv(root: Section, document: Document) -> CsvMapping:
-    line = root.template("line") or Template("")
-    station = root.template("station")
-    heartbeat = root.duration("heartbeat_every")
-    form = _form(root.section("csv"))
-    part = root.section("time")
-    time, sort = part.time_rule(form.numbers), part.boolean("sort")
-    part.finish()
-    hold: int | None = None
-    tolerance: int | None = 0
-    if "sample" in root.data:
-        sample = root.section("sample")
-        hold, tolerance = sample.duration("hold"), sample.duration("tolerance")
-        sample.finish()
-    order = None
-    if "order" in root.data:
-        part = root.section("order")
-        quantity = part.template("quantity")
-        ident, product = part.template("id") or Template(""), part.template("product")
-        of_station = part.choice("of") == "station"
-        begin, until = _event_time(part, "time", form.numbers, time), _event_time(part, "until", form.numbers, time)
-        if until is not None and begin is None:
-            part.problem("until", "needs `time`: when the order's work of a row began")
-        wide = "{station}" in str(part.data)
-        if wide and not of_station:
-            part.problem("of", 'columns of single stations hold orders of theirs; write of = "station"')
-        if wide and begin is not None:
-            part.problem("time", "orders in columns of single stations are those of the rows; remove this")
-        if of_station and station is None and not wide:
-            part.problem("of", "missing: which station a row is of (`station`)")
-        paces = part.paces()
-        if paces and product is None:
-            part.problem("product", f"missing: {next(iter(paces))} is that of a product")
-        order = OrderRule(ident, product, quantity, of_station, begin, until, paces)
-        part.finish()
-    rules = root.sections("event")
-    wide_rules = ["{station}" in str(part.data) for part in rules]
-    events = tuple(_event(part, form.numbers, time) for part in rules)
-    for rule, wide in zip(events, wide_rules, strict=True):
-        if station is None and rule.station is None and NEEDS_STATION[rule.type] and not wide:
-            root.problem("station", "missing: states, counts, cycles and buffers belong to a station")
+def _csv(root: Node, document: Document) -> CsvMapping:
+    station, seq = parts.text(root["station"]), parts.number(root["seq"])
+    form = _form(root["csv"] or read(TABLE_FORM, {}, ("csv",), root.report))
+    when = root["time"]
+    time = TimeRule((), TimeFormat()) if when is None else parts.time_rule(when, form.numbers)
+    hold = root["sample"] and root["sample"]["hold"]
+    order = root["order"] and _order(root["order"], document, form.numbers, time, station)
+    events = tuple(_event(node, form.numbers, time) for node in root["event"])
+    for node, rule in zip(root["event"], events, strict=True):
+        if station is None and rule.station is None and NEEDS_STATION[rule.type] and not _wide(node, document):
+            root.problem("station", "is missing: states, counts, cycles and buffers belong to a station; add it")
             break
     if not events and order is None:
-        root.problem("event", "missing: without a rule ([[event]]) the file gives no events")
+        root.problem("event", "is missing: without a rule ([[event]]) the file gives no events")
     states = [rule for rule in events if rule.type == STATE]
     if len({(rule.until is None, rule.otherwise) for rule in states}) > 1:
         root.problem("event", "either all states have `until`, with one `otherwise`, or none has")
-    seq = root.template("seq")
     if seq is not None and seq.column is None:
         root.problem("seq", "must be { column = ... }: the number that the source gave the row")
-    row = _row_names(root)
+    row = () if root["row"] is None else parts.columns(root["row"])
     if row and seq is not None:
         root.problem("row", "`seq` tells the rows apart already; remove one")
     if hold is not None:
@@ -123,176 +99,153 @@ def _csv(root: Section, document: Document) -> CsvMapping:
             if used:
                 what = "`time` and `until` are" if key == "event" else "it is"
                 root.problem(key, f"{what} for rows that are events; samples are told apart by their time")
-    file = root.text("file") or None
-    keep, ignore = root.conditions("keep"), root.conditions("ignore")
-    stations = root.lookup("stations") or {}
     return CsvMapping(
         document,
         time,
-        line,
+        parts.text(root["line"]) or Template(""),
         station,
         events,
         order,
         hold,
-        tolerance or 0,
-        heartbeat or 0,
+        (root["sample"] and root["sample"]["tolerance"]) or 0,
+        root["heartbeat_every"] or 0,
         form,
-        sort,
+        bool(when and when["sort"]),
         seq,
         row,
-        keep,
-        ignore,
-        file,
-        stations,
+        parts.conditions(root["keep"]),
+        parts.conditions(root["ignore"]),
+        root["file"],
+        root["stations"],
     )
 
 
-def _row_names(root: Section) -> tuple[str, ...]:
-    """The columns that name a row at its source: `row = { column = ... }`, or `columns`."""
-    part = root.section("row")
-    if "row" not in root.data:
-        return ()
-    names = part.texts("columns")
-    if "columns" not in part.data:
-        names = (part.text("column", required=True),)
-    elif not names:
-        part.problem("columns", "must not be empty")
-    part.finish()
-    return tuple(filter(None, names))
+def _wide(node: Node, document: Document) -> bool:
+    """Whether a table names columns of single stations."""
+    data: Any = document.data
+    for step in node.path:
+        data = data[step]
+    return "{station}" in str(data)
 
 
-def _form(part: Section) -> TableForm:
-    spaces = part.data.get("delimiter") == "spaces"
-    if spaces:
-        part.data = part.data | {"delimiter": " "}
-    delimiter, quote = part.character("delimiter"), part.character("quote")
-    encoding, header = part.encoding("encoding"), part.boolean("header")
-    names, sheets = part.texts("columns"), part.texts("sheets")
+def _order(node: Node, document: Document, numbers: Numbers, time: TimeRule, station: Template | None) -> OrderRule:
+    of_station, wide = node["of"] == "station", _wide(node, document)
+    product, paces = parts.text(node["product"]), parts.paces(node)
+    begin, until = _event_time(node["time"], numbers, time), _event_time(node["until"], numbers, time)
+    if until is not None and begin is None:
+        node.problem("until", "needs `time`: when the order's work of a row began")
+    if wide and not of_station:
+        node.problem("of", 'columns of single stations hold orders of theirs; write of = "station"')
+    if wide and begin is not None:
+        node.problem("time", "orders in columns of single stations are those of the rows; remove this")
+    if of_station and station is None and not wide:
+        node.problem("of", "needs to know which station a row is of; add `station`")
+    if paces and product is None:
+        node.problem("product", f"is missing: {next(iter(paces))} is that of a product")
+    ident = parts.text(node["id"]) or Template("")
+    return OrderRule(ident, product, parts.number(node["quantity"]), of_station, begin, until, paces)
+
+
+def _form(node: Node) -> TableForm:
+    header, names, widths = node["header"] is not False, node["columns"] or (), node["widths"] or ()
     if not header and not names:
-        part.problem("columns", "missing: without a header the columns need names, in the file's order")
+        node.problem("columns", "is missing: without a header the columns need names, in the file's order")
     if header and names:
-        part.problem("columns", "the header names the columns; remove this, or set header = false")
-    widths = part.whole_numbers("widths")
+        node.problem("columns", "the header names the columns; remove this, or set header = false")
     if widths and names and len(widths) != len(names):
-        part.problem("widths", f"{len(widths)} widths for {len(names)} columns")
-    skip, comment = part.whole_number("skip"), part.text("comment")
-    numbers, blank = part.number_form(), frozenset(part.texts("blank"))
-    part.finish()
+        node.problem("widths", f"{len(widths)} widths for {len(names)} columns; write one for each")
     return TableForm(
-        "spaces" if spaces else delimiter,
-        quote,
-        encoding,
+        node["delimiter"] or ",",
+        node["quote"] or '"',
+        node["encoding"] or "utf-8",
         header,
         names,
-        skip,
-        comment,
+        node["skip"],
+        node["comment"] or "",
         widths,
-        sheets,
-        numbers,
-        blank,
+        node["sheets"] or (),
+        parts.numbers(node),
+        frozenset(node["blank"] or ()),
     )
 
 
-def _event(part: Section, numbers: Numbers, time: TimeRule) -> EventRule:
-    kind = part.choice("type")
-    when, station = part.conditions("when"), part.template("station")
-    own, until = _event_time(part, "time", numbers, time), None
-    otherwise = "unknown"
-    if kind == "state":
-        until = _event_time(part, "until", numbers, time)
-        otherwise = part.text("otherwise") or "unknown"
-        if "otherwise" in part.data and until is None:
-            part.problem("otherwise", "needs `until`: it is the state outside of the intervals")
-    code, declared = FIELDS.get(kind, (HEARTBEAT, {}))
-    if kind not in FIELDS:
-        part.data.clear()  # its fields cannot be judged
+def _event(node: Node, numbers: Numbers, time: TimeRule) -> EventRule:
+    kind, station = node["type"], parts.text(node["station"])
+    own, until = _event_time(node["time"], numbers, time), None
+    if kind is None:  # its fields cannot be judged
+        return EventRule(HEARTBEAT, (), {}, station)
+    code, declared = FIELDS[kind]
+    allowed = {*_EVERY_TYPE, *declared, *_MORE.get(kind, ())}
+    for name in sorted(node.given & _EVENT_KEYS.keys() - allowed):
+        node.problem(name, f"belongs to no {kind}; remove it")
     fields = {}
-    for name, (required, _) in declared.items():
-        template = part.template(name, required)
+    for name, (required, number) in declared.items():
+        template = parts.number(node[name]) if number else parts.text(node[name])
         if template is not None:
             fields[name] = template
-    of_line = False
-    if kind in ("order", "product"):
-        paces = part.paces()
-        fields |= paces
-        if kind == "product":
-            of_line = part.choice("of") == "line"
-        if of_line and station is not None:
-            part.problem("of", "a `station` of its own says where it holds; remove one")
-        if kind == "product" and not paces:
-            part.problem("", "a product has an ideal_cycle, a rate or a factor (at least one)")
-        elif paces and "product" not in fields:
-            part.problem("product", f"missing: {next(iter(paces))} is that of a product")
+        elif required and name not in node.given:
+            node.problem(name, f"is missing; add {how(_EVENT_KEYS[name])}")
+    if kind == "state":
+        until = _event_time(node["until"], numbers, time)
+        if "otherwise" in node.given and "until" not in node.given:
+            node.problem("otherwise", "needs `until`: it is the state outside of the intervals")
+    paces = parts.paces(node) if kind in ("order", "product") else {}
+    fields |= paces
+    of_line = kind == "product" and node["of"] == "line"
+    if of_line and station is not None:
+        node.problem("of", "a `station` of its own says where it holds; remove one")
+    if kind == "product":
+        _has_pace(node)
+    elif paces and "product" not in node.given:
+        node.problem("product", f"is missing: {next(iter(paces))} is that of a product")
     if kind == "count":
         running = {"counter", "value"} & fields.keys()
-        parts = {"good", "scrap", "rework"} & fields.keys()
-        if len(running) == 1 or bool(running) == bool(parts):
-            part.problem("", "a count has either counter and value, or good, scrap, rework (at least one)")
+        made = {"good", "scrap", "rework"} & fields.keys()
+        if len(running) == 1 or bool(running) == bool(made):
+            node.problem("", "a count has either counter and value, or good, scrap, rework (at least one)")
         for name in sorted({"unit", "defect"} & fields.keys() if running else ()):
-            part.problem(name, "is of parts, and a running counter does not say which; remove it")
-    for name, allowed in (("phase", ("start", "end")), ("action", ("start", "end"))):
+            node.problem(name, "is of parts, and a running counter does not say which; remove it")
+    for name in ("phase", "action"):
         if name in fields:
-            part.among(name, fields[name], allowed)
-    part.finish()
-    return EventRule(code, when, fields, station, own, until, otherwise, of_line)
+            parts.among(node, name, fields[name], ("start", "end"))
+    return EventRule(
+        code, parts.conditions(node["when"]), fields, station, own, until, node["otherwise"] or "unknown", of_line
+    )
 
 
-def _event_time(part: Section, key: str, numbers: Numbers, base: TimeRule) -> TimeRule | None:
-    section = part.section(key)
-    if key not in part.data:
-        return None
-    rule = section.time_rule(numbers, base)
-    section.finish()
-    return rule
+def _has_pace(node: Node) -> None:
+    if not node.given & set(PACES):
+        node.problem("", "a product has an ideal_cycle, a rate or a factor (at least one)")
 
 
-def _shdr(root: Section, document: Document) -> ShdrMapping:
-    line, station, file = root.text("line"), root.text("station"), root.text("file") or None
-    heartbeat, zone = root.duration("heartbeat_every"), root.zone("zone")
-    state = root.section("state")
-    item, states = state.text("item"), state.lookup("words") or {}
-    state.finish()
-    mode = reasons = None
-    if "mode" in root.data:
-        part = root.section("mode")
-        mode = part.text("item")
-        part.finish()
-    if "reason" in root.data:
-        part = root.section("reason")
-        reasons = part.texts("items")
-        part.finish()
+def _event_time(node: Node | None, numbers: Numbers, base: TimeRule) -> TimeRule | None:
+    return None if node is None else parts.time_rule(node, numbers, base)
+
+
+def _shdr(root: Node, document: Document) -> ShdrMapping:
     counts = []
-    for part in root.sections("count"):
-        name, counter = part.text("item"), part.text("counter")
-        parts = part.choice("parts")
-        if counter and "parts" in part.data:
-            part.problem("parts", "a running counter's quality stands in the plant; remove this or `counter`")
-        part.finish()
-        counts.append(CountRule(name, counter or None, parts))  # type: ignore[arg-type] # checked by choice
-    measures = []
-    for part in root.sections("measure"):
-        measures.append(MeasureRule(part.text("item"), part.text("measure"), part.scale()))
-        part.finish()
-    product = None
-    if "product" in root.data:
-        part = root.section("product")
-        product = ProductRule(part.text("item"), part.paces("item"), part.choice("of") == "line")
-        if not product.paces:
-            part.problem("", "a product has an ideal_cycle, a rate or a factor (at least one)")
-        part.finish()
+    for node in root["count"]:
+        if "counter" in node.given and "parts" in node.given:
+            node.problem("parts", "a running counter's quality stands in the plant; remove this or `counter`")
+        counts.append(CountRule(node["item"] or "", node["counter"], node["parts"] or "good"))
+    product, node = None, root["product"]
+    if node is not None:
+        _has_pace(node)
+        product = ProductRule(node["item"] or "", parts.paces(node, "item"), node["of"] == "line")
+    state = root["state"]
     return ShdrMapping(
         document,
-        line,
-        station,
-        item,
-        states,
-        mode,
-        reasons or (),
+        root["line"] or "",
+        root["station"] or "",
+        (state and state["item"]) or "",
+        (state and state["words"]) or {},
+        root["mode"] and root["mode"]["item"],
+        (root["reason"] and root["reason"]["items"]) or (),
         tuple(counts),
-        heartbeat or 0,
-        zone,
-        file,
-        tuple(measures),
+        root["heartbeat_every"] or 0,
+        root["zone"],
+        root["file"],
+        tuple(MeasureRule(m["item"] or "", m["measure"] or "", m["scale"] or Fraction(1)) for m in root["measure"]),
         product,
     )
 

@@ -1,67 +1,48 @@
 """What a mapping may hold: the one declaration, in the words of the plant file's (`twin.plant.shape`).
 
-`Section` reads by it (which keys there are, which must be there, what else they are), and JSON Schema and the reference
-in docs/sources.md are made from it. What depends on more than one value is in `twin.sources.mapping`.
+The reader, its messages, the JSON Schema and the reference in docs/sources.md are made from it. What depends on more
+than one value is in `twin.sources.mapping` and `mapping_parts`.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from twin.events.declare import JSON_NAME, PAYLOAD, TYPE_CODE, WIRE, meaning
 from twin.plant import schema
-from twin.plant.kinds import BOOLEAN, FACTOR, IDEAL_CYCLE, RATE, ZONE, Scalar, choice, duration
-from twin.plant.shape import Key, Map, Table, Tables
+from twin.plant.kinds import (
+    BOOLEAN,
+    FACTOR,
+    IDEAL_CYCLE,
+    RATE,
+    ZONE,
+    Scalar,
+    choice,
+    duration,
+    integer,
+)
+from twin.plant.shape import Either, Key, Map, Table, Tables
+from twin.sources.mapping_kinds import (
+    ANY_TEXT,
+    CHARACTER,
+    CONSTANT,
+    DELIMITER,
+    ENCODING,
+    FORMATS,
+    FRACTION,
+    MAX_WORDS,
+    NUMBER,
+    ORIGIN,
+    TEXT,
+    TEXT_OR_NUMBER,
+    TEXTS,
+    TEXTS_OR_NUMBERS,
+    UNIT,
+    WHOLE,
+    WHOLE_CONSTANT,
+    WIDTHS,
+)
 from twin.sources.time_format import DAY_NUMBERS, FILETIME, SECONDS_NS, UNITS
 
 MAX_RULES: Final = 10_000
-MAX_WORDS: Final = 100_000
-_NO_TABLE: Final = Table("", ())
-
-
-@dataclass(frozen=True, slots=True)
-class Field(Scalar):
-    """A value that may also be a table, which says where it comes from."""
-
-    table: Table = _NO_TABLE
-
-
-def _given(value: Any) -> Any:
-    """`Section` reads these itself: what is wrong depends on the keys beside."""
-    return value
-
-
-def _scalar(label: str, form: dict[str, Any]) -> Scalar:
-    return Scalar(label, _given, form)
-
-
-def _field(label: str, plain: dict[str, Any], table: Table) -> Field:
-    return Field(label, _given, {"anyOf": [plain, schema.of_table(table)]}, table)
-
-
-_ONE: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
-_COUNT: Final[dict[str, Any]] = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
-TEXT: Final = _scalar("text", _ONE)
-ANY_TEXT: Final = _scalar("text", {"type": "string"})
-TEXTS: Final = _scalar("list of texts", {"type": "array", "items": _ONE, "uniqueItems": True})
-WHOLE: Final = _scalar("whole number", _COUNT)
-WIDTHS: Final = _scalar(
-    "list of whole numbers", {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 9_999}}
-)
-CHARACTER: Final = _scalar("one character", {"type": "string", "minLength": 1, "maxLength": 1})
-DELIMITER: Final = _scalar('one character, or "spaces"', {"anyOf": [CHARACTER.schema, {"const": "spaces"}]})
-ENCODING: Final = _scalar("encoding", {**_ONE, "examples": ["utf-8", "cp1252", "iso8859-1", "utf-16"]})
-FORMATS: Final = _scalar("text, or a list of them", {"anyOf": [{"type": "string"}, {"type": "array", "items": _ONE}]})
-FRACTION: Final = _scalar(
-    "number or fraction", {"anyOf": [{"type": "integer"}, {"type": "string", "examples": ["1/3", "0.1"]}]}
-)
-UNIT: Final = _scalar(
-    "unit, or a table of units", {"anyOf": [_ONE, {"type": "object", "additionalProperties": FRACTION.schema}]}
-)
-NUMBER: Final = _scalar("number", {"type": "number"})
-TEXT_OR_NUMBER: Final = _scalar("text or number", {"type": ["string", "number"]})
-TEXTS_OR_NUMBERS: Final = _scalar(
-    "list of texts or numbers", {"type": "array", "items": {"type": ["string", "number"]}}
-)
 TIME_UNIT: Final = choice(*UNITS)
 LINE_OR_STATION: Final = choice("line", "station")
 _LOOKUP: Final = Map("the column's text", ANY_TEXT, MAX_WORDS)
@@ -87,11 +68,11 @@ NUMBER_OF: Final = Table(
         Key("column", TEXT, "The column that it comes from.", required=True),
         Key("scale", FRACTION, "The number is multiplied by it, exactly.", default=1),
         Key("unit", UNIT, 'What may stand after it: "kg"; or what each is worth: { kg = 1000, g = 1 }.'),
-        Key("lookup", Map("a word", WHOLE, MAX_WORDS), "Words that stand for a number: { OK = 1 }."),
+        Key("lookup", Map("a word", integer(0, 2**63 - 1), MAX_WORDS), "Words that stand for a number: { OK = 1 }."),
     ),
 )
-FIELD: Final = _field("field", _ONE, TEXT_OF)
-NUMBER_FIELD: Final = _field("field, a number", {"type": "integer"}, NUMBER_OF)
+FIELD: Final = Either("field", CONSTANT, TEXT_OF)
+NUMBER_FIELD: Final = Either("field, a number", WHOLE_CONSTANT, NUMBER_OF)
 
 CONDITION: Final = Table(
     "A condition: all that it says must hold",
@@ -108,20 +89,22 @@ CONDITION: Final = Table(
         Key("unit", UNIT, "Of the number, as in a field."),
     ),
 )
-_CONDITION: Final = schema.of_table(CONDITION)
-CONDITIONS: Final = Field(
-    "condition, or a list", _given, {"anyOf": [_CONDITION, {"type": "array", "items": _CONDITION}]}, CONDITION
-)
+CONDITIONS: Final = Tables(CONDITION, MAX_RULES, unique=False, inline="condition")
 
 
-def _pace(name: str, kind: Scalar, source: str) -> Field:
+def _pace(name: str, kind: Scalar, source: str) -> Either:
     """A text as in the plant file; for a number what it counts is said. A factor is a number or a fraction."""
     keys: tuple[Key, ...] = (Key(source, TEXT, f"The {source} that it comes from.", required=True),)
     if per := {"ideal_cycle": "unit", "rate": "per"}.get(name):
         counts = Key(per, TIME_UNIT, "What a number counts; without it, the cell is a text as in the plant file.")
         keys = (*_text_keys(source), counts)
     of = Table(f"{name} from a {source}", (*keys, Key("scale", FRACTION, "A number is multiplied by it, exactly.")))
-    return _field(f"{kind.label}, or a {source}", kind.schema, of)
+
+    def sound(value: Any) -> str:
+        kind.parse(value)
+        return str(value)
+
+    return Either(f"{kind.label}, or a {source}", Scalar(kind.label, sound, kind.schema), of)
 
 
 def _pace_keys(source: str) -> tuple[Key, ...]:
@@ -152,7 +135,7 @@ _FORMAT_KEYS: Final = (
         choice(*UNITS, *DAY_NUMBERS, FILETIME, SECONDS_NS),
         "Instead of a format: the column is a number of these.",
     ),
-    Key("origin", TEXT, 'What that number counts from. Absent: "1970-01-01T00:00:00Z".'),
+    Key("origin", ORIGIN, 'What that number counts from. Absent: "1970-01-01T00:00:00Z".'),
 )
 _COLUMN_KEYS: Final = (
     Key("column", TEXT, "The column of the time."),
@@ -172,6 +155,10 @@ TIME: Final = Table(
         Key("every", duration(), "Instead of a column: rows have no time, one comes so much after the other."),
         *_FORMAT_KEYS,
         Key("sort", BOOLEAN, "Sort the rows by time first.", default=False),
+    ),
+    dict.fromkeys(
+        ("plus", "minus", "over_midnight"),
+        "belongs to an event's own time; the rows' time is what their column says, remove this",
     ),
 )
 EVENT_TIME: Final = Table(

@@ -371,15 +371,15 @@ def test_position_ends_at_the_size(tmp_path: Path) -> None:
         (('unit = "s"', 'unit = "sec"'), 'm.toml:7: time.unit: "sec" is not one of ns, us, ms, s, min, h'),
         (('hold = "10s"', 'hold = "10"'), 'sample.hold: "10" is not a duration'),
         (('column = "t"', 'colum = "t"'), 'm.toml:6: time.colum: unknown key "colum"; did you mean "column"?'),
-        (("above = 0", 'above = "0"'), "must be a number"),
-        (("above = 0", "above = inf"), "must be a number"),
+        (("above = 0", 'above = "0"'), "above: this is text; write a number"),
+        (("above = 0", "above = inf"), "above: this is inf; write a number"),
         (("above = 0", "abov = 0"), 'unknown key "abov"; did you mean "above"?'),
         (('type = "count"', 'type = "cout"'), 'type: "cout" is not one of'),
         (('value = { column = "made" }', ""), "a count has either counter and value, or good, scrap, rework"),
         (('origin = "2026-01-01T00:00:00Z"', 'origin = "2026"'), "is not a time like 2026-01-01T00:00:00Z"),
-        (('[sample]\nhold = "10s"', "[sample]"), "sample.hold: missing"),
-        (('station = "A"', ""), "station: missing: states, counts, cycles and buffers belong to a station"),
-        (('line = "L1"', "line = 1"), "line: must be a text or { column = ... }"),
+        (('[sample]\nhold = "10s"', "[sample]"), 'sample.hold: is missing; add a line such as hold = "5min"'),
+        (('station = "A"', ""), "station: is missing: states, counts, cycles and buffers belong to a station"),
+        (('line = "L1"', "line = 1"), 'line: this is a number; write a text in quotes, or { column = "..." }'),
         (('id = { column = "batch" }', 'id = { column = "batch", format = "x" }'), "must hold {} once"),
         (("[order]", "[orders]"), 'm.toml:12: orders: unknown key "orders"'),
         (('line = "L1"', 'line = "L1'), "m.toml:2: not valid TOML"),
@@ -400,7 +400,13 @@ def test_every_mistake_of_a_mapping_is_named_at_once() -> None:
     with pytest.raises(MappingError) as caught:
         mapping('line = ""\n[time]\nzone = "Mars"\nformat = "%q"\n[csv]\ndelimiter = ";;"\nencoding = "utf-32"\n')
     text = str(caught.value)
-    for part in ("line: must not be empty", "time.column: missing", "Mars", "%q is not known", "one ASCII character"):
+    for part in (
+        "line: must not be empty",
+        "time.column: is missing",
+        "Mars",
+        "%q is not known",
+        "one ASCII character",
+    ):
         assert part in text
     assert "does not write ASCII as ASCII" in text
     assert "without a rule" in text

@@ -194,7 +194,7 @@ scale = "1/1000"
     [
         (WIDE + HEAT.replace('"heat"', '"heaf"'), r'event\[1\].measure: measure "heaf" is not declared at station "A"'),
         (WIDE.replace('station = "A"', "") + HEAT, r'measure "heat" is not declared at line "L1"'),
-        (WIDE + HEAT.replace('value = { column = "T" }', ""), r"event\[1\].value: missing"),
+        (WIDE + HEAT.replace('value = { column = "T" }', ""), r"event\[1\].value: is missing; add value = "),
         (
             'format = "shdr"\nline = "L1"\nstation = "A"\n[state]\nitem = "x"\n'
             '[[measure]]\nitem = "i"\nmeasure = "no"\n',

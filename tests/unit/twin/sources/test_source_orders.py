@@ -135,7 +135,7 @@ def test_an_order_event_with_a_station_is_that_station_s(tmp_path: Path) -> None
 
 def test_mistakes() -> None:
     for rules, message in (
-        (OF_STATION.replace('station = { column = "who" }\n', ""), "which station a row is of"),
+        (OF_STATION.replace('station = { column = "who" }\n', ""), "needs to know which station a row is of"),
         (OF_STATION.replace('"station"', '"cell"'), "is not one of line, station"),
         (HEAD + '[order]\nid = { column = "{station} o" }\n', 'write of = "station"'),
         (HEAD + '[order]\nid = { column = "o" }\nuntil = { column = "x" }\n', "needs `time`"),

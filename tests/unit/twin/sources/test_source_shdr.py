@@ -151,8 +151,8 @@ def test_the_row_numbers_go_on_over_pieces(tmp_path: Path, monkeypatch: pytest.M
         (('counter = "made"', 'counter = "mode"'), 'counter "mode" is not declared at station "A"'),
         (('STOPPED = "off"', 'STOPPED = "oof"'), 'state.words.STOPPED: state "oof" is not known'),
         (('parts = "scrap"', 'parts = "bin"'), 'parts: "bin" is not one of good, scrap, rework'),
-        (('item = "exec"', "item = 1"), "state.item: must be a text"),
-        (("[state]", "[stat]"), "state: missing; write a table [state]"),
+        (('item = "exec"', "item = 1"), "state.item: this is a number; write text in quotes"),
+        (("[state]", "[stat]"), "state: is missing; add a table [state]"),
         (('["logic", "motion"]', '["logic", "logic"]'), '"logic" stands twice'),
     ],
 )

@@ -200,7 +200,7 @@ def test_a_format_that_would_guess_is_refused(form: str, why: str) -> None:
     [
         ('[csv]\ndecimal = ","\nthousands = ","\n', "is the decimal mark already"),
         ('[csv]\ndecimal = ";"\n', 'csv.decimal: ";" is not one of'),
-        ("[csv]\nwidths = [3, 0]\n", "csv.widths: must be a list of whole numbers above 0"),
+        ("[csv]\nwidths = [3, 0]\n", "csv.widths: is no list of whole numbers from 1 to 9999"),
         ("seq = 5\n", "seq: must be { column"),
     ],
 )
