@@ -136,7 +136,7 @@ async def _disturbed(
     async def all_of_it() -> None:
         # Otherwise half of the log would be there before a worker is, and be folded in one go.
         with contextlib.suppress(RuntimeError):
-            await crew.whole(limit_s=15.0)
+            await crew.whole(limit_s=60.0)
         records = anew.part_of(given, plan)
         # The later version must have something to write.
         upgraded = any(fault.what == "upgrade" for fault in plan.faults)

@@ -202,11 +202,12 @@ class _Watched:
 
 
 def patch_worker(saboteur: Saboteur) -> None:
-    """The commit, and the records a worker takes."""
+    """The commit, the records a worker takes, and the states it loads where something was committed."""
     from streams.kafka.transport import Consumer
+    from streams.state.store import PartitionStore
     from streams.worker.worker import TwinWorker
 
-    real_commit, real_run = Consumer.commit_fenced, TwinWorker.on_run
+    real_commit, real_run, real_load = Consumer.commit_fenced, TwinWorker.on_run, PartitionStore.load
 
     async def commit_fenced(self: Any, *rest: Any, **named: Any) -> Any:
         saboteur.hit("commit.before", "")
@@ -218,6 +219,12 @@ def patch_worker(saboteur: Saboteur) -> None:
         saboteur.consumed(len(run.records))
         await real_run(self, tp, run)
 
+    def load(self: Any, tp: Any, assigned: Any) -> Any:
+        if assigned.committed is not None:
+            saboteur.hit("load", "")
+        return real_load(self, tp, assigned)
+
+    PartitionStore.load = load  # type: ignore[method-assign]
     Consumer.commit_fenced = commit_fenced  # type: ignore[method-assign]
     TwinWorker.on_run = on_run  # type: ignore[method-assign]
 

@@ -83,3 +83,44 @@ async def test_a_zombie_makes_nothing_visible(
         assert digest(settings.audit) == given.undisturbed
     finally:
         crew.kill()
+
+
+@slow
+async def test_who_slept_while_it_loaded_goes_on_with_what_it_is_given(
+    broker: LocalBroker, prefix: str, tmp_path: Path
+) -> None:
+    """What its commit names is gone when it wakes up: no reason to end, and none to say that files were taken away."""
+    given = await asyncio.to_thread(Inputs(tmp_path / "inputs", events=12_000).get, 1)
+    settings = replace(
+        own_settings(broker, prefix, tmp_path), plant=str(given.plant), checkpoint_interval_s=0.4, snapshots=1
+    )
+    await ensure(settings)
+    crew = Crew(settings, tmp_path, static=False)
+    third = len(given.records) // 3
+    ends: dict[int, int] = {}
+
+    async def follow(first: int, end: int | None) -> None:
+        """Feed these, and wait until they are committed."""
+        ends.update(
+            await feed(settings.bootstrap, settings.topic("events"), given.records[first:end], 2_000.0, lambda _: None)
+        )
+        await asyncio.to_thread(wait_for, lambda: asyncio.run(committed(settings)) == ends, 60.0)
+
+    try:
+        heir = crew.add()
+        await crew.whole()
+        await follow(0, third)
+        zombie = crew.add([Fault("stop", step="load", nth=1)])
+        await asyncio.to_thread(wait_for, lambda: stopped(zombie), 60.0)
+        await asyncio.to_thread(wait_for, lambda: heir.partitions == settings.partitions, 60.0)
+        await follow(third, 2 * third)
+        reach(zombie, signal.SIGCONT)
+        await asyncio.to_thread(wait_for, lambda: not zombie.alive or zombie.partitions, 60.0)
+        await follow(2 * third, None)
+        await crew.whole()
+        assert zombie.alive, zombie.log_file.read_text()[-2000:]
+        assert await crew.end()
+        assert overlapping(Path(settings.audit)) == []
+        assert digest(settings.audit) == given.undisturbed
+    finally:
+        crew.kill()
