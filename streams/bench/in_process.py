@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from twin.replay import replay
 from twin.sources import Logs, load_mapping, open_logs
 from twin.sources.blocks import join
 from twin.sources.source import BLOCK_EVENTS, Batch
+from twin.sources.summary import Summary
 from twin.wire.decode import Decoder
 from twin.wire.encode import arrow_record, json_records
 
@@ -53,9 +54,8 @@ good = { column = "good" }
 class Given:
     """Blocks as `twin.sources.Logs` would give them."""
 
-    summary: Any = None
-
     def __init__(self, blocks: Iterable[EventBlock]) -> None:
+        self.summary = Summary()  # a replay keeps it with the root
         self._blocks = blocks
 
     def __iter__(self) -> Iterator[Batch]:

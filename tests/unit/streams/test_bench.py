@@ -232,3 +232,9 @@ def test_logs_of_every_shape_are_read_whole(one: Benchmark) -> None:
     with Room() as room, one.prepare(room, 500) as once:
         (rate,) = once()
     assert rate > 0
+
+
+def test_a_shift_of_a_replayed_root_is_computed_again() -> None:
+    (one,) = (one for one in ALL if one.name == "recompute-shift")
+    with Room() as room, one.prepare(room, 90_000) as once:
+        assert min(once()) > 0
