@@ -21,7 +21,7 @@ from twin.line.texts import Texts, declaration_of
 from twin.measures.catalogue import PASSED_AT_ONCE, Declared, declared
 from twin.measures.distribution import written
 from twin.measures.points import Point
-from twin.measures.rows import AMOUNT, HIGH, LEAST, LOW, MOST, N_OF, T1, T2, TOTAL, USED, Block, Row, joined
+from twin.measures.rows import AMOUNT, HIGH, LEAST, LOW, MOST, N_OF, T1, T2, TOTAL, USED, Block, Row, by_end, joined
 from twin.measures.totals import CLASSES
 from twin.oee import subsystems
 from twin.plant.calendar import NO_SHIFT, shift_id
@@ -198,7 +198,11 @@ class RowMaker:
         )
 
     def kpis(self, rows: I64) -> pa.Table:
-        """Rows of stations, then one row per line and interval: that of its constraint, with OTE."""
+        """Rows of stations, and behind those of each interval one of the line: that of its constraint, with OTE.
+
+        A line's rows stand by their end, at one end as they left the kernels: in the order in which they became
+        certain. So what leaves does not depend on where a run was cut.
+        """
         vectors = np.ascontiguousarray(rows[:, at.KO_COLUMNS :])
         factors = np.full((len(rows), 4), np.nan)
         suspect = np.zeros(len(rows), np.bool_)
@@ -207,17 +211,20 @@ class RowMaker:
             mine = policy == k
             if mine.any():
                 factors[mine], suspect[mine] = ratios(vectors[mine], self._roles[k])
-        constraint, ote, representative = self._lines_of(rows, factors)
+        constraint, ote, representative, last = self._lines_of(rows, factors)
         own = np.flatnonzero(rows[:, at.KO_ROW] != at.ROW_UNSEEN)
-        station = np.concatenate([rows[own, at.KO_STATION], np.full(len(representative), -1)])
         take = np.concatenate([own, representative])
+        place = np.concatenate([2 * own, 2 * last + 1])
+        order = np.lexsort((place, rows[take, at.KO_END], rows[take, at.KO_LINE]))
+        take, whole = take[order], np.flatnonzero(order >= len(own))
+        of = order[whole] - len(own)  # which of the lines' rows
         made = rows[take]
-        made[len(own) :, at.KO_ORDER] = made[len(own) :, at.KO_LINE_ORDER]
-        made[len(own) :, at.KO_PRODUCT] = made[len(own) :, at.KO_LINE_PRODUCT]
-        made[len(own) :, at.KO_QUANTITY] = made[len(own) :, at.KO_LINE_QUANTITY]
-        all_constraints = np.concatenate([np.full(len(own), -1), constraint])
-        all_ote = np.concatenate([np.full(len(own), np.nan), ote])
-        return self._kpi_table(made, factors[take], suspect[take], station, all_constraints, all_ote)
+        station, constraints, otes = made[:, at.KO_STATION].copy(), np.full(len(take), -1), np.full(len(take), np.nan)
+        station[whole], constraints[whole], otes[whole] = -1, constraint[of], ote[of]
+        made[whole, at.KO_ORDER] = made[whole, at.KO_LINE_ORDER]
+        made[whole, at.KO_PRODUCT] = made[whole, at.KO_LINE_PRODUCT]
+        made[whole, at.KO_QUANTITY] = made[whole, at.KO_LINE_QUANTITY]
+        return self._kpi_table(made, factors[take], suspect[take], station, constraints, otes)
 
     def _kpi_table(
         self, rows: I64, factors: F64, suspect: npt.NDArray[np.bool_], station: I64, constraint: I64, ote: F64
@@ -257,23 +264,26 @@ class RowMaker:
             schema=_KPIS,
         )
 
-    def _lines_of(self, rows: I64, factors: F64) -> tuple[I64, F64, I64]:
-        """Per interval of a line: constraint (plant-wide number), OTE, and the row of the constraint."""
+    def _lines_of(self, rows: I64, factors: F64) -> tuple[I64, F64, I64, I64]:
+        """Per interval of a line: constraint (plant-wide number), OTE, the row of the constraint, that of the last
+        station."""
         whole = rows[:, at.KO_ROW] != at.ROW_OWN
         firsts = np.flatnonzero(whole & (rows[:, at.KO_STATION] == self._first[rows[:, at.KO_LINE]]))
         constraint = np.empty(len(firsts), np.int64)
+        last = np.empty(len(firsts), np.int64)
         ote = np.full(len(firsts), np.nan)
         lines = rows[firsts, at.KO_LINE]
         for line in np.unique(lines).tolist():
             of_line = np.flatnonzero(lines == line)
             stations = firsts[of_line, None] + np.arange(len(self._plant.lines[line].stations))
+            last[of_line] = stations[:, -1]
             # A line makes many rows of the same products: they are taken together.
             for some, mine in _alike(rows[stations, at.KO_PRODUCT]):
                 limit, rates = self._limits_of(line, [self._product(line, text) for text in some])
                 constraint[of_line[mine]] = limit
                 ote[of_line[mine]] = self._ote(line, rates, factors[stations[mine]])
         representative = firsts + constraint
-        return rows[representative, at.KO_STATION], ote, representative
+        return rows[representative, at.KO_STATION], ote, representative, last
 
     def _limits_of(self, line: int, products: Sequence[Made]) -> tuple[int, F64 | None]:
         """The constraint, and of each station the units of the line in a second; None: of one there is no ideal.
@@ -417,6 +427,8 @@ class RowMaker:
     def measures(self, rows: Sequence[Row | Block]) -> pa.Table:
         """Rows of what was measured (twin.measures.rows)."""
         block = joined(rows)
+        if len(rows) > 1:  # of several families
+            block = by_end(block, self._measured[block.keys[:, 1], 0])
         end, number, day, shift, order, product, during = block.keys.T
         line, station = self._measured[number, 0], self._measured[number, 1]
         valued, summed, packed = (self._measured[number, k] > 0 for k in (2, 3, 4))

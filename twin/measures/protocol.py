@@ -63,7 +63,8 @@ class Family(Protocol):
         """Observations of any lines, in each line's order; `text` of the numbers in them."""
 
     def rows(self, line: int, until: int) -> Rows:
-        """What became certain, all before `until` being observed; each row once, in an order of its own."""
+        """What became certain, all before `until` being observed: each row once, all of one `end` in one call and in an
+        order of their own."""
 
     def go_on(self, other: Any, measures: dict[int, int]) -> None:
         """Take from the same family of another plant what goes on, of measures that are the same: by their numbers."""

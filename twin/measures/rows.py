@@ -131,6 +131,17 @@ def joined(pieces: Iterable[Row | Block]) -> Block:
     )
 
 
+def by_end(block: Block, line: I64) -> Block:
+    """A line's rows by their end, at one end as they are: in one sequence, wherever runs were cut. `line`: of each."""
+    order = np.lexsort((block.keys[:, 0], line))
+    return block._replace(
+        keys=block.keys[order],
+        values=block.values[order],
+        fits=block.fits[order],
+        buckets=[block.buckets[k] for k in order.tolist()],
+    )
+
+
 def _of_rows(rows: Sequence[Row]) -> Block:
     texts = list(dict.fromkeys(text for row in rows for text in (row.key.order, row.key.product) if text is not None))
     place: dict[str | None, int] = {None: -1} | {text: k for k, text in enumerate(texts)}
