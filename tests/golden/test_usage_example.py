@@ -156,10 +156,15 @@ def test_the_command(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (('version = "2026-3"', ""), "version: missing"),
+        (('version = "2026-3"', ""), r"f.toml:1: version: is missing; add version = "),
         (('"0.4"', '"0,4"'), r"factor\[1\].values\[2\]: '0,4' is not a decimal"),
         (("07:00:00Z", "00:00:00Z"), r"factor\[1\].values: must rise"),
-        (('per = "kWh"', 'pre = "kWh"'), r"factor\[1\].pre: unknown key"),
+        (('per = "kWh"', 'pre = "kWh"'), r'factor\[1\].pre: unknown key "pre"; did you mean "per"\?'),
+        (('version = "2026-3"', 'version = "1"\nuntil = "2027"'), r"until: unknown key"),
+        (
+            ('values = [["2026-03-02T00:00:00Z", "0.3"]', 'values = [["2026-03-02", "0.3"]'),
+            r"values\[1\]: 2026-03-02: ",
+        ),
         (('quantity = "energy"', 'quantity = "energy"\nmeasure = "electricity"'), "either a `quantity` or a `measure`"),
         (('quantity = "compressed_air"\nper = "m3"', 'quantity = "energy"\nper = "kWh"'), "stands twice"),
     ],

@@ -67,7 +67,7 @@ def how(key: Key) -> str:
                 return f'{key.name} = "..."'
             return f'a line such as {key.name} = "{examples[0]}"' if examples else f"the key ({kind.label})"
         case _:
-            return "the key"
+            return f"{key.name} = [...]"
 
 
 def _absent(key: Key, path: Path, report: Report) -> Any:

@@ -5,19 +5,26 @@ when they are read, name the set's version and hash, and are null where the set 
 """
 
 import hashlib
-import tomllib
+import json
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
+from twin.plant.kinds import Scalar, as_text
+from twin.plant.problem import PlantError, Report
+from twin.plant.read import Node, read
+from twin.plant.shape import Key, List, Table, Tables
+from twin.plant.toml_file import parsed, text_of
 from twin.report import ReportError
+from twin.sources.mapping_kinds import TEXT
 from twin.sources.values import to_number
 from twin.time.rfc3339 import parse_rfc3339
 
 _DIGITS: Final = 16
-_KEYS: Final = {"gives", "unit", "per", "quantity", "measure", "values", "until"}
+_MOST: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,80 +79,77 @@ class Factors:
         return tuple(dict.fromkeys((one.gives, one.unit) for one in self.every))
 
 
-def load(path: Path | str) -> Factors:
-    """Raises ReportError, with the place of the first mistake."""
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-        document = tomllib.loads(data.decode())
-    except OSError as error:
-        raise ReportError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ReportError(f"{path}: is not valid TOML: {error}") from error
-    version = document.get("version")
-    if not isinstance(version, str) or not version:
-        raise ReportError(f'{path}: version: missing; name the set, such as version = "2026-1"')
-    tables = document.get("factor")
-    if not isinstance(tables, list) or not tables or set(document) != {"version", "factor"}:
-        raise ReportError(f"{path}: holds `version` and tables [[factor]], and nothing else")
-    every = tuple(_factor(f"{path}: factor[{i}]", one) for i, one in enumerate(tables, 1))
-    units: dict[str, str] = {}
-    for i, one in enumerate(every, 1):
-        if units.setdefault(one.gives, one.unit) != one.unit:
-            raise ReportError(f"{path}: factor[{i}].unit: {one.gives} is in {units[one.gives]} elsewhere; use one unit")
-        if [(o.gives, o.measure, o.quantity, o.per) for o in every].count(
-            (one.gives, one.measure, one.quantity, one.per)
-        ) > 1:
-            raise ReportError(f"{path}: factor[{i}]: stands twice; put its `values` into one table")
-    return Factors(version, hashlib.sha256(data).hexdigest()[:_DIGITS], every)
-
-
-def _factor(where: str, table: Any) -> Factor:
-    if not isinstance(table, dict):
-        raise ReportError(f"{where}: must be a table [[factor]]")
-    for key in sorted(set(table) - _KEYS):
-        raise ReportError(f"{where}.{key}: unknown key")
-    texts = {key: table.get(key) for key in ("gives", "unit", "per", "quantity", "measure")}
-    for key, value in texts.items():
-        if value is None and key in ("quantity", "measure"):
-            continue
-        if not isinstance(value, str) or not value:
-            raise ReportError(f"{where}.{key}: must be a text")
-    if (texts["quantity"] is None) == (texts["measure"] is None):
-        raise ReportError(f"{where}: names either a `quantity` or a `measure`")
-    rows = table.get("values")
-    if not isinstance(rows, list) or not rows:
-        raise ReportError(f'{where}.values: missing; write [["2026-01-01T00:00:00Z", "0.38"], ...]')
-    pairs = []
-    for k, row in enumerate(rows, 1):
-        if not isinstance(row, list) or len(row) != 2 or not all(isinstance(cell, str) for cell in row):
-            raise ReportError(
-                f'{where}.values[{k}]: must be an instant and a decimal, such as ["2026-01-01T00:00:00Z", "0.38"]'
-            )
-        number = to_number(row[1])
-        if number is None:
-            raise ReportError(f"{where}.values[{k}]: {row[1]!r} is not a decimal such as 0.38")
-        pairs.append((_instant(f"{where}.values[{k}]", row[0]), number))
-    since = [ts for ts, _ in pairs]
-    if since != sorted(set(since)):
-        raise ReportError(f"{where}.values: must rise in time, each instant once")
-    until = table.get("until")
-    if until is not None and not isinstance(until, str):
-        raise ReportError(f"{where}.until: must be an instant such as 2027-01-01T00:00:00Z")
-    return Factor(
-        str(texts["gives"]),
-        str(texts["unit"]),
-        str(texts["per"]),
-        texts["quantity"],
-        texts["measure"],
-        tuple(since),
-        tuple(number for _, number in pairs),
-        None if until is None else _instant(f"{where}.until", until),
-    )
-
-
-def _instant(where: str, text: str) -> int:
+def _instant(value: Any) -> int:
+    text = as_text(value, _EXAMPLE[0])
     try:
         return parse_rfc3339(text)
     except ValueError as error:
-        raise ReportError(f"{where}: {text}: {error}") from error
+        raise ValueError(f"{text}: {error}; write such as {_EXAMPLE[0]}") from None
+
+
+def _pair(value: Any) -> tuple[int, Fraction]:
+    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(cell, str) for cell in value):
+        raise ValueError(f"must be an instant and a decimal, such as {json.dumps(_EXAMPLE)}")
+    number = to_number(value[1])
+    if number is None:
+        raise ValueError(f"{value[1]!r} is not a decimal such as {_EXAMPLE[1]}")
+    return _instant(value[0]), number
+
+
+_EXAMPLE: Final = ["2026-01-01T00:00:00Z", "0.38"]
+_FACTOR: Final = Table(
+    "A factor",
+    (
+        Key("gives", TEXT, "What it gives.", required=True),
+        Key("unit", TEXT, "The unit of that.", required=True),
+        Key("per", TEXT, "The unit of the amount.", required=True),
+        Key("quantity", TEXT, "Of all measures of this quantity."),
+        Key("measure", TEXT, "Of this measure."),
+        Key("values", List(Scalar("instant and decimal", _pair), _MOST), "Each holds until the next.", required=True),
+        Key("until", Scalar("instant", _instant), "The end of the last."),
+    ),
+)
+_FACTORS: Final = Table(
+    "A set of factors",
+    (
+        Key("version", TEXT, "Its name.", required=True),
+        Key("factor", Tables(_FACTOR, _MOST, unique=False), "The factors.", required=True),
+    ),
+)
+
+
+def load(path: Path | str) -> Factors:
+    """Raises ReportError, with every mistake and its line."""
+    try:
+        return _loaded(Path(path))
+    except PlantError as error:
+        raise ReportError(str(error)) from error
+
+
+def _loaded(path: Path) -> Factors:
+    text = text_of(path, "set of factors")
+    document, report = parsed(text, str(path)), Report()
+    root = read(_FACTORS, document, (), report)
+    for node in root["factor"]:
+        if ("quantity" in node.given) == ("measure" in node.given):
+            node.problem("", "names either a `quantity` or a `measure`; write one of them")
+        since = [pair[0] for pair in node["values"] if pair is not None]
+        if since != sorted(set(since)):
+            node.problem("values", "must rise in time, each instant once")
+    report.raise_if_any(text, document, str(path))
+    every = tuple(map(_factor, root["factor"]))
+    units: dict[str, str] = {}
+    named = Counter((one.gives, one.measure, one.quantity, one.per) for one in every)
+    for node, one in zip(root["factor"], every, strict=True):
+        if units.setdefault(one.gives, one.unit) != one.unit:
+            node.problem("unit", f"{one.gives} is in {units[one.gives]} elsewhere; use one unit")
+        if named[one.gives, one.measure, one.quantity, one.per] > 1:
+            node.problem("", "stands twice; put its `values` into one table")
+    report.raise_if_any(text, document, str(path))
+    return Factors(root["version"], hashlib.sha256(path.read_bytes()).hexdigest()[:_DIGITS], every)
+
+
+def _factor(node: Node) -> Factor:
+    since, values = zip(*node["values"], strict=True)
+    named = {key: node[key] for key in ("gives", "unit", "per", "quantity", "measure", "until")}
+    return Factor(**named, since=since, values=values)
