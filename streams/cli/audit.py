@@ -186,6 +186,7 @@ def files(args: argparse.Namespace) -> int:
 
     from streams.cli.errors import USAGE, CommandError
     from streams.cli.output import as_json, line
+    from twin.audit import left_out
     from twin.audit.read import published_files
     from twin.store import is_url
 
@@ -196,13 +197,15 @@ def files(args: argparse.Namespace) -> int:
             USAGE,
         )
     found = published_files(args.root, args.set_name)
+    # First, as other readers take the columns from the first file: those that no file has are null to them then.
+    paths = [str(path) for path in left_out.columns_files_of(args.root, found)] + [str(file.path) for file in found]
     if args.json:
         as_json([asdict(file) | {"path": str(file.path)} for file in found])
     elif args.sql:
-        line(", ".join("'" + str(file.path).replace("'", "''") + "'" for file in found))
+        line(", ".join("'" + path.replace("'", "''") + "'" for path in paths))
     else:
-        for file in found:
-            line(str(file.path))
+        for path in paths:
+            line(path)
     return 0
 
 

@@ -19,17 +19,18 @@ from streams.state.snapshot_files import SnapshotStore
 from streams.state.store import PartitionStore
 from streams.worker.processor import Processor
 from tests.support.generated import plant_text, values
-from twin.audit import filelist, layout, replayed
+from twin.audit import filelist, layout, left_out, replayed
 from twin.audit.filelist import Entry
 from twin.audit.intervals import intervals
 from twin.audit.layout import PublishedFile
+from twin.audit.left_out import absent
 from twin.audit.read import footer, listed_as
 from twin.audit.report import Report
-from twin.audit.rows import absent
 from twin.audit.verify import verify
 from twin.line import PartitionTwin
 from twin.plant import loads
 from twin.plant.model import Plant
+from twin.results import SCHEMA_VERSION, SETS
 
 TOPIC = "twin.events"
 Record = tuple[bytes | None, bytes]  # key, value
@@ -122,7 +123,9 @@ def forge(root: Path, partition: int) -> str:
     for file in chain(root, partition):
         with pq.ParquetFile(file.path) as parquet:
             table, keys = parquet.read(), footer(parquet)
-        _write(file.path, table, {**keys, "previous_sha256": previous, "absent": ",".join(absent(table))})
+        without = {*absent(table), *left_out.of_file(file.set, SCHEMA_VERSION, table.column_names)}
+        said = ",".join(name for name in SETS.get(file.set, table.schema).names if name in without)
+        _write(file.path, table, {**keys, "previous_sha256": previous, "absent": said})
         previous = layout.sha256_of(file.path)
     for entry in filelist.entries(root, partition).get(partition, []):
         files = [

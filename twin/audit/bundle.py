@@ -136,7 +136,8 @@ def _check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
     names = set()
     for member in members:
         name = member.filename
-        if not (name == MANIFEST or layout.is_final(name) or models.is_model(name)):
+        known = layout.is_final(name) or models.is_model(name) or layout.columns_of(name) is not None
+        if not (name == MANIFEST or known):
             raise AuditError(f"{archive}: holds {name!r}, which no export does; nothing was unpacked")
         if name in names:
             raise AuditError(f"{archive}: holds {name!r} twice; nothing was unpacked")

@@ -28,13 +28,14 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from twin.audit import AuditError, durable, filelist, layout
+from twin.audit import AuditError, durable, filelist, layout, left_out
 from twin.audit.digest import HASH_BYTES, row_hashes
 from twin.audit.filelist import Entry, ListedFile, agrees, hashes_in_order
 from twin.audit.intervals import Interval, contents, intervals
 from twin.audit.layout import PublishedFile
-from twin.audit.read import UNREADABLE, completed, damaged, keys_of, listed_as, open_file, schema_version
+from twin.audit.read import UNREADABLE, completed, damaged, footer, keys_of, listed_as, open_file, schema_version
 from twin.audit.writer import AuditWriter, Manifest, entry_of, unstage
+from twin.columns import filled
 from twin.results import SETS, schema_of
 
 # Rows in an interval that is as long as it needs to be: five of a day of 60 events a second.
@@ -240,9 +241,13 @@ def _check_listed(root: Path, partition: int, found: Sequence[ListedFile]) -> No
 def _read(file: PublishedFile) -> pa.Table:
     try:
         with open_file(file) as parquet:
-            return parquet.read()
+            table = parquet.read()
+            version = schema_version(footer(parquet))
     except UNREADABLE as error:
         raise damaged(file, error) from error
+    if not left_out.of_file(file.set, version, table.column_names):
+        return table
+    return filled(table, schema_of(file.set, version))  # what one file leaves out another may have
 
 
 def _compare(root: Path, manifest: Manifest, before: Mapping[str, pa.Table], version: int) -> None:

@@ -27,10 +27,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from twin.audit import AuditError
+from twin.audit import AuditError, left_out
 from twin.audit.intervals import Contents, contents
 from twin.audit.layout import check_set, existing_root
 from twin.audit.read import UNREADABLE, completed, damaged, keys_of, open_file, schema_version
+from twin.columns import filled
 from twin.results import ORIGIN, SCHEMA_VERSION, SETS, schema_of
 
 _BATCH_ROWS: Final = 65_536
@@ -99,16 +100,20 @@ def digest_tables(
     return SetDigest(len(rows), total.hexdigest())
 
 
-def _batches(found: Contents, set_name: str, version: int) -> Iterator[pa.RecordBatch]:
+def _batches(found: Contents, set_name: str, version: int) -> Iterator[pa.Table | pa.RecordBatch]:
     names = columns_of(set_name, version)
     for table in found.waiting_tables(set_name):
         yield from completed(set_name, table).to_batches(_BATCH_ROWS)
     for file in found.files(set_name):
         with open_file(file) as parquet:
-            if missing := sorted(set(names) - set(parquet.schema_arrow.names)):
+            there = parquet.schema_arrow.names
+            without = left_out.of_file(set_name, version, there)
+            if missing := sorted(set(names) - set(there) - set(without)):
                 raise AuditError(f"{file.path}: no column {', '.join(missing)}; use the version that wrote this file")
+            schema = pa.schema([SETS[set_name].field(name) for name in names])
             try:
-                yield from parquet.iter_batches(_BATCH_ROWS, columns=names)
+                for batch in parquet.iter_batches(_BATCH_ROWS, columns=[name for name in names if name in there]):
+                    yield filled(pa.table(batch), schema) if without else batch
             except UNREADABLE as error:
                 raise damaged(file, error) from error
 

@@ -19,7 +19,7 @@ from typing import Final, Protocol
 import msgspec
 import numpy as np
 
-from twin.audit import AuditError, durable, layout, models, replayed
+from twin.audit import AuditError, durable, layout, left_out, models, replayed
 from twin.audit.bundle import FORMAT, MANIFEST, ExportedFile, ExportedPartition, Manifest
 from twin.audit.intervals import Interval, contents
 from twin.audit.layout import PublishedFile
@@ -83,6 +83,8 @@ def export(root: Path | str, line: str, start_ns: int, end_ns: int, out: Path, *
         FORMAT, line, _time(start_ns), _time(end_ns), code_version(), used, partitions, _how(line, partitions)
     )
     names = [file.path for one in partitions for file in one.files] + [layout.model_name(digest) for digest in used]
+    columns = left_out.columns_file(base, "events")
+    names += [columns.relative_to(base).as_posix()] if columns is not None else []
     with _target(out) as target:
         target.add(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
         for name in names:

@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from twin.audit import AuditError, filelist, layout, marker, objects, waiting
+from twin.audit import AuditError, filelist, layout, left_out, marker, objects, waiting
 from twin.audit.filelist import Entry, ListedFile
 from twin.audit.writer import StagedFile
 from twin.store import FILES_TOGETHER, Found, Store, each, missing
@@ -89,6 +89,9 @@ def copy(store: Store, root: Path, cache: Cache | None = None, *, sets: Collecti
             break
     else:
         raise AuditError(f"{store.url}: what is listed goes each time it is to be read; try again")
+    listed = [file for mine in filelist.entries(root).values() for entry in mine for file in entry.files]
+    for set_name in {file.path.split("/")[0] for file in listed if file.left_out}:
+        left_out.place(root, set_name)
     others = [one.key for one in store.listed(layout.MODELS)] + [filelist.WHOLE, marker.NAME]
     found = [get_optional(store, key, root) for key in others if is_plain(key)]
     if not any([*found, replays]):

@@ -9,11 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twin.audit import AuditError, bases
+from twin.audit import AuditError, bases, left_out
 from twin.audit.layout import BASES, PublishedFile
+from twin.audit.left_out import absent
 from twin.audit.read import footer, open_file, schema_version
 from twin.audit.report import Report
-from twin.audit.rows import ORDER, absent, class_sums, days_of, has_revisions, integers, sort_key
+from twin.audit.rows import ORDER, class_sums, days_of, has_revisions, integers, sort_key
+from twin.columns import filled
 from twin.results import INDEX, ORIGIN, schema_of
 
 _TOPIC, _PARTITION, _OFFSET = ORIGIN[:3]
@@ -36,7 +38,8 @@ class FileCheck:
         self._report = report
         self.unreadable: set[Path] = set()
         self.sha256: dict[str, str] = {}  # file -> what was found
-        self.said: dict[str, tuple[int, bool]] = {}  # file -> version of its columns, and whether a row is a revision
+        # File -> version of its columns, whether a row is a revision, and the columns that it leaves out.
+        self.said: dict[str, tuple[int, bool, tuple[str, ...]]] = {}
         self.replays: dict[str, str] = {}  # file -> SHA-256 of the plan of its replay; empty: it is of none
         self.lines: dict[str, dict[int, str]] = {}  # line -> partitions that have rows of it, each with a file
 
@@ -62,7 +65,11 @@ class FileCheck:
                 table = self._pages(name, parquet)
                 if table is not None:
                     self.unreadable.remove(file.path)
-                    self.said[name] = schema_version(keys), has_revisions(table)
+                    version = schema_version(keys)
+                    without = left_out.of_file(file.set, version, table.column_names)
+                    self.said[name] = version, has_revisions(table), without
+                    if without:
+                        table = filled(table, schema_of(file.set, version))
                     if file.set == BASES:
                         report.checked["bases"] += 1
                     else:
@@ -89,8 +96,15 @@ class FileCheck:
                 self._report.differs(
                     name, f"its footer says {key} {keys.get(key)}, its name {value}: it was renamed or moved"
                 )
-        if not schema.equals(bases.SCHEMA if file.set == BASES else schema_of(file.set, version)):
+        without = left_out.of_file(file.set, version, schema.names)
+        right = bases.SCHEMA if file.set == BASES else left_out.schema_without(file.set, version, without)
+        if not schema.equals(right):
             self._report.differs(name, f"its columns are not those of the set {file.set} in version {version}")
+            return False
+        if gone := sorted(set(without).difference(keys.get("absent", "").split(","))):
+            self._report.differs(
+                name, f"has no column {', '.join(gone)}, of which its footer does not say that it has no value"
+            )
             return False
         return True
 

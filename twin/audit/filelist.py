@@ -41,6 +41,7 @@ class ListedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     sha256: str
     schema: int = 0  # version of its columns; 0: listed by a version that did not say so
     revised: bool | None = None  # a row of it has a revision above 0; None: likewise
+    left_out: tuple[str, ...] = ()  # columns of the set that it does not have, as no row fills them
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -389,4 +390,4 @@ def published_files(listed: Iterable[Entry], root: Path) -> Iterator[PublishedFi
     """The files that entries name."""
     for entry in listed:
         for file in entry.files:
-            yield layout.published_file(root, file.path, file.schema, file.revised)
+            yield layout.published_file(root, file.path, file.schema, file.revised, file.left_out)

@@ -215,7 +215,7 @@ FOOTER: Final = {
     "rules": "version of the rules that made the rows (docs/proof.md); none: 1",
     "zone_rules": "release of the time zone database by which local times became instants",
     "previous_sha256": "SHA-256 of the partition's previous file; empty in the first",
-    "absent": "columns without a value in this file, with commas between: a reader may leave them out",
+    "absent": "columns without a value in this file, with commas between; a file of events does not have them",
     "replay": "of a replay only: SHA-256 of its plan, `_replay/plan.json`",
     "date": "of a base only: date of its folder",
     "replaces": "of a compaction only: SHA-256 of the last file that this interval stands for",

@@ -4,6 +4,7 @@
     ROOT/_bases/date=YYYY-MM-DD/p{partition}-{offset}-{offset}.parquet                published (twin.audit.bases)
     ROOT/_files/p{partition}/{first_offset}.json                                      the list (twin.audit.filelist)
     ROOT/_waiting/p{partition}/p{partition}-{first_offset}-{next_offset}-{sha}.rows   rows that wait
+    ROOT/{set}/date=1970-01-01/columns-{version}.parquet                              no rows (twin.audit.left_out)
     ROOT/.staging/p{partition}-{first_offset}-{next_offset}-{set}-{date}-{attempt}.parquet
 
 Every name is made and taken apart here: numbers of partitions, offsets and dates are spelled nowhere else. Paths are
@@ -58,6 +59,8 @@ _INTENT: Final = re.compile(rf"{OFFSET}-compacting\.json", re.ASCII)
 _PIECE: Final = re.compile(rf"{PARTITION}-{OFFSET}-{OFFSET}-{_HASH}\.rows", re.ASCII)
 _OBJECT: Final = re.compile(rf"{OFFSET}-{OFFSET}-", re.ASCII)
 _MODEL: Final = re.compile(rf"({_HASH})\.json", re.ASCII)
+_COLUMNS: Final = re.compile(r"columns-(\d{1,4})\.parquet", re.ASCII)
+_COLUMNS_DATE: Final = "1970-01-01"  # sorts before every row's, and has the key that readers of data sets expect
 _SHARE: Final = re.compile(r"share-(\d{5})\.json", re.ASCII)
 
 
@@ -76,6 +79,7 @@ class PublishedFile:
     # As the list says, so that nobody has to open the file for it.
     schema: int = field(default=0, compare=False)  # version of its columns; 0: not said
     revised: bool | None = field(default=None, compare=False)  # a row of it is a revision; None: not said
+    left_out: tuple[str, ...] = field(default=(), compare=False)  # columns that it does not have, as no row fills them
 
 
 def root_path(root: Path | str) -> Path:
@@ -125,6 +129,26 @@ def staged_name(
     """
     prefix = APART if apart else ""
     return f"{STAGING}/{prefix}{_interval(partition, first_offset, next_offset)}-{set_name}-{date}-{attempt}.parquet"
+
+
+def columns_name(set_name: str, version: int) -> str:
+    """The file of no rows that has all columns of a set, relative to the root."""
+    return f"{set_name}/date={_COLUMNS_DATE}/columns-{version}.parquet"
+
+
+def staged_columns_name(set_name: str, whose: str = "") -> str:
+    """Before it is there, relative to the root. `whose`: nobody else's at the same time; empty: how all of them
+    begin."""
+    return f"{STAGING}/{set_name}-columns-{whose}"
+
+
+def columns_of(name: str) -> tuple[str, int] | None:
+    """Set and version of the columns of a path relative to the root; None: it is no such file."""
+    set_name, _, rest = name.partition("/")
+    match = _COLUMNS.fullmatch(rest.removeprefix(f"date={_COLUMNS_DATE}/"))
+    if match is None or set_name not in SETS or name != columns_name(set_name, int(match[1])):
+        return None
+    return set_name, int(match[1])
 
 
 def entry_name(partition: int, first_offset: int, kind: str = "") -> str:
@@ -234,14 +258,16 @@ def is_final(name: str) -> bool:
     )
 
 
-def published_file(root: Path, name: str, schema: int = 0, revised: bool | None = None) -> PublishedFile:
+def published_file(
+    root: Path, name: str, schema: int = 0, revised: bool | None = None, left_out: tuple[str, ...] = ()
+) -> PublishedFile:
     """The file of a path relative to the root of which `is_final` is true."""
     set_name, folder, file = name.split("/")
     match = _FILE.fullmatch(file)
     assert match is not None
     partition, first, following = map(int, match.groups())
     date = folder.removeprefix("date=")
-    return PublishedFile(set_name, date, partition, first, following, root / name, schema, revised)
+    return PublishedFile(set_name, date, partition, first, following, root / name, schema, revised, left_out)
 
 
 def is_staged(name: str) -> bool:
@@ -302,6 +328,14 @@ def _date_of(folder: str) -> str | None:
     return None
 
 
+def columns_files(root: Path, set_name: str) -> dict[Path, int]:
+    """The files of no rows that have all columns of a set, each with the version of these."""
+    folder = (root / columns_name(set_name, 0)).parent
+    matches = {path: _COLUMNS.fullmatch(path.name) for path in sorted(folder.glob("columns-*.parquet"))}
+    found = {path: int(match[1]) for path, match in matches.items() if match is not None}
+    return {path: version for path, version in found.items() if path == root / columns_name(set_name, version)}
+
+
 def strange(root: Path) -> list[Path]:
     """What lies in the folders of sets and is no file that a twin gives such a name; links, whatever their name.
 
@@ -310,9 +344,10 @@ def strange(root: Path) -> list[Path]:
     found = []
     for set_name in KINDS:
         known = {file.path for file in published(root, set_name)}
+        named = set(columns_files(root, set_name))
         for folder, folders, names in os.walk(root / set_name):
             paths = [Path(folder) / name for name in names]
-            found += [path for path in paths if path not in known or path.is_symlink()]
+            found += [path for path in paths if (path not in known and path not in named) or path.is_symlink()]
             found += [path for name in folders if (path := Path(folder) / name).is_symlink()]
     return sorted(found)
 

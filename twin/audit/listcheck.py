@@ -47,10 +47,12 @@ def check_list(
         elif (sha256 := files.sha256.get(name, file.sha256)) != file.sha256:
             report.differs(name, f"was published with SHA-256 {file.sha256}, it has {sha256}: it was changed")
         elif name in files.said:
-            schema, revised = files.said[name]
+            schema, revised, without = files.said[name]
             # A query goes by the list: told that nothing was revised, it would count rows that no longer stand.
-            if file.schema not in (0, schema) or file.revised not in (None, revised):
-                report.differs(name, "is listed with another version or without its revisions: the list was changed")
+            if file.schema not in (0, schema) or file.revised not in (None, revised) or file.left_out != without:
+                report.differs(
+                    name, "is listed with another version, other columns or without its revisions: the list was changed"
+                )
     unlisted = 0
     for name, published in there.items():
         if name in listed:

@@ -17,6 +17,7 @@ from twin.audit.rows import integers
 from twin.results import IDENTITY, SETS, SINCE, TIME_COLUMN
 
 _LINE_MODELS: Final = "line_models_"
+_MOST_KINDS: Final = 16  # of files by their columns, each of which is a part of a view
 # What the columns that are SQL words are called in the views `*_plain`.
 UNQUOTED: Final = {
     "order": "order_id",
@@ -256,14 +257,20 @@ def _until(set_name: str, as_of_ns: int | None) -> str:
 def _as_they_lie(files: Sequence[PublishedFile], set_name: str) -> str:
     """A set without files is an empty view with the set's columns, so that a query need not know what there is yet.
 
-    Files of one version have the same columns, so that DuckDB opens one of them to know them all. Of those of which the
-    list does not say the version it opens each.
+    Files of one version have the same columns, but for those that they leave out, as the list says, so that DuckDB
+    opens one of them to know them all. Of those of which the list does not say the version, and where there are too
+    many kinds to name them apart, it opens each.
     """
     columns = [f'NULL::{_sql_type(field.type)} AS "{field.name}"' for field in SETS[set_name]]
     none = f"SELECT {', '.join(columns)}, NULL::DATE AS date WHERE false"
     parts = []
-    for schema in sorted({file.schema for file in files}, reverse=True):
-        names = ", ".join(_text(str(file.path)) for file in files if file.schema == schema)
+    kinds: dict[tuple[int, tuple[str, ...]], list[PublishedFile]] = {}
+    for file in files:
+        kinds.setdefault((file.schema, file.left_out), []).append(file)
+    if len(kinds) > _MOST_KINDS:
+        kinds = {(0, ()): list(files)}
+    for (schema, _), alike in sorted(kinds.items(), reverse=True):
+        names = ", ".join(_text(str(file.path)) for file in alike)
         union = "" if schema else ", union_by_name = true"
         parts.append(f"SELECT * FROM read_parquet([{names}], hive_partitioning = true{union})")  # noqa: S608 -- names from `layout`, quoted
     if len(parts) == 1 and not SINCE.get(set_name):

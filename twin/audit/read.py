@@ -13,13 +13,13 @@ import pyarrow.dataset as ds
 import pyarrow.fs as fs
 import pyarrow.parquet as pq
 
-from twin.audit import AuditError
+from twin.audit import AuditError, left_out
 from twin.audit.filelist import ListedFile
 from twin.audit.intervals import Contents, Interval, contents
 from twin.audit.layout import PublishedFile, check_set, existing_root, sha256_of
 from twin.audit.rows import days_of, integers
 from twin.columns import filled, value_range
-from twin.results import OLDEST_SCHEMA, SCHEMA_VERSION, SETS, TIME_COLUMN, schema_of
+from twin.results import OLDEST_SCHEMA, SCHEMA_VERSION, SETS, TIME_COLUMN
 
 # What pyarrow raises over a damaged file; texts that are not UTF-8 are found only when they are looked at.
 UNREADABLE: Final = (OSError, pa.ArrowException, UnicodeDecodeError)
@@ -148,10 +148,13 @@ def schema_version(keys: dict[str, str]) -> int:
 
 
 def completed(set_name: str, table: pa.Table) -> pa.Table:
-    """A table of any version with all columns of today, null where its version had none. Raises AuditError: it is of
-    no version of the set."""
+    """A table of any version with all columns of today, null where its version had none or its file left them out.
+
+    Raises AuditError: it is of no version of the set.
+    """
     for version in range(SCHEMA_VERSION, OLDEST_SCHEMA - 1, -1):
-        if table.schema.equals(schema_of(set_name, version)):
+        without = left_out.of_file(set_name, version, table.column_names)
+        if table.schema.equals(left_out.schema_without(set_name, version, without)):
             break
     else:
         raise AuditError(f"its columns are not those of the set {set_name}")
@@ -188,8 +191,9 @@ def listed_as(root: Path, file: PublishedFile) -> ListedFile:
     with open_file(file) as parquet:
         rows, revised = parquet.metadata.num_rows, _has_revisions(file, parquet)
         schema = schema_version(footer(parquet))
+        without = left_out.of_file(file.set, schema, parquet.schema_arrow.names)
     name = file.path.relative_to(root).as_posix()
-    return ListedFile(name, rows, file.path.stat().st_size, sha256_of(file.path), schema, revised)
+    return ListedFile(name, rows, file.path.stat().st_size, sha256_of(file.path), schema, revised, without)
 
 
 def chain_end(file: PublishedFile) -> str:

@@ -123,11 +123,6 @@ def has_revisions(table: pa.Table) -> bool:
     return "revision" in table.column_names and bool((integers(table.column("revision")) > 0).any())
 
 
-def absent(table: pa.Table) -> list[str]:
-    """The columns without a value. Most fields belong to some types of events only: a file has few of them."""
-    return [f.name for f in table.schema if f.nullable and table.column(f.name).null_count == table.num_rows]
-
-
 def integers(column: "pa.ChunkedArray[Any]") -> I64:
     """A column of integers or times as int64, null as 0."""
     if pa.types.is_timestamp(column.type):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from twin.audit import AuditError, filelist, layout, models, replayed, waiting
+from twin.audit import AuditError, filelist, layout, left_out, models, replayed, waiting
 from twin.audit.claims import Claim, ClaimCheck
 from twin.audit.compactcheck import CompactCheck
 from twin.audit.filecheck import Checked, FileCheck, note_lines
@@ -98,6 +98,10 @@ class _Verification:
                 path.relative_to(self._root).as_posix(),
                 f"{what}, but other readers of this folder read it; move it out of the root",
             )
+        for set_name in SETS:
+            for path, version in layout.columns_files(self._root, set_name).items():
+                if not path.is_symlink() and (wrong := left_out.problem(path, set_name, version)):
+                    self._report.differs(path.relative_to(self._root).as_posix(), wrong)
         for digest in models.stored(self._root):
             self._model(digest)
         pieces = waiting.visible(self._root)

@@ -13,9 +13,10 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twin.audit import AlreadyPublishedError, AuditError, durable, filelist, layout
+from twin.audit import AlreadyPublishedError, AuditError, durable, filelist, layout, left_out
 from twin.audit.filelist import Entry, ListedFile
-from twin.audit.rows import BY_ARRIVAL, NO_DATE, absent, by_date, check_rows, has_revisions
+from twin.audit.left_out import absent
+from twin.audit.rows import BY_ARRIVAL, NO_DATE, by_date, check_rows, has_revisions
 from twin.results import INDEX, NAME, REJECTED, SCHEMA_VERSION, SETS
 from twin.rules import RULES
 from twin.time import zone
@@ -41,6 +42,7 @@ class StagedFile(msgspec.Struct, frozen=True, omit_defaults=True):
     sha256: str
     schema: int = 0  # as `twin.audit.filelist.ListedFile` has them
     revised: bool | None = None
+    left_out: tuple[str, ...] = ()
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -241,6 +243,7 @@ class AuditWriter:
             "taktwin.previous_sha256": previous,
             "taktwin.absent": ",".join(absent(table)),
         }
+        table, without = left_out.without(set_name, table)
         if set_name == layout.BASES:
             footer["taktwin.date"] = date  # of no row of it
         try:
@@ -255,7 +258,9 @@ class AuditWriter:
                 raise _write_error(failed, path) from error
             raise AuditError(f"{path}: Parquet cannot hold these rows of set {set_name}: {error}") from error
         schema = int(keys["taktwin.schema_version"])
-        return StagedFile(set_name, name, staged, table.num_rows, sink.size, digest, schema, has_revisions(table))
+        return StagedFile(
+            set_name, name, staged, table.num_rows, sink.size, digest, schema, has_revisions(table), without
+        )
 
     def _create(self, set_name: str, date: str, offsets: tuple[int, int]) -> tuple[str, _HashedFile]:
         """A new staged file. An owner that lost the partition may still write: its files are never reopened."""
@@ -277,6 +282,8 @@ class AuditWriter:
         try:
             if files:
                 filelist.begin(self.root)
+            for set_name in {file.set for file in files if file.left_out}:
+                left_out.place(self.root, set_name)
             moves = [move for file in files if (move := self._check(file)) is not None]
             for source, target in moves:
                 durable.make_folder(target.parent)
@@ -339,7 +346,8 @@ class AuditWriter:
 def entry_of(manifest: Manifest) -> Entry:
     """What the list says of a manifest's files."""
     files = tuple(
-        ListedFile(file.path, file.rows, file.bytes, file.sha256, file.schema, file.revised) for file in manifest.files
+        ListedFile(file.path, file.rows, file.bytes, file.sha256, file.schema, file.revised, file.left_out)
+        for file in manifest.files
     )
     return Entry(filelist.FORMAT, manifest.partition, manifest.first_offset, manifest.next_offset, files)
 

@@ -14,7 +14,7 @@ from twin.audit import filelist, intervals, layout
 from twin.columns import in_order
 from twin.events.declare import WIRE
 from twin.plant.model import Plant
-from twin.results import INDEX, ORIGIN
+from twin.results import INDEX, ORIGIN, SETS
 from twin.sources.blocks import empty, slices
 from twin.sources.share import Share
 from twin.sources.source import BLOCK_EVENTS, Batch, SourceError
@@ -110,6 +110,7 @@ def event_files(path: Path) -> list[Path]:
         file
         for file in folder.rglob("*.parquet")
         if not any(part[0] in "._" for part in file.relative_to(folder).parts)
+        and layout.columns_of(f"events/{file.parent.name}/{file.name}") is None
     )
     if not found:
         raise SourceError(f"{path}: no events in this folder; name an audit root, its events/ or a Parquet file")
@@ -231,9 +232,13 @@ def _row_groups(path: Path, origin: Sequence[str], share: Share | None) -> Itera
     """A file's events, or those of a share; of the columns that say where they came from only `origin`."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
-            left_out = set(ORIGIN).difference(origin)
-            schema = pa.schema([field for field in parquet.schema_arrow if field.name not in left_out])
-            absent = _absent(parquet, schema)
+            unread = set(ORIGIN).difference(origin)
+            there = {field.name: field for field in parquet.schema_arrow if field.name not in unread}
+            said = _said(parquet)
+            # In the order of the set, what the file leaves out among them.
+            fields = [there.get(f.name, f) for f in SETS["events"] if f.name in there or f.name in said]
+            schema = pa.schema([*fields, *(f for name, f in there.items() if name not in SETS["events"].names)])
+            absent = said.intersection(schema.names)
             read = [name for name in schema.names if name not in absent]
             for group in range(parquet.num_row_groups):
                 mine = _mine(parquet, group, share, _LINE in read) if share is not None else None
@@ -255,11 +260,12 @@ def _mine(parquet: pq.ParquetFile, group: int, share: Share, said: bool) -> "np.
     return share.rows(parquet.read_row_group(group, columns=[_LINE], use_threads=False).column(0))
 
 
-def _absent(parquet: pq.ParquetFile, schema: pa.Schema) -> set[str]:
+def _said(parquet: pq.ParquetFile) -> set[str]:
     """Columns of which the footer says that they have no value: to read them takes half of the time of all."""
     pairs: dict[bytes, bytes] = parquet.metadata.metadata or {}
     said = pairs.get(b"taktwin.absent", b"").decode(errors="replace").split(",")
-    return {field.name for field in schema if field.nullable and field.name in WIRE and field.name in said}
+    there = {field.name: field.nullable for field in parquet.schema_arrow}
+    return {f.name for f in SETS["events"] if f.name in WIRE and f.name in said and there.get(f.name, f.nullable)}
 
 
 def _complete(table: pa.Table, schema: pa.Schema) -> pa.Table:

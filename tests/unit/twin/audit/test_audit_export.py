@@ -53,7 +53,7 @@ def test_an_export_proves_itself_alone(root: Path, tmp_path: Path, out: str) -> 
     names = [name(root, file) for file in chain(root, 1)]
     assert [file.path for file in (*part.files, *part.after)] == names
     assert report.heads[0].sha256 == part.head == sha256_of(root / part.files[-1].path)
-    assert made.files == len(part.files) + 1  # and the plant model
+    assert made.files == len(part.files) + 2  # and the plant model, and what says all columns
     with opened(moved) as place:
         assert recompute(place.root, line="line-1").sound
 

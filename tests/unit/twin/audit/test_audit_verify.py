@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from streams.state.snapshot_files import Head, Snapshot, SnapshotStore
@@ -20,7 +21,7 @@ from twin.audit.read import footer_of, open_file
 from twin.audit.verify import verify
 from twin.audit.writer import AuditWriter, Manifest, StagedFile
 from twin.plant.model import Plant
-from twin.results import SETS
+from twin.results import SCHEMA_VERSION, SETS
 
 
 @pytest.fixture(scope="session")
@@ -349,8 +350,34 @@ def test_a_file_in_the_folder_of_another_date(root: Path) -> None:
 
 def test_columns_called_absent_that_are_not(root: Path) -> None:
     """A replay would leave them out."""
-    rewrite(of(root, "events").path, lambda table: table, absent="good")
-    assert any(one.what.startswith("its footer says that good has no value") for one in check(root).differences)
+    path = of(root, "events").path
+    said = footer_of(of(root, "events"))["absent"]
+    rewrite(path, lambda table: table, absent=f"good,{said}")
+    assert any(one.what.startswith("its footer says that good,") for one in check(root).differences)
+
+
+def test_columns_that_are_left_out_and_not_called_absent(root: Path) -> None:
+    """A value that was there is taken out with its column."""
+    path = of(root, "events").path
+    rewrite(path, lambda table: table.drop_columns("good"))
+    what = "has no column good, of which its footer does not say that it has no value"
+    assert [one.what for one in check(root).differences] == [what]
+
+
+def test_the_file_of_all_columns_holds_nothing_else(root: Path) -> None:
+    path = root / layout.columns_name("events", SCHEMA_VERSION)
+    assert pq.read_metadata(path).num_rows == 0
+    assert check(root).sound
+    with pq.ParquetFile(of(root, "events").path) as parquet:
+        events = parquet.read()
+    pq.write_table(events.slice(0, 1), path)
+    assert [one.what for one in check(root).differences] == ["has 1 rows, but is only to name the columns of events"]
+    pq.write_table(events.schema.empty_table(), path)
+    assert [one.what for one in check(root).differences] == ["names other columns than events has"]
+    path.write_bytes(b"PAR1")
+    assert "is not readable" in check(root).differences[0].what
+    path.unlink()
+    assert check(root).sound, "it says nothing that the version does not say"
 
 
 @pytest.mark.parametrize(

@@ -452,12 +452,27 @@ def test_events_of_different_blocks_meet_in_one_row_group(tmp_path: Path, monkey
 
 
 def test_columns_without_a_value_are_not_compressed(tmp_path: Path) -> None:
-    made = [row | {"reason": None} for row in rows("events", 30, seed=1)]
+    made = [row | {"reason": None} for row in rows("states", 30, seed=1)]
     audit = writer(tmp_path)
-    audit.add("events", table("events", made))
+    audit.add("states", table("states", made))
     audit.publish(audit.stage(0, 30))
-    for file in layout.published(tmp_path, "events"):
+    for file in layout.published(tmp_path, "states"):
         group = pq.read_metadata(file.path).row_group(0)
         packed = {group.column(i).path_in_schema: group.column(i).compression for i in range(group.num_columns)}
         assert (packed["reason"], packed["line"]) == ("UNCOMPRESSED", "ZSTD")
+    assert digest.digest(tmp_path)["states"] == digest.digest_tables("states", [table("states", made)])
+
+
+def test_columns_without_a_value_are_no_columns_of_a_file_of_events(tmp_path: Path) -> None:
+    made = [row | {"reason": None, "note": None} for row in rows("events", 30, seed=1)]
+    audit = writer(tmp_path)
+    audit.add("events", table("events", made))
+    manifest = audit.stage(0, 30)
+    audit.publish(manifest)
+    for file in manifest.files:
+        names = pq.read_schema(tmp_path / file.path).names
+        assert {"reason", "note"} <= set(file.left_out)
+        assert sorted((*names, *file.left_out)) == sorted(SETS["events"].names)
+    assert pq.read_schema(tmp_path / layout.columns_name("events", SCHEMA_VERSION)).equals(SETS["events"])
     assert digest.digest(tmp_path)["events"] == digest.digest_tables("events", [table("events", made)])
+    assert read.open_set(tmp_path, "events").to_table().select(SETS["events"].names).num_rows == 30

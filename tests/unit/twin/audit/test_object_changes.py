@@ -138,7 +138,9 @@ def test_as_in_a_folder(root: Path, store: MemoryStore, reader: Reader) -> None:
     copy = reader.copy(store, proof=True)
     assert offsets(copy) == offsets(root) == [(0, 20), (20, 20), (20, 40), (40, 40), (40, 60), (60, 70), (70, 80)]
     for path in filter(Path.is_file, root.rglob("*.*")):
-        assert (copy / path.relative_to(root)).read_bytes() == path.read_bytes()
+        name = path.relative_to(root).as_posix()
+        if layout.columns_of(name) is None:  # a copy has it where a file leaves columns out still
+            assert (copy / name).read_bytes() == path.read_bytes()
     assert (done.first_date, done.last_date) == (DATES[0], DATES[2])
     assert content(copy) == before
     assert told(copy) == []
