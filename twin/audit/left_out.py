@@ -76,7 +76,7 @@ def place(root: Path, set_name: str) -> None:
     staged = root / layout.staged_columns_name(set_name, f"{os.getpid()}-{threading.get_ident()}")
     durable.make_folder(staged.parent)
     staged.unlink(missing_ok=True)  # of a process with our number that was killed right here
-    durable.write_durably(staged, sink.getvalue().to_pybytes())
+    durable.write(staged, sink.getvalue().to_pybytes())
     with contextlib.suppress(FileNotFoundError):  # another worker was quicker, and has cleaned up
         staged.replace(path)
     durable.sync_folder(path.parent)
