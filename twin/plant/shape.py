@@ -322,7 +322,7 @@ MEASURE: Final = Table(
             kinds.BOOLEAN,
             "Of packs with a `nominal`, in g, kg, ml, cl or l: rows say how many hold too little (e-mark).",
         ),
-        Key("idle_draw", kinds.DECIMAL, "With `idle_for`: up to this much in an hour does not count (its controls). Absent: 0."),
+        Key("idle_draw", kinds.DECIMAL, "With `idle_for`: what may be used in an hour, as by its controls. Absent: 0."),
     ),
 )
 
