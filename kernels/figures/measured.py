@@ -165,7 +165,7 @@ def add_up(b: Books, f: Facts, c: Columns, g: Given, where: I64, doubts: I64, fi
                 b.open[r, R_T2] += g.errors[i] >> 1
             if kind in (KIND_METER, KIND_AMOUNT):
                 _read(b, c, g, i)
-                _use(b, f, g, i, line, number, kind, end, during, doubts)
+                _use(b, f, g, i, r, line, number, kind, end, during, doubts)
             elif made:
                 _read(b, c, g, i)
                 for k in range(f.of[number, F_MADE], f.of[number, F_MADE_END]):
@@ -210,7 +210,7 @@ def _row(b: Books, g: Given, i: int, line: int, number: int, end: int, during: i
     return r
 
 
-@bare
+@hot
 def _new(b: Books, k: int) -> int:
     """A row for a measure; there is one."""
     r = b.counts[C_FREE] - 1
@@ -241,33 +241,38 @@ def _read(b: Books, c: Columns, g: Given, i: int) -> None:
     now[G_TIMES + DOWN] = 0
 
 
-@bare
+@hot
 def _use(
-    b: Books, f: Facts, g: Given, i: int, line: int, number: int, kind: int, end: int, during: int, doubts: I64
+    b: Books, f: Facts, g: Given, i: int, r: int, line: int, number: int, kind: int, end: int, during: int, doubts: I64
 ) -> None:
     """What was used until the reading at hand: divided among the classes since the reading before."""
     k = b.slot[number] - 1
-    now = b.spare[0]
+    step, since = b.spare[0, G_VALUE], M_BASE
     if kind == KIND_AMOUNT:
-        now[G_MOVED] = 0
-        _divide(b, g, i, line, number, end, during, k, M_BASE, now[G_VALUE])
-        _keep(b, k, M_BASE)
-        return
-    verdict, step, since = _follow(b, k, f.of[number, F_MODULUS], f.of[number, F_MOST])
-    if verdict in (REFUTED, LEFT):
-        _doubt(b, doubts, i, verdict, number)
-    if since == _WAITS:
-        _keep(b, k, M_HELD)
-        return
+        b.spare[0, G_MOVED] = 0
+    else:
+        verdict, step, since = _follow(b, k, f.of[number, F_MODULUS], f.of[number, F_MOST])
+        if verdict in (REFUTED, LEFT):
+            _doubt(b, doubts, i, verdict, number)
+        if since == _WAITS:
+            _keep(b, k, M_HELD)
+            return
+        if since != _NONE and step == 0:
+            b.spare[0, G_MOVED] = b.meters[k, since + G_MOVED]
     if since != _NONE:
-        if step == 0:
-            now[G_MOVED] = b.meters[k, since + G_MOVED]
-        _divide(b, g, i, line, number, end, during, k, since, step)
+        n, whole, klass = _spent(b, k, since, during)
+        if n > 1:
+            _divide(b, g, i, line, number, end, whole, step)
+        else:
+            if klass != during:
+                r = _row(b, g, i, line, number, end, klass)
+            b.open[r, R_USED] += 1
+            add(b.open, r, R_AMOUNT, 0, step)
     _keep(b, k, M_BASE)
     b.meters[k, M_HELD + G_KNOWN] = 0
 
 
-@bare
+@hot
 def _follow(b: Books, k: int, modulus: int, most: int) -> tuple[int, int, int]:
     """What the reading at hand says, what was used, and since which reading (M_BASE, M_HELD, _NONE, _WAITS)."""
     base, held = b.meters[k, M_BASE + G_KNOWN] != 0, b.meters[k, M_HELD + G_KNOWN] != 0
@@ -287,7 +292,7 @@ def _follow(b: Books, k: int, modulus: int, most: int) -> tuple[int, int, int]:
     return REFUTED if held else HELD, 0, _WAITS
 
 
-@bare
+@hot
 def _step(b: Books, k: int, since: int, modulus: int, most: int) -> tuple[bool, int]:
     """Whether the reading at hand follows from another one, and by how much."""
     now = b.spare[0]
@@ -321,30 +326,30 @@ def _doubt(b: Books, doubts: I64, i: int, what: int, number: int) -> None:
     b.counts[C_DOUBTS] = n + 1
 
 
-@bare
-def _divide(
-    b: Books, g: Given, i: int, line: int, number: int, end: int, during: int, k: int, since: int, amount: int
-) -> None:
-    """An amount among the classes since a reading, by time; what is left of whole steps to the largest rests, of equal
-    ones to the lower class. All of it to `during` where there is no time, or no reading."""
-    now, parts, rests = b.spare[0], b.spare[1], b.spare[2]
+@hot
+def _spent(b: Books, k: int, since: int, during: int) -> tuple[int, int, int]:
+    """ns in each class since a reading, put into `spare`; in how many there are any, how many in all, and the last of
+    them: `during` where there are none, or no reading."""
+    now, parts = b.spare[0], b.spare[1]
     known = b.meters[k, since + G_KNOWN] != 0
     whole = n = 0
-    alone = during
+    last = during
     for klass in range(N_TIMES):
         ns = now[G_TIMES + klass] - b.meters[k, since + G_TIMES + klass] if known else 0
         parts[klass] = max(ns, 0)
         if ns > 0:
             whole += ns
             n += 1
-            alone = klass
-    if n < 2:
-        r = _row(b, g, i, line, number, end, alone)
-        b.open[r, R_USED] += 1
-        add(b.open, r, R_AMOUNT, 0, amount)
-        return
-    size = abs(amount)
-    left = size
+            last = klass
+    return n, whole, last
+
+
+@bare
+def _divide(b: Books, g: Given, i: int, line: int, number: int, end: int, whole: int, amount: int) -> None:
+    """An amount among the classes in which time was `spent`, `whole` in all, by time; what is left of whole steps to
+    the largest rests, of equal ones to the lower class."""
+    parts, rests = b.spare[1], b.spare[2]
+    left = size = abs(amount)
     for klass in range(N_TIMES):
         rests[klass] = -1
         if parts[klass] > 0:
@@ -400,7 +405,7 @@ def _integrate(
     _keep(b, k, M_BASE)
 
 
-@bare
+@hot
 def _come_to(b: Books, g: Given, i: int, line: int, number: int, end: int, klass: int, height: int, ns: int) -> None:
     r = _row(b, g, i, line, number, end, klass)
     high, low = product(abs(height), ns)

@@ -30,9 +30,9 @@ def text(lines: int, stations: int) -> str:
     return "\n".join(rows)
 
 
-def metered(lines: int, stations: int) -> Plant:
-    """The same, with an electricity meter at every station."""
-    meter = 'measure = [{ id = "kWh", kind = "meter", unit = "kWh", decimals = 3 }]'
+def metered(lines: int, stations: int, kind: str = "meter") -> Plant:
+    """The same, with an electricity meter, or a gauge, at every station."""
+    meter = f'measure = [{{ id = "kWh", kind = "{kind}", unit = "kWh", decimals = 3 }}]'
     return loads(text(lines, stations).replace('ideal_cycle = "1s"', f'ideal_cycle = "1s"\n{meter}'), "bench.toml")
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernels import codes
+from kernels.figures.measured import R_DURING, R_END, R_MEASURE
 from kernels.figures.wide import LIMB, product, share
 from kernels.fold import layout as at
 from kernels.jit import kernel
@@ -230,16 +231,17 @@ def check_rows(totals: Totals, plain: Plain, until: int) -> None:
     found, wanted = joined(pieces), joined([Row(key, plain.sums.pop(key)) for key in keys])
     assert isinstance(found, Block)
     assert [key_of(found, k) for k in range(len(keys))] == keys
-    integrals = np.isin(found.keys[:, 1], [5, 6, 10])
-    for column in range(found.values.shape[1]):
+    integrals = np.isin(found.sums[:, R_MEASURE], [5, 6, 10])
+    (values, fits), (wanted_values, wanted_fits) = found.shown(), wanted.shown()
+    for column in range(values.shape[1]):
         told = ~integrals if column == AMOUNT else np.ones(len(keys), np.bool_)
-        assert (found.fits[told, column] == wanted.fits[told, column]).all()
-        fits = told & found.fits[:, column]
-        assert (found.values[fits, column] == wanted.values[fits, column]).all()
+        assert (fits[told, column] == wanted_fits[told, column]).all()
+        told &= fits[:, column]
+        assert (values[told, column] == wanted_values[told, column]).all()
 
 
 def key_of(block: Block, row: int) -> Key:
-    *about, order, product_, klass = block.keys[row].tolist()
+    *about, order, product_, klass = block.sums[row, R_END : R_DURING + 1].tolist()
     return Key(*about, *(block.texts[k] if k >= 0 else None for k in (order, product_)), klass)
 
 
@@ -254,10 +256,11 @@ def test_sums_of_more_than_64_bits(values: list[int], times: int) -> None:
         return
     key = Key(PUBLISH, 3, 1, 2, None, None, 4)
     block = joined([Row(key, [1, 1, total, min(values), max(values), total, squares, 0, 0])])
-    assert len(block.values) == 1 and N_SUMS == 9 and block.values[0, USED] == 1
+    values_, fits = block.shown()
+    assert len(values_) == 1 and N_SUMS == 9 and values_[0, USED] == 1
     for column, wanted in ((AMOUNT, total), (TOTAL, total), (HIGH, squares // 10**18), (LOW, squares % 10**18)):
-        assert block.fits[0, column] == (-(2**63) <= wanted < 2**63)
-        assert not block.fits[0, column] or block.values[0, column] == wanted
+        assert fits[0, column] == (-(2**63) <= wanted < 2**63)
+        assert not fits[0, column] or values_[0, column] == wanted
 
 
 @given(st.lists(st.integers(-MAX_SCALED, MAX_SCALED), min_size=2, max_size=12))
@@ -271,7 +274,7 @@ def test_integrals_lose_nothing(values: list[int]) -> None:
         rows.append(row)
     take(totals, rows)
     block = joined(totals.rows(0, FAR)["measures"])
-    written = int(block.values[block.keys[:, 1] == 10, AMOUNT].sum())
+    written = int(block.shown()[0][block.sums[:, R_MEASURE] == 10, AMOUNT].sum())
     exact = Fraction(sum(value * 37 * S for value in values[:-1]), HOUR_NS)
     assert 0 <= exact - written < 1
     assert Fraction(msgspec.msgpack.decode(totals.save(0))[2][0][1]) == exact - written

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kernels import codes
+from kernels.figures.measured import R_DURING, R_END, R_MEASURE
 from kernels.figures.oee import policy_matrix, ratios
 from kernels.figures.throughput import ote_intervals
 from kernels.fold import layout as at
@@ -100,7 +101,7 @@ def constant(text: str, rows: int) -> "pa.Array[Any]":
 
 
 def times(values: I64) -> "pa.Array[Any]":
-    return pa.array(values, pa.int64()).cast(TS)
+    return pa.array(values, pa.int64()).view(TS)
 
 
 def first_revision(rows: int) -> "list[pa.Array[Any]]":
@@ -136,11 +137,12 @@ class RowMaker:
         self.dates = Dates([line.calendar for line in plant.lines])
         self._first = np.array(first, np.int64)
         self._measures = declared(plant)
-        # Line, station, whether there are least and most, sums, packs, a quantity; decimals.
-        self._measured = np.array([_about(one) for one in self._measures], np.int64).reshape(-1, 7)
+        # Line, station, whether there are least and most, sums, packs; decimals.
+        self._measured = np.array([_about(one) for one in self._measures], np.int64).reshape(-1, 6)
         self._measure_ids = Labels([one.measure.id for one in self._measures])
         self._measure_units = Labels([one.measure.unit for one in self._measures])
         self._quantities = Labels([one.measure.quantity or "" for one in self._measures])
+        self._quantity = np.array([-1 if one.measure.quantity is None else k for k, one in enumerate(self._measures)])
         self._publish = np.array([line.publish_every_ns for line in plant.lines], np.int64)
         policies = sorted({line.policy for line in plant.lines})
         windows = [w.id for line in plant.lines for w in line.windows]
@@ -427,16 +429,19 @@ class RowMaker:
     def measures(self, rows: Sequence[Row | Block]) -> pa.Table:
         """Rows of what was measured (twin.measures.rows)."""
         block = joined(rows)
-        if len(rows) > 1:  # of several families
-            block = by_end(block, self._measured[block.keys[:, 1], 0])
-        end, number, day, shift, order, product, during = block.keys.T
+        if len(rows) > 1:  # of several families, or lines
+            block = by_end(block, self._measured[block.sums[:, R_MEASURE], 0])
+        end, number, day, shift, order, product, during = block.sums[:, R_END : R_DURING + 1].T
+        values, fits = block.shown()
         line, station = self._measured[number, 0], self._measured[number, 1]
         valued, summed, packed = (self._measured[number, k] > 0 for k in (2, 3, 4))
-        some = block.values[:, N_OF] > 0
+        some, all_fit = values[:, N_OF] > 0, bool(fits.all())
 
         def whole(column: int, told: npt.NDArray[np.bool_]) -> "pa.Array[Any]":
             # What no 64 bits hold would need millions of the largest values in one interval.
-            return pa.array(np.ascontiguousarray(block.values[:, column]), mask=~(told & block.fits[:, column]))
+            return pa.array(
+                np.ascontiguousarray(values[:, column]), mask=~(told if all_fit else told & fits[:, column])
+            )
 
         return pa.Table.from_arrays(
             [
@@ -452,17 +457,19 @@ class RowMaker:
                 constant(self._plant.hash, len(end)),
                 self._line_models.array(line),
                 self._measure_ids.array(number),
-                self._quantities.array(np.where(self._measured[number, 5] > 0, number, -1)),
+                self._quantities.array(self._quantity[number]),
                 self._measure_units.array(number),
                 _MEASURED_CLASSES.array(during),
-                pa.array(self._measured[number, 6].astype(np.int32)),
-                pa.array(np.ascontiguousarray(block.values[:, N_OF])),
-                whole(AMOUNT, block.values[:, USED] > 0),
+                pa.array(self._measured[number, 5].astype(np.int32)),
+                pa.array(np.ascontiguousarray(values[:, N_OF])),
+                whole(AMOUNT, values[:, USED] > 0),
                 whole(LEAST, valued & some),
                 whole(MOST, valued & some),
                 *[whole(column, summed) for column in (TOTAL, HIGH, LOW)],
                 *[whole(column, packed & some) for column in (T1, T2)],
-                pa.array([None if one is None else written(one) for one in block.buckets], pa.string()),
+                pa.nulls(len(end), pa.string())
+                if block.buckets is None
+                else pa.array([None if one is None else written(one) for one in block.buckets], pa.string()),
             ],
             schema=_MEASURES,
         )
@@ -524,7 +531,6 @@ def _about(one: Declared) -> tuple[int, ...]:
         measure.kind not in ("meter", PASSED_AT_ONCE),
         measure.kind in ("gauge", "characteristic"),
         bool(measure.average_weight),
-        measure.quantity is not None,
         measure.decimals,
     )
 

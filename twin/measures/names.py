@@ -41,23 +41,22 @@ class Names:
             ours[one] = self.number(text(one))
         return ours[given]
 
-    def forget(self, *columns: I64) -> None:
+    def forget(self, columns: I64) -> None:
         """Where there are many, keep those that these columns (-1 none) name, and give them their new numbers."""
         if len(self.all) <= self._most:
             return
-        used = np.unique(np.concatenate(columns))
+        used = np.unique(columns)
         used = used[used >= 0]
-        for column in columns:
-            column[:] = np.where(column < 0, -1, np.searchsorted(used, column))
+        columns[:] = np.where(columns < 0, -1, np.searchsorted(used, columns))
         self.all = [self.all[k] for k in used.tolist()]
         self._number = {name: k for k, name in enumerate(self.all)}
         self._most = max(_FEW, 2 * len(self.all))
 
     def ranked(self, *columns: I64) -> tuple[list[str], list[I64]]:
         """The names in these columns, rising, and the columns as places among them (-1 none)."""
-        used = np.unique(np.concatenate(columns))
-        if not used.size or used[-1] < 0:
+        if max(int(column.max(initial=-1)) for column in columns) < 0:
             return [], list(columns)
+        used = np.unique(np.concatenate(columns))
         numbers = sorted(used[used >= 0].tolist(), key=self.all.__getitem__)
         place = np.full(int(used[-1]) + 2, -1, np.int64)
         place[numbers] = np.arange(len(numbers))

@@ -16,14 +16,14 @@ Flags = npt.NDArray[np.bool_]
 # Of a `Row`.
 N_OF, USED, AMOUNT, LEAST, MOST, TOTAL, SQUARES, T1_ERRORS, T2_ERRORS = range(9)
 N_SUMS: Final = 9
-# Of a `Block`: the squares take two columns, whole 10^18 and what is left.
+# Shown of a `Block`: the squares take two columns, whole 10^18 and what is left.
 _NARROW: Final = (
     tables.R_N,
     tables.R_USED,
-    tables.R_AMOUNT,
+    tables.R_AMOUNT + 1,
     tables.R_LEAST,
     tables.R_MOST,
-    tables.R_TOTAL,
+    tables.R_TOTAL + 1,
     tables.R_SQUARES,
     tables.R_SQUARES,
     tables.R_T1,
@@ -56,31 +56,37 @@ class Row(NamedTuple):
 class Block(NamedTuple):
     """Many rows of one line, or of several."""
 
-    keys: I64  # (rows, 7) as of `Key`, order and product as places in `texts`, -1 none
+    sums: I64  # (rows, N_R) as the kernel keeps them (kernels.figures.measured), order and product as places in `texts`
     texts: Sequence[str]
-    values: I64  # (rows, 10) by N_OF, USED, AMOUNT, LEAST, MOST, TOTAL, HIGH, LOW, T1, T2
-    fits: Flags  # of each, whether 64 bits hold it
-    buckets: Sequence[dict[int, int] | None]
+    buckets: Sequence[dict[int, int] | None] | None  # None: no row has any
 
-    @classmethod
-    def of_sums(cls, sums: I64, texts: Sequence[str], buckets: Sequence[dict[int, int] | None]) -> "Block":
-        """`sums`: as the kernel keeps them (kernels.figures.measured R)."""
+    def shown(self) -> tuple[I64, Flags]:
+        """(rows, 10) by N_OF, USED, AMOUNT, LEAST, MOST, TOTAL, HIGH, LOW, T1, T2; and whether 64 bits hold each."""
+        sums = self.sums
         values, fits = sums[:, _NARROW], np.ones((len(sums), len(_NARROW)), np.bool_)
         for place, column in ((AMOUNT, tables.R_AMOUNT), (TOTAL, tables.R_TOTAL)):
             high = sums[:, column]
-            fits[:, place] = (high >= -8) & (high < 8)
-            values[:, place] = (high << LIMB) + sums[:, column + 1]
-        values[:, HIGH], values[:, LOW] = np.divmod(sums[:, tables.R_SQUARES + 1], _HIGH_STEP)
+            if high.any():
+                fits[:, place] = (high >= -8) & (high < 8)
+                values[:, place] = (high << LIMB) + sums[:, column + 1]
+        low = sums[:, tables.R_SQUARES + 1]
+        values[:, HIGH], values[:, LOW] = np.divmod(low, _HIGH_STEP) if (low >= _HIGH_STEP).any() else (0, low)
         for row in np.flatnonzero(sums[:, tables.R_SQUARES]).tolist():
             whole, left = divmod(wide(sums[row].tolist(), tables.R_SQUARES), _HIGH_STEP)
             fits[row, HIGH] = whole < 1 << 63
             values[row, HIGH], values[row, LOW] = (whole if fits[row, HIGH] else 0), left
-        return cls(sums[:, tables.R_END : tables.R_DURING + 1], texts, values, fits, buckets)
+        return values, fits
 
 
 def wide(row: Sequence[int], column: int) -> int:
     """The integer in two columns."""
     return (row[column] << LIMB) + row[column + 1]
+
+
+def limbs(value: int) -> tuple[int, int]:
+    """The other way; of what is larger than any sum, one that no 64 bits hold either."""
+    high = min(max(value >> LIMB, -(1 << 63)), (1 << 63) - 1)
+    return high, value & _MASK
 
 
 def sums_of(row: Sequence[int]) -> list[int]:
@@ -113,33 +119,28 @@ def joined(pieces: Iterable[Row | Block]) -> Block:
             blocks.append(_of_rows(rows))
     if len(blocks) == 1:
         return blocks[0]
-    keys, texts = [], list[str]()
+    sums, texts = np.concatenate([block.sums for block in blocks]), list[str]()
+    end = 0
     for block in blocks:
-        mine = block.keys
+        begin, end = end, end + len(block.sums)
         if block.texts:
-            mine = mine.copy()
-            named = mine[:, 4:6]
+            named = sums[begin:end, tables.R_ORDER : tables.R_PRODUCT + 1]
             named[named >= 0] += len(texts)
             texts += block.texts
-        keys.append(mine)
-    return Block(
-        np.concatenate(keys),
-        texts,
-        np.concatenate([block.values for block in blocks]),
-        np.concatenate([block.fits for block in blocks]),
-        [one for block in blocks for one in block.buckets],
-    )
+    if all(block.buckets is None for block in blocks):
+        return Block(sums, texts, None)
+    return Block(sums, texts, [one for block in blocks for one in block.buckets or [None] * len(block.sums)])
 
 
 def by_end(block: Block, line: I64) -> Block:
     """A line's rows by their end, at one end as they are: in one sequence, wherever runs were cut. `line`: of each."""
-    order = np.lexsort((block.keys[:, 0], line))
-    return block._replace(
-        keys=block.keys[order],
-        values=block.values[order],
-        fits=block.fits[order],
-        buckets=[block.buckets[k] for k in order.tolist()],
-    )
+    end = block.sums[:, tables.R_END]
+    later = (line[1:] > line[:-1]) | ((line[1:] == line[:-1]) & (end[1:] >= end[:-1]))
+    if later.all():  # of one family they are
+        return block
+    order = np.lexsort((end, line))
+    buckets = None if block.buckets is None else [block.buckets[k] for k in order.tolist()]
+    return Block(block.sums[order], block.texts, buckets)
 
 
 def _of_rows(rows: Sequence[Row]) -> Block:
@@ -149,7 +150,7 @@ def _of_rows(rows: Sequence[Row]) -> Block:
         [(0, *key[:4], place[key.order], place[key.product], key.during, *kept(sums)) for key, sums, _ in rows],
         np.int64,
     )
-    return Block.of_sums(sums, texts, [row.buckets for row in rows])
+    return Block(sums, texts, [row.buckets for row in rows])
 
 
 def in_order(key: Key) -> tuple[object, ...]:

@@ -28,7 +28,7 @@ from twin.measures.integral import DOUBT_GAP, unit_of
 from twin.measures.meter import Meter, Reading
 from twin.measures.names import Names
 from twin.measures.protocol import Observed, Rows, Taken
-from twin.measures.rows import AMOUNT, N_SUMS, Block, kept, sums_of, wide
+from twin.measures.rows import N_SUMS, Block, kept, limbs, sums_of, wide
 
 I64 = npt.NDArray[np.int64]
 
@@ -143,19 +143,15 @@ class Totals:
         if books is None or books.oldest[line] >= until:
             return {}
         open_rows, texts = self._open_rows(line, until, take=True)
-        buckets: list[dict[int, int] | None] = [None] * len(open_rows)
+        buckets = None
         if self._any_spread:
             buckets = [self._buckets.pop(row, None) for row in open_rows[:, tables.R_NEXT].tolist()]
-        block = Block.of_sums(open_rows, texts, buckets)
         if self._units:
-            self._cut(open_rows, block)
-        self._names.forget(
-            books.open[: books.counts[tables.C_ROWS], tables.R_ORDER],
-            books.open[: books.counts[tables.C_ROWS], tables.R_PRODUCT],
-        )
-        return {"measures": [block]}
+            self._cut(open_rows)
+        self._names.forget(books.open[: books.counts[tables.C_ROWS], tables.R_ORDER : tables.R_PRODUCT + 1])
+        return {"measures": [Block(open_rows, texts, buckets)]}
 
-    def _cut(self, open_rows: I64, block: Block) -> None:
+    def _cut(self, open_rows: I64) -> None:
         """What integrals come to, in their last decimal place; what is left over goes to the next row."""
         for row, number in enumerate(open_rows[:, tables.R_MEASURE].tolist()):
             unit = self._units.get(number)
@@ -165,8 +161,7 @@ class Totals:
                 exact = wide(open_rows[row].tolist(), tables.R_AMOUNT) * unit.numerator * rest.denominator
                 amount, left = divmod(exact + rest.numerator * unit.denominator, below)
                 self._rests[number] = Fraction(left, below)
-                block.fits[row, AMOUNT] = -(1 << 63) <= amount < 1 << 63
-                block.values[row, AMOUNT] = amount if block.fits[row, AMOUNT] else 0
+                open_rows[row, tables.R_AMOUNT : tables.R_AMOUNT + 2] = limbs(amount)
 
     def save(self, line: int) -> bytes:
         books = self._books
