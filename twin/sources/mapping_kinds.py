@@ -48,9 +48,10 @@ def _encoding(value: Any) -> str:
     """As Python names it."""
     try:
         name = codecs.lookup(as_text(value, "cp1252")).name
-    except LookupError:
+        plain = "\n;".encode(name) == b"\n;"
+    except LookupError:  # also of hex, zip and the like, which encode no text
         raise ValueError(f'encoding "{value}" is not known; write "utf-8", "cp1252", "iso8859-1", ...') from None
-    if not name.startswith("utf-16") and "\n;".encode(name) != b"\n;":
+    if not name.startswith("utf-16") and not plain:
         raise ValueError(f'encoding "{value}" does not write ASCII as ASCII; convert the file to UTF-8 first')
     return name
 

@@ -202,6 +202,7 @@ def test_a_format_that_would_guess_is_refused(form: str, why: str) -> None:
         ('[csv]\ndecimal = ";"\n', 'csv.decimal: ";" is not one of'),
         ("[csv]\nwidths = [3, 0]\n", "csv.widths: is no list of whole numbers from 1 to 9999"),
         ("seq = 5\n", "seq: must be { column"),
+        ('[csv]\nencoding = "hex"\n', 'encoding "hex" is not known'),
     ],
 )
 def test_mistakes_of_the_new_keys_are_named(keys: str, why: str) -> None:
