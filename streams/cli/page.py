@@ -20,7 +20,7 @@ def add(commands: "Commands") -> None:
         run,
         help="serve the page for the shop floor: plant, line, wall, operator, handover, why a number is what it is",
         example="twin page --audit audit --port 8088",
-        more="Reads the topics and the audit root, and belongs to no group: any number of it may\n"
+        more="Reads the topics and the audit root, and belongs to no group: any number of pages may\n"
         "run. It listens on this machine only, unless --host says otherwise; in a plant put it behind a reverse proxy\n"
         "with TLS, under any path. With --devices the devices of that file may enter reasons of stops, as events.\n"
         "Ctrl-C ends it.",
