@@ -1,7 +1,7 @@
 """Sums of what was measured by kernels, against plain Python: the largest values, rollovers, gaps, any cut."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
@@ -278,3 +278,22 @@ def test_integrals_lose_nothing(values: list[int]) -> None:
     exact = Fraction(sum(value * 37 * S for value in values[:-1]), HOUR_NS)
     assert 0 <= exact - written < 1
     assert Fraction(msgspec.msgpack.decode(totals.save(0))[2][0][1]) == exact - written
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda state: state[0].append([99, [[1, 0, 0, [], 0], None]]), "measure 99"),
+        (lambda state: state[1].append([PUBLISH, -1, 1, 2, None, None, 4, ["0"] * 9]), "measure -1"),
+        (lambda state: state[1].append([PUBLISH, 3, 1, 2, None, None, 4, ["f" * 40] * 9]), "more than there can be"),
+        (lambda state: state[1].append([2**64 - 1, 3, 1, 2, None, None, 4, ["0"] * 9]), "64 bits"),
+        (lambda state: state[1].append([PUBLISH, 3, 1, 2, None, None, 4, ["0"] * 10]), "10 sums"),
+        (lambda state: state[0].append([0, [[1, 0, 0, [7], 0], None]]), "time classes"),
+    ],
+)
+def test_a_damaged_state_is_refused(damage: Callable[[list[Any]], None], says: str) -> None:
+    """No kernel sees a number that lies outside its tables."""
+    state: list[Any] = [[], [], [], []]
+    damage(state)
+    with pytest.raises(ValueError, match=says):
+        made().load(0, msgspec.msgpack.encode(state))

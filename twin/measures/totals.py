@@ -13,7 +13,7 @@ All that is added for each value is compiled (kernels.figures.measured). Python 
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -29,6 +29,7 @@ from twin.measures.meter import Meter, Reading
 from twin.measures.names import Names
 from twin.measures.protocol import Observed, Rows, Taken
 from twin.measures.rows import N_SUMS, Block, kept, limbs, sums_of, wide
+from twin.plant.shared import once_a_plant
 
 I64 = npt.NDArray[np.int64]
 
@@ -64,20 +65,62 @@ class _Saved(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 _DECODER: Final = msgspec.msgpack.Decoder(_Saved)
 
 
+class _Known(NamedTuple):
+    """What is known of a plant's measures."""
+
+    lines: I64
+    spread: npt.NDArray[np.bool_]  # which have histograms, and which are packs
+    packs: npt.NDArray[np.bool_]
+    units: dict[int, Fraction]  # of integrals
+    facts: I64  # kernels.figures.measured F
+    made: I64  # integrals, gauge by gauge
+
+
+@once_a_plant
+def _known(measures: Sequence[Declared]) -> _Known:
+    facts = np.zeros((len(measures), tables.N_F), np.int64)
+    facts[:, tables.F_MOST] = -1
+    owned = {(one.line, one.station, one.measure.id): number for number, one in enumerate(measures)}
+    made: dict[int, list[int]] = {}  # integrals by the number of their gauge
+    units: dict[int, Fraction] = {}
+    for number, one in enumerate(measures):
+        row, measure = facts[number], one.measure
+        row[tables.F_KIND] = _KINDS.get(measure.kind, tables.KIND_VALUE)
+        row[tables.F_MODULUS] = measure.modulus or 0
+        if measure.most_per_hour is not None:
+            row[tables.F_MOST] = measure.most_per_hour
+        if measure.kind == "integral":
+            gauge = owned[one.line, one.station, measure.of or ""]
+            made.setdefault(gauge, []).append(number)
+            units[number] = unit_of(measure, measures[gauge].measure)
+            row[tables.F_GAP], row[tables.F_STRAIGHT] = measure.gap_ns or 0, measure.between != "hold"
+    every: list[int] = []
+    for gauge, numbers in made.items():
+        facts[gauge, [tables.F_MADE, tables.F_MADE_END]] = len(every), len(every) + len(numbers)
+        every += numbers
+    return _Known(
+        np.array([one.line for one in measures], np.int64),
+        np.array([bool(one.measure.histogram) for one in measures], np.bool_),
+        np.array([bool(one.measure.average_weight) for one in measures], np.bool_),
+        units,
+        facts,
+        np.array(every, np.int64),
+    )
+
+
 class Totals:
     """The sums of a partition's lines that are not written yet, and where their meters stand."""
 
     def __init__(self, measures: Sequence[Declared], publish_ns: I64) -> None:
         """`publish_ns`: of each line."""
         self._measures = measures
-        self._spread = np.array([bool(one.measure.histogram) for one in measures], np.bool_)
-        self._packs = np.array([bool(one.measure.average_weight) for one in measures], np.bool_)
+        known = _known(measures)
+        self._spread, self._packs, self._units = known.spread, known.packs, known.units
         self._any_spread, self._any_packs = bool(self._spread.any()), bool(self._packs.any())
+        self._facts = tables.Facts(known.facts, known.made, np.ascontiguousarray(publish_ns))
+        self._most_made = int((known.facts[:, tables.F_MADE_END] - known.facts[:, tables.F_MADE]).max())
         # Of each line, its first measure and the end.
-        self._bounds = np.searchsorted([one.line for one in measures], np.arange(len(publish_ns) + 1)).tolist()
-        self._units: dict[int, Fraction] = {}  # of integrals
-        self._facts = self._facts_of(publish_ns)
-        self._most_made = int((self._facts.of[:, tables.F_MADE_END] - self._facts.of[:, tables.F_MADE]).max())
+        self._bounds = np.searchsorted(known.lines, np.arange(len(publish_ns) + 1))
         self._names = Names()
         self._rests: dict[int, Fraction] = {}  # of integrals
         self._buckets: dict[int, dict[int, int]] = {}  # by the number of the open row
@@ -87,28 +130,6 @@ class Totals:
     def of(cls, measures: Sequence[Declared], publish_ns: I64) -> "Totals":
         """Every measure is summed."""
         return cls(measures, publish_ns)
-
-    def _facts_of(self, publish_ns: I64) -> tables.Facts:
-        facts = np.zeros((len(self._measures), tables.N_F), np.int64)
-        facts[:, tables.F_MOST] = -1
-        owned = {(one.line, one.station, one.measure.id): number for number, one in enumerate(self._measures)}
-        made: dict[int, list[int]] = {}  # integrals by the number of their gauge
-        for number, (line, station, measure) in enumerate((m.line, m.station, m.measure) for m in self._measures):
-            row = facts[number]
-            row[tables.F_KIND] = _KINDS.get(measure.kind, tables.KIND_VALUE)
-            row[tables.F_MODULUS] = measure.modulus or 0
-            if measure.most_per_hour is not None:
-                row[tables.F_MOST] = measure.most_per_hour
-            if measure.kind == "integral":
-                gauge = owned[line, station, measure.of or ""]
-                made.setdefault(gauge, []).append(number)
-                self._units[number] = unit_of(measure, self._measures[gauge].measure)
-                row[tables.F_GAP], row[tables.F_STRAIGHT] = measure.gap_ns or 0, measure.between != "hold"
-        every: list[int] = []
-        for gauge, numbers in made.items():
-            facts[gauge, tables.F_MADE], facts[gauge, tables.F_MADE_END] = len(every), len(every) + len(numbers)
-            every += numbers
-        return tables.Facts(facts, np.array(every, np.int64), np.ascontiguousarray(publish_ns))
 
     def take(self, observed: Observed, text: Callable[[int], str | None]) -> Taken:
         """Add what was observed."""
@@ -167,7 +188,7 @@ class Totals:
         books = self._books
         if books is None or not books.heard[line]:
             return b""
-        first, stop = self._bounds[line], self._bounds[line + 1]
+        first, stop = self._measures_of(line)
         open_rows, texts = self._open_rows(line, at.FAR, take=False)
         sums = []
         for row in open_rows.tolist():
@@ -189,7 +210,7 @@ class Totals:
 
     def load(self, line: int, data: bytes) -> None:
         """Set a line back to what `save` gave. Raises ValueError or msgspec.MsgspecError."""
-        saved, first, stop = _DECODER.decode(data) if data else None, self._bounds[line], self._bounds[line + 1]
+        saved, (first, stop) = _DECODER.decode(data) if data else None, self._measures_of(line)
         if self._books is not None:
             for row in self._open_rows(line, at.FAR, take=True)[0][:, tables.R_NEXT].tolist():
                 self._buckets.pop(row, None)
@@ -223,10 +244,14 @@ class Totals:
 
     def _within(self, line: int, number: int) -> int:
         """The plant's number of a measure by that within its line."""
-        found = self._bounds[line] + number
-        if not self._bounds[line] <= found < self._bounds[line + 1]:
+        first, stop = self._measures_of(line)
+        if not first <= first + number < stop:
             raise ValueError(f"holds a measure {number} of a line that has none of that number")
-        return int(found)
+        return first + number
+
+    def _measures_of(self, line: int) -> tuple[int, int]:
+        """The first measure of a line, and the end."""
+        return int(self._bounds[line]), int(self._bounds[line + 1])
 
     def go_on(self, other: "Totals", measures: dict[int, int]) -> None:
         """Meters of another plant's lines go on here; `measures`: their numbers there and here."""
@@ -270,7 +295,7 @@ class Totals:
         books = self._books
         assert books is not None
         found = np.empty((int(books.counts[tables.C_ROWS]), tables.N_R), np.int64)
-        n = int(tables.rows_of(books, self._bounds[line], self._bounds[line + 1], line, until, take, found))
+        n = int(tables.rows_of(books, *self._measures_of(line), line, until, take, found))
         texts, named = self._names.ranked(found[:n, tables.R_ORDER], found[:n, tables.R_PRODUCT])
         found[:n, tables.R_ORDER], found[:n, tables.R_PRODUCT] = named
         return found[:n][np.lexsort(found[:n, tables.R_END : tables.R_DURING + 1].T[::-1])], texts

@@ -6,18 +6,16 @@ Of 1,000 lines the tables of names and numbers were 46 ms and 11 MB for each par
 import threading
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
-if TYPE_CHECKING:
-    from twin.plant.model import Plant
-
+Plant = TypeVar("Plant")  # or what was made of one in this way
 Made = TypeVar("Made")
 
 # A process works with one plant. Tests and replays of a root's history go through many: those before are let go.
 _PLANTS: Final = 2
 
 
-def once_a_plant(make: "Callable[[Plant], Made]") -> "Callable[[Plant], Made]":
+def once_a_plant(make: Callable[[Plant], Made]) -> Callable[[Plant], Made]:
     """`make`, called once for each plant (the object, which never changes). What it returns must not be changed."""
     # Replaced, never changed: it is read without the lock, for it is asked in loops.
     known: tuple[tuple[Plant, Made], ...] = ()
@@ -25,7 +23,7 @@ def once_a_plant(make: "Callable[[Plant], Made]") -> "Callable[[Plant], Made]":
     making = threading.Lock()
 
     @wraps(make)
-    def of(plant: "Plant") -> Made:
+    def of(plant: Plant) -> Made:
         nonlocal known
         for one, made in known:
             if one is plant:
