@@ -24,7 +24,8 @@ async def missing_or_strange(
 ) -> str:
     """Empty when the topics agree with the audit; else what does not.
 
-    apart: columns that are not looked at. changed: lines of which the topics may hold rows that nobody has committed.
+    apart: columns that are not looked at. changed: lines of which the topics may hold rows that nobody has committed,
+    and refusals for another reason (late, then of no line).
     """
     sent: dict[str, set[str]] = {}
     for topic in sorted(set(TOPIC_OF.values())):
@@ -47,8 +48,11 @@ async def missing_or_strange(
         if (head := dict(record.headers))
     }
     refused = await asyncio.to_thread(_refused, Path(settings.audit))
-    if told != refused:
-        problems.append(f"rejected: {len(refused - told)} only in the audit, {len(told - refused)} only in the topic")
+    if unsent := refused - told:
+        problems.append(f"rejected: {len(unsent)} only in the audit, such as {min(unsent)}")
+    other_words = await asyncio.to_thread(_of, Path(settings.audit), changed) if changed else set()
+    if never := {one for one in told - refused if one[:2] not in other_words}:
+        problems.append(f"rejected: {len(never)} only in the topic, such as {min(never)}")
     return "; ".join(problems[:3])
 
 
@@ -79,3 +83,13 @@ def _refused(root: Path) -> set[tuple[int, int, str]]:
     names = ["source_partition", "source_offset", "reason"]
     table = open_set(root, "rejected").to_table(columns=names)
     return set(zip(*(table.column(name).to_pylist() for name in names), strict=True))
+
+
+def _of(root: Path, lines: frozenset[str]) -> set[tuple[int, int]]:
+    """Partition and offset of records in which no other line is named, as the audit has them."""
+    named: dict[tuple[int, int], set[str | None]] = {}
+    for set_name in ("events", "rejected"):
+        table = open_set(root, set_name).to_table(columns=["source_partition", "source_offset", "line"])
+        for row in table.to_pylist():
+            named.setdefault((row["source_partition"], row["source_offset"]), set()).add(row["line"])
+    return {place for place, found in named.items() if found <= lines}
