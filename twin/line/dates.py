@@ -30,19 +30,27 @@ class Dates:
     def at(self, lines: I64, instants: I64) -> tuple[I64, I64]:
         """Of each row's line at its instant (ns): running number of the shift (NO_SHIFT: none), and the production day
         (days since 1970)."""
+        if len(lines) and self.alike(lines):
+            low, high = int(instants.min()), int(instants.max())
+            if low // _PIECE_NS == high // _PIECE_NS:
+                held = self._piece(int(self._of[lines[0]]), low // _PIECE_NS)
+                first, last = np.searchsorted(held.ts, (low, high), side="right") - 1
+                if first == last:  # nearly always: a run is of minutes
+                    shift, day = int(held.shift[first]), int(held.day[first])
+                    return np.full(len(lines), shift), np.full(len(lines), day)
         # As one number: pairs take a sort by columns, which was half the time of a row of `states`.
         which = (instants // _PIECE_NS) * len(self._calendars) + self._of[lines]
         if len(which) and (which == which[0]).all():  # nearly always
             held = self._piece(*divmod(int(which[0]), len(self._calendars))[::-1])
             row = np.searchsorted(held.ts, instants, side="right") - 1
             return held.shift[row].astype(np.int64), held.day[row].astype(np.int64)
-        shift, day = np.empty(len(lines), np.int64), np.empty(len(lines), np.int64)
+        shifts, days = np.empty(len(lines), np.int64), np.empty(len(lines), np.int64)
         for one in np.unique(which).tolist():
             mine = which == one
             held = self._piece(one % len(self._calendars), one // len(self._calendars))
             row = np.searchsorted(held.ts, instants[mine], side="right") - 1
-            shift[mine], day[mine] = held.shift[row], held.day[row]
-        return shift, day
+            shifts[mine], days[mine] = held.shift[row], held.day[row]
+        return shifts, days
 
     def alike(self, lines: I64) -> bool:
         """Whether these lines (at least one) have one calendar."""

@@ -110,12 +110,19 @@ def by_owner(owner: I32, word: I32, words: Sequence[str], tables: Sequence[dict[
     width = len(words) + 1
     key = owner.astype(np.int64) * width + word + 1
     highest = int(key.max())
-    if highest > 4 * len(key) + _FEW_PAIRS:
-        distinct, place = np.unique(key, return_inverse=True)
-    else:  # marked, not sorted
+    marked = highest <= 4 * len(key) + _FEW_PAIRS  # else sorted
+    if marked:
         there = np.zeros(highest + 1, np.bool_)
         there[key] = True
-        distinct, place = np.flatnonzero(there), (np.cumsum(there) - 1)[key]
+        distinct = np.flatnonzero(there)
+    else:
+        distinct = np.unique(key)
     pairs = zip((distinct // width).tolist(), (distinct % width - 1).tolist(), strict=True)
-    found = [tables[one].get(words[k], -1) if k >= 0 else -1 for one, k in pairs]
-    return np.array(found, np.int64)[place]
+    found: I64 = np.array([tables[one].get(words[k], -1) if k >= 0 else -1 for one, k in pairs], np.int64)
+    if not marked:
+        sought: I64 = found[np.searchsorted(distinct, key)]
+        return sought
+    by_key = np.empty(highest + 1, np.int64)
+    by_key[distinct] = found
+    answer: I64 = by_key[key]
+    return answer

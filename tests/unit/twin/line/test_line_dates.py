@@ -43,6 +43,9 @@ def test_every_half_hour_of_four_days(first: str) -> None:
     ns = np.array([int(one.timestamp()) * NS for one in instants], np.int64)
     line = np.ones(len(ns), np.int64)
     shift, day = dates.at(line, ns)
+    alone = [dates.at(line[:2], np.repeat(ns[k : k + 1], 2)) for k in range(len(ns))]
+    assert [one[0].tolist() for one in alone] == [[number] * 2 for number in shift.tolist()]
+    assert [one[1].tolist() for one in alone] == [[number] * 2 for number in day.tolist()]
     production = dates.of_shifts(line, shift, day)
     for instant, number, one in zip(instants, shift.tolist(), production.tolist(), strict=True):
         name, wanted = expected(instant)
