@@ -62,3 +62,11 @@ def test_pyarrow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert found.num_rows == 60
         assert found.column("note").null_count == made.column("note").null_count
         assert found.column(NOBODY).null_count == 60
+
+
+def test_polars(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pl = pytest.importorskip("polars")
+    made = root_of(tmp_path)
+    events = pl.scan_parquet(listed(capsys, tmp_path).split(), hive_partitioning=True, missing_columns="insert")
+    found = events.select(pl.len(), pl.col("note").is_null().sum(), pl.col(NOBODY).is_null().sum()).collect()
+    assert found.row(0) == (60, made.column("note").null_count, 60)
