@@ -121,7 +121,7 @@ def _copy(store: Store, root: Path, cache: Cache | None, sets: Collection[str], 
     if not all(there) and entries_listed(store) != listed:
         raise missing(store, layout.FILES)
     known = {root / file.path for file in files}
-    for path in root.glob("*/date=*/*"):
+    for path in layout.dated(root):
         if path not in known:  # of an attempt before, and merged or pruned since
             path.unlink()
     if store.listed(layout.REPLAY) != said:  # another one is just taking its place
@@ -311,5 +311,5 @@ class Partition:
         mine = layout.partition_name(self._partition)
         for folder in folders:
             shutil.rmtree(self._root / folder / mine, ignore_errors=True)
-        for path in self._root.glob(f"*/date=*/{mine}-*"):
+        for path in layout.dated(self._root, f"{mine}-"):
             path.unlink(missing_ok=True)

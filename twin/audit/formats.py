@@ -126,7 +126,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "value": "the value that passed the limit",
         "limit": "the limit",
         "detail": "what the value is, or what changed",
-        "subject": "data_quality of admission: late, repeats, gaps or skew; of chart, over_budget and idle_draw what "
+        "subject": "data_quality of admission: late, repeats, gaps or skew; of chart, over_budget and idle_usage what "
         "was measured; null: anything else",
         **_REVISION,
         "model": "hash of the plant model",

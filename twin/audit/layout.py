@@ -16,6 +16,7 @@ import datetime
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -334,6 +335,11 @@ def columns_files(root: Path, set_name: str) -> dict[Path, int]:
     matches = {path: _COLUMNS.fullmatch(path.name) for path in sorted(folder.glob("columns-*.parquet"))}
     found = {path: int(match[1]) for path, match in matches.items() if match is not None}
     return {path: version for path, version in found.items() if path == root / columns_name(set_name, version)}
+
+
+def dated(root: Path, begin: str = "") -> Iterator[Path]:
+    """What lies in the folders of dates, of all sets; `begin` of its name."""
+    return root.glob(f"*/date=*/{begin}*")
 
 
 def strange(root: Path) -> list[Path]:

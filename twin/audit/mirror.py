@@ -128,6 +128,6 @@ class Mirror:
 
     def _tidy(self) -> None:
         known = {self.folder / file.path for entry in self._entries.values() for file in entry.files}
-        for path in self.folder.glob("*/date=*/*"):
+        for path in layout.dated(self.folder):
             if path not in known:
                 path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from twin.audit.waiting import is_visible
 HOME = Path(__file__).parents[4]
 SHA = "0123456789abcdef" * 4
 # How an offset, a pattern of numbers or a folder of the root would be spelled.
-SPELLED = re.compile(r"020d|.*\\d\{(5,10|20)\}.*|_(files|waiting|models|objects|pieces|bases)(/.*)?")
+SPELLED = re.compile(r"020d|.*\\d\{(5,10|20)\}.*|_(files|waiting|models|objects|pieces|bases)(/.*)?|.*\bdate=.*")
 
 
 @pytest.mark.parametrize("partition", [0, 7, 99_999, 2_147_483_647])
