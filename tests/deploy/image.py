@@ -2,8 +2,8 @@
 
 Build, size and contents. As a newcomer would: `up` from nothing to healthy, the demo's logs, the page, Prometheus, a
 killed worker, `down` and `up`. The drill: a backup in the midst of the logs, all lost, restored. The audit's digest
-must be that of a replay each time. What a start says that is slow or cannot succeed; a changed source outside kernels/
-that compiles no kernel.
+must be that of a replay each time; in object storage, too. What a start says that is slow or cannot succeed; a changed
+source outside kernels/ that compiles no kernel.
 
     python -m tests.deploy.image [--only PART ...]
 
@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,13 +35,14 @@ IMAGE: Final = "taktwin:0.1.0"
 BASE: Final = "python:3.13-slim-bookworm"
 KAFKA: Final = "apache/kafka:4.1.1"
 PROMETHEUS: Final = "prom/prometheus:v3.5.0"
-PARTS: Final = ("size", "stack", "drill", "alone", "change", "cold")
+PARTS: Final = ("size", "stack", "drill", "objects", "alone", "change", "cold")
 MOST_UNPACKED_MB: Final = 650
 MOST_COMPRESSED_MB: Final = 230
 LOGS: Final = [
     f"/plant/{name}" for name in ("tablet-press/3.csv.gz", "tablet-press/5.csv.gz", "five-stations/events.csv.gz")
 ]
 PLANT: Final = "--plant=/plant/demo/plant.toml"
+STORED: Final = "s3://plant/audit"
 _LIMIT_S: Final = 300.0
 
 
@@ -69,6 +70,7 @@ class Docker:
             "DOCKER_CONFIG": str(plugins.parent),
             "PATH": f"/usr/bin:{os.environ['PATH']}",
         }
+        self._more: tuple[str, ...] = ()
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.other(self._client, *command, check=check)
@@ -95,7 +97,26 @@ class Docker:
     @property
     def composed(self) -> tuple[str, ...]:
         alone = () if self.networks else ("--file", "deploy/compose.alone.yml")
-        return ("compose", "--file", "docker-compose.yml", *alone)
+        return ("compose", "--file", "docker-compose.yml", *alone, *self._more)
+
+    @contextlib.contextmanager
+    def with_objects(self) -> Iterator[None]:
+        """The stack with audit and snapshots in object storage, and an S3 server of its own."""
+        before, more = self._environment, ("deploy/compose.objects.yml", "tests/deploy/compose.s3.yml")
+        self._environment = {
+            **before,
+            "TAKTWIN_AUDIT": STORED,
+            "TAKTWIN_WEED": str(Path(sys.executable).with_name("weed")),
+            "AWS_ENDPOINT_URL": "http://s3:8333",
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "taktwin",
+            "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+        }
+        self._more = tuple(part for name in more for part in ("--file", name))
+        try:
+            yield
+        finally:
+            self._environment, self._more = before, ()
 
     def compose(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.run(*self.composed, *command, check=check)
@@ -428,6 +449,41 @@ def check_drill(docker: Docker) -> None:
     digest(docker, "after the restore of the older backup")
 
 
+def check_objects(docker: Docker) -> None:
+    """deploy/compose.objects.yml: the same logs into object storage, a worker killed, all started again."""
+    if not docker.networks:
+        say("object storage: not tried, it needs container networks")
+        return
+    with docker.with_objects(), contextlib.ExitStack() as ends:
+        ends.callback(docker.compose, "down", "--volumes", "--timeout=15", check=False)
+        stack = Stack(docker)
+        took_s = stack.up()
+        names = sorted(docker.compose("ps", "--format={{.Service}} {{.Status}}").stdout.splitlines())
+        say(f"object storage: from nothing to healthy in {took_s:.1f} s: {'; '.join(names)}")
+        stack.kill_one()
+        stack.wait("the feeder", lambda: stack.ended("feeder"))
+        stack.fed = stack.sent()
+        took_s = stack.wait("calm", stack.calm)
+        say(f"a worker killed (-9); all {stack.fed:,} records are committed {took_s:.1f} s after the last was fed")
+        digest_of_objects(docker, "the feeder's logs, after a killed worker")
+        with urllib.request.urlopen("http://127.0.0.1:8088/api/v1/lines", timeout=10) as answer:
+            lines = sorted(one["line"] for one in json.load(answer)["lines"])
+        assert lines == ["five-stations", "tablet-press"], lines
+        say(f"the page, of the bucket, knows {', '.join(lines)}")
+        docker.compose("rm", "--stop", "--force", "worker", "page", "feeder", "topics")
+        docker.run("volume", "rm", "taktwin_audit", "taktwin_page")
+        say(f"all but Kafka and the bucket gone, volumes too; up again in {stack.up():.1f} s")
+        stack.wait("calm", lambda: stack.ended("feeder") and stack.calm())
+        digest_of_objects(docker, "after that")
+
+
+def digest_of_objects(docker: Docker, what: str) -> None:
+    command = ("run", "--rm", "--no-deps", "-T", "--volume=taktwin_replayed:/replayed", "worker", "audit", "digest")
+    ran = docker.compose(*command, STORED, "--against", "/replayed/audit", check=False)
+    assert ran.returncode == 0, f"{what}: {ran.stdout}{ran.stderr}"
+    say(f"{what}: {STORED} is the replay's\n  " + "\n  ".join(ran.stdout.strip().splitlines()))
+
+
 def files(docker: Docker) -> int:
     """Files in the volume: published ones, rows that wait for one, snapshots."""
     counting = "import pathlib; print(sum(path.is_file() for path in pathlib.Path('/data/audit').rglob('*')))"
@@ -462,6 +518,7 @@ def main() -> int:
             "size": lambda: check_size(docker),
             "stack": lambda: check_stack(docker),
             "drill": lambda: check_drill(docker),
+            "objects": lambda: check_objects(docker),
             "alone": lambda: check_alone(docker),
             "change": lambda: check_change(docker),
             "cold": lambda: check_cold(docker),
