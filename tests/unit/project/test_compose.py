@@ -48,6 +48,18 @@ def test_ours_run_with_nothing_they_do_not_need(services: dict[str, Any], name: 
     assert all((ROOT / "examples" / Path(log).relative_to("/plant")).exists() for log in logs)
 
 
+def test_what_ends_by_itself_is_waited_for(services: dict[str, Any]) -> None:
+    """Else `up --wait` fails where it ends before the others are healthy (docker/compose#10596)."""
+    once = {name for name, one in services.items() if str(one.get("restart", "")).startswith("on-failure")}
+    awaited = {
+        name
+        for one in services.values()
+        for name, how in one.get("depends_on", {}).items()
+        if how["condition"] == "service_completed_successfully"
+    }
+    assert once == awaited == {"topics", "feeder"}
+
+
 def test_what_waits_for_what_is_there_and_stops_have_time(services: dict[str, Any]) -> None:
     for one in services.values():
         assert one.get("depends_on", {}).keys() <= services.keys()
