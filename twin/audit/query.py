@@ -68,7 +68,7 @@ def query(
     except ModuleNotFoundError as error:
         raise AuditError(
             "a query needs DuckDB, which is not installed; install the package duckdb "
-            "(in a checkout: uv sync --locked --extra query)"
+            "(in a checkout: uv sync --locked --extra query; the image is built without: docs/deploying.md)"
         ) from error
     base = existing_root(root).resolve()
     reading = reading or Reading()
