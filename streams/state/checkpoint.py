@@ -103,6 +103,7 @@ class Checkpointer:
         self._fenced_in_a_row = 0
         self._turn = 0
         self._removing: set[asyncio.Future[None]] = set()
+        self._unsent = list[_Made]()  # what no commit has named yet, since one was put off
 
     async def install(
         self, assigned: Mapping[TP, Assigned], token: Token, committer: Committer
@@ -136,7 +137,7 @@ class Checkpointer:
             return None
         lost, self.states = self.states, {state.tp: state for state in loaded}
         self._most_ready = self.ready_bytes
-        self.token = token
+        self.token, self._unsent = token, []
         self._unstage_ahead(lost.values())
         for state in loaded:
             if state.known_committed:  # its last owner may have died before it said so
@@ -182,7 +183,7 @@ class Checkpointer:
     def release(self) -> None:
         """The partitions are gone: records that are still on their way find no state."""
         lost, self.states = self.states, {}
-        self.token = None
+        self.token, self._unsent = None, []
         self._unstage_ahead(lost.values())
 
     async def stage_ahead(self, committer: Committer) -> None:
@@ -264,7 +265,8 @@ class Checkpointer:
             staging = [self._stage(state, publish=state.tp in due) for state in large]
             results = await asyncio.gather(*staging, *(self._stage_small(group, due) for group in groups))
             outcomes = [one for several in results for one in several]
-            made = [one for one in outcomes if isinstance(one, _Made)]
+            made = [*self._unsent, *(one for one in outcomes if isinstance(one, _Made))]
+            self._unsent, sent = [], False
             overtaken = await self._overtaken([one for one in outcomes if isinstance(one, Exception)], committer, token)
             # Outputs first: what was concluded from an offset must be out before the offset counts as done.
             flushed = overtaken or await self._outputs.flush(self._commit_limit_s, patient=True)
@@ -273,7 +275,11 @@ class Checkpointer:
             elif overtaken or self.token != token:
                 outcome = Committed.FENCED
             else:
-                outcome = await self._commit(committer, [s for s in todo if self.states.get(s.tp) is s], token)
+                todo = [state for state in todo if self.states.get(state.tp) is state]
+                sent = await self._same_topic(committer, todo)
+                outcome = await self._commit(committer, todo, token) if sent else Committed.RETRY
+            if outcome is Committed.RETRY and not sent and self.token == token:
+                self._unsent = made  # of a commit that was sent, nobody knows whether it was taken
             if outcome is Committed.FENCED:
                 if self.token == token:
                     self.release()  # perform_seek follows with the new membership and loads what the broker has
@@ -362,8 +368,6 @@ class Checkpointer:
 
     async def _commit(self, committer: Committer, states: list[PartitionState], token: Token) -> Committed:
         saved = {state.tp: state.saved for state in states}
-        if not await self._same_topic(committer, states):
-            return Committed.RETRY
         outcome = await committer.commit_fenced(saved, token, self._commit_limit_s)
         if outcome is Committed.OK:
             committed = []

@@ -12,6 +12,7 @@ read by their folders, and so is what was published in them before their list be
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -244,6 +245,10 @@ def _put(root: Path, name: str, data: bytes, staged_name: Callable[[int], str]) 
     """Whole and durable, or not there. Two that put the same do not meet before the name."""
     staged = durable.stage(root, data, staged_name)
     try:
+        # As the files themselves are read before they get their names: with a damaged entry nothing of a root is read.
+        if staged.read_bytes() != data:
+            staged.unlink()
+            raise OSError(errno.EIO, "the disk did not keep what was written", str(staged))
         staged.replace(root / name)
     except FileNotFoundError:
         if not (root / name).exists():  # else another has put the same, and has cleaned up

@@ -167,8 +167,9 @@ class _Partition:
         plant = self._load(digest)
         if plant is None:
             return None
-        if before is not None and not self._strayed and not rules.begins_anew(self._rules):
-            # No base stands here but perhaps that of the model before: two of one offset would have one name.
+        if before is not None and not rules.begins_anew(self._rules):
+            # No base stands here but perhaps that of the model before: two of one offset would have one name. So also
+            # with a state by other rules: what they do not touch follows from it, and of an empty one nothing does.
             return plant if self._carried(before, plant, interval.name(self._root)) else None
         self._twin = PartitionTwin(plant, self._partition)
         self._report.checked["fresh starts"] += 1

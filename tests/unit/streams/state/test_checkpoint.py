@@ -118,6 +118,28 @@ async def test_a_worker_that_lost_its_partition_leaves_no_trace(world: World) ->
     assert world.staged() == []
 
 
+@pytest.mark.parametrize("sent", [False, True])
+async def test_a_commit_that_is_put_off_and_then_refused(world: World, sent: bool) -> None:
+    """What no commit has named goes. What one has named that nobody answered stays: it may be what the group has."""
+    worker = await world.worker()
+    world.feed(worker.states[TP0], 100)
+    world.outputs.acknowledged = sent
+    world.group.answers = [Committed.RETRY] if sent else []
+    assert await worker.checkpoint(world.group) is Committed.RETRY
+    saved = worker.states[TP0].saved
+    staged, world.outputs.acknowledged = world.staged(), True
+    assert staged
+    world.group.answers = [Committed.FENCED]
+    assert await worker.checkpoint(world.group) is Committed.FENCED
+    assert world.staged() == (staged if sent else [])
+    assert world.snapshots.ids(0) == ([saved[1]] if sent else [])
+    if sent:
+        world.group.offsets[TP0] = saved
+    owner = await world.worker()
+    assert (owner.states[TP0].next, world.staged()) == (100 if sent else 0, [])
+    assert world.audited() == list(range(100 if sent else 0))
+
+
 @pytest.mark.parametrize("heard", [True, False])
 async def test_an_owner_overtaken_by_its_own_cut_is_fenced(world: World, heard: bool) -> None:
     """The next owner has published the very same offsets before this one heard that it is none any more."""

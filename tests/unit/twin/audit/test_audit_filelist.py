@@ -8,7 +8,7 @@ import pytest
 
 from streams.cli import main
 from tests.support.audit import rows, table, write, writer
-from twin.audit import AuditError, filelist, layout
+from twin.audit import AuditError, durable, filelist, layout
 from twin.audit.digest import digest
 from twin.audit.filelist import Entry, ListedFile
 from twin.audit.intervals import contents, unlisted
@@ -133,6 +133,25 @@ def test_an_entry_that_a_disk_has_damaged_is_put_anew(tmp_path: Path) -> None:
     audit.publish(manifest)
     assert digest(tmp_path) == after
     assert told(tmp_path) == []
+
+
+def test_an_entry_that_a_disk_does_not_keep_gets_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that goes on would find it never: every reader of the root would."""
+    (entry,) = made(tmp_path, intervals=1)
+    (tmp_path / entry.name).unlink()
+    write_ = durable.write
+
+    def lying(path: Path, data: bytes) -> None:
+        write_(path, data[:10] + b"?" + data[11:])
+
+    monkeypatch.setattr(durable, "write", lying)
+    with pytest.raises(OSError, match="did not keep what was written"):
+        filelist.put(tmp_path, entry)
+    assert not (tmp_path / entry.name).exists()
+    assert not list((tmp_path / ".staging").iterdir())
+    monkeypatch.setattr(durable, "write", write_)
+    assert not filelist.put(tmp_path, entry)
+    assert filelist.entries(tmp_path)[3] == [entry]
 
 
 def test_two_histories_do_not_share_a_place(tmp_path: Path) -> None:

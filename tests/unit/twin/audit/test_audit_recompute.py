@@ -14,6 +14,7 @@ import twin.replay
 from streams.state.snapshot_files import decode
 from tests.support.generated import START_NS, plant_text, values
 from tests.support.proof import by_partition, chain, check, example, forge, live, name, rewrite, with_cell, without
+from twin import rules
 from twin.audit import bases, layout, models
 from twin.audit.layout import BASES, PublishedFile, published
 from twin.audit.recompute import recompute
@@ -270,6 +271,12 @@ def test_a_plant_that_changes_where_a_base_stands_goes_on(tmp_path: Path, monkey
     report = recompute(root, period=(ts[450], ts[700]))
     assert report.sound, report.differences[:3]
     assert (report.checked["bases begun from"], report.checked["changes of the plant"]) == (1, 1)
+    # A later version, of which no rule touches a set, has no base behind the change to go on from either.
+    monkeypatch.setattr(rules, "HISTORY", (*rules.HISTORY, rules.Rule("later", (), "nothing")))
+    monkeypatch.setattr(rules, "RULES", rules.RULES + 1)
+    for report in (recompute(root), recompute(root, every=True), recompute(root, period=(ts[450], ts[700]))):
+        assert report.sound, report.differences[:3]
+        assert report.checked["rows that differ under other rules"] == 0
 
 
 @pytest.mark.parametrize("each", [150, 5000])
