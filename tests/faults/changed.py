@@ -13,7 +13,7 @@ from streams.settings import Settings
 from tests.faults.inputs import LINES, Input
 from tests.faults.site import Crew
 from twin.audit import models
-from twin.audit.intervals import listed
+from twin.audit.intervals import contents, listed
 from twin.audit.read import open_set
 from twin.plant import load
 from twin.results import ORIGIN, SETS
@@ -45,9 +45,14 @@ def other(text: str, product: str = "new") -> str:
 async def change(settings: Settings, crew: Crew, *, kill: bool) -> bool:
     """Put another file in the place of the plant's, start all workers anew, then one with a third file. True when each
     worker has taken the new one, and the last has ended with 73."""
-    # On a busy machine the log may be fed before a worker is there: then there is nothing that could change.
+    # On a busy machine the log may be fed before a worker is there: then there is nothing that could change. Nor is
+    # there of lines of which nothing is committed.
     audit = Path(settings.audit)
-    if not await crew.until(lambda: crew.all_held() and listed(audit), _LIMIT_S):
+
+    def begun() -> bool:
+        return crew.all_held() and bool(listed(audit)) and len(contents(audit).partitions) == settings.partitions
+
+    if not await crew.until(begun, _LIMIT_S):
         return False
     wrong = _replace(Path(settings.plant))
     for slot in [slot for slot in crew.slots if slot.wanted]:
