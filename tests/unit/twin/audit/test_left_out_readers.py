@@ -48,7 +48,8 @@ def test_duckdb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         f"SELECT count(*), count(note), count({NOBODY}), count(DISTINCT date) "  # noqa: S608 -- our own names
         f"FROM read_parquet([{sql}], hive_partitioning = true, union_by_name = true)"
     )
-    ((n, notes, none, dates),) = duckdb.sql(asked).fetchall()
+    with duckdb.connect() as connection:
+        n, notes, none, dates = connection.execute(asked).fetchone()
     assert (n, notes, none) == (60, 60 - made.column("note").null_count, 0)
     assert dates == len({file.date for file in layout.published(tmp_path, "events")})
 
