@@ -31,6 +31,7 @@ from twin.audit.read import ls, open_set
 from twin.audit.recompute import recompute
 from twin.audit.report import Report
 from twin.audit.verify import verify
+from twin.audit.waitcheck import WaitCheck
 from twin.audit.waiting import Piece
 from twin.plant import loads
 from twin.results import SETS
@@ -496,6 +497,22 @@ async def test_verify_finds_what_was_done_to_rows_that_wait(world: Waits) -> Non
     pieces[-1].unlink()
     (world.audit / forged.path).write_bytes(data)
     assert "but others stand there" in found()
+
+
+async def test_verify_beside_a_worker_that_commits_meanwhile(world: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The snapshot is read, the root is listed, and only then the piece gets its name."""
+    await some(world, 50, 60, 70)
+    last = waiting.visible(world.audit)[-1]
+    data = last.read_bytes()
+    last.unlink()
+    compare = WaitCheck._named
+
+    def named(self: WaitCheck, *args: Any) -> None:
+        last.write_bytes(data)
+        compare(self, *args)
+
+    monkeypatch.setattr(WaitCheck, "_named", named)
+    assert [str(one) for one in world.verified().differences] == []
 
 
 async def test_a_reader_beside_a_worker_sees_each_row_once(world: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
