@@ -32,7 +32,7 @@ from twin.wire.encode import EventRows
 
 TOPIC: Final = "replay"
 # Published this often: files as large as a worker's, and memory that does not grow with the log. The last interval is
-# written when nothing is left to read beside it: of a million rows that took a ninth of the time of four million events.
+# written with nothing beside it: of a million rows that took a ninth of the time of four million events.
 INTERVAL_ROWS: Final = 524_288
 INTERVAL_BYTES: Final = 256 * 1024 * 1024
 # And at the end of a day of event time that has so many, with a base: what follows can be computed from there.
