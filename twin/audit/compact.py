@@ -35,7 +35,6 @@ from twin.audit.intervals import Interval, contents, intervals
 from twin.audit.layout import PublishedFile
 from twin.audit.read import UNREADABLE, completed, damaged, footer, keys_of, listed_as, open_file, schema_version
 from twin.audit.writer import AuditWriter, Manifest, entry_of, unstage
-from twin.columns import filled
 from twin.results import SETS, schema_of
 
 # Rows in an interval that is as long as it needs to be: five of a day of 60 events a second.
@@ -245,9 +244,7 @@ def _read(file: PublishedFile) -> pa.Table:
             version = schema_version(footer(parquet))
     except UNREADABLE as error:
         raise damaged(file, error) from error
-    if not left_out.of_file(file.set, version, table.column_names):
-        return table
-    return filled(table, schema_of(file.set, version))  # what one file leaves out another may have
+    return left_out.whole(file.set, version, table)  # what one file leaves out another may have
 
 
 def _compare(root: Path, manifest: Manifest, before: Mapping[str, pa.Table], version: int) -> None:

@@ -70,7 +70,7 @@ def stage(root: Path, data: bytes, name: Callable[[int], str]) -> Path:
 def create(path: Path, data: bytes, staged: Path) -> None:
     """The file with these bytes, fsynced: whole, or not there; never over another, which then stays. Raises OSError.
 
-    `staged`: a name in the same folder that nobody else uses at the same time.
+    `staged`: a name on the same file system that nobody else uses at the same time.
     """
     staged.unlink(missing_ok=True)  # of one that was killed right here
     write(staged, data)

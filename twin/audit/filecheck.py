@@ -15,8 +15,7 @@ from twin.audit.left_out import absent
 from twin.audit.read import footer, open_file, schema_version
 from twin.audit.report import Report
 from twin.audit.rows import ORDER, class_sums, days_of, has_revisions, integers, sort_key
-from twin.columns import filled
-from twin.results import INDEX, ORIGIN, schema_of
+from twin.results import INDEX, ORIGIN
 
 _TOPIC, _PARTITION, _OFFSET = ORIGIN[:3]
 
@@ -68,8 +67,7 @@ class FileCheck:
                     version = schema_version(keys)
                     without = left_out.of_file(file.set, version, table.column_names)
                     self.said[name] = version, has_revisions(table), without
-                    if without:
-                        table = filled(table, schema_of(file.set, version))
+                    table = left_out.whole(file.set, version, table)
                     if file.set == BASES:
                         report.checked["bases"] += 1
                     else:

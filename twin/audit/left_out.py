@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from twin.audit import durable, layout
+from twin.columns import filled
 from twin.results import OLDEST_SCHEMA, SCHEMA_VERSION, schema_of
 
 SETS: Final = ("events",)
@@ -33,12 +34,9 @@ def absent(table: pa.Table) -> list[str]:
     return [f.name for f in table.schema if f.nullable and table.column(f.name).null_count == table.num_rows]
 
 
-def without(set_name: str, table: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
-    """What is written of a table, and the columns that are left out."""
-    if set_name not in SETS or not table.num_rows:
-        return table, ()
-    names = absent(table)
-    return (table.drop_columns(names), tuple(names)) if names else (table, ())
+def leaves_out(set_name: str, table: pa.Table, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of a table's `absent` columns that a file of its rows does not have."""
+    return tuple(names) if set_name in SETS and table.num_rows else ()
 
 
 def of_file(set_name: str, version: int, there: Sequence[str]) -> tuple[str, ...]:
@@ -51,6 +49,13 @@ def of_file(set_name: str, version: int, there: Sequence[str]) -> tuple[str, ...
 def schema_without(set_name: str, version: int, left_out: Collection[str]) -> pa.Schema:
     """The schema of a file that leaves them out."""
     return pa.schema([field for field in schema_of(set_name, version) if field.name not in left_out])
+
+
+def whole(set_name: str, version: int, table: pa.Table) -> pa.Table:
+    """The rows of a file with all columns of its version."""
+    if not of_file(set_name, version, table.column_names):
+        return table
+    return filled(table, schema_of(set_name, version))
 
 
 def columns_file(root: Path, set_name: str) -> Path | None:
@@ -75,11 +80,7 @@ def place(root: Path, set_name: str) -> None:
     durable.make_folder(path.parent)
     staged = root / layout.staged_columns_name(set_name, f"{os.getpid()}-{threading.get_ident()}")
     durable.make_folder(staged.parent)
-    staged.unlink(missing_ok=True)  # of a process with our number that was killed right here
-    durable.write(staged, sink.getvalue().to_pybytes())
-    with contextlib.suppress(FileNotFoundError):  # another worker was quicker, and has cleaned up
-        staged.replace(path)
-    durable.sync_folder(path.parent)
+    durable.create(path, sink.getvalue().to_pybytes(), staged)
     for left in staged.parent.glob(f"{Path(layout.staged_columns_name(set_name)).name}*"):
         left.unlink(missing_ok=True)
 

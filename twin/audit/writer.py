@@ -235,15 +235,18 @@ class AuditWriter:
             )
         staged, sink = self._create(set_name, date, offsets)
         path = self.root / staged
+        empty = absent(table)
         footer = {
             **keys,
             "taktwin.set": set_name,
             "taktwin.first_offset": str(offsets[0]),
             "taktwin.next_offset": str(offsets[1]),
             "taktwin.previous_sha256": previous,
-            "taktwin.absent": ",".join(absent(table)),
+            "taktwin.absent": ",".join(empty),
         }
-        table, without = left_out.without(set_name, table)
+        without = left_out.leaves_out(set_name, table, empty)
+        if without:
+            table = table.drop_columns(list(without))
         if set_name == layout.BASES:
             footer["taktwin.date"] = date  # of no row of it
         try:
