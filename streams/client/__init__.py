@@ -203,8 +203,9 @@ def _news(recent: Recent, records: Records, set_name: str, line: str | None, lat
         head, number = known
         if latest:
             key = int(record_id(set_name, *_identity(set_name, head)), 16)
-            # Of equal revisions the one that stands counts, whichever comes first.
-            if recent.is_news(key, 2 * head.revision + (not head.retracted)):
+            # Of equal revisions the one that stands counts, whichever comes first. Of two that stand the last: what was
+            # not committed is said again, and otherwise where the plant has changed meanwhile.
+            if recent.is_news(key, 2 * head.revision + (not head.retracted), number):
                 found.pop(key, None)  # a revision replaces the row and takes its own place in the order
                 found[key] = record
         elif recent.is_news(number):

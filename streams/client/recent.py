@@ -12,15 +12,19 @@ class Recent:
         self._young: dict[int, int] = {}
         self._old: dict[int, int] = {}
 
-    def is_news(self, key: int, rank: int = 0) -> bool:
-        """True when `key` was not seen lately, or only with a lower rank. Seen again, it counts as young."""
+    def is_news(self, key: int, rank: int = 0, number: int = 0) -> bool:
+        """True when `key` was not seen lately, or only with a lower rank, or last with this rank and another `number`
+        (below 2^64). Seen again, it counts as young.
+        """
         known = self._young.get(key)
         if known is None:
             known = self._old.get(key, -1)
-        self._young[key] = max(known, rank)
+        told = rank << 64 | number  # one integer: half the memory of a pair
+        news = rank > known >> 64 or (rank == known >> 64 and told != known)
+        self._young[key] = told if news else known
         if len(self._young) >= self._window:
             self._old, self._young = self._young, {}
-        return rank > known
+        return news
 
     def __len__(self) -> int:
         return len(self._young.keys() | self._old.keys())

@@ -1,7 +1,9 @@
 """Results to Kafka, at least once: packed into whole batches, acknowledged before an offset is committed.
 
-A record's `id` is made of what the row is about, never of when or by whom it was sent, so a consumer that saw a row
-before a crash knows it again after the replay.
+A record's `id` is made of what the row says, never of when or by whom it was sent, so a consumer that saw a row before
+a crash knows it again after the replay. Where the replay says something else of the same thing (another plant file, a
+later version's rules), that is another record: under an id made of what the row is about alone it would pass for a
+repeat, and what no audit has would stand.
 """
 
 import asyncio
@@ -24,7 +26,7 @@ from streams.kafka.partitioner import choose
 from streams.settings import Settings
 from twin.audit.claims import Claim
 from twin.events.block import Rejected
-from twin.results import IDENTITY, SINCE
+from twin.results import ORIGIN
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,8 @@ TOPIC_OF: Final = {
     "samples": topics.MEASURES,
     "alerts": topics.ALERTS,
 }
+# Where a row came from is the cut's, and the plant's hash that of whoever sends it again.
+_NOT_SAID: Final = {*ORIGIN, "model"}
 Headers = list[tuple[str, bytes]]  # a list: aiokafka takes no other sequence
 TopicPartition = tuple[str, int]  # topic, partition
 
@@ -56,11 +60,12 @@ class PublishError(RuntimeError):
 
 def record_id(*parts: object) -> str:
     """16 hex digits of what identifies a record. Not for security: SHA-1 is short and quick."""
-    return _id_of("\x1f".join("" if part is None else str(part) for part in parts))
+    text = "\x1f".join("" if part is None else str(part) for part in parts)
+    return _id_of(text.encode("utf-8", "replace"))
 
 
-def _id_of(text: str) -> str:
-    return hashlib.sha1(text.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()[:16]
+def _id_of(data: bytes) -> str:
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest()[:16]
 
 
 def json_rows(set_name: str, table: pa.Table) -> Iterator[tuple[str, bytes]]:
@@ -69,19 +74,10 @@ def json_rows(set_name: str, table: pa.Table) -> Iterator[tuple[str, bytes]]:
     Column by column, and a record type with fixed fields for the rows: a third of the time that dicts take.
     """
     columns = {name: _values(table.column(name)) for name in table.column_names}
-    later = [name for name in IDENTITY[set_name] if name in SINCE.get(set_name, ())]
-    first = [name for name in IDENTITY[set_name] if name not in later]
-    identity = [map(_text_of, columns[name]) for name in (*first, "revision")]
-    # What came later: ids of rows without it are what they were.
-    more = map("".join, zip(*(map(_later, columns[name]) for name in later), strict=True)) if later else repeat("")
-    # One revision may take a row back and let it stand again; the two must not pass for the same.
-    texts = (
-        f"{text}{rest}\x1fretracted" if retracted else text + rest
-        for text, rest, retracted in zip(
-            map("\x1f".join, zip(repeat(set_name), *identity, strict=False)), more, columns["retracted"], strict=False
-        )
-    )
-    rows = map(_row_type(tuple(columns)), map(_id_of, texts), repeat(set_name), *columns.values())
+    own = [name for name in columns if name not in _NOT_SAID]
+    said = map(_said_type(tuple(own)), repeat(set_name), *(columns[name] for name in own))
+    ids = map(_id_of, map(_ENCODER.encode, said))
+    rows = map(_row_type(tuple(columns)), ids, repeat(set_name), *columns.values())
     return zip(columns["line"], map(_ENCODER.encode, rows), strict=True)
 
 
@@ -92,12 +88,13 @@ def _row_type(names: tuple[str, ...]) -> type[msgspec.Struct]:
     return msgspec.defstruct("Row", fields, rename=dict(zip(fields, ("id", "set", *names), strict=True)))
 
 
-def _later(value: object) -> str:
-    return "" if value is None else f"\x1f{value}"
-
-
-def _text_of(value: object) -> str:
-    return "" if value is None else str(value)
+@functools.cache
+def _said_type(names: tuple[str, ...]) -> type[msgspec.Struct]:
+    """What an `id` is made of. Without nulls: a column that came later leaves the ids of rows that do not use it."""
+    fields = [f"f{k}" for k in range(len(names) + 1)]
+    renamed = dict(zip(fields, ("set", *names), strict=True))
+    columns = [(field, Any, None) for field in fields[1:]]
+    return msgspec.defstruct("Said", [fields[0], *columns], rename=renamed, omit_defaults=True)
 
 
 def _values(column: "pa.ChunkedArray[Any]") -> list[Any]:

@@ -13,10 +13,12 @@ from streams.settings import Settings
 from streams.worker.publish import TOPIC_OF, json_rows
 from tests.support.streams import read_all
 from twin.audit.read import open_set
-from twin.results import ORIGIN, SETS
+from twin.results import IDENTITY, ORIGIN, SETS
 
 # Where a row came from is the cut's, so it may differ between two sendings.
 _OWN = {set_name: set(SETS[set_name].names) - set(ORIGIN) for set_name in TOPIC_OF}
+
+Place = tuple[Any, ...]  # set, identity, revision, retracted
 
 
 async def missing_or_strange(
@@ -28,10 +30,12 @@ async def missing_or_strange(
     and refusals for another reason (late, then of no line).
     """
     sent: dict[str, set[str]] = {}
+    last: dict[Place, str] = {}
     for topic in sorted(set(TOPIC_OF.values())):
         for record in _values(await read_all(settings, topic)):
-            _keep(sent, record.value, apart, changed)
-    audited = await asyncio.to_thread(_audited, Path(settings.audit), apart)
+            _keep(sent, record.value, apart, last)
+    counts: dict[Place, str] = {}
+    audited = await asyncio.to_thread(_audited, Path(settings.audit), apart, counts)
     problems = [f"{len(rows)} rows under id {one}" for one, rows in sent.items() if len(rows) > 1]
     lost, strange = audited.keys() - sent.keys(), sent.keys() - audited.keys()
     strange = {one for one in strange if not {msgspec.json.decode(row)[1]["line"] for row in sent[one]} <= changed}
@@ -39,9 +43,10 @@ async def missing_or_strange(
         problems.append(f"{len(lost)} rows of the audit are in no topic, such as {audited[min(lost)]}")
     if strange:
         problems.append(f"{len(strange)} rows in the topics are not in the audit, such as {sent[min(strange)]}")
-    other = [one for one in audited.keys() & sent.keys() if audited[one] != sent[one]]
-    if other:
+    if other := [one for one in audited.keys() & sent.keys() if audited[one] != sent[one]]:
         problems.append(f"{len(other)} rows differ, such as {sent[other[0]]}, in the audit {audited[other[0]]}")
+    if other := [place for place, one in counts.items() if last.get(place, one) != one]:
+        problems.append(f"of {len(other)} rows another came last than the audit has, such as {other[0]}")
     told = {
         (int(head["source_partition"]), int(head["source_offset"]), head["reason"].decode())
         for record in _values(await read_all(settings, topics.REJECTED))
@@ -60,17 +65,16 @@ def _values(log: dict[int, list[Any]]) -> Iterable[Any]:
     return (record for records in log.values() for record in records)
 
 
-def _keep(
-    rows: dict[str, set[str]], value: bytes, apart: frozenset[str], changed: frozenset[str] = frozenset()
-) -> None:
+def _keep(rows: dict[str, set[str]], value: bytes, apart: frozenset[str], last: dict[Place, str]) -> None:
+    """last: the newest id under which a thing was said."""
     row = msgspec.json.decode(value)
     own = {name: row[name] for name in sorted(_OWN[row["set"]] - apart)}
-    if row["line"] in changed:
-        rows.pop(row["id"], None)  # the last rows of a line that is no more have its own hash: the newest counts
     rows.setdefault(row["id"], set()).add(msgspec.json.encode([row["set"], own]).decode())
+    place = (row["set"], *(row[name] for name in (*IDENTITY[row["set"]], "revision", "retracted")))
+    last[place] = row["id"]
 
 
-def _audited(root: Path, apart: frozenset[str]) -> dict[str, set[str]]:
+def _audited(root: Path, apart: frozenset[str], last: dict[Place, str]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     number: Counter[str] = Counter()
     for set_name in TOPIC_OF:
@@ -78,8 +82,8 @@ def _audited(root: Path, apart: frozenset[str]) -> dict[str, set[str]]:
         table = open_set(root, set_name).to_table(columns=SETS[set_name].names)
         number[set_name] = table.num_rows
         for _, value in json_rows(set_name, table):
-            _keep(found, value, apart)
-    assert len(found) == number.total(), f"{number.total()} rows have only {len(found)} ids"
+            _keep(found, value, apart, last)
+    assert len(found) == len(last) == number.total(), f"{number.total()} rows have {len(found)} ids, {len(last)} places"
     return found
 
 

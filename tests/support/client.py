@@ -24,6 +24,15 @@ def rows(set_name: str, *changed: dict[str, Any]) -> tuple[str, pa.Table]:
     return set_name, pa.Table.from_pylist([blank | change for change in changed], schema=schema)
 
 
+class Sent:
+    """What the client looks at."""
+
+    topic, partition = "t", 0
+
+    def __init__(self, offset: int, key: str, value: bytes, headers: tuple[tuple[str, bytes | None], ...] = ()) -> None:
+        self.offset, self.key, self.value, self.headers = offset, key.encode(), value, headers
+
+
 async def publish(settings: Settings, *tables: tuple[str, pa.Table], views: Sequence[tuple[str, bytes]] = ()) -> None:
     """Send rows and views with the worker's own publisher."""
     publisher = Publisher(settings)

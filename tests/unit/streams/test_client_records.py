@@ -17,7 +17,7 @@ from streams.client import Client, ClientError, _news
 from streams.client.recent import Recent
 from streams.client.records import Alert, Bottleneck, Kpi, Line, Measured, Sample, decoder, parse_time
 from streams.worker.publish import json_rows
-from tests.support.client import START_NS, rows
+from tests.support.client import START_NS, Sent, rows
 from twin.line.view import LineView
 from twin.results import IDENTITY, SETS
 
@@ -111,13 +111,12 @@ def test_a_higher_revision_is_news_a_lower_one_is_not() -> None:
     assert not recent.is_news(1, 2)
 
 
-class Record:
-    """What the client looks at."""
-
-    topic, partition = "t", 0
-
-    def __init__(self, offset: int, key: str, value: bytes, headers: tuple[tuple[str, bytes | None], ...] = ()) -> None:
-        self.offset, self.key, self.value, self.headers = offset, key.encode(), value, headers
+def test_of_one_rank_another_number_is_news() -> None:
+    recent = Recent(3)
+    told = ((5, 7), (5, 7), (5, 2), (5, 2), (4, 9), (5, 2), (6, 2), (5, 7))
+    assert [recent.is_news(1, *one) for one in told] == [True, False, True, False, False, False, True, False]
+    assert recent.is_news(2, 0, 2**64 - 1)
+    assert not recent.is_news(2, 0, 2**64 - 1)
 
 
 @pytest.fixture
@@ -136,7 +135,7 @@ def revised() -> Iterator[list[Any]]:
         )
     )
     written += [*json_rows(*rows("bottlenecks", {"line": "l1"})), ("l1", b"rubbish")]
-    yield [Record(n, line, value) for n, (line, value) in enumerate(written)]
+    yield [Sent(n, line, value) for n, (line, value) in enumerate(written)]
 
 
 def test_all_revisions_once_or_the_latest_only(revised: list[Any], caplog: pytest.LogCaptureFixture) -> None:
@@ -161,7 +160,7 @@ def test_of_equal_revisions_the_row_that_stands_counts(order: tuple[int, int]) -
             *rows("kpis", {"line": "l1", "revision": 3, "retracted": True}, {"line": "l1", "revision": 3, "good": 7})
         )
     )
-    records: list[Any] = [Record(k, *written[k]) for k in order]
+    records: list[Any] = [Sent(k, *written[k]) for k in order]
     recent, one_by_one = Recent(100), Recent(100)
     assert [record.offset for record in _news(recent, records, "kpis", "l1", True)] == [1]
     assert _news(recent, records, "kpis", "l1", True) == []
@@ -198,8 +197,8 @@ async def test_a_foreign_record_is_left_out_with_a_warning(
 ) -> None:
     ((line, row),) = json_rows(*rows("kpis", {"line": "l1"}))
     rest = row[row.index(b",") :]
-    sound = Record(1, line, row, _HEADERS)
-    foreign = Record(0, line, value + rest if value.endswith(b'"kpi-1"') else value, headers)
+    sound = Sent(1, line, row, _HEADERS)
+    foreign = Sent(0, line, value + rest if value.endswith(b'"kpi-1"') else value, headers)
 
     async def read(*_: Any, **__: Any) -> AsyncIterator[tuple[Any, list[Any]]]:
         yield TopicPartition("t", 0), [foreign, sound]

@@ -1,6 +1,7 @@
 """Records of results: deterministic ids, times as text; and a producer's trouble is never lost."""
 
 import asyncio
+import datetime
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from streams.worker.publish import (
     MOST_BATCH_BYTES,
     MOST_PENDING_BYTES,
     MOST_REJECTED_BYTES,
+    TOPIC_OF,
     Publisher,
     PublishError,
     json_rows,
@@ -22,15 +24,15 @@ from streams.worker.publish import (
 from tests.support.client import rows
 from twin.audit.claims import Claim
 from twin.events.block import Rejected
-from twin.results import ALERTS
+from twin.results import ALERTS, ORIGIN, SETS, SINCE
 
 NS = 1_700_000_000_123_456_789
 ROW = {"line": "l1", "kind": "down", "action": "raised", "ts": NS, "model": "m", "source_topic": "t"}
-ORIGIN = {"source_partition": 1, "source_offset": 7}
+PLACE = {"source_partition": 1, "source_offset": 7}
 
 
 def alerts(*rows: dict[str, Any]) -> pa.Table:
-    return pa.Table.from_pylist([{**ROW, **ORIGIN, **row} for row in rows], schema=ALERTS)
+    return pa.Table.from_pylist([{**ROW, **PLACE, **row} for row in rows], schema=ALERTS)
 
 
 def test_rows_as_json() -> None:
@@ -43,13 +45,37 @@ def test_rows_as_json() -> None:
     assert list(found)[:2] == ["id", "set"]
 
 
-def test_an_id_is_the_rows_and_not_the_deliverys() -> None:
-    def ids(**changes: Any) -> str:
-        ((_, value),) = json_rows("alerts", alerts(changes))
-        return str(msgspec.json.decode(value)["id"])
+def ids(set_name: str, table: pa.Table) -> list[str]:
+    return [msgspec.json.decode(value)["id"] for _, value in json_rows(set_name, table)]
 
-    assert ids() == ids(source_offset=99, source_partition=3)
-    assert len({ids(), ids(kind="stale"), ids(action="cleared"), ids(ts=NS + 1), ids(station="s"), ids(line="l2")}) == 6
+
+@pytest.mark.parametrize("set_name", sorted(TOPIC_OF))
+def test_an_id_is_what_the_row_says_and_not_the_deliverys(set_name: str) -> None:
+    blank = rows(set_name, {})[1]
+    nulls = {field.name: None for field in SETS[set_name] if field.nullable}
+    other = {field.name: _other(field.type, blank.column(field.name)) for field in SETS[set_name]}
+    found = {name: ids(*rows(set_name, {name: value}))[0] for name, value in other.items()}
+    sent = {name for name, one in found.items() if one == ids(set_name, blank)[0]}
+    assert sent == {*ORIGIN, "model"} & {*other}
+    assert len(set(found.values())) == len(other) - len(sent) + 1
+    # A column that an earlier version did not have.
+    (sparse,) = ids(*rows(set_name, nulls))
+    later = [name for name in SINCE.get(set_name, ()) if name in nulls]
+    assert ids(set_name, rows(set_name, nulls)[1].drop_columns(later)) == [sparse]
+
+
+def _other(kind: pa.DataType, column: Any) -> Any:
+    if pa.types.is_timestamp(kind):
+        return column.cast(pa.int64())[0].as_py() + 1
+    value = column[0].as_py()
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case str():
+            return f"{value}'"
+    return value + datetime.timedelta(days=1)
 
 
 def test_a_row_that_is_taken_back_and_stands_again_in_one_revision_has_two_ids() -> None:
