@@ -73,7 +73,7 @@ def _of_set(name: str) -> Document:
         "id": {
             "type": "string",
             "pattern": "^[0-9a-f]{16}$",
-            "description": "The same whenever and by whomever the row is sent: leave out what you have seen.",
+            "description": "Of what the row says, whenever and by whomever it is sent: leave out what you have seen.",
         },
         "set": {"const": name},
     }
@@ -90,7 +90,7 @@ def _of_set(name: str) -> Document:
         "$schema": DIALECT,
         "title": f"taktwin {name}",
         "description": f"A row of {name}, at least once. Of one identity ({identity}) the highest revision counts, "
-        "and of equal ones the row that is not retracted. More properties may come.",
+        "of equal ones the row that is not retracted, and of several of these the last. More properties may come.",
         "type": "object",
         "properties": properties,
         "required": required,
