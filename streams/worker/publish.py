@@ -99,11 +99,11 @@ def _said_type(names: tuple[str, ...]) -> type[msgspec.Struct]:
 
 def _values(column: "pa.ChunkedArray[Any]") -> list[Any]:
     """As `to_pylist`, which makes a scalar of each value; times as text: JavaScript has no 64-bit nanoseconds."""
-    if pa.types.is_timestamp(column.type):
-        # Rows of one tick share their times.
+    if column.null_count == len(column):
+        return [None] * len(column)
+    if pa.types.is_temporal(column.type):
+        # Rows of one tick share their times, nearly all of them their day.
         column = column.dictionary_encode()
-    if pa.types.is_date32(column.type):
-        return [None if day is None else day.isoformat() for day in column.to_pylist()]
     if pa.types.is_dictionary(column.type):
         return [value for chunk in column.chunks for value in _named(chunk)]
     if column.null_count or not pa.types.is_integer(column.type):
@@ -113,7 +113,9 @@ def _values(column: "pa.ChunkedArray[Any]") -> list[Any]:
 
 def _named(chunk: Any) -> list[Any]:
     names = chunk.dictionary
-    if pa.types.is_timestamp(names.type):
+    if pa.types.is_date32(names.type):
+        names = pc.strftime(names, format="%Y-%m-%d")
+    elif pa.types.is_timestamp(names.type):
         names = pc.strftime(names, format="%Y-%m-%dT%H:%M:%SZ")
     texts = [*names.to_pylist(), None]
     return list(map(texts.__getitem__, chunk.indices.fill_null(len(names)).to_numpy().tolist()))

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from kernels.fold import layout as at
 from twin import alert_kinds
+from twin.columns import listed
 from twin.line.bottlenecks import UNDECIDED, PathRows
 from twin.line.doubts import FACTS, Doubts
 from twin.line.remembered import LineMemory
@@ -141,9 +142,8 @@ class Alerts:
         if not (known or self._named.limited or pc.any(kpis.column("suspect")).as_py()):
             return
         columns = ["line", "station", "window", "end", "good", "scrap", "rework", "performance", "oee", "suspect"]
-        table = kpis.select(columns).set_column(3, "end", kpis.column("end").cast(pa.int64()))
-        table = table.filter(self._telling(kpis, memory))
-        cells = {name: table.column(name).to_pylist() for name in columns}
+        table = kpis.select(columns).filter(self._telling(kpis, memory))
+        cells = {name: listed(table.column(name)) for name in columns}
         # Most rows say what was known before: only of the others a dictionary is made.
         for k, (line, station, window) in enumerate(zip(*(cells[name] for name in columns[:3]), strict=True)):
             number = self._named.number[line]

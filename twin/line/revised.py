@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from twin.columns import listed
 from twin.results import IDENTITY, TS
 
 Tables = dict[str, pa.Table]
@@ -54,7 +55,7 @@ def stamped(tables: Tables, revisions: dict[str, int]) -> Tables:
 
 
 def _stamped(table: pa.Table, revisions: dict[str, int]) -> pa.Table:
-    numbers = [revisions.get(str(line), 0) for line in table.column("line").to_pylist()]
+    numbers = [revisions.get(str(line), 0) for line in listed(table.column("line"))]
     at = table.schema.get_field_index("revision")
     return table.set_column(at, table.schema.field(at), pa.array(numbers, pa.int32()))
 
@@ -71,9 +72,7 @@ def _keys(table: pa.Table | None, set_name: str) -> tuple[list[Any], list[Any]]:
     columns = {}
     for name in table.column_names:
         if name not in _OF_REVISION:
-            column = table.column(name)
-            # No float is NaN in a row of results: those are null.
-            columns[name] = (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist()
+            columns[name] = listed(table.column(name))  # no float is NaN in a row of results: those are null
     identities = list(zip(*(columns[name] for name in IDENTITY[set_name]), strict=True))
     return identities, list(zip(*columns.values(), strict=True))
 

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 from aiokafka.producer.message_accumulator import BatchBuilder
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.settings import Settings
 from streams.worker.publish import (
@@ -18,6 +20,7 @@ from streams.worker.publish import (
     TOPIC_OF,
     Publisher,
     PublishError,
+    _values,
     json_rows,
     record_id,
 )
@@ -266,3 +269,26 @@ async def test_without_the_topic_of_measures_the_rest_is_sent_and_it_is_said_onc
     assert [record.message.split(";")[0] for record in caplog.records] == [
         "there is no topic twin.measures: its rows go into the audit alone"
     ]
+
+
+def text_of_ns(ns: int) -> str:
+    whole = datetime.datetime.fromtimestamp(ns // 10**9, datetime.UTC).replace(tzinfo=None)
+    return f"{whole.isoformat()}.{ns % 10**9:09d}Z"
+
+
+VALUES: dict[pa.DataType, tuple[st.SearchStrategy[Any], Any]] = {
+    pa.timestamp("ns", "UTC"): (st.integers(0, 4 * 10**18), text_of_ns),
+    pa.date32(): (st.dates(), datetime.date.isoformat),
+    pa.dictionary(pa.int32(), pa.string()): (st.sampled_from(["", "a", "ü"]), str),
+    pa.int64(): (st.integers(-(2**63), 2**63 - 1), int),
+    pa.float64(): (st.floats(allow_nan=False), float),
+    pa.bool_(): (st.booleans(), bool),
+}
+
+
+@given(st.sampled_from(sorted(VALUES, key=str)), st.data())
+def test_a_columns_values_are_its_cells_one_by_one(of_type: pa.DataType, data: st.DataObject) -> None:
+    cells, shown = VALUES[of_type]
+    put = data.draw(st.lists(data.draw(st.sampled_from([cells, st.none(), cells | st.none()])), max_size=8))
+    column = pa.chunked_array([pa.array(put[:3], of_type), pa.array(put[3:], of_type)])
+    assert _values(column) == [None if cell is None else shown(cell) for cell in put]
