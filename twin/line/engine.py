@@ -109,8 +109,10 @@ class Engine:
         lo, count = self.numbers.lines[line, [at.LC_STATION, at.LC_STATIONS]].tolist()
         of_line = int(self.state.lines[line, at.L_PRODUCT])
         stations = self.state.stations[lo : lo + count]
-        own = {at.STRETCH_LEFT: np.full(count, -1), at.STRETCH_OWN: stations[:, at.S_OWN_PRODUCT]}
         modes = stations[:, at.S_STRETCH].tolist()
+        if at.STRETCH_LEFT not in modes and at.STRETCH_OWN not in modes:  # nearly always
+            return [self.declarations.text(line, of_line) or of_line] * count
+        own = {at.STRETCH_LEFT: np.full(count, -1), at.STRETCH_OWN: stations[:, at.S_OWN_PRODUCT]}
         made = [int(own[mode][k]) if mode in own else of_line for k, mode in enumerate(modes)]
         return [self.declarations.text(line, number) or number for number in made]
 

@@ -299,7 +299,8 @@ class RowMaker:
             rates = np.array([float(10**9 / pace) for pace in paces]) if all(paces) else None
             if len(self._limits) >= _MOST_LIMITS:
                 self._limits.clear()
-            found = self._limits[key] = self.constraint(line, products), rates
+            named = self._constraint[line]
+            found = self._limits[key] = paces.index(max(paces)) if named is None else named, rates
         return found
 
     def _product(self, line: int, text: int) -> Made:
@@ -311,11 +312,7 @@ class RowMaker:
     def constraint(self, line: int, products: Sequence[Made]) -> int:
         """Local number of the station that limits the line: the one named, else the longest ideal cycle, per unit of
         the line. `products`: of each station."""
-        named = self._constraint[line]
-        if named is not None:
-            return named
-        paces = self._pace(line, products)
-        return paces.index(max(paces))
+        return self._limits_of(line, products)[0]
 
     def _pace(self, line: int, products: Sequence[Made]) -> list[Fraction]:
         """Per station the ideal ns for a unit of the line, in which stations can be compared; 0 without an ideal."""

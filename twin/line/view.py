@@ -1,6 +1,6 @@
 """The provisional view of a line: what is known now, not yet audited."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,16 +72,16 @@ def line_view(
     leader: tuple[str, float] | None,
 ) -> LineView:
     """`constraint`: local number of the station whose OEE stands for the line."""
-    row = x.lines[number]
+    row = x.lines[number].tolist()
     lo = int(n.lines[number, at.LC_STATION])
-    stations = x.stations[lo : lo + len(line.stations)]
-    names = {s.id: CLASS_NAMES[int(stations[k, at.S_CLASS])] for k, s in enumerate(line.stations)}
+    classes = x.stations[lo : lo + len(line.stations), at.S_CLASS].tolist()
+    names = {s.id: CLASS_NAMES[of] for s, of in zip(line.stations, classes, strict=True)}
     vector = x.total[lo + constraint] - _window_start(number, constraint, n, x)
     factors, _ = ratios(vector.reshape(1, N_COLUMNS), policy_matrix((line.policy,))[0])
     a, p, q, oee = (None if np.isnan(f) else float(f) for f in factors[0])
     return LineView(
         line=line.id,
-        ts_ns=int(row[at.L_LAST]),
+        ts_ns=row[at.L_LAST],
         state=names[line.stations[constraint].id],
         stations=names,
         availability=a,
@@ -90,38 +90,37 @@ def line_view(
         oee=oee,
         good=int(vector[GOOD]),
         scrap=int(vector[SCRAP]),
-        order=texts.text(int(row[at.L_ORDER])),
-        product=texts.text(int(row[at.L_PRODUCT_TEXT])),
-        quantity=None if row[at.L_QUANTITY] < 0 else int(row[at.L_QUANTITY]),
+        order=texts.text(row[at.L_ORDER]),
+        product=texts.text(row[at.L_PRODUCT_TEXT]),
+        quantity=None if row[at.L_QUANTITY] < 0 else row[at.L_QUANTITY],
         orders=tuple(_progress(line, constraint, lo, x, row, texts)),
         bottleneck=leader[0] if leader else None,
         share=leader[1] if leader else None,
         verdict=verdict,
-        newest_ns=int(row[at.L_NEWEST]),
-        ts=rfc3339(int(row[at.L_LAST])),
-        newest=rfc3339(int(row[at.L_NEWEST])),
-        duplicates=int(row[at.L_DUPLICATES]),
-        late=int(row[at.L_LATE]),
-        contradictions=int(row[at.L_CONTRADICTIONS]),
+        newest_ns=row[at.L_NEWEST],
+        ts=rfc3339(row[at.L_LAST]),
+        newest=rfc3339(row[at.L_NEWEST]),
+        duplicates=row[at.L_DUPLICATES],
+        late=row[at.L_LATE],
+        contradictions=row[at.L_CONTRADICTIONS],
     )
 
 
-def _progress(line: Line, constraint: int, lo: int, x: State, row: I64, texts: Texts) -> Iterator[Progress]:
+def _progress(line: Line, constraint: int, lo: int, x: State, row: Sequence[int], texts: Texts) -> Iterator[Progress]:
     """Of the line's order, and of those that stations have as their own. `row`: the line's."""
     if row[at.L_ORDER] >= 0:
         s = lo + constraint
         good = int(x.total[s, GOOD] - x.base[s, at.SCOPE_ORDER, GOOD])
-        yield _of_order(None, row[[at.L_ORDER, at.L_PRODUCT_TEXT, at.L_QUANTITY, at.L_DUE]], good, texts)
-    for s, station in enumerate(line.stations, lo):
-        one = x.stations[s]
-        if one[at.S_STRETCH] == at.STRETCH_OWN:
-            good = int(x.total[s, GOOD] - x.base[s, at.SCOPE_STRETCH, GOOD])
-            columns = [at.S_OWN_ORDER, at.S_OWN_PRODUCT_TEXT, at.S_OWN_QUANTITY, at.S_OWN_DUE]
-            yield _of_order(station.id, one[columns], good, texts)
+        yield _of_order(None, [row[k] for k in (at.L_ORDER, at.L_PRODUCT_TEXT, at.L_QUANTITY, at.L_DUE)], good, texts)
+    own = x.stations[lo : lo + len(line.stations), at.S_STRETCH] == at.STRETCH_OWN
+    for k in np.flatnonzero(own).tolist():
+        good = int(x.total[lo + k, GOOD] - x.base[lo + k, at.SCOPE_STRETCH, GOOD])
+        columns = [at.S_OWN_ORDER, at.S_OWN_PRODUCT_TEXT, at.S_OWN_QUANTITY, at.S_OWN_DUE]
+        yield _of_order(line.stations[k].id, x.stations[lo + k, columns].tolist(), good, texts)
 
 
-def _of_order(station: str | None, said: I64, good: int, texts: Texts) -> Progress:
-    order, product, quantity, due = said.tolist()
+def _of_order(station: str | None, said: Sequence[int], good: int, texts: Texts) -> Progress:
+    order, product, quantity, due = said
     return Progress(
         station,
         texts.text(order) or "",
