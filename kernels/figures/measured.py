@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from kernels.codes import DOWN, MINOR_STOP, N_CLASSES, STOPPED
 from kernels.figures.wide import add, product, share
+from kernels.index import natural
 from kernels.jit import bare, hot
 
 I64 = npt.NDArray[np.int64]
@@ -115,7 +116,7 @@ class Books(NamedTuple):
     counts: I64  # (N_C,)
     oldest: I64  # (lines,) the first end of its open rows, FAR none
     heard: I64  # (lines,) 1: something was observed
-    spare: I64  # (3, N_G) the reading at hand; parts and rests of an amount
+    spare: I64  # (2, N_TIMES) parts and rests of an amount
 
 
 class Given(NamedTuple):
@@ -130,88 +131,124 @@ class Given(NamedTuple):
 
 
 @bare
+def extent(rows: I64, ts: int, counted: int) -> tuple[int, int]:
+    """The first and the last instant of the times that observations (at least one) are of: a value ends the time that
+    it is of, parts begin it."""
+    low, high = FAR, -FAR
+    for i in range(rows.shape[0]):
+        at = rows[i, ts] - 1 + rows[i, counted]
+        low = min(low, at)
+        high = max(high, at)
+    return low, high
+
+
+@bare
 def add_up(b: Books, f: Facts, c: Columns, g: Given, where: I64, doubts: I64, first: int) -> int:
     """Add observations from `first` on; returns up to which there was room for their rows. `where` (observations,)
-    takes the open row of each, -1 of another family; `doubts` (.., 3) observation, what it says, measure."""
+    takes the open row of each, -1 of another family, or is empty; `doubts` (.., 3) observation, what it says, measure.
+    """
     i = first
     while i < g.rows.shape[0]:
-        number = g.rows[i, c.measure]
-        kind = f.of[number, F_KIND]
-        where[i] = -1
+        seen = g.rows[i]
+        number = natural(seen[c.measure])
+        facts = f.of[number]
+        kind = facts[F_KIND]
+        if where.shape[0]:
+            where[i] = -1
         if kind != KIND_OTHER:
-            made = f.of[number, F_MADE_END] - f.of[number, F_MADE]
+            made = facts[F_MADE_END] - facts[F_MADE]
             if b.open.shape[0] - b.counts[C_ROWS] + b.counts[C_FREED] < 1 + N_TIMES * max(1, made):
                 return i
-            line = g.rows[i, c.line]
+            line = natural(seen[c.line])
             b.heard[line] = 1
-            every = f.publish[line]
-            end = -(-(g.rows[i, c.ts] + g.rows[i, c.counted]) // every) * every
-            during = g.rows[i, c.during]
+            k = slot_of(b, number)
+            end = _end(b, k, seen[c.ts] + seen[c.counted], f.publish[line])
+            during = seen[c.during]
             if during in (MINOR_STOP, DOWN):
                 during = STOPPED
-            r = _row(b, g, i, line, number, end, during)
-            where[i] = r
-            value = g.rows[i, c.value]
-            b.open[r, R_N] += 1
-            b.open[r, R_LEAST] = min(b.open[r, R_LEAST], value)
-            b.open[r, R_MOST] = max(b.open[r, R_MOST], value)
+            r = _row(b, g, i, k, line, number, end, during)
+            if where.shape[0]:
+                where[i] = r
+            value = seen[c.value]
+            row = b.open[r]
+            row[R_N] += 1
+            row[R_LEAST] = min(row[R_LEAST], value)
+            row[R_MOST] = max(row[R_MOST], value)
             if kind != KIND_METER:
                 size = abs(value)
                 high, low = product(size, size)
-                add(b.open, r, R_TOTAL, 0, value)
-                add(b.open, r, R_SQUARES, high, low)
+                add(row, R_TOTAL, 0, value)
+                add(row, R_SQUARES, high, low)
             if g.errors.size:
-                b.open[r, R_T1] += g.errors[i] & 1
-                b.open[r, R_T2] += g.errors[i] >> 1
+                row[R_T1] += g.errors[i] & 1
+                row[R_T2] += g.errors[i] >> 1
             if kind in (KIND_METER, KIND_AMOUNT):
-                _read(b, c, g, i)
-                _use(b, f, g, i, r, line, number, kind, end, during, doubts)
-            elif made:
-                _read(b, c, g, i)
-                for k in range(f.of[number, F_MADE], f.of[number, F_MADE_END]):
-                    _integrate(b, f, c, g, i, line, f.made[k], end, during, doubts)
+                _use(b, c, g, i, k, r, line, number, facts, end, during, doubts)
+            else:
+                for j in range(facts[F_MADE], facts[F_MADE_END]):
+                    _integrate(b, f, c, g, i, line, natural(f.made[j]), end, during, doubts)
         i += 1
     return i
 
 
 @hot
-def _row(b: Books, g: Given, i: int, line: int, number: int, end: int, during: int) -> int:
-    """The open row for an observation in a class, a new one where there is none."""
+def slot_of(b: Books, number: int) -> int:
+    """The row of `meters` of a measure, from the first time it is heard."""
     k = b.slot[number] - 1
     if k < 0:
         k = b.counts[C_MEASURES]
         b.counts[C_MEASURES] += 1
         b.slot[number] = k + 1
+    return int(natural(k))
+
+
+@hot
+def _end(b: Books, k: int, stands: int, every: int) -> int:
+    """The end of the publishing interval of an instant: nearly always that of the measure's newest row, and a division
+    takes as long as all that is added."""
+    r = b.meters[k, M_HEAD] - 1
+    if r >= 0:
+        end = b.open[r, R_END]
+        if end - every < stands <= end:
+            return int(end)
+    return int(-(-stands // every) * every)
+
+
+@hot
+def _row(b: Books, g: Given, i: int, k: int, line: int, number: int, end: int, during: int) -> int:
+    """The open row for an observation in a class, a new one where there is none."""
     r = b.meters[k, M_HEAD] - 1
     while r >= 0:
+        row = b.open[r]
         if (
-            b.open[r, R_END] == end
-            and b.open[r, R_DURING] == during
-            and b.open[r, R_SHIFT] == g.shift[i]
-            and b.open[r, R_DAY] == g.day[i]
-            and b.open[r, R_ORDER] == g.order[i]
-            and b.open[r, R_PRODUCT] == g.product[i]
+            row[R_END] == end
+            and row[R_DURING] == during
+            and row[R_SHIFT] == g.shift[i]
+            and row[R_DAY] == g.day[i]
+            and row[R_ORDER] == g.order[i]
+            and row[R_PRODUCT] == g.product[i]
         ):
-            return int(r)
-        r = b.open[r, R_NEXT] - 1
-    r = _new(b, k)
-    b.open[r, R_END] = end
-    b.open[r, R_MEASURE] = number
-    b.open[r, R_DAY] = g.day[i]
-    b.open[r, R_SHIFT] = g.shift[i]
-    b.open[r, R_ORDER] = g.order[i]
-    b.open[r, R_PRODUCT] = g.product[i]
-    b.open[r, R_DURING] = during
+            return int(natural(r))
+        r = row[R_NEXT] - 1
+    r = new_row(b, k)
+    row = b.open[r]
+    row[R_END] = end
+    row[R_MEASURE] = number
+    row[R_DAY] = g.day[i]
+    row[R_SHIFT] = g.shift[i]
+    row[R_ORDER] = g.order[i]
+    row[R_PRODUCT] = g.product[i]
+    row[R_DURING] = during
     for column in range(R_N, N_R):
-        b.open[r, column] = 0
-    b.open[r, R_LEAST] = FAR
-    b.open[r, R_MOST] = -FAR
+        row[column] = 0
+    row[R_LEAST] = FAR
+    row[R_MOST] = -FAR
     b.oldest[line] = min(b.oldest[line], end)
     return r
 
 
 @hot
-def _new(b: Books, k: int) -> int:
+def new_row(b: Books, k: int) -> int:
     """A row for a measure; there is one."""
     r = b.counts[C_FREE] - 1
     if r >= 0:
@@ -222,87 +259,82 @@ def _new(b: Books, k: int) -> int:
         b.counts[C_ROWS] += 1
     b.open[r, R_NEXT] = b.meters[k, M_HEAD]
     b.meters[k, M_HEAD] = r + 1
-    return int(r)
-
-
-@hot
-def _read(b: Books, c: Columns, g: Given, i: int) -> None:
-    """Put the reading at hand into `spare`."""
-    now = b.spare[0]
-    now[G_KNOWN] = 1
-    now[G_VALUE] = g.rows[i, c.value]
-    now[G_EPOCH] = g.rows[i, c.epoch]
-    now[G_TS] = g.rows[i, c.ts]
-    now[G_MOVED] = g.rows[i, c.ts]
-    for k in range(N_TIMES):
-        now[G_TIMES + k] = g.rows[i, c.times + k]
-    now[G_TIMES + STOPPED] += now[G_TIMES + MINOR_STOP] + now[G_TIMES + DOWN]
-    now[G_TIMES + MINOR_STOP] = 0
-    now[G_TIMES + DOWN] = 0
+    return int(natural(r))
 
 
 @hot
 def _use(
-    b: Books, f: Facts, g: Given, i: int, r: int, line: int, number: int, kind: int, end: int, during: int, doubts: I64
+    b: Books,
+    c: Columns,
+    g: Given,
+    i: int,
+    k: int,
+    r: int,
+    line: int,
+    number: int,
+    facts: I64,
+    end: int,
+    during: int,
+    doubts: I64,
 ) -> None:
     """What was used until the reading at hand: divided among the classes since the reading before."""
-    k = b.slot[number] - 1
-    step, since = b.spare[0, G_VALUE], M_BASE
-    if kind == KIND_AMOUNT:
-        b.spare[0, G_MOVED] = 0
-    else:
-        verdict, step, since = _follow(b, k, f.of[number, F_MODULUS], f.of[number, F_MOST])
+    seen, meter = g.rows[i], b.meters[k]
+    step, since, moved = seen[c.value], M_BASE, 0
+    if facts[F_KIND] == KIND_METER:
+        verdict, step, since = _follow(meter, c, seen, facts[F_MODULUS], facts[F_MOST])
+        moved = seen[c.ts]
         if verdict in (REFUTED, LEFT):
             _doubt(b, doubts, i, verdict, number)
         if since == _WAITS:
-            _keep(b, k, M_HELD)
+            _keep(meter, M_HELD, c, seen, moved)
             return
         if since != _NONE and step == 0:
-            b.spare[0, G_MOVED] = b.meters[k, since + G_MOVED]
+            moved = meter[since + G_MOVED]
     if since != _NONE:
-        n, whole, klass = _spent(b, k, since, during)
+        n, whole, klass = 0, 0, during
+        if meter[since + G_KNOWN]:
+            n, whole, klass = _spent(b, meter, since, c, seen, during)
         if n > 1:
-            _divide(b, g, i, line, number, end, whole, step)
+            _divide(b, g, i, k, line, number, end, whole, step)
         else:
             if klass != during:
-                r = _row(b, g, i, line, number, end, klass)
-            b.open[r, R_USED] += 1
-            add(b.open, r, R_AMOUNT, 0, step)
-    _keep(b, k, M_BASE)
-    b.meters[k, M_HELD + G_KNOWN] = 0
+                r = _row(b, g, i, k, line, number, end, klass)
+            row = b.open[r]
+            row[R_USED] += 1
+            add(row, R_AMOUNT, 0, step)
+    _keep(meter, M_BASE, c, seen, moved)
+    meter[M_HELD + G_KNOWN] = 0
 
 
 @hot
-def _follow(b: Books, k: int, modulus: int, most: int) -> tuple[int, int, int]:
+def _follow(meter: I64, c: Columns, seen: I64, modulus: int, most: int) -> tuple[int, int, int]:
     """What the reading at hand says, what was used, and since which reading (M_BASE, M_HELD, _NONE, _WAITS)."""
-    base, held = b.meters[k, M_BASE + G_KNOWN] != 0, b.meters[k, M_HELD + G_KNOWN] != 0
-    now = b.spare[0]
+    base, held = meter[M_BASE + G_KNOWN] != 0, meter[M_HELD + G_KNOWN] != 0
     if base:
-        follows, step = _step(b, k, M_BASE, modulus, most)
+        follows, step = _step(meter, M_BASE, c, seen, modulus, most)
         if follows:
             return REFUTED if held else SOUND, step, M_BASE
     if held:
-        follows, step = _step(b, k, M_HELD, modulus, most)
+        follows, step = _step(meter, M_HELD, c, seen, modulus, most)
         if follows:
             return LEFT, step, M_HELD
     if not base:
         return SOUND, 0, _NONE
-    if now[G_EPOCH] != b.meters[k, M_BASE + G_EPOCH] and now[G_VALUE] < b.meters[k, M_BASE + G_VALUE]:
+    if seen[c.epoch] != meter[M_BASE + G_EPOCH] and seen[c.value] < meter[M_BASE + G_VALUE]:
         return LEFT, 0, _NONE
     return REFUTED if held else HELD, 0, _WAITS
 
 
 @hot
-def _step(b: Books, k: int, since: int, modulus: int, most: int) -> tuple[bool, int]:
+def _step(meter: I64, since: int, c: Columns, seen: I64, modulus: int, most: int) -> tuple[bool, int]:
     """Whether the reading at hand follows from another one, and by how much."""
-    now = b.spare[0]
-    step = now[G_VALUE] - b.meters[k, since + G_VALUE]
+    step = seen[c.value] - meter[since + G_VALUE]
     if step < 0:
-        if modulus == 0 or now[G_EPOCH] != b.meters[k, since + G_EPOCH] or 2 * -step < modulus:
+        if modulus == 0 or seen[c.epoch] != meter[since + G_EPOCH] or 2 * -step < modulus:
             return False, 0
         step += modulus
     if most >= 0 and step > 0:
-        elapsed = now[G_TS] - b.meters[k, since + G_MOVED]
+        elapsed = seen[c.ts] - meter[since + G_MOVED]
         high, low = product(step, _HOUR_NS)
         limit_high, limit_low = product(2 * most, max(elapsed, 0))
         if high > limit_high or (high == limit_high and low > limit_low):
@@ -311,10 +343,18 @@ def _step(b: Books, k: int, since: int, modulus: int, most: int) -> tuple[bool, 
 
 
 @hot
-def _keep(b: Books, k: int, at: int) -> None:
+def _keep(meter: I64, place: int, c: Columns, seen: I64, moved: int) -> None:
     """The reading at hand is the one that is believed, or held, from here on."""
-    for column in range(N_G):
-        b.meters[k, at + column] = b.spare[0, column]
+    meter[place + G_KNOWN] = 1
+    meter[place + G_VALUE] = seen[c.value]
+    meter[place + G_EPOCH] = seen[c.epoch]
+    meter[place + G_TS] = seen[c.ts]
+    meter[place + G_MOVED] = moved
+    for klass in range(N_TIMES):
+        meter[place + G_TIMES + klass] = seen[c.times + klass]
+    meter[place + G_TIMES + STOPPED] += seen[c.times + MINOR_STOP] + seen[c.times + DOWN]
+    meter[place + G_TIMES + MINOR_STOP] = 0
+    meter[place + G_TIMES + DOWN] = 0
 
 
 @hot
@@ -327,28 +367,31 @@ def _doubt(b: Books, doubts: I64, i: int, what: int, number: int) -> None:
 
 
 @hot
-def _spent(b: Books, k: int, since: int, during: int) -> tuple[int, int, int]:
+def _spent(b: Books, meter: I64, since: int, c: Columns, seen: I64, during: int) -> tuple[int, int, int]:
     """ns in each class since a reading, put into `spare`; in how many there are any, how many in all, and the last of
-    them: `during` where there are none, or no reading."""
-    now, parts = b.spare[0], b.spare[1]
-    known = b.meters[k, since + G_KNOWN] != 0
-    whole = n = 0
+    them: `during` where there are none."""
+    parts = b.spare[0]
+    for klass in range(N_TIMES):
+        parts[klass] = seen[c.times + klass] - meter[since + G_TIMES + klass]
+    parts[STOPPED] += seen[c.times + MINOR_STOP] + seen[c.times + DOWN]
+    parts[MINOR_STOP] = 0
+    parts[DOWN] = 0
+    n = whole = 0
     last = during
     for klass in range(N_TIMES):
-        ns = now[G_TIMES + klass] - b.meters[k, since + G_TIMES + klass] if known else 0
-        parts[klass] = max(ns, 0)
+        ns = parts[klass]
         if ns > 0:
-            whole += ns
             n += 1
+            whole += ns
             last = klass
     return n, whole, last
 
 
 @bare
-def _divide(b: Books, g: Given, i: int, line: int, number: int, end: int, whole: int, amount: int) -> None:
+def _divide(b: Books, g: Given, i: int, k: int, line: int, number: int, end: int, whole: int, amount: int) -> None:
     """An amount among the classes in which time was `spent`, `whole` in all, by time; what is left of whole steps to
     the largest rests, of equal ones to the lower class."""
-    parts, rests = b.spare[1], b.spare[2]
+    parts, rests = b.spare[0], b.spare[1]
     left = size = abs(amount)
     for klass in range(N_TIMES):
         rests[klass] = -1
@@ -368,104 +411,45 @@ def _divide(b: Books, g: Given, i: int, line: int, number: int, end: int, whole:
         rests[best] = -1
     for klass in range(N_TIMES):
         if parts[klass] >= 0:
-            r = _row(b, g, i, line, number, end, klass)
-            b.open[r, R_USED] += 1
-            add(b.open, r, R_AMOUNT, 0, -parts[klass] if amount < 0 else parts[klass])
+            row = b.open[_row(b, g, i, k, line, number, end, klass)]
+            row[R_USED] += 1
+            add(row, R_AMOUNT, 0, -parts[klass] if amount < 0 else parts[klass])
 
 
-@bare
+@hot
 def _integrate(
     b: Books, f: Facts, c: Columns, g: Given, i: int, line: int, number: int, end: int, during: int, doubts: I64
 ) -> None:
     """Twice what a gauge comes to since it was read before, value x ns, to each class by its part of the time."""
-    k = b.slot[number] - 1
-    if k < 0:
-        k = b.counts[C_MEASURES]
-        b.counts[C_MEASURES] += 1
-        b.slot[number] = k + 1
-    now = b.spare[0]
-    known = b.meters[k, M_BASE + G_KNOWN] != 0
-    elapsed = now[G_TS] - b.meters[k, M_BASE + G_TS]
-    if known and elapsed > f.of[number, F_GAP]:
-        _doubt(b, doubts, i, GAP, number)
-    elif known:
-        height = b.meters[k, M_BASE + G_VALUE] + (
-            now[G_VALUE] if f.of[number, F_STRAIGHT] else b.meters[k, M_BASE + G_VALUE]
-        )
-        none = True
-        if g.rows[i, c.station] >= 0:
-            for klass in range(N_TIMES):
-                ns = now[G_TIMES + klass] - b.meters[k, M_BASE + G_TIMES + klass]
-                if ns > 0:
-                    none = False
-                    _come_to(b, g, i, line, number, end, klass, height, ns)
-        if none:
-            ns = 0 if g.rows[i, c.station] >= 0 else elapsed
-            _come_to(b, g, i, line, number, end, during, height, ns)
-    _keep(b, k, M_BASE)
+    k = slot_of(b, number)
+    seen, meter = g.rows[i], b.meters[k]
+    if meter[M_BASE + G_KNOWN]:
+        elapsed = seen[c.ts] - meter[M_BASE + G_TS]
+        if elapsed > f.of[number, F_GAP]:
+            _doubt(b, doubts, i, GAP, number)
+        else:
+            before = meter[M_BASE + G_VALUE]
+            height = before + (seen[c.value] if f.of[number, F_STRAIGHT] else before)
+            n, klass = 0, during
+            if seen[c.station] >= 0:
+                n, elapsed, klass = _spent(b, meter, M_BASE, c, seen, during)
+            if n <= 1:
+                _come_to(b, g, i, k, line, number, end, klass, height, elapsed)
+            else:
+                parts = b.spare[0]
+                for klass in range(N_TIMES):
+                    if parts[klass] > 0:
+                        _come_to(b, g, i, k, line, number, end, klass, height, parts[klass])
+    _keep(meter, M_BASE, c, seen, seen[c.ts])
 
 
 @hot
-def _come_to(b: Books, g: Given, i: int, line: int, number: int, end: int, klass: int, height: int, ns: int) -> None:
-    r = _row(b, g, i, line, number, end, klass)
+def _come_to(
+    b: Books, g: Given, i: int, k: int, line: int, number: int, end: int, klass: int, height: int, ns: int
+) -> None:
+    row = b.open[_row(b, g, i, k, line, number, end, klass)]
     high, low = product(abs(height), ns)
     if height < 0:
         high, low = -high, -low
-    b.open[r, R_USED] += 1
-    add(b.open, r, R_AMOUNT, high, low)
-
-
-@bare
-def rows_of(b: Books, first: int, stop: int, line: int, until: int, take: bool, out: I64) -> int:
-    """Copy the open rows of a line's measures (`first` up to `stop`) that end before `until`, R_NEXT their own numbers;
-    returns how many. `take`: they are open no longer. `out` (.., N_R) has room for all."""
-    n = 0
-    oldest = FAR
-    for number in range(first, stop):
-        k = b.slot[number] - 1
-        r = b.meters[k, M_HEAD] - 1 if k >= 0 else -1
-        before = -1
-        while r >= 0:
-            after = b.open[r, R_NEXT] - 1
-            if b.open[r, R_END] >= until:
-                oldest = min(oldest, b.open[r, R_END])
-                before = r
-            else:
-                out[n, R_NEXT] = r
-                for column in range(R_END, N_R):
-                    out[n, column] = b.open[r, column]
-                n += 1
-                if take:
-                    if before < 0:
-                        b.meters[k, M_HEAD] = after + 1
-                    else:
-                        b.open[before, R_NEXT] = after + 1
-                    b.open[r, R_NEXT] = b.counts[C_FREE]
-                    b.open[r, R_ORDER] = -1
-                    b.open[r, R_PRODUCT] = -1
-                    b.counts[C_FREE] = r + 1
-                    b.counts[C_FREED] += 1
-                else:
-                    before = r
-            r = after
-    if take:
-        b.oldest[line] = oldest
-    return n
-
-
-@bare
-def put_rows(b: Books, line: int, rows: I64) -> None:
-    """Open rows as `rows_of` copied them, R_NEXT then their numbers; there is room for them."""
-    b.heard[line] = 1
-    for i in range(rows.shape[0]):
-        number = rows[i, R_MEASURE]
-        k = b.slot[number] - 1
-        if k < 0:
-            k = b.counts[C_MEASURES]
-            b.counts[C_MEASURES] += 1
-            b.slot[number] = k + 1
-        r = _new(b, k)
-        for column in range(R_END, N_R):
-            b.open[r, column] = rows[i, column]
-        b.oldest[line] = min(b.oldest[line], rows[i, R_END])
-        rows[i, R_NEXT] = r
+    row[R_USED] += 1
+    add(row, R_AMOUNT, high, low)

@@ -24,11 +24,11 @@ def product(a: int, b: int) -> tuple[int, int]:
 
 
 @hot
-def add(rows: I64, row: int, column: int, high: int, low: int) -> None:
-    """Add to the integer in `column` and the one behind it; `high` and `low` may be negative, both."""
-    summed = rows[row, column + 1] + low
-    rows[row, column] += high + (summed >> LIMB)
-    rows[row, column + 1] = summed & _MASK
+def add(row: I64, column: int, high: int, low: int) -> None:
+    """Add to the integer in `column` of a row and the one behind it; `high` and `low` may be negative, both."""
+    summed = row[column + 1] + low
+    row[column] += high + (summed >> LIMB)
+    row[column + 1] = summed & _MASK
 
 
 @hot

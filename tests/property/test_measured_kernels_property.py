@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernels import codes
-from kernels.figures.measured import R_DURING, R_END, R_MEASURE
+from kernels.figures.measured import R_AMOUNT, R_DURING, R_END, R_MEASURE, R_USED
+from kernels.figures.measured_rows import N_X, X_AMOUNT, X_HIGH, X_LOW, X_N, X_TOTAL
 from kernels.figures.wide import LIMB, product, share
 from kernels.fold import layout as at
 from kernels.jit import kernel
@@ -20,10 +21,11 @@ from tests.naive_measures import divided
 from twin.decimals import MAX_SCALED
 from twin.measures import meter
 from twin.measures.catalogue import Declared
-from twin.measures.integral import DOUBT_GAP, between
+from twin.measures.integral import DOUBT_GAP, between, unit_of
 from twin.measures.meter import HOUR_NS, Meter, Reading
 from twin.measures.protocol import Observed
-from twin.measures.rows import AMOUNT, HIGH, LOW, N_SUMS, TOTAL, USED, Block, Key, Row, in_order, joined
+from twin.measures.rows import AMOUNT, N_SUMS, Block, Key, Laid, Row, in_order, joined, laid_out
+from twin.measures.rows import wide as wide_
 from twin.measures.totals import Totals
 from twin.plant.model import Measure
 
@@ -32,6 +34,7 @@ PUBLISH: Final = 60 * S
 MODULUS: Final = 10**12
 FAR: Final = at.FAR
 GAUGES: Final = {4: (5, 6), 9: (10,)}  # integrals by gauge, as numbered below
+INTEGRALS: Final = (5, 6, 10)
 MEASURES: Final = (
     Declared(0, 0, Measure("m", "meter", "kWh", modulus=MODULUS)),
     Declared(0, 0, Measure("b", "meter", "kWh", most_per_hour=7 * 10**9)),
@@ -128,6 +131,14 @@ class Plain:
         self.meters: dict[int, Meter] = {}
         self.sums: dict[Key, list[int]] = {}
         self.doubts: list[list[int]] = []
+        self.rests: dict[int, Fraction] = {}
+
+    def cut(self, number: int, amount: int) -> int:
+        """What an integral comes to in its last decimal place; what is left over goes on."""
+        gauge = next(k for k, made in GAUGES.items() if number in made)
+        exact = amount * unit_of(MEASURES[number].measure, MEASURES[gauge].measure) + self.rests.get(number, 0)
+        self.rests[number] = exact % 1
+        return exact // 1
 
     def take(self, row: list[int]) -> None:
         number, station, ts, value = row[at.MO_MEASURE], row[at.MO_STATION], row[at.MO_TS], row[at.MO_VALUE]
@@ -218,7 +229,9 @@ def test_every_sum(seed: int) -> None:
     assert sorted(doubts) == sorted(plain.doubts)
     until = drawn.choice((0, rows[len(rows) // 2][at.MO_TS], FAR))
     check_rows(totals, plain, until)
-    check_rows(totals, plain, FAR)
+    other = made()
+    other.load(0, totals.save(0))
+    check_rows(other, plain, FAR)
 
 
 def check_rows(totals: Totals, plain: Plain, until: int) -> None:
@@ -228,16 +241,25 @@ def check_rows(totals: Totals, plain: Plain, until: int) -> None:
     assert bool(pieces) == bool(keys)
     if not keys:
         return
-    found, wanted = joined(pieces), joined([Row(key, plain.sums.pop(key)) for key in keys])
+    sums = [plain.sums.pop(key) for key in keys]
+    for key, one in zip(keys, sums, strict=True):
+        if key.measure in INTEGRALS:
+            one[AMOUNT] = plain.cut(key.measure, one[AMOUNT])
+    found, wanted = joined(pieces), joined([Row(key, one) for key, one in zip(keys, sums, strict=True)])
     assert isinstance(found, Block)
     assert [key_of(found, k) for k in range(len(keys))] == keys
-    integrals = np.isin(found.sums[:, R_MEASURE], [5, 6, 10])
-    (values, fits), (wanted_values, wanted_fits) = found.shown(), wanted.shown()
-    for column in range(values.shape[1]):
-        told = ~integrals if column == AMOUNT else np.ones(len(keys), np.bool_)
-        assert (fits[told, column] == wanted_fits[told, column]).all()
-        told &= fits[:, column]
-        assert (values[told, column] == wanted_values[told, column]).all()
+    assert (found.sums[:, R_USED] == wanted.sums[:, R_USED]).all()
+    shown, expected = laid(found), laid(wanted)
+    for column in range(N_X):
+        assert (shown.absent[column] == expected.absent[column]).all()
+        told = ~shown.absent[column]
+        assert (shown.cells[column, told] == expected.cells[column, told]).all()
+
+
+def laid(block: Block) -> Laid:
+    """All columns of any measure."""
+    n = len(MEASURES)
+    return laid_out(block, np.ones((n, N_X), np.bool_), np.full(n, PUBLISH), np.empty((n, 0), np.int32))
 
 
 def key_of(block: Block, row: int) -> Key:
@@ -256,11 +278,11 @@ def test_sums_of_more_than_64_bits(values: list[int], times: int) -> None:
         return
     key = Key(PUBLISH, 3, 1, 2, None, None, 4)
     block = joined([Row(key, [1, 1, total, min(values), max(values), total, squares, 0, 0])])
-    values_, fits = block.shown()
-    assert len(values_) == 1 and N_SUMS == 9 and values_[0, USED] == 1
-    for column, wanted in ((AMOUNT, total), (TOTAL, total), (HIGH, squares // 10**18), (LOW, squares % 10**18)):
-        assert fits[0, column] == (-(2**63) <= wanted < 2**63)
-        assert not fits[0, column] or values_[0, column] == wanted
+    shown = laid(block)
+    assert shown.cells.shape == (N_X, 1) and N_SUMS == 9 and shown.cells[X_N, 0] == 1
+    for column, wanted in ((X_AMOUNT, total), (X_TOTAL, total), (X_HIGH, squares // 10**18), (X_LOW, squares % 10**18)):
+        assert shown.absent[column, 0] != (-(2**63) <= wanted < 2**63)
+        assert shown.absent[column, 0] or shown.cells[column, 0] == wanted
 
 
 @given(st.lists(st.integers(-MAX_SCALED, MAX_SCALED), min_size=2, max_size=12))
@@ -274,7 +296,7 @@ def test_integrals_lose_nothing(values: list[int]) -> None:
         rows.append(row)
     take(totals, rows)
     block = joined(totals.rows(0, FAR)["measures"])
-    written = int(block.shown()[0][block.sums[:, R_MEASURE] == 10, AMOUNT].sum())
+    written = sum(wide_(row, R_AMOUNT) for row in block.sums.tolist() if row[R_MEASURE] == 10)
     exact = Fraction(sum(value * 37 * S for value in values[:-1]), HOUR_NS)
     assert 0 <= exact - written < 1
     assert Fraction(msgspec.msgpack.decode(totals.save(0))[2][0][1]) == exact - written
@@ -297,3 +319,22 @@ def test_a_damaged_state_is_refused(damage: Callable[[list[Any]], None], says: s
     damage(state)
     with pytest.raises(ValueError, match=says):
         made().load(0, msgspec.msgpack.encode(state))
+
+
+@pytest.mark.parametrize("rest", ["1/7", "7199999999999/7200000000000", "0", "3/2", "-1/2"])
+def test_what_was_left_over_goes_on_whatever_its_parts(rest: str) -> None:
+    """Of a gauge that had other decimals it is not in parts of what it is now."""
+    totals = made()
+    totals.load(0, msgspec.msgpack.encode([[], [], [[10, rest]], []]))
+    assert msgspec.msgpack.decode(totals.save(0))[2] == [[10, rest]]
+    row = [0] * at.N_MO
+    row[at.MO_STATION], row[at.MO_MEASURE], row[at.MO_TS], row[at.MO_VALUE] = -1, 9, PUBLISH, 1_000
+    row[at.MO_ORDER] = row[at.MO_PRODUCT] = row[at.MO_CLASS] = -1
+    again = row.copy()
+    again[at.MO_TS] += HOUR_NS - 1
+    take(totals, [row, again])
+    block = joined(totals.rows(0, FAR)["measures"])
+    written = sum(wide_(row, R_AMOUNT) for row in block.sums.tolist() if row[R_MEASURE] == 10)
+    exact = Fraction(1_000 * (HOUR_NS - 1), HOUR_NS) + Fraction(rest)
+    assert written == exact // 1
+    assert msgspec.msgpack.decode(totals.save(0))[2] == [[10, str(exact % 1)]]

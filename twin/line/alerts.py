@@ -12,9 +12,9 @@ from kernels.fold import layout as at
 from twin import alert_kinds
 from twin.columns import listed
 from twin.line.bottlenecks import UNDECIDED, PathRows
+from twin.line.cells import own
 from twin.line.doubts import FACTS, Doubts
 from twin.line.remembered import LineMemory
-from twin.line.result_rows import own
 from twin.measures.protocol import Told
 from twin.plant.canonical import line_hashes
 from twin.plant.model import Plant

@@ -30,14 +30,8 @@ class Dates:
     def at(self, lines: I64, instants: I64) -> tuple[I64, I64]:
         """Of each row's line at its instant (ns): running number of the shift (NO_SHIFT: none), and the production day
         (days since 1970)."""
-        if len(lines) and self.alike(lines):
-            low, high = int(instants.min()), int(instants.max())
-            if low // _PIECE_NS == high // _PIECE_NS:
-                held = self._piece(int(self._of[lines[0]]), low // _PIECE_NS)
-                first, last = np.searchsorted(held.ts, (low, high), side="right") - 1
-                if first == last:  # nearly always: a run is of minutes
-                    shift, day = int(held.shift[first]), int(held.day[first])
-                    return np.full(len(lines), shift), np.full(len(lines), day)
+        if len(lines) and (one := self.one_of(lines, int(instants.min()), int(instants.max()))):
+            return np.full(len(lines), one[0]), np.full(len(lines), one[1])
         # As one number: pairs take a sort by columns, which was half the time of a row of `states`.
         which = (instants // _PIECE_NS) * len(self._calendars) + self._of[lines]
         if len(which) and (which == which[0]).all():  # nearly always
@@ -52,8 +46,20 @@ class Dates:
             shifts[mine], days[mine] = held.shift[row], held.day[row]
         return shifts, days
 
+    def one_of(self, lines: I64, low: int, high: int) -> tuple[int, int] | None:
+        """Shift and day of all instants from `low` to `high`, of all these lines (at least one); None: there are
+        several. Nearly always there is one: a run is of minutes."""
+        if low // _PIECE_NS == high // _PIECE_NS and self.alike(lines):
+            held = self._piece(int(self._of[lines[0]]), low // _PIECE_NS)
+            first, last = np.searchsorted(held.ts, (low, high), side="right") - 1
+            if first == last:
+                return int(held.shift[first]), int(held.day[first])
+        return None
+
     def alike(self, lines: I64) -> bool:
         """Whether these lines (at least one) have one calendar."""
+        if len(self._calendars) == 1:
+            return True
         calendars = self._of[lines]
         return bool((calendars == calendars[0]).all())
 

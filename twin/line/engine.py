@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from kernels.figures.measured import extent
 from kernels.fold import bits
 from kernels.fold import layout as at
 from kernels.fold.arrays import Model, Out
@@ -127,7 +128,7 @@ class Engine:
             while done < len(piece):
                 m = self.model or m  # what is declared changes it
                 before, done = done, int(fold(m, self.state, self._out, piece, done))
-                self._put_aside(done > before)
+                self._put_aside(done > before, all_done=done == len(piece))
         return self.model or m
 
     @property
@@ -165,26 +166,36 @@ class Engine:
             done = 0
             while done < len(lines):
                 before, done = done, int(pass_time(m, self.state, self._out, lines, until, done))
-                self._put_aside(done > before)
+                self._put_aside(done > before, all_done=done == len(lines))
         given, self._given = self._given, [[] for _ in self._given]
-        tables = self._collect([np.concatenate(parts) if parts else None for parts in given])
+        # Observations that stand in the output are read there, before anything else is folded.
+        if n := int(self._out.n[at.N_MEASURED]):
+            given[at.N_MEASURED].append(self._out.measured[:n])
+            self._out.n[at.N_MEASURED] = 0
+        tables = self._collect([_one(parts) if parts else None for parts in given])
         if self.families and len(lines):
             rows = self.families.rows(zip(lines.tolist(), until.tolist(), strict=True))
             tables |= self.rows.of_families(rows)
         return tables
 
-    def _put_aside(self, moved: bool) -> None:
-        """Empty the output. Where nothing moved although it was empty, one instant needs more room."""
+    def _put_aside(self, moved: bool, *, all_done: bool) -> None:
+        """Empty the output. Where nothing moved although it was empty, one instant needs more room.
+
+        `all_done`: observations stay where they are. They are wide, and copies of them were a sixth of what they cost.
+        """
         if not moved and not self._out.n.any():
             self._grow()
             return
-        for parts, array, n in zip(self._given, self._out[: at.N_OUT], self._out.n, strict=False):
+        kinds = at.N_MEASURED if all_done else at.N_OUT
+        for parts, array, n in zip(self._given[:kinds], self._out[:kinds], self._out.n, strict=False):
             if n:
                 parts.append(array[:n].copy())
-        self._out.n[:] = 0
+        self._out.n[:kinds] = 0
 
     def _grow(self) -> None:
         """One instant needs more room than there is: more output rows, more closings."""
+        if self._out.n.any():
+            self._put_aside(True, all_done=False)
         self._out = _out(2 * len(self._out.kpis), self.plant, len(self.numbers.places))
         x = self.state
         self.state = x._replace(
@@ -230,7 +241,12 @@ class Engine:
     def _observed(self, rows: I64) -> I64:
         """Hand observations to the families. What casts doubt on them, as alerts of the fold."""
         # A value ends the time that it is of: shift and day are those of the instant before. Parts begin it.
-        shift, day = self.rows.dates.at(rows[:, at.MO_LINE], rows[:, at.MO_TS] - 1 + rows[:, at.MO_COUNTED])
+        dates, lines = self.rows.dates, rows[:, at.MO_LINE]
+        one = dates.one_of(lines, *extent(rows, at.MO_TS, at.MO_COUNTED))
+        if one is None:
+            shift, day = dates.at(lines, rows[:, at.MO_TS] - 1 + rows[:, at.MO_COUNTED])
+        else:
+            shift, day = (np.full(len(rows), value) for value in one)
         doubts, told = self.families.take(Observed(rows, shift, day), self.texts.text)
         self.alerts.from_families(told)
         for row in doubts:
@@ -316,6 +332,10 @@ def _out(rows: int, plant: Plant, places: int) -> Out:
         np.zeros(rows, np.int64),
         np.zeros(stations, np.int64),
     )
+
+
+def _one(parts: list[I64]) -> I64:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _by_time(alerts: I64) -> None:

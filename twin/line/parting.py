@@ -7,8 +7,8 @@ from typing import Final
 import pyarrow as pa
 
 from twin.columns import filled
+from twin.line.cells import own
 from twin.line.engine import Tables
-from twin.line.result_rows import own
 from twin.line.shape import SnapshotError
 from twin.results import REFUSED, SETS
 

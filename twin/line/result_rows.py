@@ -10,46 +10,46 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kernels import codes
-from kernels.figures.measured import R_DURING, R_END, R_MEASURE
 from kernels.figures.oee import policy_matrix, ratios
 from kernels.figures.throughput import ote_intervals
 from kernels.fold import layout as at
 from twin.line.bottlenecks import PATH, PathRows
+from twin.line.cells import (
+    F64,
+    Labels,
+    constant,
+    first_revision,
+    names,
+    names_of,
+    own,
+    ratio_array,
+    times,
+    told,
+)
 from twin.line.dates import Dates
 from twin.line.declared import product_of
+from twin.line.measured_rows import MeasuredRows
 from twin.line.numbers import ideal_of, worth
 from twin.line.texts import Texts, declaration_of
-from twin.measures.catalogue import PASSED_AT_ONCE, Declared, declared
-from twin.measures.distribution import written
+from twin.measures.catalogue import declared
 from twin.measures.points import Point
-from twin.measures.rows import AMOUNT, HIGH, LEAST, LOW, MOST, N_OF, T1, T2, TOTAL, USED, Block, Row, by_end, joined
-from twin.measures.totals import CLASSES
 from twin.oee import subsystems
 from twin.plant.calendar import NO_SHIFT, shift_id
 from twin.plant.canonical import line_hashes
 from twin.plant.model import Line, Plant
-from twin.results import BOTTLENECKS, CLASS_COLUMNS, DATE, KPIS, MEASURES, ORIGIN, SAMPLES, STATES, TS
+from twin.results import BOTTLENECKS, CLASS_COLUMNS, DATE, KPIS, SAMPLES, STATES
 
 I64 = npt.NDArray[np.int64]
-F64 = npt.NDArray[np.float64]
 SCOPES: Final = ("shift", "day", "order")
-_FEW_TEXTS: Final = 64
 _DAY: Final = -1 - SCOPES.index("day")  # as KO_WINDOW
-
-
-def own(schema: pa.Schema) -> pa.Schema:
-    """A set's schema without the columns that say where a row came from."""
-    return pa.schema([field for field in schema if field.name not in ORIGIN])
 
 
 _STATES: Final = own(STATES)
 _KPIS: Final = own(KPIS)
 _BOTTLENECKS: Final = own(BOTTLENECKS)
-_MEASURES: Final = own(MEASURES)
 _SAMPLES: Final = own(SAMPLES)
 _MOST_LIMITS: Final = 4_096  # products of a line's stations whose limits are kept
 Made = int | str  # a product of the plant file by its number (-1: none), or the text of one that was declared
-PUBLISH: Final = "publish"  # the window of rows of what was measured: from one publishing tick to the next
 
 
 def _alike(products: I64) -> Iterator[tuple[list[int], I64]]:
@@ -62,70 +62,12 @@ def _alike(products: I64) -> Iterator[tuple[list[int], I64]]:
         yield some, np.flatnonzero(which.reshape(-1) == k)
 
 
-class Labels:
-    """Texts that rows name by index, some of them alike; laid out once, not with every table."""
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        distinct = list(dict.fromkeys(texts))
-        place = {text: k for k, text in enumerate(distinct)}
-        self._texts = pa.array(distinct, pa.string())
-        self._to = np.array([place[text] for text in texts] + [0], np.int32)
-
-    def array(self, indices: npt.NDArray[Any]) -> "pa.Array[Any]":
-        """Dictionary array of texts[indices]; null where the index is negative."""
-        codes = pa.array(self._to[indices], pa.int32(), mask=np.asarray(indices) < 0)
-        return pa.DictionaryArray.from_arrays(codes, self._texts)
-
-
-def names_of(columns: Sequence[npt.NDArray[Any]], texts: Sequence[str]) -> "list[pa.Array[Any]]":
-    """As `Labels.array`, of several columns, for texts that differ from table to table. Few are laid out once; of many
-    only those that a column uses: a partition remembers every order it has seen."""
-    if len(texts) <= _FEW_TEXTS:
-        labels = Labels(texts)
-        return [labels.array(column) for column in columns]
-    made = []
-    for column in columns:
-        used = np.unique(column[column >= 0])
-        place = np.where(column < 0, -1, np.searchsorted(used, column))
-        made.append(Labels([texts[k] for k in used.tolist()]).array(place))
-    return made
-
-
-def names(indices: npt.NDArray[Any], texts: Sequence[str]) -> "pa.Array[Any]":
-    """As `names_of`, of one column."""
-    return names_of([indices], texts)[0]
-
-
-def constant(text: str, rows: int) -> "pa.Array[Any]":
-    return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([text], pa.string()))
-
-
-def times(values: I64) -> "pa.Array[Any]":
-    return pa.array(values, pa.int64()).view(TS)
-
-
-def first_revision(rows: int) -> "list[pa.Array[Any]]":
-    """Columns revision, revised and retracted of rows that replace nothing."""
-    return [pa.array(np.zeros(rows, np.int32)), pa.nulls(rows, TS), pa.array(np.zeros(rows, np.bool_))]
-
-
-def told(values: I64) -> "pa.Array[Any]":
-    """int64 with null for -1."""
-    return pa.array(values, pa.int64(), mask=values < 0)
-
-
-def ratio_array(values: F64) -> "pa.Array[Any]":
-    """float64 with null for NaN."""
-    return pa.array(values, pa.float64(), mask=np.isnan(values))
-
-
 def _fits(value: int | None) -> int | None:
     """None where 64 bits do not hold it."""
     return value if value is not None and -(1 << 63) <= value < 1 << 63 else None
 
 
 _CLASSES: Final = Labels(codes.CLASS_NAMES)
-_MEASURED_CLASSES: Final = Labels(CLASSES)
 
 
 class RowMaker:
@@ -137,13 +79,6 @@ class RowMaker:
         self.dates = Dates([line.calendar for line in plant.lines])
         self._first = np.array(first, np.int64)
         self._measures = declared(plant)
-        # Line, station, whether there are least and most, sums, packs; decimals.
-        self._measured = np.array([_about(one) for one in self._measures], np.int64).reshape(-1, 6)
-        self._measure_ids = Labels([one.measure.id for one in self._measures])
-        self._measure_units = Labels([one.measure.unit for one in self._measures])
-        self._quantities = Labels([one.measure.quantity or "" for one in self._measures])
-        self._quantity = np.array([-1 if one.measure.quantity is None else k for k, one in enumerate(self._measures)])
-        self._publish = np.array([line.publish_every_ns for line in plant.lines], np.int64)
         policies = sorted({line.policy for line in plant.lines})
         windows = [w.id for line in plant.lines for w in line.windows]
         self._lines = Labels([line.id for line in plant.lines])
@@ -166,6 +101,7 @@ class RowMaker:
         ]
         self._products = [{p.id: k for k, p in enumerate(line.products)} for line in plant.lines]
         self._network = [subsystems(line) for line in plant.lines]
+        self._measured = MeasuredRows(plant, self._production_dates, self._shifts)
 
     def of(self, texts: Texts) -> "RowMaker":
         """The same for the texts of a partition; tables of the plant are shared."""
@@ -368,7 +304,10 @@ class RowMaker:
 
     def of_families(self, rows: Mapping[str, Sequence[Any]]) -> dict[str, pa.Table]:
         """Tables of the rows that families give (twin.measures.protocol)."""
-        made: dict[str, Callable[[Sequence[Any]], pa.Table]] = {"measures": self.measures, "samples": self.samples}
+        made: dict[str, Callable[[Sequence[Any]], pa.Table]] = {
+            "measures": self._measured.table,
+            "samples": self.samples,
+        }
         return {name: made[name](found) for name, found in rows.items()}
 
     def samples(self, rows: Sequence[Point]) -> pa.Table:
@@ -423,54 +362,6 @@ class RowMaker:
             schema=_SAMPLES,
         )
 
-    def measures(self, rows: Sequence[Row | Block]) -> pa.Table:
-        """Rows of what was measured (twin.measures.rows)."""
-        block = joined(rows)
-        if len(rows) > 1:  # of several families, or lines
-            block = by_end(block, self._measured[block.sums[:, R_MEASURE], 0])
-        end, number, day, shift, order, product, during = block.sums[:, R_END : R_DURING + 1].T
-        values, fits = block.shown()
-        line, station = self._measured[number, 0], self._measured[number, 1]
-        valued, summed, packed = (self._measured[number, k] > 0 for k in (2, 3, 4))
-        some, all_fit = values[:, N_OF] > 0, bool(fits.all())
-
-        def whole(column: int, told: npt.NDArray[np.bool_]) -> "pa.Array[Any]":
-            # What no 64 bits hold would need millions of the largest values in one interval.
-            return pa.array(
-                np.ascontiguousarray(values[:, column]), mask=~(told if all_fit else told & fits[:, column])
-            )
-
-        return pa.Table.from_arrays(
-            [
-                self._lines.array(line),
-                self._stations.array(station),
-                constant(PUBLISH, len(end)),
-                times(end - self._publish[line]),
-                times(end),
-                self._production_dates(line, shift, day),
-                self._shifts(line, shift),
-                *names_of([order, product], block.texts),
-                *first_revision(len(end)),
-                constant(self._plant.hash, len(end)),
-                self._line_models.array(line),
-                self._measure_ids.array(number),
-                self._quantities.array(self._quantity[number]),
-                self._measure_units.array(number),
-                _MEASURED_CLASSES.array(during),
-                pa.array(self._measured[number, 5].astype(np.int32)),
-                pa.array(np.ascontiguousarray(values[:, N_OF])),
-                whole(AMOUNT, values[:, USED] > 0),
-                whole(LEAST, valued & some),
-                whole(MOST, valued & some),
-                *[whole(column, summed) for column in (TOTAL, HIGH, LOW)],
-                *[whole(column, packed & some) for column in (T1, T2)],
-                pa.nulls(len(end), pa.string())
-                if block.buckets is None
-                else pa.array([None if one is None else written(one) for one in block.buckets], pa.string()),
-            ],
-            schema=_MEASURES,
-        )
-
     def bottlenecks(self, intervals: Sequence[PathRows]) -> pa.Table:
         counts = [len(one.cells) for one in intervals]
 
@@ -518,18 +409,6 @@ class RowMaker:
             ],
             schema=_BOTTLENECKS,
         )
-
-
-def _about(one: Declared) -> tuple[int, ...]:
-    measure = one.measure
-    return (
-        one.line,
-        one.station,
-        measure.kind not in ("meter", PASSED_AT_ONCE),
-        measure.kind in ("gauge", "characteristic"),
-        bool(measure.average_weight),
-        measure.decimals,
-    )
 
 
 def first_stations(lines: Sequence[Line]) -> list[int]:

@@ -8,30 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.figures import measured as tables
+from kernels.figures import measured_rows as leaving
 from kernels.figures.wide import LIMB
 
 I64 = npt.NDArray[np.int64]
+I32 = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
 
 # Of a `Row`.
 N_OF, USED, AMOUNT, LEAST, MOST, TOTAL, SQUARES, T1_ERRORS, T2_ERRORS = range(9)
 N_SUMS: Final = 9
-# Shown of a `Block`: the squares take two columns, whole 10^18 and what is left.
-_NARROW: Final = (
-    tables.R_N,
-    tables.R_USED,
-    tables.R_AMOUNT + 1,
-    tables.R_LEAST,
-    tables.R_MOST,
-    tables.R_TOTAL + 1,
-    tables.R_SQUARES,
-    tables.R_SQUARES,
-    tables.R_T1,
-    tables.R_T2,
-)
-HIGH, LOW, T1, T2 = 6, 7, 8, 9
 _WIDE: Final = {AMOUNT: tables.R_AMOUNT, TOTAL: tables.R_TOTAL, SQUARES: tables.R_SQUARES}
-_HIGH_STEP: Final = 10**18
 _MASK: Final = (1 << LIMB) - 1
 
 
@@ -60,22 +47,29 @@ class Block(NamedTuple):
     texts: Sequence[str]
     buckets: Sequence[dict[int, int] | None] | None  # None: no row has any
 
-    def shown(self) -> tuple[I64, Flags]:
-        """(rows, 10) by N_OF, USED, AMOUNT, LEAST, MOST, TOTAL, HIGH, LOW, T1, T2; and whether 64 bits hold each."""
-        sums = self.sums
-        values, fits = sums[:, _NARROW], np.ones((len(sums), len(_NARROW)), np.bool_)
-        for place, column in ((AMOUNT, tables.R_AMOUNT), (TOTAL, tables.R_TOTAL)):
-            high = sums[:, column]
-            if high.any():
-                fits[:, place] = (high >= -8) & (high < 8)
-                values[:, place] = (high << LIMB) + sums[:, column + 1]
-        low = sums[:, tables.R_SQUARES + 1]
-        values[:, HIGH], values[:, LOW] = np.divmod(low, _HIGH_STEP) if (low >= _HIGH_STEP).any() else (0, low)
-        for row in np.flatnonzero(sums[:, tables.R_SQUARES]).tolist():
-            whole, left = divmod(wide(sums[row].tolist(), tables.R_SQUARES), _HIGH_STEP)
-            fits[row, HIGH] = whole < 1 << 63
-            values[row, HIGH], values[row, LOW] = (whole if fits[row, HIGH] else 0), left
-        return values, fits
+
+class Laid(NamedTuple):
+    """A `Block` as columns."""
+
+    cells: I64  # (N_X, rows) whole numbers (kernels.figures.measured_rows)
+    absent: Flags  # which of them have no value, or none that 64 bits hold
+    named: I32  # (.., rows) what the measures have in `codes`, and behind that the classes
+    alike: bool  # all have one day and shift
+
+
+def laid_out(block: Block, told: Flags, every: I64, codes: I32) -> Laid:
+    """`told` (measures, N_X): which columns a measure has; `every` (measures,): its publishing interval, ns; `codes`
+    (measures, ..). Squares are given as whole 10^18 and what is left."""
+    rows = block.sums
+    cells, absent = np.empty((leaving.N_X, len(rows)), np.int64), np.empty((leaving.N_X, len(rows)), np.bool_)
+    named = np.empty((codes.shape[1] + 1, len(rows)), np.int32)
+    alike, larger = leaving.lay_out(rows, told, every, codes, cells, absent, named)
+    if larger:
+        for row in np.flatnonzero(rows[:, tables.R_SQUARES]).tolist():
+            whole, left = divmod(wide(rows[row].tolist(), tables.R_SQUARES), leaving.HIGH_STEP)
+            absent[leaving.X_HIGH, row] |= whole >= 1 << 63
+            cells[[leaving.X_HIGH, leaving.X_LOW], row] = min(whole, (1 << 63) - 1), left
+    return Laid(cells, absent, named, bool(alike))
 
 
 def wide(row: Sequence[int], column: int) -> int:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from kernels import codes
 from kernels.figures import measured as tables
+from kernels.figures import measured_rows as leaving
 from kernels.fold import layout as at
 from twin.measures.catalogue import PASSED_AT_ONCE, Declared
 from twin.measures.distribution import buckets_of, limits_of
@@ -71,7 +72,8 @@ class _Known(NamedTuple):
     lines: I64
     spread: npt.NDArray[np.bool_]  # which have histograms, and which are packs
     packs: npt.NDArray[np.bool_]
-    units: dict[int, Fraction]  # of integrals
+    unit: dict[int, Fraction]  # of integrals
+    units: I64  # the same, and what is left over of none yet (kernels.figures.measured_rows U)
     facts: I64  # kernels.figures.measured F
     made: I64  # integrals, gauge by gauge
 
@@ -82,7 +84,7 @@ def _known(measures: Sequence[Declared]) -> _Known:
     facts[:, tables.F_MOST] = -1
     owned = {(one.line, one.station, one.measure.id): number for number, one in enumerate(measures)}
     made: dict[int, list[int]] = {}  # integrals by the number of their gauge
-    units: dict[int, Fraction] = {}
+    unit: dict[int, Fraction] = {}
     for number, one in enumerate(measures):
         row, measure = facts[number], one.measure
         row[tables.F_KIND] = _KINDS.get(measure.kind, tables.KIND_VALUE)
@@ -92,16 +94,22 @@ def _known(measures: Sequence[Declared]) -> _Known:
         if measure.kind == "integral":
             gauge = owned[one.line, one.station, measure.of or ""]
             made.setdefault(gauge, []).append(number)
-            units[number] = unit_of(measure, measures[gauge].measure)
+            unit[number] = unit_of(measure, measures[gauge].measure)
             row[tables.F_GAP], row[tables.F_STRAIGHT] = measure.gap_ns or 0, measure.between != "hold"
     every: list[int] = []
     for gauge, numbers in made.items():
         facts[gauge, [tables.F_MADE, tables.F_MADE_END]] = len(every), len(every) + len(numbers)
         every += numbers
+    units = np.zeros((len(measures), leaving.N_U), np.int64)
+    units[:, leaving.U_REST] = leaving.NO_REST
+    for number, one_of in unit.items():
+        small = max(one_of.numerator, one_of.denominator) < leaving.NARROW
+        units[number, : leaving.U_REST] = (one_of.numerator, one_of.denominator) if small else (1, leaving.NARROW)
     return _Known(
         np.array([one.line for one in measures], np.int64),
         np.array([bool(one.measure.histogram) for one in measures], np.bool_),
         np.array([bool(one.measure.average_weight) for one in measures], np.bool_),
+        unit,
         units,
         facts,
         np.array(every, np.int64),
@@ -115,14 +123,15 @@ class Totals:
         """`publish_ns`: of each line."""
         self._measures = measures
         known = _known(measures)
-        self._spread, self._packs, self._units = known.spread, known.packs, known.units
+        self._spread, self._packs, self._unit = known.spread, known.packs, known.unit
         self._any_spread, self._any_packs = bool(self._spread.any()), bool(self._packs.any())
         self._facts = tables.Facts(known.facts, known.made, np.ascontiguousarray(publish_ns))
         self._most_made = int((known.facts[:, tables.F_MADE_END] - known.facts[:, tables.F_MADE]).max())
         # Of each line, its first measure and the end.
         self._bounds = np.searchsorted(known.lines, np.arange(len(publish_ns) + 1))
         self._names = Names()
-        self._rests: dict[int, Fraction] = {}  # of integrals
+        self._units = known.units.copy()  # of integrals, with what is left over
+        self._rests: dict[int, Fraction] = {}  # what stands in no column there
         self._buckets: dict[int, dict[int, int]] = {}  # by the number of the open row
         self._books: tables.Books | None = None  # until there is something in them
 
@@ -137,7 +146,7 @@ class Totals:
         order, product = (self._names.numbers(rows[:, k], text) for k in (at.MO_ORDER, at.MO_PRODUCT))
         errors = self._errors(rows, text) if self._any_packs else np.empty(0, np.int64)
         given = tables.Given(rows, observed.shift, observed.day, order, product, errors)
-        where = np.empty(len(rows), np.int64)
+        where = np.empty(len(rows) if self._any_spread else 0, np.int64)
         doubts = np.empty((len(rows) * max(1, self._most_made), 3), np.int64)
         books = self._with_room(len(rows), 0)
         books.counts[tables.C_DOUBTS] = 0
@@ -167,22 +176,40 @@ class Totals:
         buckets = None
         if self._any_spread:
             buckets = [self._buckets.pop(row, None) for row in open_rows[:, tables.R_NEXT].tolist()]
-        if self._units:
+        if self._unit:
             self._cut(open_rows)
         self._names.forget(books.open[: books.counts[tables.C_ROWS], tables.R_ORDER : tables.R_PRODUCT + 1])
         return {"measures": [Block(open_rows, texts, buckets)]}
 
     def _cut(self, open_rows: I64) -> None:
         """What integrals come to, in their last decimal place; what is left over goes to the next row."""
-        for row, number in enumerate(open_rows[:, tables.R_MEASURE].tolist()):
-            unit = self._units.get(number)
-            if unit is not None:
-                rest = self._rests.get(number, Fraction(0))
-                below = unit.denominator * rest.denominator
-                exact = wide(open_rows[row].tolist(), tables.R_AMOUNT) * unit.numerator * rest.denominator
-                amount, left = divmod(exact + rest.numerator * unit.denominator, below)
-                self._rests[number] = Fraction(left, below)
-                open_rows[row, tables.R_AMOUNT : tables.R_AMOUNT + 2] = limbs(amount)
+        done = 0
+        while (done := int(leaving.cut(open_rows, self._units, done))) < len(open_rows):
+            row = open_rows[done]
+            number = int(row[tables.R_MEASURE])
+            exact = wide(row.tolist(), tables.R_AMOUNT) * self._unit[number] + (self._rest(number) or 0)
+            amount = exact.numerator // exact.denominator
+            self._set_rest(number, exact - amount)
+            row[tables.R_AMOUNT : tables.R_AMOUNT + 2] = limbs(amount)
+            done += 1
+
+    def _rest(self, number: int) -> Fraction | None:
+        """What is left over of the rows of an integral; None: it has none yet."""
+        rest = int(self._units[number, leaving.U_REST])
+        if rest == leaving.NO_REST:
+            return None
+        return self._rests[number] if rest == leaving.OTHER_REST else Fraction(rest, self._unit[number].denominator)
+
+    def _set_rest(self, number: int, rest: Fraction | None) -> None:
+        self._rests.pop(number, None)
+        kept = leaving.NO_REST
+        if rest is not None:
+            parts = rest * self._unit[number].denominator if number in self._unit else Fraction(-1)
+            if parts.denominator == 1 and 0 <= parts < leaving.NARROW:
+                kept = int(parts)
+            else:
+                kept, self._rests[number] = leaving.OTHER_REST, rest
+        self._units[number, leaving.U_REST] = kept
 
     def save(self, line: int) -> bytes:
         books = self._books
@@ -190,7 +217,7 @@ class Totals:
             return b""
         first, stop = self._measures_of(line)
         open_rows, texts = self._open_rows(line, at.FAR, take=False)
-        sums = []
+        sums, rests = [], self._units[first:stop, leaving.U_REST]
         for row in open_rows.tolist():
             end, number, day, shift, order, product, during = row[tables.R_END : tables.R_DURING + 1]
             named = (texts[k] if k >= 0 else None for k in (order, product))
@@ -199,7 +226,7 @@ class Totals:
             _Saved(
                 [(number - first, self._meter(number)) for number in range(first, stop) if self._known(number)],
                 sums,
-                [(number - first, str(self._rests[number])) for number in range(first, stop) if number in self._rests],
+                [(k, str(self._rest(first + k))) for k in np.flatnonzero(rests != leaving.NO_REST).tolist()],
                 [
                     (k, sorted(self._buckets[row].items()))
                     for k, row in enumerate(open_rows[:, tables.R_NEXT].tolist())
@@ -218,6 +245,7 @@ class Totals:
                 self._rests.pop(number, None)
                 if (slot := int(self._books.slot[number]) - 1) >= 0:
                     self._books.meters[slot, tables.M_BASE :] = 0
+            self._units[first:stop, leaving.U_REST] = leaving.NO_REST
             self._books.heard[line] = 0
         if saved is None:
             return
@@ -238,9 +266,10 @@ class Totals:
             for end, number, day, shift, *named, during, texts in saved.sums
         ]
         placed = _row_of(rows).reshape(-1, tables.N_R)
-        tables.put_rows(books, line, placed)
+        leaving.put_rows(books, line, placed)
         self._buckets |= {int(placed[k, tables.R_NEXT]): dict(counts) for k, counts in saved.buckets}
-        self._rests |= {self._within(line, number): Fraction(rest) for number, rest in saved.rests}
+        for number, rest in saved.rests:
+            self._set_rest(self._within(line, number), Fraction(rest))
 
     def _within(self, line: int, number: int) -> int:
         """The plant's number of a measure by that within its line."""
@@ -260,8 +289,8 @@ class Totals:
                 books = self._with_room(1, 0)
                 self._set_meter(one, other._meter(number))
                 books.heard[self._measures[one].line] = 1
-                if number in other._rests:
-                    self._rests[one] = other._rests[number]
+                if (rest := other._rest(number)) is not None:
+                    self._set_rest(one, rest)
 
     def _with_room(self, measures: int, rows: int) -> tables.Books:
         """The books, with room for so many measures and open rows more."""
@@ -275,7 +304,7 @@ class Totals:
                 np.zeros(tables.N_C, np.int64),
                 np.full(lines, at.FAR),
                 np.zeros(lines, np.int64),
-                np.zeros((3, tables.N_G), np.int64),
+                np.zeros((2, tables.N_TIMES), np.int64),
             )
         # An observation of a gauge is one of its integrals, too.
         needed = min(int(books.counts[tables.C_MEASURES]) + measures * (1 + self._most_made), len(self._measures))
@@ -295,10 +324,13 @@ class Totals:
         books = self._books
         assert books is not None
         found = np.empty((int(books.counts[tables.C_ROWS]), tables.N_R), np.int64)
-        n = int(tables.rows_of(books, *self._measures_of(line), line, until, take, found))
-        texts, named = self._names.ranked(found[:n, tables.R_ORDER], found[:n, tables.R_PRODUCT])
-        found[:n, tables.R_ORDER], found[:n, tables.R_PRODUCT] = named
-        return found[:n][np.lexsort(found[:n, tables.R_END : tables.R_DURING + 1].T[::-1])], texts
+        n, sorts = leaving.rows_of(books, *self._measures_of(line), line, until, take, found)
+        found = found[:n]
+        if sorts:
+            return found, []
+        texts, named = self._names.ranked(found[:, tables.R_ORDER], found[:, tables.R_PRODUCT])
+        found[:, tables.R_ORDER], found[:, tables.R_PRODUCT] = named
+        return found[np.lexsort(found[:, tables.R_END : tables.R_DURING + 1].T[::-1])], texts
 
     def _known(self, number: int) -> bool:
         books = self._books
