@@ -3,7 +3,8 @@
 A state is a function of the log before its offset, whoever wrote it. So any older snapshot, or none, leads to the same
 state again; only the rows that are published already must not be published twice. They are made again all the same,
 interval by interval as the files say, and compared with the files by digest: so the state that goes on from there is
-known to be the one that wrote them, and an interval that is not whole cannot pass unnoticed.
+known to be the one that wrote them, and an interval that is not whole cannot pass unnoticed. Where the plant has
+changed since, each interval is replayed under the model that its footer names, and the state goes over where they do.
 
 Rejected: to believe the published offsets without the comparison. It costs a read of what is replayed anyway, and is
 the difference between "it should be the same" and "it is".
@@ -11,7 +12,7 @@ the difference between "it should be the same" and "it is".
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -91,6 +92,21 @@ def from_offset(published: list[Interval], offset: int) -> list[Interval] | None
     return [one for one in published if one.first_offset >= offset and one.base is None]
 
 
+def changes(published: list[Interval], offset: int, model: str) -> list[tuple[int, str]]:
+    """Where, from `offset` on, the files are of another plant model than before, and of which; up to there of `model`.
+
+    Raises AuditError.
+    """
+    found = []
+    for one in published:
+        if one.first_offset < offset or not (one.files or one.rows):
+            continue
+        if (of := keys_of(one).get("model", model)) != model:
+            found.append((one.first_offset, of))
+            model = of
+    return found
+
+
 def last_sha256(published: list[Interval]) -> str:
     """Where the chain goes on behind the published intervals."""
     files = [file for one in published for file in one.files]
@@ -140,9 +156,11 @@ class CatchUp:
     `set_aside` the offsets that were not folded. Raises AuditError.
     """
 
-    def __init__(self, where: str, due: list[Interval]) -> None:
+    def __init__(self, where: str, due: list[Interval], changes: Sequence[tuple[int, str]] = ()) -> None:
+        """changes: offsets at which the state goes over to another plant model, each the end of one that is due."""
         self._where = where
         self._due = due
+        self._changes = dict(changes)
         # What was set aside was not folded, and must not be now, though its fault may have been mended since.
         refused = [table for one in due for table in _rows(one, "rejected", ["reason", _OFFSET])]
         self.set_aside: frozenset[int] = frozenset().union(
@@ -159,6 +177,11 @@ class CatchUp:
     @property
     def end(self) -> int:
         return self._due[-1].next_offset
+
+    @property
+    def model(self) -> str | None:
+        """The plant model of what follows at `boundary`; None: the same as before."""
+        return self._changes.get(self.boundary)
 
     def compare(self, rows: list[tuple[str, pa.Table]]) -> bool:
         """Compare the rows replayed up to `boundary` with what is published. True: that was the last interval.

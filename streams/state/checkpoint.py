@@ -152,15 +152,15 @@ class Checkpointer:
         """
         while (replay := state.catching_up) is not None and state.next >= replay.boundary:
             state.first, rows = replay.boundary, state.taken_rows()
+            frozen = state.twin.freeze() if replay.model is not None else None
             try:
-                done = await asyncio.to_thread(replay.compare, rows)
+                done = await asyncio.to_thread(self._store.compare, state, rows, frozen)
             except catch_up.DisagreementError as error:
                 raise StateError(
                     f"{error}. The files were changed, or another version or plant wrote them; keep both, and replay "
                     "the events with a new group into a new audit root"
                 ) from error
             if done:
-                await asyncio.to_thread(self._store.caught_up, state)
                 log.warning("%s/%d: up to %d the replay agrees", state.tp.topic, state.tp.partition, state.first)
 
     @property

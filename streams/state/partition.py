@@ -102,6 +102,7 @@ class PartitionState:
     based: bool = False  # a base stands at the end of what is replayed
     records_at_once: int = FIRST_RECORDS  # folded in one go: as many as give a bearable number of rows
     catching_up: catch_up.CatchUp | None = None  # replaying what is published already: nothing is written or committed
+    plant: Plant | None = None  # a former one, under which that was made; None: the worker's
 
     def take(self, set_name: str, table: pa.Table) -> None:
         """Keep rows for the audit. The writer itself is used by the checkpoint's thread only."""

@@ -56,11 +56,26 @@ class Plants:
         self._looked_s = clock.monotonic_s()
         self._check()
 
-    def before(self, where: str, offset: int, digest: str) -> Plant:
-        """The model with which a state was made that goes over to ours, which is said. The same object for all
-        partitions: what is made of a plant once is made once. Raises OtherPlantError.
+    def before(self, where: str, offset: int, digest: str, plant: Plant) -> Plant:
+        """The model with which a state was made that goes over to `plant`, which is said. Raises OtherPlantError."""
+        before = self.of(where, offset, digest)
+        log.warning(
+            "%s: plant model %s replaces %s at offset %d: lines that did not change go on as they are; of the others "
+            "what still has a place goes on, and alerts plant_changed say what does not%s",
+            where,
+            plant.hash,
+            digest,
+            offset,
+            "" if plant.revision is not None else _UNSAID,
+        )
+        return before
+
+    def of(self, where: str, offset: int, digest: str) -> Plant:
+        """The model with which a state was made, or the files behind it. The same object for all partitions: what is
+        made of a plant once is made once. Raises OtherPlantError.
         """
-        mine = self._plant
+        if digest == self._plant.hash:
+            return self._plant
         with self._reading:
             if digest not in self._known:
                 try:
@@ -68,18 +83,9 @@ class Plants:
                 except AuditError as error:
                     raise OtherPlantError(
                         f"{where}: the state at offset {offset} was made with plant model {digest}, from which it "
-                        f"cannot go over to {mine.hash}: {error}"
+                        f"cannot go over to {self._plant.hash}: {error}"
                     ) from error
-        log.warning(
-            "%s: plant model %s replaces %s at offset %d: lines that did not change go on as they are; of the others "
-            "what still has a place goes on, and alerts plant_changed say what does not%s",
-            where,
-            mine.hash,
-            digest,
-            offset,
-            "" if mine.revision is not None else _UNSAID,
-        )
-        return self._known[digest]
+            return self._known[digest]
 
     def _check(self) -> None:
         if self._shared is not None:

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
 from faust.types import TP
 
 from streams import clock
 from streams.kafka.transport import Assigned
 from streams.state import catch_up
 from streams.state.fits import StateError, check_partitioner, check_partitions, check_topic
-from streams.state.partition import Cut, PartitionState, Rows, Twin, step_over
+from streams.state.partition import Cut, Frozen, PartitionState, Rows, Twin, step_over
 from streams.state.patience import Patience
 from streams.state.plants import OtherPlantError, Plants
 from streams.state.shared import SharedAudit, SharedStaging
@@ -327,41 +328,36 @@ class PartitionStore:
         """A state before the end of what is visible; None when what follows cannot be replayed and compared."""
         at = snapshot.head.next_offset if snapshot else 0
         due = catch_up.from_offset(published, at)
-        if due is None or at < assigned.log_start or (snapshot and snapshot.head.model != self.plant.hash):
+        if due is None or at < assigned.log_start:
             return None
-        state = self._restore(where, tp, snapshot) if snapshot else self._fresh(tp)
+        changes = catch_up.changes(published, at, snapshot.head.model if snapshot else "")
+        begin = changes.pop(0)[1] if changes and (snapshot is None or changes[0][0] == at) else None
+        model = begin or (snapshot.head.model if snapshot else self.plant.hash)
+        plant = self._of(tp, at, model)
+        state = self._restore(where, tp, snapshot, plant) if snapshot else self._fresh(tp, plant)
+        state.plant = None if plant is self.plant else plant
+        if (changes[-1][1] if changes else model) != self.plant.hash:
+            changes.append((due[-1].next_offset, self.plant.hash))
         state.manifests = ()  # published, as others follow them
         state.writer = self._writer(tp, catch_up.last_sha256(published))
         state.waits = waits_of(visible, state.writer)
-        state.catching_up = catch_up.CatchUp(where, due)
+        state.catching_up = catch_up.CatchUp(where, due, changes)
         state.opening = None  # not here, where files follow: where the replay has come to their end
         state.based = published[-1].base is not None
         state.base_day = max((base.date for one in published if (base := one.base)), default=state.base_day)
         return state
 
-    def _fresh(self, tp: TP) -> PartitionState:
-        twin = self._twin(self.plant, tp.partition)
+    def _fresh(self, tp: TP, plant: Plant | None = None) -> PartitionState:
+        twin = self._twin(plant or self.plant, tp.partition)
         state = PartitionState(tp, twin, self._writer(tp, GENESIS), 0, 0, (0, ""), (0, ""))
         state.partitioner = self._partitioner
         return state
 
-    def _restore(self, where: str, tp: TP, snapshot: Snapshot) -> PartitionState:
+    def _restore(self, where: str, tp: TP, snapshot: Snapshot, plant: Plant | None = None) -> PartitionState:
+        """`plant`: under which it goes on; ours unless a former one is replayed."""
         head = snapshot.head
         check_partitioner(where, head.partitioner, self._partitioner)
-        try:
-            if head.model == self.plant.hash:
-                twin = self._twin.restore(self.plant, tp.partition, snapshot.state)
-            else:
-                before = self._plants.before(where, head.next_offset, head.model)
-                twin = self._twin.carried(before, self.plant, tp.partition, snapshot.state)
-        except OtherPlantError as error:
-            raise StateError(str(error)) from error
-        except line_snapshot.SnapshotError as error:
-            # Never an older snapshot instead: what was published since would be audited a second time.
-            raise StateError(
-                f"{where}: the state at offset {head.next_offset} {error}. Start the version that wrote it (or a "
-                "later one), or begin anew with a new group and a new audit root"
-            ) from error
+        twin = self._under(plant or self.plant, tp, head.next_offset, head.model, snapshot.state)
         at = head.next_offset
         saved = (at, "")  # the next checkpoint writes its own
         state = PartitionState(tp, twin, self._writer(tp, head.chain), at, at, saved, saved, head.manifests)
@@ -371,6 +367,22 @@ class PartitionStore:
             state.open_with_base()
         state.partitioner = head.partitioner
         return state
+
+    def _under(self, plant: Plant, tp: TP, at: int, model: str, state: bytes) -> Twin:
+        """The twin of `plant` that goes on from a state that was made under `model` up to offset `at`."""
+        where = f"{tp.topic}/{tp.partition}"
+        try:
+            if model == plant.hash:
+                return self._twin.restore(plant, tp.partition, state)
+            return self._twin.carried(self._plants.before(where, at, model, plant), plant, tp.partition, state)
+        except OtherPlantError as error:
+            raise StateError(str(error)) from error
+        except line_snapshot.SnapshotError as error:
+            # Never an older snapshot instead: what was published since would be audited a second time.
+            raise StateError(
+                f"{where}: the state at offset {at} {error}. Start the version that wrote it (or a later one), or "
+                "begin anew with a new group and a new audit root"
+            ) from error
 
     def _writer(self, tp: TP, chain: str) -> AuditWriter:
         make = AuditWriter if self._shared is None else self._shared.writer
@@ -383,6 +395,30 @@ class PartitionStore:
             code_version=self._code_version,
             chain=chain,
         )
+
+    def compare(self, state: PartitionState, rows: list[tuple[str, pa.Table]], frozen: Frozen | None) -> bool:
+        """Hold rows that were replayed up to the next boundary against what is published. True: up to its end.
+
+        `frozen`: the state, where another plant model follows. Raises DisagreementError, AuditError, StateError.
+        """
+        replay = state.catching_up
+        assert replay is not None
+        at, model = replay.boundary, replay.model
+        done = replay.compare(rows)
+        if model is not None:
+            assert frozen is not None
+            before, plant = state.plant or self.plant, self._of(state.tp, at, model)
+            state.twin = self._under(plant, state.tp, at, before.hash, frozen.encode())
+            state.plant = None if plant is self.plant else plant
+        if done:
+            self.caught_up(state)
+        return done
+
+    def _of(self, tp: TP, at: int, model: str) -> Plant:
+        try:
+            return self._plants.of(f"{tp.topic}/{tp.partition}", at, model)
+        except OtherPlantError as error:
+            raise StateError(str(error)) from error
 
     def caught_up(self, state: PartitionState) -> None:
         """All that is published is known to be what this state goes on from."""

@@ -1,6 +1,6 @@
 """One run of records into one partition's state. No I/O, no await: offset, state and rows change in one step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from typing import Final
@@ -74,6 +74,7 @@ class Processor:
         self._most_rows = int(self._rows_of_order.max(initial=1))
         self._keys = Keys([line.id for line in plant.lines])
         self._homes: dict[tuple[str, int], npt.NDArray[np.int64]] = {}
+        self._former: dict[str, Processor] = {}  # by the plant's hash
 
     def warm(self) -> None:
         """Compile what unpacking and decoding need."""
@@ -87,6 +88,8 @@ class Processor:
 
         Refused ones become rows; any other exception is a fault of ours.
         """
+        if (former := self._of(state)) is not self:
+            return replace(former.fold(state, records), per_line=None)  # by its lines, not ours
         partition = state.tp.partition
         due = records[records.first_at(state.next) :]
         block, rejected, taken = self._decoder.decode_some(due.values, due.offsets, _encodings(due))
@@ -121,12 +124,23 @@ class Processor:
 
     def set_aside(self, state: PartitionState, records: Records, detail: str) -> Folded:
         """Refuse the first of these records unseen: the fold has failed on it before (`streams.worker.poison`)."""
+        if (former := self._of(state)) is not self:
+            return former.set_aside(state, records, detail)
         record, index = records[0], int(self._keys.of(records[:1])[0])
         line = None if index < 0 else self._plant.lines[index].id
         rejected = [Rejected(reasons.INTERNAL_ERROR, detail, record.offset, record.value, line)]
         state.take("rejected", rejected_table(rejected, self._topic, state.tp.partition))
         state.next = record.offset + 1
         return Folded(1, 0, 0, 0, [], rejected)
+
+    def _of(self, state: PartitionState) -> "Processor":
+        """Of the plant under which what is replayed was made."""
+        plant = state.plant
+        if plant is None or plant.hash == self._plant.hash:
+            return self
+        if plant.hash not in self._former:
+            self._former[plant.hash] = Processor(plant, self._topic)
+        return self._former[plant.hash]
 
     def _bounded(
         self, block: EventBlock, rejected: list[Rejected], offsets: npt.NDArray[np.int64], taken: int

@@ -104,8 +104,7 @@ class Life:
             replay = state.catching_up
             if replay is not None and state.next >= replay.boundary:
                 state.first = replay.boundary
-                if replay.compare(state.taken_rows()):
-                    self._store.caught_up(state)
+                self._store.compare(state, state.taken_rows(), None)
 
     def _stage_ahead(self, state: PartitionState) -> None:
         if state.ready_bytes:
