@@ -14,7 +14,7 @@ from tests.faults.inputs import LINES, Input
 from tests.faults.site import Crew
 from twin.audit import models
 from twin.audit.intervals import contents, listed
-from twin.audit.read import open_set
+from twin.audit.read import keys_of, open_set
 from twin.plant import load
 from twin.results import ORIGIN, SETS
 
@@ -74,6 +74,12 @@ def _replace(file: Path) -> Path:
     temporary.write_text(other(text))
     temporary.replace(file)
     return wrong
+
+
+def seen(settings: Settings) -> bool:
+    """Whether anything was made under another plant than the first."""
+    held = contents(Path(settings.audit))
+    return len({keys_of(one)["model"] for n in held.partitions for one in held.of(n) if one.files or one.rows}) > 1
 
 
 def problems(settings: Settings, given: Input) -> list[str]:

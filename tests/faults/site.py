@@ -374,15 +374,15 @@ class Crew:
                 await self.whole(limit_s=15.0)  # one that is just starting would begin another root in its place
             if not any(slot.partitions for slot in self.slots):
                 return False
-            before = self._said(_GONE)
+            before = self.said(_GONE)
             _move(root, away)
             await asyncio.sleep(for_s)
             _move(away, root)
-            return self._said(_GONE) > before
+            return self.said(_GONE) > before
         finally:
             self.starting = True
 
-    def _said(self, what: bytes) -> int:
+    def said(self, what: bytes) -> int:
         """How often it stands in the workers' logs."""
         return sum(slot.log_file.read_bytes().count(what) for slot in self.slots)
 
