@@ -32,6 +32,7 @@ from twin.report.html import (
     ratios,
     sentence,
 )
+from twin.report.lost import greatest
 from twin.report.rows import dicts, select
 from twin.report.said import labels_of
 from twin.report.sections import SECTIONS, charts, has
@@ -264,6 +265,7 @@ class Api:
             "sentence": sentence(found, language),
             "ratios": ratios(found["total"], language),
             "target": against_target(found, language),
+            "greatest": greatest(found, language),
             "bottleneck": bottleneck(found, language),
             "doubts": doubts(found, language),
             "health": health(found, language),

@@ -227,7 +227,8 @@ class Sheet:
         ns = [clipped(row, self.span.start_ns, self.span.end_ns) for row in lost]
         bare = sum(one for row, one in zip(lost, ns, strict=True) if row["reason"] is None)
         quality = [row for row in self.alerts if row["kind"] == DATA_QUALITY]
-        revised = [*self.states, *dicts(self.kpis.select(["revision"]))]
+        # Rows that come for the first time after a revision bear its number, too.
+        revised = [*self.states, *dicts(self.kpis.select(["revised"]))]
         gap, _ = self.missing(None)
         known = total.ns + gap
         return {
@@ -236,7 +237,7 @@ class Sheet:
             "down_without_reason_ns": bare,
             "down_without_reason_share": bare / sum(ns) if sum(ns) else None,
             "refused": len(self.refused),
-            "revised_rows": sum(row["revision"] > 0 for row in revised),
+            "revised_rows": sum(row["revised"] is not None for row in revised),
             "suspect": total.ratios()["suspect"],
             "models": sorted(set(self.kpis.column("model").to_pylist())),
             DATA_QUALITY: [texts(row) for row in quality[:MOST_ROWS]],

@@ -4,6 +4,7 @@ import html
 from typing import Any, Final
 
 from twin.alert_kinds import DATA_QUALITY
+from twin.report.lost import greatest
 from twin.report.said import alert_said, lasting
 from twin.report.sections import SECTIONS, Section, charts, has
 from twin.report.spans import local
@@ -66,6 +67,8 @@ def _head(report: dict[str, Any], title: str, language: str) -> list[str]:
     if (said := against_target(report, language)) is not None:
         found.append(f"<p>{text(said)}</p>")
     found.append(f"<p>{text(ratios(total, language))}</p>")
+    if most := "".join(f"<li>{text(one)}</li>" for one in greatest(report, language)):
+        found.append(f"<p>{text(word('lost_most', language))}:</p><ol>{most}</ol>")
     found += [f'<p class="warn">{text(line)}</p>' for line in doubts(report, language)]
     return [*found, f"<p>{text(bottleneck(report, language))}</p>"]
 

@@ -11,11 +11,12 @@ from email.policy import SMTP
 from typing import Any, Final
 
 from twin.report.html import against_target, bottleneck, doubts, page, ratios, sentence, text
+from twin.report.lost import greatest
 from twin.report.tables import LEFT, Table, cells, table
 from twin.report.words import word
 from twin.report.xlsx import workbook
 
-_TABLES: Final = ("orders", "charged", "hours")
+_TABLES: Final = ("lost", "trend", "orders", "hours")
 _ROWS: Final = 12
 _CELL: Final = 'style="padding:3px 8px;border-bottom:1px solid #c9cfd4;text-align:{}"'
 
@@ -28,6 +29,7 @@ def mail(report: dict[str, Any], language: str = "en") -> bytes:
         sentence(report, language),
         against_target(report, language),
         ratios(report["total"], language),
+        *(f"{word('lost_most', language)}: {one}" for one in greatest(report, language)[:1]),
         *doubts(report, language),
         bottleneck(report, language),
     ]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from twin.report import trend
+from twin.report import lost, trend
 from twin.report.flow import chain_texts, flow
 from twin.report.losses import changeover_texts
 from twin.report.quality import (
@@ -76,6 +76,22 @@ SECTIONS: Final = (
             ("parts", "parts", "parts"),
         ),
         draw=waterfall,
+    ),
+    Section(
+        "lost",
+        "lost",
+        (
+            ("station", "text", "station"),
+            ("class", "word", "class"),
+            ("reason", "reason", "reason"),
+            ("parts", "parts", "parts"),
+            ("share", "percent", "of_the_loss"),
+            ("ns", "ns", "minutes"),
+            ("goes_on", "yes", "goes_on"),
+        ),
+        rows=lost.lost,
+        draw=lost.draw,
+        note="lost_note",
     ),
     Section(
         "pareto",

@@ -320,6 +320,16 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "Materialmangel und Rückstau zählen bei der Station, die in dem Augenblick stand, über die Puffer hinweg; wo "
         "keine stand, bei der, die wartete. Die Minuten ergeben dieselbe Summe.",
     ),
+    "lost": ("Good parts lost, by cause", "Verlorene Gutteile, nach Ursache"),
+    "lost_note": (
+        "What the line lost is what its constraint lost; a wait is charged to the station that stood. The rows sum to "
+        "the good parts lost.",
+        "Was die Linie verlor, ist, was ihr Engpass laut Werksdatei verlor; Warten zählt bei der Station, die stand. "
+        "Die Zeilen ergeben zusammen die verlorenen Gutteile.",
+    ),
+    "of_the_loss": ("of the loss", "vom Verlust"),
+    "goes_on": ("goes on", "dauert an"),
+    "lost_most": ("Most was lost to", "Am meisten kostete"),
     "as_victims": ("as they waited", "wie gewartet wurde"),
     "to_the_cause": ("charged to the cause", "der Ursache zugerechnet"),
     "flow": ("Flow", "Fluss"),

@@ -14,7 +14,7 @@ export function handover(main) {
   const live = livePart(main, parameters.line);
   const shown = get("view", parameters).then((view) => {
     const one = lines.get(view.line);
-    const five = { ...view.tables.charged, rows: view.tables.charged.rows.slice(0, 5) };
+    const five = only({ ...view.tables.lost, rows: view.tables.lost.rows.slice(0, 5) }, ["station", "class", "reason", "parts", "ns", "goes_on"]);
     const open = [
       ...(one?.stations ?? []).filter((s) => s.state !== "running").map((s) => `${s.station}: ${w(s.state)}${s.since_ms === null ? "" : ` ${w("since")} ${clock(s.since_ms, view.zone, true)}`}`),
       ...(view.health.down_without_reason_ns ? [`${w("stops_open")}: ${lasting(view.health.down_without_reason_ns)}`] : []),

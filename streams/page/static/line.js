@@ -99,6 +99,7 @@ export function said(view) {
   return el("section", { class: "said" }, el("p", { class: "big" }, view.said.sentence),
     view.said.target ? el("p", { class: `pace ${view.total.plan_difference < 0 ? "behind" : ""}` }, view.said.target) : null,
     el("p", {}, view.said.ratios, el("span", { class: "soft" }, ` (${w(view.settled.final ? "settled" : "provisional")}) `), whyLink(view)),
+    view.said.greatest.length ? el("div", { class: "greatest" }, el("p", {}, `${w("lost_most")}:`), el("ol", {}, view.said.greatest.map((text) => el("li", {}, text)))) : null,
     view.said.doubts.map((text) => el("p", { class: "warn" }, text)),
     el("p", {}, view.said.bottleneck));
 }

@@ -137,6 +137,7 @@ def test_what_is_drawn_sums_to_the_rows(root: Path, name: str) -> None:
     steps = sum(step["ns"] for step in found["waterfall"])
     losses = sum(one["ns"] for name in ("pareto", "charged") for one in found[name][:12])
     boxes = sum(one[key] for one in found["flow"]["stations"] for key in one if key.endswith("_ns"))
+    losses += sum([one["ns"] for one in found["lost"] if one["ns"] > 0][:10])
     assert sum(map(int, drawn)) == stations + 2 * steps + losses + boxes  # calendar time is drawn once itself
     paths = re.findall(r'<path class="c-\w+" data-ns="(\d+)" d="([^"]*)"', text)
     scale = 632 / found["span"]["ns"]

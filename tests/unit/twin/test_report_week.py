@@ -122,6 +122,30 @@ def test_losses_as_victims_and_charged(root: Path, found: dict[str, Any]) -> Non
     assert sum(one["ns"] for one in found["charged"]) == sum(ns for ns, _ in expected.values())
 
 
+def test_parts_lost_by_cause_are_those_of_the_headline(root: Path, found: dict[str, Any]) -> None:
+    # The oven's own time by class, and its waits while the mixer or the packer stood, as SQL joins them.
+    start, end = found["span"]["start"], found["span"]["end"]
+    own = sql(
+        root,
+        f"""SELECT "class" AS c, reason, sum(epoch_ns("end") - epoch_ns(start))::BIGINT AS ns FROM states
+            WHERE line = 'oven-1' AND station = 'oven' AND start >= '{start}' AND "end" <= '{end}'
+            AND "class" IN ('setup', 'minor_stop', 'down') GROUP BY ALL""",
+    )
+    made = {(one["station"], one["class"], one["reason"]): one["ns"] for one in found["lost"]}
+    assert {
+        key[1:]: ns for key, ns in made.items() if key[0] == "oven" and key[1] in ("setup", "minor_stop", "down")
+    } == {(row["c"], row["reason"]): row["ns"] for row in own}
+    others = sum(one["ns"] for one in found["chains"] if one["by"] is not None)
+    assert sum(ns for key, ns in made.items() if key[0] in ("mixer", "packer")) == others > 0
+    for kind, label in (("week", WEEK), *(("shift", row["shift"]) for row in found["shifts"])):
+        one = report(root, "oven-1", kind, label)
+        steps = [step for step in one["waterfall"] if step["kind"] in ("availability", "performance", "quality")]
+        assert sum(row["ns"] for row in one["lost"]) == sum(step["ns"] for step in steps), label
+        assert sum(row["parts"] for row in one["lost"]) == pytest.approx(one["total"]["lost_parts"], rel=1e-12), label
+        assert sum(row["share"] for row in one["lost"]) == pytest.approx(1, rel=1e-12)
+        assert not any(row["goes_on"] for row in one["lost"])
+
+
 def test_every_hour_of_every_shift(root: Path, found: dict[str, Any]) -> None:
     for shift in (row["shift"] for row in found["shifts"]):
         for hour in report(root, "oven-1", "shift", shift)["hours"]:
