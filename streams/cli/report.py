@@ -38,7 +38,7 @@ def add(commands: "Commands") -> None:
         "--table",
         metavar="TABLE",
         default="pareto",
-        help="of csv: waterfall, stations, pareto, charged, hours, "
+        help="of csv: waterfall, lost, stations, pareto, charged, trend, hours, timeline, "
         "shifts, days, orders, changeovers, usage, by_factor, bottleneck, characteristics, average_weight, "
         "control_charts, defects, defects_of_products, yields, alerts or refused (default: pareto)",
     )
