@@ -18,6 +18,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -47,6 +48,7 @@ KINDS: Final = ("throttled", "lost", "late", "slow", "gone")
 RATE_HZ: Final = 2_000.0
 EVENTS: Final = 12_000
 _LATE_S: Final = 4.0  # longer than the proxy holds a put back
+_FIRE_LIMIT_S: Final = 20.0
 _SETTLE_LIMIT_S: Final = 180.0
 
 
@@ -73,6 +75,10 @@ class Outcome(msgspec.Struct):
     hits: list[str] = []
     exits: list[int] = []
 
+    def fired(self, plan: Plan) -> bool:
+        """Whether the store was disturbed, and a worker hit; by a late put: of a worker that was dead by then."""
+        return self.done.get("late-of-dead" if plan.kind == "late" else plan.kind, 0) > 0 and bool(self.hits)
+
 
 def draw(seed: int) -> Plan:
     chance = random.Random(f"stored {seed}")  # noqa: S311  repeatable
@@ -83,6 +89,8 @@ def draw(seed: int) -> Plan:
         for _ in range(chance.choice((1, 1, 2)))
     )
     kind = KINDS[seed % len(KINDS)]
+    if kind == "late":  # of a worker that is dead by then
+        hits = tuple((number, "kill") for number, _ in hits)
     return Plan(
         seed, kind, chance.choice((0.1, 0.3, 0.6)), begin, end, chance.choice((2, 2, 3)), hits,
         chance.randrange(4), (0.0, 1.5, 900.0)[seed // len(KINDS) % 3],
@@ -150,7 +158,7 @@ async def run(plan: Plan, site: Site, given: Input, folder: Path) -> Outcome:
         happened = [*outcome.hits, "root-gone", *(["stop"] if "sleep" in outcome.hits else [])]
         ends = (end for slot in crew.slots for end in slot.ends)
         problems += [f"nothing in the plan explains {end}" for end in unexplained(ends, happened, static=False)]
-        if not outcome.done.get(plan.kind) or not outcome.hits:
+        if not outcome.fired(plan):
             problems.append(f"nothing of the plan happened: {outcome.done}, {outcome.hits}")
         outcome.problem = "; ".join(filter(None, problems))
     except Exception as error:
@@ -167,17 +175,38 @@ async def _disturbed(plan: Plan, site: Site, given: Input, settings: Settings, c
         crew.add()
     supervising = asyncio.create_task(crew.supervise())
     doing: list[asyncio.Task[None]] = []
+    disturbed = asyncio.Event()
     due = sorted([(plan.begin, "disturb"), (plan.end, "calm"), *plan.hits])
     before = dict(site.proxy.done)
+
+    def count() -> None:
+        outcome.done |= {name: n - before.get(name, 0) for name, n in site.proxy.done.items()}
+        outcome.done["slow"] = outcome.done.get("requests", 0) if plan.kind == "slow" else 0
+
+    async def until(fired: Callable[[], bool]) -> None:
+        limit = time.monotonic() + _FIRE_LIMIT_S
+        while not fired() and time.monotonic() < limit:
+            count()
+            await asyncio.sleep(0.05)
 
     async def happen(what: str) -> None:
         if what == "disturb":
             before.update(site.proxy.done)
             await site.disturb(plan)
+            disturbed.set()
         elif what == "calm":
-            outcome.done = {name: n - before.get(name, 0) for name, n in site.proxy.done.items()}
-            outcome.done["slow"] = outcome.done.get("requests", 0) if plan.kind == "slow" else 0
+            # Whoever waits with its files asks the store seldom.
+            await until(lambda: outcome.fired(plan))
+            count()
             await site.calm(plan)
+        elif plan.kind == "late":
+            # Whose the put is that has not arrived yet, nobody can tell from outside: all of them die.
+            await disturbed.wait()
+            await until(lambda: site.proxy.held > 0)
+            held = site.proxy.held
+            if [slot.number for slot in crew.slots if slot.signal(signal.SIGKILL)]:
+                outcome.done["late-of-dead"] = outcome.done.get("late-of-dead", 0) + held
+                outcome.hits.append(what)
         elif (slot := await crew.living(plan.seed)) is not None and slot.process is not None:
             if what == "sleep":
                 crew.sleep(slot, slot.process.pid, settings.session_timeout_s + 2.5)

@@ -11,6 +11,7 @@ from typing import Final
 _SLOW_DOWN: Final = (
     b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>'
 )
+_LATE_S: Final = 3.0
 
 
 class S3Proxy:
@@ -21,6 +22,7 @@ class S3Proxy:
         self._chance = random.Random(seed)  # noqa: S311  repeatable
         self.throttle = self.lose = self.late = 0.0
         self.pause_s = 0.0
+        self._arrivals: list[float] = []  # of late puts
         self.done: Counter[str] = Counter()
         proxy = self
 
@@ -39,6 +41,12 @@ class S3Proxy:
         self._server.daemon_threads = True
         self.endpoint = f"http://{host}:{self._server.server_address[1]}"
 
+    @property
+    def held(self) -> int:
+        """Puts that have not arrived yet."""
+        now = time.monotonic()
+        return sum(due > now for due in self._arrivals)
+
     def handle(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
         self.done["requests"] += 1
@@ -49,8 +57,11 @@ class S3Proxy:
             return
         if request.command == "PUT" and self._chance.random() < self.late:
             self.done["late"] += 1
+            self._arrivals.append(time.monotonic() + _LATE_S)
             request.close_connection = True
-            threading.Timer(3.0, self._forward, (request.command, request.path, dict(request.headers), body)).start()
+            threading.Timer(
+                _LATE_S, self._forward, (request.command, request.path, dict(request.headers), body)
+            ).start()
             return
         answer = self._forward(request.command, request.path, dict(request.headers), body)
         if answer is None or self._chance.random() < self.lose:
