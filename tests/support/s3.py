@@ -79,6 +79,7 @@ class S3Server:
             "master.volumeSizeLimitMB": 64,
             "volume.max": 40,
             "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
         }
         program = Path(sys.executable).with_name("weed")
         command = [str(program), "server", "-s3", *(f"-{name}={value}" for name, value in options.items())]
