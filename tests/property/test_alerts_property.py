@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -23,7 +24,7 @@ row = st.tuples(
     st.sampled_from([("L1", "A"), ("L1", "B"), ("L2", "C"), ("L1", None)]),
     st.sampled_from([WINDOW, "shift"]),
     st.integers(0, 5),
-    st.booleans(),
+    st.sampled_from([None, 0.5, 1.0, 1.005, 1.02, 1.5]),
 )
 tables = st.lists(st.lists(row, max_size=8), max_size=4)
 
@@ -33,9 +34,9 @@ def _kpis(rows: list[Any]) -> pa.Table:
         [
             {
                 "line": line, "station": station, "window": window, "end": end, "good": 100, "scrap": 0, "rework": 0,
-                "performance": 1.5 if suspect else 0.5, "oee": 0.5, "suspect": suspect,
+                "performance": performance, "oee": performance and 0.5, "suspect": (performance or 0) > 1,
             }
-            for (line, station), window, end, suspect in rows
+            for (line, station), window, end, performance in rows
         ],
         schema=_SCHEMA,
     )  # fmt: skip
@@ -55,7 +56,5 @@ def _found(given_tables: list[list[Any]]) -> tuple[list[Any], dict[int, list[str
 def test_rows_that_are_not_looked_at_change_nothing(given_tables: list[list[Any]]) -> None:
     quick = _found(given_tables)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            Alerts, "_telling", lambda _self, kpis, _memory: pa.chunked_array([[True] * len(kpis)], pa.bool_())
-        )
+        patch.setattr(Alerts, "_telling", lambda _self, kpis, _memory: np.arange(len(kpis)))
         assert _found(given_tables) == quick

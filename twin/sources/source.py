@@ -7,7 +7,8 @@ from typing import Literal, Protocol
 from twin.events.block import EventBlock, Rejected
 from twin.sources.summary import Summary
 
-BLOCK_EVENTS = 65_536
+# Making the rows of results costs by the call more than by the row: with half as many a replay takes a tenth longer.
+BLOCK_EVENTS = 131_072
 Batch = tuple[EventBlock, list[Rejected]]
 Stage = Literal["growing", "complete"] | None  # of a file that is followed while it is written; None: it is not
 
