@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.sources import plant
@@ -53,6 +53,7 @@ def _found(given_tables: list[list[Any]]) -> tuple[list[Any], dict[int, list[str
 
 
 @given(tables)
+@example([[(("L1", "A"), WINDOW, 0, 1.005)], [(("L1", "A"), WINDOW, 1, 1.5)], [(("L1", "A"), WINDOW, 2, 1.0)]])
 def test_rows_that_are_not_looked_at_change_nothing(given_tables: list[list[Any]]) -> None:
     quick = _found(given_tables)
     with pytest.MonkeyPatch.context() as patch:
