@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from twin.report.german_refusals import refusal_in_german
 from twin.report.said import Labels, alert_said, coded, lasting, reason_said
 from twin.report.sections import BY_ID, SECTIONS, rows_of
 from twin.report.spans import local
@@ -107,6 +108,7 @@ def shaped(name: str, found: Iterable[dict[str, Any]], language: str, labels: La
     rows = [dict(row) for row in found]
     for row in rows if name == "refused" else ():
         row["place"] = f"{row['source_topic']} {row['source_partition']}/{row['source_offset']}"
+        row["detail"] = refusal_in_german(row["detail"] or "") if language == "de" else row["detail"]
     for row in rows if name == "alerts" else ():
         row["detail"] = alert_said(row, language)
     for row in rows if name == "events" else ():

@@ -14,11 +14,13 @@ from kernels.fold import layout as at
 from tests.support.biscuit import audited
 from twin.alert_kinds import KINDS
 from twin.events.reasons import REASONS
+from twin.line.admission import _REASONS
 from twin.line.doubts import FACTS, WHAT
 from twin.measures.judged import SAYS
 from twin.report.build import report
 from twin.report.files import as_bytes, as_file
 from twin.report.german import in_german
+from twin.report.german_refusals import refusal_in_german
 from twin.report.said import alert_said, coded, lasting, reason_said
 from twin.report.tables import for_people, shaped
 from twin.report.words import LANGUAGES, WORDS
@@ -126,6 +128,13 @@ def alert(kind: str, **more: Any) -> dict[str, Any]:
 )
 def test_an_alert_says_its_value_in_units(row: dict[str, Any], english: str, german: str) -> None:
     assert alert_said(row, "en") == english and alert_said(row, "de") == german
+
+
+def test_what_only_the_fold_refuses_has_its_german() -> None:
+    for _, text in _REASONS.values():
+        assert refusal_in_german(text) != text and not re.search(r"\b(the|or|of)\b", refusal_in_german(text)), text
+    assert refusal_in_german("line 'a' has no station 'b; c': 'd'") == "Linie 'a' hat keine Station 'b; c'; es gibt 'd'"
+    assert refusal_in_german("somebody's own words") == "somebody's own words"
 
 
 def test_every_sentence_of_doubt_has_its_german() -> None:

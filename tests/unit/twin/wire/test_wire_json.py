@@ -12,6 +12,7 @@ from kernels.read.arrow_frames import walk
 from tests.support.wire import PLANT, TS, events_of
 from twin.events.block import DTYPES, EventBlock, Rejected
 from twin.events.declare import MAX_EVENTS_PER_RECORD, MAX_RECORD_BYTES
+from twin.report.german_refusals import refusal_in_german
 from twin.time.rfc3339 import parse_rfc3339
 from twin.wire.decode import Decoder
 from twin.wire.encode import json_records
@@ -177,6 +178,7 @@ def test_refused_with_reason(record: bytes | dict[str, object], reason: str, det
     (rejected,) = refused
     assert (rejected.reason, rejected.offset) == (reason, 100)
     assert detail in rejected.detail
+    assert refusal_in_german(rejected.detail) != rejected.detail
     if not value.startswith(b"[["):
         assert rejected.value == value
 
