@@ -43,10 +43,16 @@ def add(commands: "Commands") -> None:
     )
     parser.add_argument("--to", required=True, metavar="PREFIX", help="the new prefix; its topics are made")
     parser.add_argument(
-        "--audit", default="", metavar="FOLDER", help="the new audit root, needed where the first records are deleted"
+        "--audit",
+        default="",
+        metavar="FOLDER",
+        help="the new audit root (or s3://...), needed where the first records are deleted",
     )
     parser.add_argument(
-        "--state", default="", metavar="FOLDER", help="of the new snapshots (default: TAKTWIN_STATE, or with --audit)"
+        "--state",
+        default="",
+        metavar="FOLDER",
+        help="of the new snapshots (or s3://...; default: TAKTWIN_STATE, or with --audit)",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be copied, changing nothing")
     _add_common(parser)

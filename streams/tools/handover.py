@@ -20,14 +20,17 @@ from streams.kafka.topics import EVENTS, TopicsError
 from streams.kafka.transport import Assigned
 from streams.settings import Settings
 from streams.state.fits import StateError, check_partitioner, check_partitions, check_topic
-from streams.state.snapshot_files import Head, Snapshot, SnapshotError, SnapshotStore, is_id, offset_of
+from streams.state.shared import SharedAudit
+from streams.state.snapshot_files import Head, Snapshot, SnapshotError, is_id, offset_of
+from streams.worker.start import Places, opened
 from twin import store
-from twin.audit import AuditError, durable, filelist, layout, marker, models
+from twin.audit import AuditError, durable, filelist, layout, marker, models, store_marker
 from twin.audit.writer import GENESIS
 from twin.line import PartitionTwin
 from twin.line import snapshot as line_snapshot
 from twin.line.divided import UnsettledError, divided, lines_of
 from twin.plant.model import Plant
+from twin.store import StoreError
 
 _FAULTS = (SnapshotError, StateError, line_snapshot.SnapshotError, UnsettledError, AuditError, OSError)
 
@@ -54,17 +57,17 @@ def prepare(settings: Settings, target: Settings, plant: Plant, old: Mapping[int
         raise TopicsError(
             "TAKTWIN_PARTITIONER=any: which partition has a line is not known, so no state is handed over"
         )
-    for place in (settings.audit, settings.state_place, target.audit, target.state_place):
-        if store.is_url(place):
-            raise TopicsError(f"{place}: states in object storage are not handed over; only those in folders")
-    if Path(target.audit).resolve() == Path(settings.audit).resolve():
-        raise TopicsError(f"--audit {target.audit} is the old root: name a folder of its own")
+    if _same(target.audit, settings.audit):
+        raise TopicsError(f"--audit {target.audit} is the old root: name a place of its own")
     found = Handover({number: one.log_start for number, one in old.items()})
-    snapshots = SnapshotStore(settings.state_folder / settings.group_id)
+    try:
+        places = opened(settings)
+    except StoreError as error:
+        raise TopicsError(str(error)) from error
     for number, one in sorted(old.items()):
         where = f"{settings.topic(EVENTS)}/{number}"
         try:
-            snapshot = _last(where, settings, plant, snapshots, number, one)
+            snapshot = _last(where, settings, plant, places, number, one)
             if snapshot is None:
                 continue
             of = [partitioner.choose(settings.partitioner, line.id.encode(), after) for line in plant.lines]
@@ -85,17 +88,15 @@ def prepare(settings: Settings, target: Settings, plant: Plant, old: Mapping[int
     return found
 
 
-def _last(
-    where: str, settings: Settings, plant: Plant, snapshots: SnapshotStore, number: int, one: Assigned
-) -> Snapshot | None:
+def _last(where: str, settings: Settings, plant: Plant, places: Places, number: int, one: Assigned) -> Snapshot | None:
     """What the group's commit names, if that is all there is of the partition; None: it has nothing, and its log is
     whole. Raises one of _FAULTS."""
     again = "start a worker of the old prefix once more and stop it (SIGTERM)"
-    if one.committed is None and not one.log_start and not snapshots.ids(number):
+    if one.committed is None and not one.log_start and not places.snapshots.ids(number):
         return None
     if one.committed is None or not is_id(one.metadata):
         raise StateError(f"the group {settings.group_id} has committed no state of it: {again}")
-    snapshot = snapshots.load(one.metadata)
+    snapshot = places.snapshots.load(one.metadata)
     head = snapshot.head
     if (head.next_offset, head.topic) != (one.committed, settings.topic(EVENTS)):
         raise StateError(f"committed at {one.committed} with a snapshot of {head.topic} at {head.next_offset}")
@@ -114,7 +115,9 @@ def _last(
             f"its state is of plant model {head.model}, {settings.plant} is {plant.hash}: give the file of then, or "
             + again
         )
-    if head.waiting is not None or not filelist.ends_with(Path(settings.audit), number, one.committed, head.chain):
+    if places.shared is not None:
+        places.shared.take(number)
+    if head.waiting is not None or not filelist.ends_with(places.audit, number, one.committed, head.chain):
         raise StateError(f"rows of it are not in files yet: its last worker was killed; {again}")
     return snapshot
 
@@ -124,24 +127,42 @@ def put(target: Settings, plant: Plant, found: Handover, topic_id: str, identity
 
     Called again it writes the same files. `identity`: of the root, where it has none.
     """
-    folder = target.state_folder / target.group_id
-    snapshots = SnapshotStore(folder)
     try:
+        places = opened(target)
+        root, snapshots, shared = places.audit, places.snapshots, places.shared
         begun = [one for number in range(target.partitions) for one in snapshots.ids(number) if offset_of(one)]
-        root = Path(target.audit)
-        if begun or any(layout.published(root, kind) for kind in layout.KINDS):
-            raise TopicsError(f"{target.audit} or {folder} is in use already: name a folder of its own with --audit")
-        marker.claim(root, target.prefix, target.group_id, target.topic(EVENTS), identity)
-        if topic_id:
-            marker.bind(root, target.topic(EVENTS), topic_id, identity)
+        written = any(layout.published(root, kind) for kind in layout.KINDS) if shared is None else _written(shared)
+        if begun or written:
+            raise TopicsError(f"{target.audit} or {snapshots.where} is in use already: name another with --audit")
+        if shared is None:
+            marker.claim(root, target.prefix, target.group_id, target.topic(EVENTS), identity)
+            if topic_id:
+                marker.bind(root, target.topic(EVENTS), topic_id, identity)
+        else:
+            store_marker.claim(shared.store, root, target.prefix, target.group_id, identity)
+            if topic_id:
+                shared.bind(target.topic(EVENTS), topic_id)
         models.store(root, plant)
-        durable.make_folder(folder)
+        if shared is not None:
+            shared.put_models()
+        if places.objects is None:
+            durable.make_folder(places.state)
         return {
             number: snapshots.save(Snapshot(_head(target, plant, found, number, topic_id), state))
             for number, state in found.states.items()
         }
     except _FAULTS as error:
         raise TopicsError(f"{target.audit}: {error}") from error
+
+
+def _same(one: str, other: str) -> bool:
+    if store.is_url(one) or store.is_url(other):
+        return one.rstrip("/") == other.rstrip("/")
+    return Path(one).resolve() == Path(other).resolve()
+
+
+def _written(shared: SharedAudit) -> bool:
+    return bool(shared.store.listed(layout.FILES) or shared.store.listed(layout.WAITING))
 
 
 def _head(target: Settings, plant: Plant, found: Handover, number: int, topic_id: str) -> Head:

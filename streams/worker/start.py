@@ -36,18 +36,25 @@ class Places:
 
 def places(settings: Settings) -> Places:
     """Of object storage the plant models are there. Ends at once where it does not answer, or the URL is none."""
-    shared, kept = None, None
-    audit, state = Path(settings.audit), settings.state_folder / settings.group_id
     try:
-        if store.is_url(settings.audit):
-            audit = Path(tempfile.mkdtemp(prefix="taktwin-worker-"))
-            atexit.register(shutil.rmtree, audit, ignore_errors=True)
-            shared = SharedAudit(store.opened(settings.audit), audit)
-            shared.take_models()
-        if store.is_url(settings.state_place):
-            kept = store.opened(f"{settings.state_place.rstrip('/')}/{settings.group_id}")
+        where = opened(settings)
+        if where.shared is not None:
+            where.shared.take_models()
     except store.StoreError as error:
         exits.end_now(exits.STORAGE, f"cannot start: {error}")
+    return where
+
+
+def opened(settings: Settings) -> Places:
+    """Raises StoreError where a URL is none."""
+    shared, kept = None, None
+    audit, state = Path(settings.audit), settings.state_folder / settings.group_id
+    if store.is_url(settings.audit):
+        audit = Path(tempfile.mkdtemp(prefix="taktwin-worker-"))
+        atexit.register(shutil.rmtree, audit, ignore_errors=True)
+        shared = SharedAudit(store.opened(settings.audit), audit)
+    if store.is_url(settings.state_place):
+        kept = store.opened(f"{settings.state_place.rstrip('/')}/{settings.group_id}")
     return Places(audit, shared, SnapshotStore(state) if kept is None else SharedSnapshots(kept), state, kept)
 
 

@@ -13,12 +13,16 @@ from streams.kafka.topics import TopicsError
 from streams.kafka.transport import Assigned
 from streams.settings import Settings
 from streams.state.fits import StateError
+from streams.state.shared import SharedAudit
+from streams.state.shared_snapshots import SharedSnapshots
 from streams.state.snapshot_files import SnapshotStore
 from streams.state.store import PartitionStore
 from streams.tools.handover import prepare, put
 from streams.tools.ledger import RunFed, without_offsets
 from tests.support.checkpoint import TP0, World
+from tests.support.objects import MemoryStore
 from tests.support.streams import LINES, PLANT, event
+from twin.audit import store_marker
 from twin.line import PartitionTwin
 from twin.line.divided import lines_of
 from twin.plant import loads
@@ -123,7 +127,6 @@ async def test_what_is_left_undone_is_refused(world: Real) -> None:
     refused("TAKTWIN_PARTITIONER=any", old, settings(world, partitioner="any"))
     refused("checked with TAKTWIN_PARTITIONER=murmur2", old, settings(world, partitioner="crc32"))
     refused("is the old root", old, new=replace(target(world), audit=str(world.audit)))
-    refused("object storage", old, new=replace(target(world), audit="s3://bucket/root"))
     refused("has committed no state", replace(old, committed=None, metadata=""))
     refused("records were deleted before they were read", replace(old, log_start=49))
     with pytest.raises(TopicsError, match="a multiple of 2 with --partitions, not 3"):
@@ -137,6 +140,77 @@ async def test_an_event_that_is_held_is_not_taken_along(world: Real) -> None:
     old = await worked(world)
     with pytest.raises(TopicsError, match="1 lines, the first of them line-7, have an event that is held"):
         prepare(settings(world), target(world), world.plant, {0: old})
+
+
+class Stored(Real):
+    """Audit and snapshots are in object storage."""
+
+    objects: MemoryStore
+
+    def store(self, keep: int = 3, partitioner: str = "murmur2") -> PartitionStore:
+        root = self.objects.under("old")
+        self.audit.mkdir(exist_ok=True)
+        store_marker.claim(root, self.audit, "twin", "state", "c" * 32)
+        made = PartitionStore(
+            plant=self.plant,
+            twin=PartitionTwin,
+            snapshots=SharedSnapshots(self.objects.under("snapshots").under("state")),
+            audit=self.audit,
+            keep=keep,
+            code_version="1",
+            partitioner="murmur2",
+            shared=SharedAudit(root, self.audit),
+        )
+        made.staging.publish_after_s = 900.0
+        return made
+
+
+async def test_states_go_from_object_storage_to_object_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, folders = Stored(tmp_path / "a"), Real(tmp_path / "b")
+    url, world.objects = "s3://bucket", MemoryStore("s3://bucket")
+    monkeypatch.setattr("twin.store.opened", lambda place: world.objects.under(place.removeprefix(f"{url}/")))
+    for one in (world, folders):
+        one.audit.parent.mkdir()
+        one.group.divided = 1
+    own = replace(settings(world), audit=f"{url}/old", state=f"{url}/snapshots")
+    to = replace(target(world), audit=f"{url}/new", state=f"{url}/snapshots")
+    waits = await worked(world, orderly=False)
+    with pytest.raises(TopicsError, match="rows of it are not in files yet"):
+        prepare(own, to, world.plant, {0: waits})
+    world.group.now = (2, "b")
+    old = await worked(world, 8)
+    found = prepare(own, to, world.plant, {0: old})
+    # The same as out of folders.
+    await worked(folders, orderly=False)
+    folders.group.now = (2, "b")
+    other = await worked(folders, 8)
+    assert found == prepare(settings(folders), target(folders), folders.plant, {0: other})
+    assert not [name for name in world.objects.objects if name.startswith("new/")]
+    ids = put(to, world.plant, found, "topic-id", "a" * 32)
+    assert put(to, world.plant, found, "topic-id", "b" * 32) == ids
+    with pytest.raises(TopicsError, match="is the old root"):
+        prepare(own, replace(to, audit=f"{url}/old/"), world.plant, {0: old})
+    with pytest.raises(TopicsError, match="is in use already"):
+        put(replace(to, audit=f"{url}/old"), world.plant, found, "", "a" * 32)
+    folder = tmp_path / "worker"
+    folder.mkdir()
+    shared = SharedAudit(world.objects.under("new"), folder)
+    assert shared.id() == "a" * 32
+    store = PartitionStore(
+        plant=world.plant,
+        twin=PartitionTwin,
+        snapshots=SharedSnapshots(world.objects.under("snapshots").under("more")),
+        audit=folder,
+        keep=3,
+        code_version="1",
+        partitioner="murmur2",
+        group="more",
+        shared=shared,
+    )
+    for number in (0, 1):
+        state = store.load(TP("more.events", number), Assigned(0, ids[number], 0, 0, 2, "topic-id"))
+        assert (state.next, state.known_committed, state.opening is not None) == (0, True, True)
+        assert state.twin.freeze().encode() == found.states[number]
 
 
 async def test_a_folder_that_is_in_use(world: Real) -> None:
