@@ -72,7 +72,11 @@ C_ROWS: Final = 1  # rows of `open` that were ever in use
 C_FREE: Final = 2  # 1 + the first free one of them, 0 none
 C_FREED: Final = 3  # how many are
 C_DOUBTS: Final = 4
-N_C: Final = 5
+C_NEEDS: Final = 5  # what `add_up` has to be given before it goes on
+N_C: Final = 6
+NEEDS_ROOM: Final = 0  # for open rows
+NEEDS_DATES: Final = 1  # for each observation, whatever its instant
+NEEDS_NAMES: Final = 2  # one has an order or a product
 
 # What a reading of a meter says beside its amount (twin.measures.meter), and of an integral that it was read too late.
 SOUND: Final = 0
@@ -96,6 +100,8 @@ class Columns(NamedTuple):
     value: int
     during: int
     counted: int
+    order: int
+    product: int
     times: int
 
 
@@ -123,28 +129,27 @@ class Given(NamedTuple):
     """Observations, in each line's order."""
 
     rows: I64
-    shift: I64
+    low: int  # what follows is right from here, ns
+    high: int  # up to here
+    shift: I64  # of each, or one of all
     day: I64
-    order: I64  # numbers of the caller's texts
+    order: I64  # numbers of the caller's texts, of each; or none at all
     product: I64
     errors: I64  # 1: below nominal - TNE, 2: below nominal - 2 TNE, 3: both; or none at all
 
 
-@bare
-def extent(rows: I64, ts: int, counted: int) -> tuple[int, int]:
-    """The first and the last instant of the times that observations (at least one) are of: a value ends the time that
-    it is of, parts begin it."""
-    low, high = FAR, -FAR
-    for i in range(rows.shape[0]):
-        at = rows[i, ts] - 1 + rows[i, counted]
-        low = min(low, at)
-        high = max(high, at)
-    return low, high
+class About(NamedTuple):
+    """What the row of an observation is about, beside its interval and class."""
+
+    shift: int
+    day: int
+    order: int
+    product: int
 
 
 @bare
 def add_up(b: Books, f: Facts, c: Columns, g: Given, where: I64, doubts: I64, first: int) -> int:
-    """Add observations from `first` on; returns up to which there was room for their rows. `where` (observations,)
+    """Add observations from `first` on; returns up to which that went (C_NEEDS says why). `where` (observations,)
     takes the open row of each, -1 of another family, or is empty; `doubts` (.., 3) observation, what it says, measure.
     """
     i = first
@@ -158,15 +163,29 @@ def add_up(b: Books, f: Facts, c: Columns, g: Given, where: I64, doubts: I64, fi
         if kind != KIND_OTHER:
             made = facts[F_MADE_END] - facts[F_MADE]
             if b.open.shape[0] - b.counts[C_ROWS] + b.counts[C_FREED] < 1 + N_TIMES * max(1, made):
+                b.counts[C_NEEDS] = NEEDS_ROOM
                 return i
+            stands = seen[c.ts] + seen[c.counted]
+            if not g.low < stands <= g.high:  # a value ends the time that it is of, parts begin it
+                b.counts[C_NEEDS] = NEEDS_DATES
+                return i
+            if g.order.shape[0]:
+                order, made_of = g.order[i], g.product[i]
+            elif seen[c.order] >= 0 or seen[c.product] >= 0:
+                b.counts[C_NEEDS] = NEEDS_NAMES
+                return i
+            else:
+                order = made_of = -1
+            dated = i if g.shift.shape[0] > 1 else 0
+            a = About(g.shift[dated], g.day[dated], order, made_of)
             line = natural(seen[c.line])
             b.heard[line] = 1
             k = slot_of(b, number)
-            end = _end(b, k, seen[c.ts] + seen[c.counted], f.publish[line])
+            end = _end(b, k, stands, f.publish[line])
             during = seen[c.during]
             if during in (MINOR_STOP, DOWN):
                 during = STOPPED
-            r = _row(b, g, i, k, line, number, end, during)
+            r = _row(b, a, k, line, number, end, during)
             if where.shape[0]:
                 where[i] = r
             value = seen[c.value]
@@ -183,10 +202,10 @@ def add_up(b: Books, f: Facts, c: Columns, g: Given, where: I64, doubts: I64, fi
                 row[R_T1] += g.errors[i] & 1
                 row[R_T2] += g.errors[i] >> 1
             if kind in (KIND_METER, KIND_AMOUNT):
-                _use(b, c, g, i, k, r, line, number, facts, end, during, doubts)
+                _use(b, c, g, i, a, k, r, line, number, facts, end, during, doubts)
             else:
                 for j in range(facts[F_MADE], facts[F_MADE_END]):
-                    _integrate(b, f, c, g, i, line, natural(f.made[j]), end, during, doubts)
+                    _integrate(b, f, c, g, i, a, line, natural(f.made[j]), end, during, doubts)
         i += 1
     return i
 
@@ -215,7 +234,7 @@ def _end(b: Books, k: int, stands: int, every: int) -> int:
 
 
 @hot
-def _row(b: Books, g: Given, i: int, k: int, line: int, number: int, end: int, during: int) -> int:
+def _row(b: Books, a: About, k: int, line: int, number: int, end: int, during: int) -> int:
     """The open row for an observation in a class, a new one where there is none."""
     r = b.meters[k, M_HEAD] - 1
     while r >= 0:
@@ -223,10 +242,10 @@ def _row(b: Books, g: Given, i: int, k: int, line: int, number: int, end: int, d
         if (
             row[R_END] == end
             and row[R_DURING] == during
-            and row[R_SHIFT] == g.shift[i]
-            and row[R_DAY] == g.day[i]
-            and row[R_ORDER] == g.order[i]
-            and row[R_PRODUCT] == g.product[i]
+            and row[R_SHIFT] == a.shift
+            and row[R_DAY] == a.day
+            and row[R_ORDER] == a.order
+            and row[R_PRODUCT] == a.product
         ):
             return int(natural(r))
         r = row[R_NEXT] - 1
@@ -234,10 +253,10 @@ def _row(b: Books, g: Given, i: int, k: int, line: int, number: int, end: int, d
     row = b.open[r]
     row[R_END] = end
     row[R_MEASURE] = number
-    row[R_DAY] = g.day[i]
-    row[R_SHIFT] = g.shift[i]
-    row[R_ORDER] = g.order[i]
-    row[R_PRODUCT] = g.product[i]
+    row[R_DAY] = a.day
+    row[R_SHIFT] = a.shift
+    row[R_ORDER] = a.order
+    row[R_PRODUCT] = a.product
     row[R_DURING] = during
     for column in range(R_N, N_R):
         row[column] = 0
@@ -268,6 +287,7 @@ def _use(
     c: Columns,
     g: Given,
     i: int,
+    a: About,
     k: int,
     r: int,
     line: int,
@@ -295,10 +315,10 @@ def _use(
         if meter[since + G_KNOWN]:
             n, whole, klass = _spent(b, meter, since, c, seen, during)
         if n > 1:
-            _divide(b, g, i, k, line, number, end, whole, step)
+            _divide(b, a, k, line, number, end, whole, step)
         else:
             if klass != during:
-                r = _row(b, g, i, k, line, number, end, klass)
+                r = _row(b, a, k, line, number, end, klass)
             row = b.open[r]
             row[R_USED] += 1
             add(row, R_AMOUNT, 0, step)
@@ -388,7 +408,7 @@ def _spent(b: Books, meter: I64, since: int, c: Columns, seen: I64, during: int)
 
 
 @bare
-def _divide(b: Books, g: Given, i: int, k: int, line: int, number: int, end: int, whole: int, amount: int) -> None:
+def _divide(b: Books, a: About, k: int, line: int, number: int, end: int, whole: int, amount: int) -> None:
     """An amount among the classes in which time was `spent`, `whole` in all, by time; what is left of whole steps to
     the largest rests, of equal ones to the lower class."""
     parts, rests = b.spare[0], b.spare[1]
@@ -411,14 +431,24 @@ def _divide(b: Books, g: Given, i: int, k: int, line: int, number: int, end: int
         rests[best] = -1
     for klass in range(N_TIMES):
         if parts[klass] >= 0:
-            row = b.open[_row(b, g, i, k, line, number, end, klass)]
+            row = b.open[_row(b, a, k, line, number, end, klass)]
             row[R_USED] += 1
             add(row, R_AMOUNT, 0, -parts[klass] if amount < 0 else parts[klass])
 
 
 @hot
 def _integrate(
-    b: Books, f: Facts, c: Columns, g: Given, i: int, line: int, number: int, end: int, during: int, doubts: I64
+    b: Books,
+    f: Facts,
+    c: Columns,
+    g: Given,
+    i: int,
+    a: About,
+    line: int,
+    number: int,
+    end: int,
+    during: int,
+    doubts: I64,
 ) -> None:
     """Twice what a gauge comes to since it was read before, value x ns, to each class by its part of the time."""
     k = slot_of(b, number)
@@ -434,20 +464,18 @@ def _integrate(
             if seen[c.station] >= 0:
                 n, elapsed, klass = _spent(b, meter, M_BASE, c, seen, during)
             if n <= 1:
-                _come_to(b, g, i, k, line, number, end, klass, height, elapsed)
+                _come_to(b, a, k, line, number, end, klass, height, elapsed)
             else:
                 parts = b.spare[0]
                 for klass in range(N_TIMES):
                     if parts[klass] > 0:
-                        _come_to(b, g, i, k, line, number, end, klass, height, parts[klass])
+                        _come_to(b, a, k, line, number, end, klass, height, parts[klass])
     _keep(meter, M_BASE, c, seen, seen[c.ts])
 
 
 @hot
-def _come_to(
-    b: Books, g: Given, i: int, k: int, line: int, number: int, end: int, klass: int, height: int, ns: int
-) -> None:
-    row = b.open[_row(b, g, i, k, line, number, end, klass)]
+def _come_to(b: Books, a: About, k: int, line: int, number: int, end: int, klass: int, height: int, ns: int) -> None:
+    row = b.open[_row(b, a, k, line, number, end, klass)]
     high, low = product(abs(height), ns)
     if height < 0:
         high, low = -high, -low

@@ -27,13 +27,13 @@ VALUES: Final = st.lists(
 )
 
 
-def observed(values: Sequence[tuple[int, int]], units: Sequence[int] = ()) -> Observed:
+def observed(values: Sequence[tuple[int, int]], units: Sequence[int] = (), first: int = 0) -> Observed:
     rows = np.full((len(values), at.N_MO), -1, np.int64)
     rows[:, at.MO_LINE] = rows[:, at.MO_MEASURE] = 0
     for k, (value, product) in enumerate(values):
-        rows[k, [at.MO_TS, at.MO_VALUE, at.MO_PRODUCT]] = k, value, product
+        rows[k, [at.MO_TS, at.MO_VALUE, at.MO_PRODUCT]] = first + k, value, product
         rows[k, at.MO_N] = units[k] if units else -1
-    return Observed(rows, np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64))
+    return Observed(rows, lambda rows: (np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)))
 
 
 def points(
@@ -46,10 +46,10 @@ def points(
     """All points; the state goes through `save` and `load` at every cut. `units` that each value is of."""
     measure = Measure("x", "characteristic", "mm", chart=chart, **more)
     family = Charts([Declared(0, -1, measure)])
-    every = observed([one if isinstance(one, tuple) else (one, 0) for one in values], units)
+    every = [one if isinstance(one, tuple) else (one, 0) for one in values]
     found: list[Point] = []
     for begin, end in zip((0, *cuts), (*cuts, len(values)), strict=True):
-        family.take(Observed(*(part[begin:end] for part in every)), lambda k: PRODUCTS[k])
+        family.take(observed(every[begin:end], units[begin:end], begin), lambda k: PRODUCTS[k])
         found += family.rows(0, end).get("samples", [])
         saved = family.save(0)
         family = Charts([Declared(0, -1, measure)])

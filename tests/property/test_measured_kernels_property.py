@@ -23,7 +23,7 @@ from twin.measures import meter
 from twin.measures.catalogue import Declared
 from twin.measures.integral import DOUBT_GAP, between, unit_of
 from twin.measures.meter import HOUR_NS, Meter, Reading
-from twin.measures.protocol import Observed
+from twin.measures.protocol import Observed, Span
 from twin.measures.rows import AMOUNT, N_SUMS, Block, Key, Laid, Row, in_order, joined, laid_out
 from twin.measures.rows import wide as wide_
 from twin.measures.totals import Totals
@@ -32,6 +32,7 @@ from twin.plant.model import Measure
 S: Final = 1_000_000_000
 PUBLISH: Final = 60 * S
 MODULUS: Final = 10**12
+CHANGE: Final = 1_700_000_000 * S + 10 * HOUR_NS  # of shifts
 FAR: Final = at.FAR
 GAUGES: Final = {4: (5, 6), 9: (10,)}  # integrals by gauge, as numbered below
 INTEGRALS: Final = (5, 6, 10)
@@ -120,6 +121,11 @@ def text(number: int) -> str | None:
     return TEXTS[number] if number >= 0 else None
 
 
+def shift_of(ts: int) -> int:
+    """Of a value, which ends the time that it is of."""
+    return 2 if ts <= CHANGE else 3
+
+
 def merged(klass: int) -> int:
     return codes.STOPPED if klass in (codes.MINOR_STOP, codes.DOWN) else klass
 
@@ -161,7 +167,7 @@ class Plain:
 
     def _sums(self, row: list[int], number: int, klass: int) -> list[int]:
         end = -(-row[at.MO_TS] // PUBLISH) * PUBLISH
-        key = Key(end, number, 1, 2, text(row[at.MO_ORDER]), text(row[at.MO_PRODUCT]), klass)
+        key = Key(end, number, 1, shift_of(row[at.MO_TS]), text(row[at.MO_ORDER]), text(row[at.MO_PRODUCT]), klass)
         return self.sums.setdefault(key, [0, 0, 0, FAR, -FAR, 0, 0, 0, 0])
 
     def _use(self, row: list[int], number: int, now: Reading, here: int) -> None:
@@ -199,9 +205,11 @@ class Plain:
         return [raw, [[*key, [f"{n:x}" for n in self.sums[key]]] for key in keys]]
 
 
-def take(totals: Totals, rows: Sequence[list[int]]) -> list[list[int]]:
+def take(totals: Totals, rows: Sequence[list[int]], span: Span | None = None) -> list[list[int]]:
+    """`span`: what is said of the shift is right for a part of the observations, at first."""
     each = np.array(rows, np.int64).reshape(-1, at.N_MO)
-    return totals.take(Observed(each, np.full(len(rows), 2), np.full(len(rows), 1)), text).doubts
+    shifts = np.array([shift_of(row[at.MO_TS]) for row in rows], np.int64)
+    return totals.take(Observed(each, lambda _: (shifts, np.full(len(rows), 1)), span), text).doubts
 
 
 def made() -> Totals:
@@ -218,7 +226,9 @@ def test_every_sum(seed: int) -> None:
     done = 0
     while done < len(rows):
         size = drawn.randrange(1, len(rows) + 1)
-        doubts += take(totals, rows[done : done + size])
+        low = drawn.choice(rows)[at.MO_TS] - drawn.randrange(2)
+        spans = (None, Span(low, CHANGE, 2, 1), Span(CHANGE, max(low, CHANGE), 3, 1), Span(CHANGE, FAR, 3, 1))
+        doubts += take(totals, rows[done : done + size], drawn.choice(spans))
         done += size
         other = made()
         other.load(0, totals.save(0))

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from twin.measures.protocol import Span
 from twin.plant.calendar import CalendarTable, shift_days, table
 from twin.plant.model import Calendar
 
@@ -30,8 +31,11 @@ class Dates:
     def at(self, lines: I64, instants: I64) -> tuple[I64, I64]:
         """Of each row's line at its instant (ns): running number of the shift (NO_SHIFT: none), and the production day
         (days since 1970)."""
-        if len(lines) and (one := self.one_of(lines, int(instants.min()), int(instants.max()))):
-            return np.full(len(lines), one[0]), np.full(len(lines), one[1])
+        if len(lines) and self.alike(lines):
+            low, high = int(instants.min()), int(instants.max())
+            one = self._around(int(lines[0]), low)
+            if high < one.high:  # nearly always: a run is of minutes
+                return np.full(len(lines), one.shift), np.full(len(lines), one.day)
         # As one number: pairs take a sort by columns, which was half the time of a row of `states`.
         which = (instants // _PIECE_NS) * len(self._calendars) + self._of[lines]
         if len(which) and (which == which[0]).all():  # nearly always
@@ -46,15 +50,16 @@ class Dates:
             shifts[mine], days[mine] = held.shift[row], held.day[row]
         return shifts, days
 
-    def one_of(self, lines: I64, low: int, high: int) -> tuple[int, int] | None:
-        """Shift and day of all instants from `low` to `high`, of all these lines (at least one); None: there are
-        several. Nearly always there is one: a run is of minutes."""
-        if low // _PIECE_NS == high // _PIECE_NS and self.alike(lines):
-            held = self._piece(int(self._of[lines[0]]), low // _PIECE_NS)
-            first, last = np.searchsorted(held.ts, (low, high), side="right") - 1
-            if first == last:
-                return int(held.shift[first]), int(held.day[first])
-        return None
+    def around(self, line: int, instant: int) -> Span | None:
+        """Shift and day at an instant, and how long they are that; None: other lines have other calendars."""
+        return self._around(line, instant) if len(self._calendars) == 1 else None
+
+    def _around(self, line: int, instant: int) -> Span:
+        piece = instant // _PIECE_NS
+        held = self._piece(int(self._of[line]), piece)
+        row = int(np.searchsorted(held.ts, instant, side="right")) - 1
+        begin, end = int(held.ts[row]), int(held.ts[row + 1]) if row + 1 < len(held.ts) else (piece + 1) * _PIECE_NS
+        return Span(begin, end, int(held.shift[row]), int(held.day[row]))
 
     def alike(self, lines: I64) -> bool:
         """Whether these lines (at least one) have one calendar."""

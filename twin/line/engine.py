@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kernels.figures.measured import extent
 from kernels.fold import bits
 from kernels.fold import layout as at
 from kernels.fold.arrays import Model, Out
@@ -240,14 +239,14 @@ class Engine:
 
     def _observed(self, rows: I64) -> I64:
         """Hand observations to the families. What casts doubt on them, as alerts of the fold."""
+        dates, first = self.rows.dates, rows[0]
         # A value ends the time that it is of: shift and day are those of the instant before. Parts begin it.
-        dates, lines = self.rows.dates, rows[:, at.MO_LINE]
-        one = dates.one_of(lines, *extent(rows, at.MO_TS, at.MO_COUNTED))
-        if one is None:
-            shift, day = dates.at(lines, rows[:, at.MO_TS] - 1 + rows[:, at.MO_COUNTED])
-        else:
-            shift, day = (np.full(len(rows), value) for value in one)
-        doubts, told = self.families.take(Observed(rows, shift, day), self.texts.text)
+        span = dates.around(int(first[at.MO_LINE]), int(first[at.MO_TS] - 1 + first[at.MO_COUNTED]))
+
+        def asked(rows: I64) -> tuple[I64, I64]:
+            return dates.at(rows[:, at.MO_LINE], rows[:, at.MO_TS] - 1 + rows[:, at.MO_COUNTED])
+
+        doubts, told = self.families.take(Observed(rows, asked, span), self.texts.text)
         self.alerts.from_families(told)
         for row in doubts:
             row[at.AO_SINCE] = self.texts.number(self._measures[row[at.AO_SINCE]].measure.id)

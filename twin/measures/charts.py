@@ -77,7 +77,7 @@ class Charts:
     def take(self, observed: Observed, text: Callable[[int], str | None]) -> Taken:
         told: list[Told] = []
         mine = np.flatnonzero(np.isin(observed.rows[:, at.MO_MEASURE], self._numbers))
-        rows, shifts, days = (part[mine].tolist() for part in observed)
+        rows, shifts, days = (part.tolist() for part in observed.some(mine))
         for row, shift, day in zip(rows, shifts, days, strict=True):
             order, product = text(row[at.MO_ORDER]), text(row[at.MO_PRODUCT])
             about = _About(row[at.MO_LINE], row[at.MO_STATION], row[at.MO_TS], day, shift, order, product)

@@ -53,7 +53,8 @@ class Families:
             row[[at.MO_LINE, at.MO_STATION, at.MO_MEASURE]] = one.line, one.station, number
         if some:
             line = some[0][1].line
-            self.take(Observed(rows, np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)), lambda _: None)
+            none = np.zeros(len(rows), np.int64)
+            self.take(Observed(rows, lambda _: (none, none)), lambda _: None)
             self.load(line, self.save(line))
             self.rows([(line, at.FAR)])
 

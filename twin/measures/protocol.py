@@ -7,6 +7,7 @@ observations are cut: rows follow from their order and from the times alone.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -17,14 +18,43 @@ from twin.measures.catalogue import Declared
 I64 = npt.NDArray[np.int64]
 
 
-class Observed(NamedTuple):
-    """What the fold saw (rows, N_MO), in each line's order; and of each the shift and production day that end there."""
+class Span(NamedTuple):
+    """The instants from `low` on and before `high` (ns) have one shift and production day, of all lines."""
 
-    rows: I64
-    shift: I64
-    day: I64
+    low: int
+    high: int
+    shift: int
+    day: int
 
 
+class Observed:
+    """What the fold saw, rows (.., N_MO), in each line's order; and of each the shift and production day that end
+    there."""
+
+    def __init__(self, rows: I64, dates: Callable[[I64], tuple[I64, I64]], span: Span | None = None) -> None:
+        """`dates`: shift and day of each row, asked where a family needs them. `span`: a guess, by the first row."""
+        self.rows, self.span, self._ask = rows, span, dates
+
+    @cached_property
+    def _dates(self) -> tuple[I64, I64]:
+        return self._ask(self.rows)
+
+    @property
+    def shift(self) -> I64:
+        return self._dates[0]
+
+    @property
+    def day(self) -> I64:
+        return self._dates[1]
+
+    def some(self, places: npt.NDArray[np.intp]) -> tuple[I64, I64, I64]:
+        """Rows, shifts and days of these."""
+        if not len(places):
+            return self.rows[:0], _NOTHING, _NOTHING
+        return self.rows[places], self.shift[places], self.day[places]
+
+
+_NOTHING: Final = np.empty(0, np.int64)
 RAISED: Final = "raised"
 CLEARED: Final = "cleared"
 

@@ -48,8 +48,11 @@ _COLUMNS: Final = tables.Columns(
     at.MO_VALUE,
     at.MO_CLASS,
     at.MO_COUNTED,
+    at.MO_ORDER,
+    at.MO_PRODUCT,
     at.MO_TIMES,
 )
+_NOTHING: Final = np.empty(0, np.int64)
 _ROOM: Final = 256  # open rows; grows
 
 
@@ -143,16 +146,25 @@ class Totals:
     def take(self, observed: Observed, text: Callable[[int], str | None]) -> Taken:
         """Add what was observed."""
         rows = observed.rows
-        order, product = (self._names.numbers(rows[:, k], text) for k in (at.MO_ORDER, at.MO_PRODUCT))
-        errors = self._errors(rows, text) if self._any_packs else np.empty(0, np.int64)
-        given = tables.Given(rows, observed.shift, observed.day, order, product, errors)
+        errors = self._errors(rows, text) if self._any_packs else _NOTHING
+        # Nearly always all are of one shift, in many plants of no order: what each one is of is asked when it counts.
+        low, high, *one = observed.span or (-at.FAR, at.FAR)
+        shift, day = np.array(one, np.int64).reshape(2, 1) if one else (observed.shift, observed.day)
+        given = tables.Given(rows, low, high, shift, day, _NOTHING, _NOTHING, errors)
         where = np.empty(len(rows) if self._any_spread else 0, np.int64)
         doubts = np.empty((len(rows) * max(1, self._most_made), 3), np.int64)
         books = self._with_room(len(rows), 0)
         books.counts[tables.C_DOUBTS] = 0
         done = 0
         while (done := int(tables.add_up(books, self._facts, _COLUMNS, given, where, doubts, done))) < len(rows):
-            books = self._with_room(0, len(books.open))
+            needs = books.counts[tables.C_NEEDS]
+            if needs == tables.NEEDS_ROOM:
+                books = self._with_room(0, len(books.open))
+            elif needs == tables.NEEDS_DATES:
+                given = given._replace(low=-at.FAR, high=at.FAR, shift=observed.shift, day=observed.day)
+            else:
+                order, product = (self._names.numbers(rows[:, k], text) for k in (at.MO_ORDER, at.MO_PRODUCT))
+                given = given._replace(order=order, product=product)
         if self._any_spread:
             self._spread_out(rows, where)
         told = doubts[: books.counts[tables.C_DOUBTS]].tolist()

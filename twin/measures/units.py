@@ -60,7 +60,7 @@ class Units:
 
     def take(self, observed: Observed, text: Callable[[int], str | None]) -> Taken:
         some = np.flatnonzero(self._mine[observed.rows[:, at.MO_MEASURE]])
-        rows, shifts, days = (part[some] for part in observed)
+        rows, shifts, days = observed.some(some)
         ends, classes = ends_of(rows, self._publish).tolist(), classes_of(rows[:, at.MO_CLASS]).tolist()
         about = zip(ends, days.tolist(), shifts.tolist(), classes, strict=True)
         for row, (end, day, shift, klass) in zip(rows.tolist(), about, strict=True):
