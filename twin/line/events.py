@@ -13,7 +13,7 @@ from kernels.read.parquet_cells import tally
 from twin.events.block import I8, I32, I64, EventBlock, pick
 from twin.events.declare import END_OF_LOG
 from twin.events.pace import pace_of
-from twin.line.texts import EVERYWHERE, Texts, by_owner, unit_hashes, worded
+from twin.line.texts import EVERYWHERE, Owned, Texts, by_owner, unit_hashes, worded
 from twin.measures.catalogue import defects, first_pass, numbers, owner
 from twin.plant.model import Plant
 from twin.plant.shared import once_a_plant
@@ -45,13 +45,18 @@ def _by_id(plant: Plant) -> tuple[list[dict[str, int]], list[dict[str, int]], li
     )
 
 
+@once_a_plant
+def _measures(plant: Plant) -> Owned:
+    return Owned(numbers(plant))
+
+
 class Preparation:
     """Turns blocks into rows: block words into text, counter, buffer and product numbers of the plant."""
 
     def __init__(self, plant: Plant, texts: Texts) -> None:
         self._texts, self._plant = texts, plant
         self._counters, self._buffers, self._products = _by_id(plant)
-        self._measures, self._first_line = numbers(plant), owner(plant, 0, -1)
+        self._measures, self._first_line = _measures(plant), owner(plant, 0, -1)
         self._defects, self._passing = defects(plant), np.array(first_pass(plant)) >= 0
 
     def rows(self, block: EventBlock, arrival: int) -> I64:
@@ -99,8 +104,10 @@ class Preparation:
             x[stored] = by_owner(block.line[stored], block.x[stored], words, self._buffers)
         if there[codes.MEASURE]:
             told = np.flatnonzero(kind == codes.MEASURE)
-            owners = np.where(block.station[told] >= 0, block.station[told], self._first_line + block.line[told])
-            x[told] = by_owner(owners, block.y[told], words, self._measures)
+            owners = block.station[told]
+            if owners.min() < 0:  # of a line
+                owners = np.where(owners >= 0, owners, self._first_line + block.line[told])
+            x[told] = self._measures.numbers(owners, block.y[told], words)
         code = block.code
         if there[codes.HEARTBEAT] and END_OF_LOG in words:
             code = np.where((kind == codes.HEARTBEAT) & (block.y == words.index(END_OF_LOG)), codes.END, code)

@@ -19,6 +19,7 @@ _MARK: Final = "\x1f"
 _BEGIN: Final = '{"'
 EVERYWHERE: Final = "*"  # in place of a station's id: at every station that has no other
 _FEW_PAIRS: Final = 4_096
+_MOST_OWNED: Final = 262_144  # numbers that are kept, 2 MB
 _CELLS: Final = msgspec.json.Decoder(dict[str, Pace])
 
 
@@ -101,6 +102,47 @@ def unit_hashes(words: Sequence[str], used: I32) -> I64:
     bytes_ = np.frombuffer(memoryview(data), np.uint8) if data is not None and data.size else np.zeros(0, np.uint8)
     unit_numbers(np.frombuffer(memoryview(offsets), np.int32)[: len(distinct) + 1], bytes_, found)
     return found[inverse.reshape(-1)]
+
+
+class Owned:
+    """As `by_owner`, for names of which few are asked again and again: an array of all owners is kept for each."""
+
+    def __init__(self, tables: Sequence[dict[str, int]]) -> None:
+        self._tables, self._none = tables, np.full(len(tables), -1, np.int64)
+        self._by_name: dict[str, list[tuple[int, int]]] = {}
+        for owner, table in enumerate(tables):
+            for name, number in table.items():
+                self._by_name.setdefault(name, []).append((owner, number))
+        self._kept: dict[str, I64] = {}
+
+    def numbers(self, owner: I32, word: I32, words: Sequence[str]) -> I64:
+        least = int(word.min()) if len(word) else -1
+        if least >= 0 and least == word.max():
+            one: I64 = self._of(words[least])[owner]
+            return one
+        there = np.zeros(len(words) + 1, np.bool_)
+        there[word] = True  # -1 is the last
+        used = np.flatnonzero(there[:-1]).tolist()
+        if len(used) * len(self._tables) > _MOST_OWNED:
+            return by_owner(owner, word, words, self._tables)
+        place = np.full(len(words) + 1, len(used))
+        place[used] = np.arange(len(used))
+        found: I64 = np.stack([*(self._of(words[k]) for k in used), self._none])[place[word], owner]
+        return found
+
+    def _of(self, name: str) -> I64:
+        """The number of the name at each owner, -1 none."""
+        if name not in self._by_name:
+            return self._none
+        found = self._kept.get(name)
+        if found is None:
+            if (len(self._kept) + 1) * len(self._tables) > _MOST_OWNED:
+                self._kept.clear()
+            found = self._none.copy()
+            owners, numbers = zip(*self._by_name[name], strict=True)
+            found[list(owners)] = numbers
+            self._kept[name] = found
+        return found
 
 
 def by_owner(owner: I32, word: I32, words: Sequence[str], tables: Sequence[dict[str, int]]) -> I64:
