@@ -17,6 +17,7 @@ from twin.audit.read import one_listing
 from twin.audit.rows import integers
 from twin.line.numbers import ideal_ns
 from twin.plant.model import Line, Target
+from twin.report.causes import WAITS, Lanes
 from twin.report.cover import cover
 from twin.report.figures import Figures
 from twin.report.plan import Plan, done_at, plan_of
@@ -134,6 +135,7 @@ class Tiles:
             station = so_far.constraint
             mine = next((one for one in made["stations"] if one["station"] == station), None)
             made["since_ms"] = mine["since_ms"] if mine else None
+        made |= _cause(known[0] if known else None, made, so_far)
         made |= _order(view, so_far)
         made["lost_per_hour"] = _lost(made["state"], so_far)
         made["lost_text"] = None if made["lost_per_hour"] is None else number(made["lost_per_hour"], 0, "en")
@@ -155,6 +157,23 @@ def _alert(one: Alert) -> dict[str, Any]:
     kept = {name: getattr(one, name) for name in ("kind", "action", "station", "value", "limit", "detail", "subject")}
     said = {language: alert_said(kept, language) for language in LANGUAGES}
     return {**kept, "ts": rfc3339(one.ts_ns), "said": said}
+
+
+def _cause(line: Line | None, made: dict[str, Any], so_far: SoFar | None) -> dict[str, str | None]:
+    """Of a line that waits the station that stands, over the buffers (`twin.report.causes`)."""
+    none: dict[str, str | None] = {"cause_station": None, "cause_state": None}
+    if line is None or so_far is None or made["state"] not in WAITS:
+        return none
+    known = {one["station"]: one["state"] for one in made["stations"]}
+    rows = [
+        {"station": name, "class": "down" if state == "stopped" else state, "start": 0, "end": 1}
+        for name, state in known.items()
+    ]
+    victim = next((row for row in rows if row["station"] == so_far.constraint), None)
+    if victim is None or victim["class"] not in WAITS:
+        return none
+    cause = Lanes(line, rows).charges(victim, 0, 1)[0].cause
+    return none if cause is None else {"cause_station": cause["station"], "cause_state": known[cause["station"]]}
 
 
 def _lost(state: str, so_far: SoFar | None) -> float | None:

@@ -290,7 +290,7 @@ def test_a_figure_is_proved_here_and_as_it_was_known(floor: Floor, tab: Any) -> 
     tab.locator(".knowing input").evaluate(
         "(one, at) => { one.value = at; one.dispatchEvent(new Event('input')); }", at
     )
-    tab.locator(".knowing button").click()
+    tab.locator(".knowing button.go").click()
     until(tab, "document.querySelector('.head .warn') && !document.querySelector('#main[aria-busy]')")
     assert "as_of=" in tab.url
     then = int(tab.locator(".said .big").inner_text().split()[0].replace(",", ""))

@@ -88,8 +88,9 @@ def against_target(report: dict[str, Any], language: str) -> str | None:
     """Ahead or behind, in parts and minutes. None: the plant file names no target for what was made."""
     total = report["total"]
     parts, minutes = total.get("plan_difference"), total.get("plan_minutes")
-    if parts is None:
-        return None
+    if parts is None:  # the plan in parts is not known: a time of which no row tells the product
+        goal = total.get("target_oee")
+        return None if goal is None else f"{word('oee', language)} {word('target', language)} {percent(goal, language)}"
     said = f"{word('target_so_far', language)} {number(total['plan_parts'], 0, language)}: "
     said += f"{number(abs(parts), 0, language)} {word('parts', language)}"
     if minutes is not None:
@@ -179,7 +180,10 @@ def bottleneck(report: dict[str, Any], language: str) -> str:
         interval += f" {percent(leader['share_low'], language, 0)} – {percent(leader['share_high'], language, 0)}"
     name = word("undecided", language) if said["verdict"] == "undecided" else said["verdict"]
     share = f"{leader['station']} {percent(leader['share'], language, 0)}"
-    return f"{word('bottleneck', language)}: {name} ({share}, {word('share', language)}, {interval})"
+    told = f"{word('bottleneck', language)}: {name} ({share}, {word('share', language)}, {interval})"
+    if said["verdict"] == "undecided":
+        return f"{told}; {word('more_hours', language)}"
+    return f"{told}; {word('one_percent', language).format(number(leader['share'], 2, language))}"
 
 
 def _section(one: Section, report: dict[str, Any], language: str) -> str:

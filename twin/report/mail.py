@@ -28,7 +28,8 @@ def mail(report: dict[str, Any], language: str = "en") -> bytes:
     said = [
         sentence(report, language),
         against_target(report, language),
-        ratios(report["total"], language),
+        ratios(report["total"], language)
+        + ("" if report["settled"]["final"] else f" ({word('provisional', language)})"),
         *(f"{word('lost_most', language)}: {one}" for one in greatest(report, language)[:1]),
         *doubts(report, language),
         bottleneck(report, language),

@@ -36,7 +36,7 @@ GROUP: Final = {
 _HEIGHT: Final = {"running": 45, "minor": 80, "starved": 65, "blocked": 65, "waiting": 65, "planned": 25}
 # Drawn one over the other: what is lost is never hidden.
 _ORDER: Final = ("planned", "running", "waiting", "starved", "blocked", "minor", "setup", "upkeep", "down", "unknown")
-_OWES: Final = ("down", "minor_stop", "setup", "maintenance")  # classes of which people say a reason
+_OWES: Final = ("down", "minor_stop")  # classes of which people say a reason
 _WIDTH: Final = 1000
 _LABEL: Final = 190
 _TOTALS: Final = 178  # at the right edge of a timeline
@@ -178,11 +178,11 @@ def waterfall(report: dict[str, Any], language: str) -> str:
 def _row(k: int, name: str, kind: str, x: float, wide: float, ns: int, parts: float | None, language: str) -> str:
     y = 4 + 28 * k
     tail = f"{hours_of(ns, language)} h"
-    count = "" if parts is None else number(parts, 0, language)
+    count = "" if parts is None else f"{number(parts, 0, language)} {word('parts', language)}"
     return (
         label(0, y + 16, cut(name, 28))
         + f'<rect class="{kind}" data-ns="{ns}" x="{x:.3f}" y="{y}" width="{wide:.3f}" height="21"/>'
-        + label(880, y + 16, tail, anchor="end")
+        + label(870, y + 16, tail, anchor="end")
         + label(1000, y + 16, count, anchor="end", soft=True)
     )
 

@@ -61,6 +61,7 @@ _EVIDENCE: Final[dict[str, tuple[str, tuple[tuple[str, str, str], ...]]]] = {
         (
             ("revision", "count", "revision"),
             ("revised", "time", "known_since"),
+            ("because", "text", "because"),
             ("retracted", "yes", "retracted"),
             ("good", "count", "good"),
             ("oee", "percent", "oee"),
@@ -111,12 +112,25 @@ def shaped(name: str, found: Iterable[dict[str, Any]], language: str, labels: La
         row["detail"] = refusal_in_german(row["detail"] or "") if language == "de" else row["detail"]
     for row in rows if name == "alerts" else ():
         row["detail"] = alert_said(row, language)
+    for row in rows if name == "revisions" and language else ():
+        row["because"] = _because(row["said"], language)
     for row in rows if name == "events" else ():
         told = (key for key in row if key not in _NOT_TOLD and not key.startswith("source_"))
         row["what"] = " ".join(f"{key}={row[key]}" for key in told)
     columns = tuple(Column(key, kind, word(said, language)) for key, kind, said in shape)
     cells = tuple(tuple(row.get(column.key) for column in columns) for row in rows)
     return Table(name, word(title, language), columns, cells, labels)
+
+
+def _because(said: list[dict[str, Any]] | None, language: str) -> str | None:
+    """What made a revision: corrections, with the device that sent them; else events that came late."""
+    if said is None:
+        return None
+    told = []
+    for one in said:
+        rest = " ".join(one[key] for key in ("by", "station", "verb", "reason", "state") if one[key] is not None)
+        told.append(f"{word('correction', language)} {rest}")
+    return "; ".join(told) or word("late_events", language)
 
 
 def for_people(found: Table, zone: str, language: str) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def why(
         "standing": current.num_rows > 0,
         **_sums(figures),
         "ideal": _ideal(root, row, figures),
-        "revisions": [texts(one) for one in history],
+        "revisions": [_revision(root, line, one) for one in history],
         **_settled(root, line, end_ns),
         **_evidence(root, line.id, station or row["constraint"], start_ns, end_ns, row),
     }
@@ -106,6 +106,16 @@ def _evidence(
             "twin audit verify AUDIT",
         ],
     }
+
+
+def _revision(root: Path | str, line: Line, row: Row) -> dict[str, Any]:
+    """One revision of a row, since when it was known in the line's time, and what people said in the tick before it."""
+    if row["revised"] is None:
+        return {**texts(row), "revised": rfc3339(row["end"]), "said": None}
+    begin = row["revised"] - line.publish_every_ns
+    told = select(root, "events", begin, row["revised"] + 1, line=line.id, where=pc.field("type") == "correction")
+    said = [{name: one[name] for name in ("by", "station", "verb", "reason", "state")} for one in dicts(told)]
+    return {**texts(row), "said": said}
 
 
 def _settled(root: Path | str, line: Line, end_ns: int) -> dict[str, Any]:

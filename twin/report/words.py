@@ -226,7 +226,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "provisional": ("provisional", "vorläufig"),
     "settled": ("final", "endgültig"),
     "known_until": ("rows reach to", "Zeilen reichen bis"),
-    "revisable": ("can still be revised until", "kann noch revidiert werden bis"),
+    "revisable": (
+        "all figures of this span can still be revised until",
+        "alle Zahlen dieses Zeitraums können noch revidiert werden bis",
+    ),
     "not_revised": ("late events do not change it", "späte Ereignisse ändern nichts daran"),
     "incomplete": ("not complete yet", "noch nicht vollständig"),
     "suspect": (
@@ -239,7 +242,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "suspect_title": ("performance over 100 %", "Leistung über 100 %"),
     "models": ("plant models", "Werksmodelle"),
     "rows_used": ("rows", "Zeilen"),
-    "recompute": ("compute it again on your own machine", "auf dem eigenen Rechner nachrechnen"),
+    "recompute": (
+        "compute it again on your own machine (AUDIT: the audit folder, or a copy of it)",
+        "auf dem eigenen Rechner nachrechnen (AUDIT: der Ordner des Audits oder eine Kopie davon)",
+    ),
     "count_note": (
         "A stop counts where it begins; its minutes are cut at the span. Minutes of stations beside each other are "
         "not minutes of the line.",
@@ -329,6 +335,16 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "of_the_loss": ("of the loss", "vom Verlust"),
     "goes_on": ("goes on", "dauert an"),
+    "worst_first": ("most parts lost now first", "zuerst, wo jetzt am meisten verloren geht"),
+    "show": ("show", "zeigen"),
+    "because": ("because of", "wegen"),
+    "late_events": ("late events", "später Ereignisse"),
+    "unreachable": (
+        "The server does not answer, or takes too long. Load the page again.",
+        "Der Server antwortet nicht oder braucht zu lange. Die Seite neu laden.",
+    ),
+    "one_percent": ("1 % faster there brings {} % more parts", "1 % schneller dort bringt {} % mehr Teile"),
+    "more_hours": ("more hours are needed to tell", "das zu sagen, braucht mehr Stunden"),
     "lost_most": ("Most was lost to", "Am meisten kostete"),
     "as_victims": ("as they waited", "wie gewartet wurde"),
     "to_the_cause": ("charged to the cause", "der Ursache zugerechnet"),
@@ -376,7 +392,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "Teile kommen schneller als der Idealzyklus: er ist in der Werksdatei zu lang, die OEE zu hoch",
     ),
     "recompute_here": ("compute it again here", "hier neu rechnen"),
-    "recomputing": ("computing ...", "rechnet ..."),
+    "recomputing": ("computing, at most 50 s ...", "rechnet, höchstens 50 s ..."),
     "equal": ("equal: every cell", "gleich: jede Zelle"),
     "differs": ("DIFFERENT", "VERSCHIEDEN"),
     "rows_compared": ("rows compared", "Zeilen verglichen"),

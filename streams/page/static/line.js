@@ -1,8 +1,8 @@
 // One line over a span: the shift picker, the sentence, charts with a table beside each, rows that lead to their proof.
 import { chart, el, table } from "./dom.js";
 import { lines, onChange } from "./stream.js";
-import { timer } from "./tile.js";
-import { address, clock, get, GROUP, lang, query, SIGN, w } from "./words.js";
+import { cause, timer } from "./tile.js";
+import { address, clock, get, GROUP, lang, query, SIGN, timed, w } from "./words.js";
 
 const KINDS = ["shift", "day", "week", "order", "span"];
 const REFRESH_MS = 30000;
@@ -65,9 +65,10 @@ function knowing(view, parameters) {
   const tell = () => { shown.textContent = clock(Number(at.value), view.zone); };
   at.addEventListener("input", tell);
   tell();
+  const step = (minutes) => el("button", { type: "button", on: { click: () => { at.value = String(Number(at.value) + minutes * 60000); tell(); } } }, `${minutes < 0 ? "−" : "+"} ${Math.abs(minutes)} min`);
   const go = () => turn({ view: query().get("view"), ...now, as_of: new Date(Number(at.value)).toISOString() });
   const open = el("details", { class: "knowing", open: Boolean(as_of) }, el("summary", {}, w("known_then")),
-    el("p", {}, at, " ", shown, " ", el("button", { type: "button", on: { click: go } }, w("known_then"))));
+    el("p", {}, at, " ", shown), el("p", {}, [-60, -10, 10, 60].map(step), el("button", { type: "button", class: "go", on: { click: go } }, w("show"))));
   return el("div", { class: "links" }, as_of ? el("a", { href: address({ view: query().get("view"), ...now }) }, w("known_now")) : null, open);
 }
 
@@ -112,7 +113,7 @@ export function livePart(main, line) {
     if (!place || !one) return;
     const group = GROUP[one.state] ?? "unknown";
     place.replaceChildren(el("span", { class: `sign s-${group}`, "aria-hidden": "true" }, SIGN[one.state] ?? "?"),
-      ` ${w(one.state)} `, el("time", { class: "timer", "aria-live": "off" }, timer(one)), " ",
+      ` ${w(one.state)} `, el("time", { class: "timer", "aria-live": "off" }, timed(timer(one))), ` ${cause(one)} `,
       ...one.stations.map((s) => el("span", { class: `cell s-${GROUP[s.state] ?? "unknown"}`, title: `${s.station}: ${w(s.state)}` }, s.station)));
   };
   const stop = onChange(draw);
@@ -197,7 +198,7 @@ export function line(main) {
       ...[
         ...view.sections.map(({ id }) => (id in OWN ? OWN[id](view, parameters) : section(view, id))),
         el("section", { id: "health" }, el("h2", {}, w("health")), el("ul", {}, view.said.health.map((text) => el("li", {}, text)))),
-        el("section", { id: "proof" }, el("h2", {}, w("proof")), view.proof.commands.map((one) => el("p", {}, el("code", {}, one)))),
+        el("section", { id: "proof" }, el("h2", {}, w("proof")), el("p", {}, `${w("recompute")}:`), view.proof.commands.map((one) => el("p", {}, el("code", {}, one)))),
       ].filter((one) => one));
     for (const one of main.querySelectorAll("details")) if (open.has(one.parentNode.id)) one.open = true;
     focusAgain(main, focused);

@@ -33,11 +33,12 @@ async function show() {
   const [stop, shown] = Array.isArray(made) ? made : [made, null];
   leave = stop;
   if (!shown) return;
+  main.dataset.busy = w("reading"); // shown while there is nothing else
   main.setAttribute("aria-busy", "true");
   try {
     await shown;
   } catch (error) {
-    main.replaceChildren(el("p", { class: "warn", role: "alert" }, error.message));
+    main.replaceChildren(el("p", { class: "warn", role: "alert" }, error instanceof TypeError ? w("unreachable") : error.message));
   }
   main.removeAttribute("aria-busy");
 }
@@ -45,11 +46,11 @@ async function show() {
 function watch() {
   const lost = age_s() > STALE_S;
   if (!lost) lastSeen = now();
-  const text = lost ? `${w("stale")} ${clock(lastSeen, Intl.DateTimeFormat().resolvedOptions().timeZone)}` : kafka === "away" ? w("kafka_away") : "";
+  const zone = lines.values().next().value?.zone;
+  const text = lost ? `${w("stale")} ${clock(lastSeen, zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone)}` : kafka === "away" ? w("kafka_away") : "";
   if (banner.textContent !== text) banner.textContent = text;
   banner.hidden = !text;
   const status = document.querySelector(".status");
-  const zone = lines.values().next().value?.zone;
   if (status) status.textContent = zone && !text ? `${clock(now(), zone, true)} · ${w(kafka === "live" ? "live" : "not_live")}` : "";
   document.body.classList.toggle("stale", Boolean(text));
 }

@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { pace } from "./pace.js";
 import { blocked, dismiss, enter, flush, onQueue, refused, waiting } from "./queue.js";
 import { lines, now, onChange } from "./stream.js";
-import { address, done, get, GROUP, lasting, query, SIGN, span, w } from "./words.js";
+import { address, done, get, GROUP, lasting, query, SIGN, span, timed, w } from "./words.js";
 
 const REFRESH_MS = 5000;
 
@@ -91,20 +91,29 @@ export function operator(main) {
     return open;
   }
 
+  // What was said of a part and is not in its row yet: the tap shows at once.
+  function onItsWay(start) {
+    const said = (one) => one.verb === "reason" && one.station === data.station && one.start === start;
+    const undone = new Set([...entries, ...waiting()].filter((one) => one.verb === "undo").map((one) => one.of));
+    const found = waiting().findLast(said) ?? entries.find((one) => said(one) && ["waiting", "sent"].includes(one.state) && !undone.has(one.seq));
+    return found?.reason ?? null;
+  }
+
   function stopRow(stop, several = false) {
     const can = mine() && stop.correctable && data.revise;
     const state = waiting().some((one) => one.start === stop.start) ? w("waiting_to_send") : null;
+    const coming = (part) => onItsWay(part.start);
     const bare = stop.parts.filter((part) => part.reason === null);
     const mark = can && bare.length && several ? el("button", { type: "button", class: "mark", "data-mark": stop.start, "aria-pressed": String(marked.has(stop.start)),
-      "aria-label": `${w("mark")} ${stop.start_local}`, on: { click: () => { if (!marked.delete(stop.start)) marked.add(stop.start); drawRight(); } } }, marked.has(stop.start) ? "✓" : "") : null;
+      "aria-label": `${w("mark")} ${stop.start_local}`, on: { click: () => { if (!marked.delete(stop.start)) marked.add(stop.start); drawRight(); } } }, marked.has(stop.start) ? "✓" : el("span", {}, w("mark"))) : null;
     const parts = stop.parts.map((part) => el("button", {
-      type: "button", class: `stop ${part.reason === null ? "bare" : ""}`, disabled: !can, "data-start": part.start,
+      type: "button", class: `stop ${part.reason === null && !coming(part) ? "bare" : ""}`, disabled: !can, "data-start": part.start,
       on: { click: () => askStop(stop, part) },
     }, el("span", {}, stop.start_local && part === stop.parts[0] ? stop.start_local : new Date(part.start_ms).toLocaleTimeString("de-DE", { timeZone: data.zone })),
-      el("b", {}, part.reason === null ? w("no_reason") : label(part.reason)),
-      el("span", {}, part.ns === null ? w("open_stop") : span(part.ns / 1e6))));
+      el("b", {}, coming(part) ? `${label(coming(part))} …` : part.reason === null ? w("no_reason") : label(part.reason)),
+      el("span", {}, part.ns === null ? w("open_stop") : timed(span(part.ns / 1e6)))));
     const until = stop.until === null ? w("no_revise_short") : stop.correctable ? `${w("correctable_until")} ${stop.until_local}` : `${w("too_late")} ${stop.until_local}`;
-    return el("li", {}, mark ? el("div", { class: "markable" }, mark, el("div", {}, parts)) : parts, el("p", { class: "soft" }, until, state ? ` · ${state}` : "", stop.revision ? ` · ${w("revision")} ${stop.revision}` : ""));
+    return el("li", {}, mark ? el("div", { class: "markable" }, el("div", {}, parts), mark) : parts, el("p", { class: "soft" }, until, state ? ` · ${state}` : "", stop.revision ? ` · ${w("revision")} ${stop.revision}` : ""));
   }
 
   function bundleRow(bundle) {
@@ -164,7 +173,8 @@ export function operator(main) {
     const kept = document.activeElement?.dataset ?? {};
     const open = data.stops.filter((stop) => stop.parts.some((part) => part.reason === null));
     const done = data.stops.filter((stop) => !open.includes(stop)).slice(0, 6);
-    const queue = waiting();
+    const there = new Set(entries.map((one) => one.seq));
+    const queue = waiting().filter((one) => !there.has(one.seq));
     right.replaceChildren(...[
       el("h2", {}, `${w("stops_without_reason")}: ${open.length} `, el("span", { class: "soft" }, lasting(data.without_reason_ns))),
       markedRow(open),
@@ -198,7 +208,13 @@ export function operator(main) {
   const shown = load();
   const refreshing = setInterval(() => load().catch(() => {}), REFRESH_MS);
   const ticking = setInterval(() => data && drawLeft(), 1000);
-  const stopQueue = onQueue(() => { if (data) drawRight(); });
+  let queued = waiting().length;
+  const stopQueue = onQueue(() => {
+    const before = queued;
+    queued = waiting().length;
+    if (data) drawRight();
+    if (queued < before) load().catch(() => {});
+  });
   const stop = onChange(() => data && drawLeft());
   flush();
   return [() => {

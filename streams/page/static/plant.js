@@ -2,7 +2,7 @@
 import { el } from "./dom.js";
 import { lines, onChange } from "./stream.js";
 import { order, renewed, silent, tile, timer } from "./tile.js";
-import { address, query, w } from "./words.js";
+import { address, query, timed, w } from "./words.js";
 
 // Only what stands elsewhere than before is moved.
 function fill(place, nodes) {
@@ -18,7 +18,7 @@ export function plant(main) {
   const list = el("section", { class: "tiles" });
   const calm = el("section", { class: "tiles calm" });
   const calmTitle = el("h2", {}, w("calm_title"));
-  main.append(counts, find, list, calmTitle, calm);
+  main.append(counts, find, el("p", { class: "soft" }, w("worst_first")), list, calmTitle, calm);
   const shown = new Map();
 
   function draw() {
@@ -55,10 +55,10 @@ export function plant(main) {
   });
   const ticking = setInterval(() => {
     for (const { data, node } of shown.values()) {
-      const text = timer(data);
+      const text = timed(timer(data));
       const at = node.querySelector(".timer");
       if (at.textContent !== text) at.textContent = text;
-      const quiet = silent(data) ? `${w("silent_for")} ${silent(data)}` : "";
+      const quiet = silent(data) ? `${w("silent_for")} ${timed(silent(data))}` : "";
       const said = node.querySelector(".silent-for");
       if (said.textContent !== quiet) said.textContent = quiet;
       node.classList.toggle("silent", Boolean(quiet));

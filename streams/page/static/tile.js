@@ -1,13 +1,14 @@
 // A line as a tile: on the plant's page, and larger on the wall.
 import { el } from "./dom.js";
 import { now } from "./stream.js";
-import { address, alertSaid, clock, GROUP, num, orderSaid, SIGN, span, w } from "./words.js";
+import { address, alertSaid, clock, GROUP, num, orderSaid, SIGN, span, timed, w } from "./words.js";
 
 // A line that stands has no OEE and loses all; planned, off and without an order come last.
 export function order(a, b) {
   if (a.calm !== b.calm) return a.calm ? 1 : -1;
   const lost = (one) => one.lost_per_hour ?? (one.state === "running" ? -1 : Infinity);
-  return lost(b) - lost(a) || (a.line < b.line ? -1 : 1);
+  // Of those that lose as much the one that has stood longest.
+  return lost(b) - lost(a) || (a.since_ms ?? Infinity) - (b.since_ms ?? Infinity) || (a.line < b.line ? -1 : 1);
 }
 
 // Of a live line how long nothing has been heard of it: its sources, the network or a worker are silent.
@@ -22,6 +23,9 @@ export function timer(one) {
   if (one.since_ms === null) return "";
   return span((one.live && !silent(one) ? now() : one.as_of_ms) - one.since_ms);
 }
+
+// Of a line that waits the station that makes it wait.
+export const cause = (one) => (one.cause_station ? `← ${one.cause_station}: ${w(one.cause_state)}` : "");
 
 export function marks(one) {
   const found = [];
@@ -73,12 +77,13 @@ export function tile(one) {
   made.append(...[
     el("h3", {}, one.line),
     el("p", { class: "state" }, el("span", { class: `sign s-${group}`, "aria-hidden": "true" }, SIGN[one.state] ?? "?"),
-      ` ${w(one.state)} `, el("time", { class: "timer" }, timer(one))),
+      ` ${w(one.state)} `, el("time", { class: "timer" }, timed(timer(one)))),
+    el("p", { class: "cause" }, cause(one)),
     one.zone === null ? null : el("p", { class: "made" }, el("b", {}, shift ? num(shift.good_text) : "–"), ` ${w("made_good")}`),
     el("p", { class: shift?.behind ? "lost behind" : "lost" }, difference(one), shift ? el("span", { class: "soft shiftname" }, ` (${shift.label})`) : null),
     el("p", { class: "oee" }, `OEE ${oee(one)}`, one.shift && one.shift.oee !== null ? el("span", { class: "soft" }, ` ${w("provisional")}`) : null),
     bars(shift),
-    el("p", { class: "silent-for" }, silent(one) ? `${w("silent_for")} ${silent(one)}` : ""),
+    el("p", { class: "silent-for" }, silent(one) ? `${w("silent_for")} ${timed(silent(one))}` : ""),
     one.live ? null : el("p", { class: "soft" }, `${w("stand")} ${clock(one.as_of_ms, one.zone)}`),
     el("p", { class: "soft order" }, one.order ? orderSaid(one) : "", verdict ? ` · ${w("bottleneck")}: ${verdict}` : ""),
     el("p", { class: "strip", role: "img", "aria-label": one.stations.map((s) => `${s.station} ${w(s.state)}`).join(", ") },

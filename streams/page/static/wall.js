@@ -1,8 +1,8 @@
 // For people five metres away: an area or the worst eight, big letters, no mouse, pages that turn.
 import { el } from "./dom.js";
 import { lines, now, onChange } from "./stream.js";
-import { oee, order, silent, timer } from "./tile.js";
-import { clock, GROUP, num, query, SIGN, w } from "./words.js";
+import { cause, oee, order, silent, timer } from "./tile.js";
+import { clock, GROUP, num, query, SIGN, timed, w } from "./words.js";
 
 // Sixteen minutes of arc for a capital of 0.7 em, in hundredths of the width of a 16:9 screen: `distance` in m, `inch`.
 const smallest = (distance, inch) => (30.03 * distance) / inch;
@@ -13,7 +13,7 @@ const number = (name, least, most, otherwise) => Math.min(most, Math.max(least, 
 // Of more than an hour no seconds: from five metres they would be too small.
 function long(text) {
   const [h, min, s] = text.split(":");
-  return s === undefined ? el("p", { class: "timer" }, text) : el("p", { class: "timer" }, `${h}:${min}`, el("small", {}, " h"));
+  return s === undefined ? el("p", { class: "timer" }, text, text.includes(":") ? el("small", {}, " min") : "") : el("p", { class: "timer" }, `${h}:${min}`, el("small", {}, " h"));
 }
 
 // As many columns as are needed and fit, and letters as large as the screen then allows, never too small to read.
@@ -59,11 +59,11 @@ export function wall(main) {
         el("p", { class: "state" }, w(one.state)),
         long(timer(one)),
         el("p", { class: one.shift?.behind ? "made behind" : "made" }, !one.shift ? w(one.zone === null ? "reading" : "not_measured") : one.shift.diff_text !== null ? `${num(one.shift.diff_text)} ${w("parts")}` : one.shift.lost_text !== null ? `−${num(one.shift.lost_text)} ${w("parts")}` : w("not_measured")),
-        el("p", { class: "oee" }, silent(one) ? `${w("silent_for")} ${silent(one)}` : one.shift ? `OEE ${oee(one, false)}` : ""));
+        el("p", { class: "oee" }, silent(one) ? `${w("silent_for")} ${timed(silent(one))}` : cause(one) ? cause(one) : one.shift ? `OEE ${oee(one, false)}` : ""));
     }));
     const ages = all.map((one) => one.as_of_ms).filter((ms) => ms !== null);
     const zone = all.find((one) => one.zone !== null)?.zone;
-    foot.textContent = `${area ?? w("all_areas")} ${pages > 1 ? `${page + 1}/${pages} ` : ""}· ${clock(zone ? now() : null, zone, true)} · ${w("stand")} ${zone && ages.length ? clock(Math.max(...ages), zone, now() - Math.max(...ages) < 12 * 3600e3) : "–"}`;
+    foot.textContent = `${area ?? w("all_areas")}, ${w("worst_first")} ${pages > 1 ? `${page + 1}/${pages} ` : ""}· ${clock(zone ? now() : null, zone, true)} · ${w("stand")} ${zone && ages.length ? clock(Math.max(...ages), zone, now() - Math.max(...ages) < 12 * 3600e3) : "–"}`;
   }
 
   // Weeks on end: with `reload=shift` the page is taken anew when a shift begins, if the server answers.

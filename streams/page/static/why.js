@@ -16,9 +16,12 @@ function recomputing(line, start, end) {
   const told = el("p", { role: "status", class: "told" });
   const button = el("button", { type: "button", on: { click: async () => {
     button.disabled = true;
-    told.textContent = w("recomputing");
+    const begun = Date.now();
+    const tell = () => { told.textContent = `${w("recomputing")} ${Math.round((Date.now() - begun) / 1000)} s`; };
+    const telling = setInterval(tell, 1000);
+    tell();
     try {
-      const found = await get("recompute", { line, start, end });
+      const found = await get("recompute", { line, start, end }).finally(() => clearInterval(telling));
       const first = found.differences.length ? `: ${JSON.stringify(found.differences[0])}` : "";
       told.textContent = `${w(found.sound ? "equal" : "differs")}${first}, ${num(found.rows.toLocaleString("en"))} ${w("rows_compared")}, ${num(found.events.toLocaleString("en"))} ${w("events_folded")}, ${num(found.seconds.toFixed(1))} s${found.notes.map((one) => `; ${one}`).join("")}`;
     } catch (error) {
@@ -36,7 +39,7 @@ export function why(main) {
   const shown = get("why", parameters).then((found) => {
     const row = found.row;
     const part = (name, title) => found.tables[name]?.rows.length
-      ? el("details", { open: ["classes", "policies"].includes(name) || (!row && !found.said) }, el("summary", {}, `${title} (${found.tables[name].rows.length})`), table(found.tables[name]))
+      ? el("details", { open: ["classes", "policies"].includes(name) || (name === "revisions" && found.tables[name].rows.length > 1) || (!row && !found.said) }, el("summary", {}, `${title} (${found.tables[name].rows.length})`), table(found.tables[name]))
       : null;
     const span = `${found.start_local} – ${found.end_local}, ${found.zone}`;
     main.replaceChildren(el("section", { class: "head" },

@@ -48,6 +48,9 @@ export function span(ms) {
   return h ? `${h}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}` : `${Math.floor(s / 60)}:${two(s % 60)}`;
 }
 
+// A running timer with its unit: "12:05" alone reads like a time of day.
+export const timed = (text) => (!text || text.includes("d") ? text : `${text} ${text.split(":").length === 3 ? "h" : "min"}`);
+
 // A duration as people say it, by the rule of twin/report/said.py: "12 s", "12 min 05 s", "5 h 06 min", "3 d 4 h".
 export function lasting(ns) {
   const two = (n) => String(n).padStart(2, "0");
@@ -66,7 +69,7 @@ export function done(one) {
   if (one.order_end_ms === null) return null;
   const at = (ms) => new Date(ms).toLocaleString(lang === "de" ? "de-DE" : "en-GB", { timeZone: one.zone, weekday: "short", hour: "2-digit", minute: "2-digit" }).replace(",", "");
   const [likely, first, last] = one.order_end_ms;
-  return `~${at(likely)}${first < last ? ` (${at(first)} – ${at(last)})` : ""}`;
+  return `${at(likely)}${first < last ? ` (${at(first)} – ${at(last)})` : ""}`;
 }
 
 // What an order is about: when it is done and how late that is.
