@@ -25,11 +25,11 @@ def mail(report: dict[str, Any], language: str = "en") -> bytes:
     """Raises ReportError where the writer of workbooks is missing."""
     span = report["span"]
     title = f"{report['site']}: {report['line']}, {word(span['kind'], language)} {span['label']}"
+    open_still = "" if report["settled"]["final"] else f" ({word('provisional', language)})"
     said = [
         sentence(report, language),
         against_target(report, language),
-        ratios(report["total"], language)
-        + ("" if report["settled"]["final"] else f" ({word('provisional', language)})"),
+        ratios(report["total"], language) + open_still,
         *(f"{word('lost_most', language)}: {one}" for one in greatest(report, language)[:1]),
         *doubts(report, language),
         bottleneck(report, language),

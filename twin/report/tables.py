@@ -112,7 +112,7 @@ def shaped(name: str, found: Iterable[dict[str, Any]], language: str, labels: La
         row["detail"] = refusal_in_german(row["detail"] or "") if language == "de" else row["detail"]
     for row in rows if name == "alerts" else ():
         row["detail"] = alert_said(row, language)
-    for row in rows if name == "revisions" and language else ():
+    for row in rows if name == "revisions" else ():
         row["because"] = _because(row["said"], language)
     for row in rows if name == "events" else ():
         told = (key for key in row if key not in _NOT_TOLD and not key.startswith("source_"))

@@ -335,6 +335,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "of_the_loss": ("of the loss", "vom Verlust"),
     "goes_on": ("goes on", "dauert an"),
+    "correction": ("correction", "Korrektur"),
     "worst_first": ("most parts lost now first", "zuerst, wo jetzt am meisten verloren geht"),
     "show": ("show", "zeigen"),
     "because": ("because of", "wegen"),
