@@ -163,7 +163,7 @@ export function operator(main) {
       el("p", { class: "timer op-timer", "aria-live": "off" }, since === null ? "" : span(now() - since)),
       pace(one),
       one?.order ? el("p", {}, `${w("order")} ${one.order}`) : null,
-      one?.order && done(one) ? el("p", {}, `${w("order_end")} ${done(one)}`)
+      one?.order && done(one) ? el("p", {}, `${w("order_end")} ${done(one).slice(1)}`)
         : one?.order ? el("p", { class: "soft" }, w(one.order_rest === null ? "no_quantity" : "no_pace")) : null,
     ].filter((one) => one));
   }

@@ -10,10 +10,11 @@ const WIDE = 8.3; // a tile in em, which holds "14:03:59" twice as large and "-1
 const HIGH = 8.4; // with a name, or a word, of two lines
 const number = (name, least, most, otherwise) => Math.min(most, Math.max(least, Number.parseFloat(query().get(name)) || otherwise));
 
-// Of more than an hour no seconds: from five metres they would be too small.
+// From ten minutes on no seconds: from five metres they would be too small, and "46:12" reads like a time of day.
 function long(text) {
   const [h, min, s] = text.split(":");
-  return s === undefined ? el("p", { class: "timer" }, text, text.includes(":") ? el("small", {}, " min") : "") : el("p", { class: "timer" }, `${h}:${min}`, el("small", {}, " h"));
+  if (s === undefined && Number(h) >= 10) return el("p", { class: "timer" }, h, el("small", {}, " min"));
+  return s === undefined ? el("p", { class: "timer" }, text) : el("p", { class: "timer" }, `${h}:${min}`, el("small", {}, " h"));
 }
 
 // As many columns as are needed and fit, and letters as large as the screen then allows, never too small to read.

@@ -69,7 +69,7 @@ export function done(one) {
   if (one.order_end_ms === null) return null;
   const at = (ms) => new Date(ms).toLocaleString(lang === "de" ? "de-DE" : "en-GB", { timeZone: one.zone, weekday: "short", hour: "2-digit", minute: "2-digit" }).replace(",", "");
   const [likely, first, last] = one.order_end_ms;
-  return `${at(likely)}${first < last ? ` (${at(first)} – ${at(last)})` : ""}`;
+  return `~${at(likely)}${first < last ? ` (${at(first)} – ${at(last)})` : ""}`;
 }
 
 // What an order is about: when it is done and how late that is.
