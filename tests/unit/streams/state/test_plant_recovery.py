@@ -1,5 +1,6 @@
 """A snapshot is lost and the plant has changed since: what is published is replayed under its own plants."""
 
+import functools
 import json
 import random
 import shutil
@@ -9,12 +10,17 @@ import pytest
 
 from streams.state.checkpoint import Checkpointer
 from streams.state.fits import StateError
+from streams.state.shared import SharedAudit
+from streams.state.store import PartitionStore
 from streams.worker.processor import Processor
 from tests.support.checkpoint import TOPIC, TP0
+from tests.support.objects import MemoryStore
 from tests.unit.streams.state.test_plant_week import LINE_REMOVED, PLANTS, STATION_ADDED, S, Week, sent
+from twin.audit import store_marker
 from twin.audit.digest import SetDigest, digest
 from twin.audit.recompute import recompute
 from twin.audit.verify import verify
+from twin.line import PartitionTwin
 from twin.plant.model import Plant
 
 HOUR = 3_600
@@ -92,6 +98,50 @@ async def test_what_was_published_is_replayed_under_its_own_plants(
     again = recompute(world.audit)
     assert again.differences == []
     assert again.checked["changes of the plant"] == len(CUTS) - 1
+
+
+class Stored(Week):
+    """Its audit is in object storage."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.objects = MemoryStore()
+        self.audit.mkdir(parents=True)
+        store_marker.claim(self.objects, self.audit, "twin", "g", "a" * 32)
+
+    def store(self, keep: int = 3, partitioner: str = "") -> PartitionStore:
+        return PartitionStore(
+            plant=self.plant,
+            twin=PartitionTwin,
+            snapshots=self.snapshots,
+            audit=self.audit,
+            keep=keep,
+            code_version="1",
+            shared=SharedAudit(self.objects, self.audit),
+        )
+
+
+@pytest.mark.parametrize("world_of", [Week, Stored])
+async def test_the_plant_changed_where_the_log_begins(
+    tmp_path: Path, world_of: type[Week], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Kafka has deleted all before the older snapshot, behind which the files are of another plant."""
+    world = world_of(tmp_path)
+    world.log, untils = log_of(0)
+    (_, first), (_, second) = CUTS[:2]
+    begin, end = untils[0], untils[0] + 200
+    await go_on(world, first, begin, 500)
+    worker = await go_on(world, second, end, 200)
+    whole = worker.states[TP0].twin.freeze().encode()
+    (world.snapshots.folder / f"{world.group.offsets[TP0][1]}.snapshot").unlink()
+    if world_of is Stored:  # another process has a folder of its own
+        world.audit = tmp_path / "another"
+        world.audit.mkdir()
+    monkeypatch.setattr(world.group, "assigned", functools.partial(world.group.assigned, start=begin))
+    worker = await go_on(world, second, end, 200)
+    assert f"going on from offset {begin} instead" in caplog.text
+    assert "the replay agrees" in caplog.text
+    assert worker.states[TP0].twin.freeze().encode() == whole
 
 
 async def test_a_model_that_is_lost_is_named(tmp_path: Path) -> None:
