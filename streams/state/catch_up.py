@@ -160,7 +160,7 @@ class CatchUp:
         """changes: offsets at which the state goes over to another plant model, each the end of one that is due."""
         self._where = where
         self._due = due
-        self._changes = dict(changes)
+        self._changes = changes
         # What was set aside was not folded, and must not be now, though its fault may have been mended since.
         refused = [table for one in due for table in _rows(one, "rejected", ["reason", _OFFSET])]
         self.set_aside: frozenset[int] = frozenset().union(
@@ -179,9 +179,9 @@ class CatchUp:
         return self._due[-1].next_offset
 
     @property
-    def model(self) -> str | None:
-        """The plant model of what follows at `boundary`; None: the same as before."""
-        return self._changes.get(self.boundary)
+    def models(self) -> list[str]:
+        """The plant models to which the state goes over at `boundary`, one after the other."""
+        return [model for at, model in self._changes if at == self.boundary]
 
     def compare(self, rows: list[tuple[str, pa.Table]]) -> bool:
         """Compare the rows replayed up to `boundary` with what is published. True: that was the last interval.

@@ -152,7 +152,7 @@ class Checkpointer:
         """
         while (replay := state.catching_up) is not None and state.next >= replay.boundary:
             state.first, rows = replay.boundary, state.taken_rows()
-            frozen = state.twin.freeze() if replay.model is not None else None
+            frozen = state.twin.freeze() if replay.models else None
             try:
                 done = await asyncio.to_thread(self._store.compare, state, rows, frozen)
             except catch_up.DisagreementError as error:

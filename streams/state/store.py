@@ -331,13 +331,13 @@ class PartitionStore:
         if due is None or at < assigned.log_start:
             return None
         changes = catch_up.changes(published, at, snapshot.head.model if snapshot else "")
-        begin = changes.pop(0)[1] if changes and (snapshot is None or changes[0][0] == at) else None
-        model = begin or (snapshot.head.model if snapshot else self.plant.hash)
-        plant = self._of(tp, at, model)
+        begin = snapshot.head.model if snapshot else changes.pop(0)[1] if changes else self.plant.hash
+        if (changes[-1][1] if changes else begin) != self.plant.hash:
+            changes.append((due[-1].next_offset, self.plant.hash))
+        plant = self._of(tp, at, begin)
         state = self._restore(where, tp, snapshot, plant) if snapshot else self._fresh(tp, plant)
         state.plant = None if plant is self.plant else plant
-        if (changes[-1][1] if changes else model) != self.plant.hash:
-            changes.append((due[-1].next_offset, self.plant.hash))
+        self._go_over(state, at, [model for offset, model in changes if offset == at], state.twin.freeze())
         state.manifests = ()  # published, as others follow them
         state.writer = self._writer(tp, catch_up.last_sha256(published))
         state.waits = waits_of(visible, state.writer)
@@ -403,16 +403,21 @@ class PartitionStore:
         """
         replay = state.catching_up
         assert replay is not None
-        at, model = replay.boundary, replay.model
+        at, models = replay.boundary, replay.models
         done = replay.compare(rows)
-        if model is not None:
+        if models:
             assert frozen is not None
-            before, plant = state.plant or self.plant, self._of(state.tp, at, model)
-            state.twin = self._under(plant, state.tp, at, before.hash, frozen.encode())
-            state.plant = None if plant is self.plant else plant
+            self._go_over(state, at, models, frozen)
         if done:
             self.caught_up(state)
         return done
+
+    def _go_over(self, state: PartitionState, at: int, models: Sequence[str], frozen: Frozen) -> None:
+        """Let what is replayed go on under other plants, each of which a worker had taken up."""
+        for model in models:
+            before, plant = state.plant or self.plant, self._of(state.tp, at, model)
+            state.twin = self._under(plant, state.tp, at, before.hash, frozen.encode())
+            state.plant, frozen = None if plant is self.plant else plant, state.twin.freeze()
 
     def _of(self, tp: TP, at: int, model: str) -> Plant:
         try:

@@ -15,7 +15,7 @@ from streams.state.store import PartitionStore
 from streams.worker.processor import Processor
 from tests.support.checkpoint import TOPIC, TP0
 from tests.support.objects import MemoryStore
-from tests.unit.streams.state.test_plant_week import LINE_REMOVED, PLANTS, STATION_ADDED, S, Week, sent
+from tests.unit.streams.state.test_plant_week import LINE_REMOVED, PLANTS, STATION_ADDED, S, Week, plant, sent
 from twin.audit import store_marker
 from twin.audit.digest import SetDigest, digest
 from twin.audit.recompute import recompute
@@ -36,12 +36,12 @@ def log_of(seed: int) -> tuple[list[bytes], list[int]]:
     return [json.dumps({**row, "ts": row["ts"] * S}).encode() for _, row in log], [*begins, len(log)]
 
 
-async def go_on(world: Week, plant: Plant, until: int, every: int) -> Checkpointer:
+async def go_on(world: Week, model: Plant, until: int, every: int) -> Checkpointer:
     """A worker comes, replays if it must, folds up to `until` and commits now and then."""
-    world.plant = plant
+    world.plant = model
     world.group.now = (world.group.now[0] + 1, "w")
     worker = await world.worker()
-    state, processor = worker.states[TP0], Processor(plant, TOPIC)
+    state, processor = worker.states[TP0], Processor(model, TOPIC)
     while state.next < until or state.catching_up is not None:
         run = world.records(state.next, min(every, max(until - state.next, 1)))
         for part in state.parts(run):
@@ -81,15 +81,15 @@ async def test_what_was_published_is_replayed_under_its_own_plants(
     chance = random.Random(0)  # noqa: S311  a seeded plan
     whole = Week(tmp_path / "whole")
     whole.log, untils = log_of(0)
-    for (_, plant), until in zip(CUTS, untils, strict=True):
-        await go_on(whole, plant, until, 1_000)
+    for (_, model), until in zip(CUTS, untils, strict=True):
+        await go_on(whole, model, until, 1_000)
     expected = await published(whole)
     for what in ("all", "the newest", "damaged"):
         world = Week(tmp_path / what)
         world.log = whole.log
         caplog.clear()
-        for (_, plant), until in zip(CUTS, untils, strict=True):
-            await go_on(world, plant, until, chance.randrange(150, 400))
+        for (_, model), until in zip(CUTS, untils, strict=True):
+            await go_on(world, model, until, chance.randrange(150, 400))
             lose(world, what, chance)
         assert await published(world) == expected, what
         assert caplog.text.count("the replay agrees") == len(CUTS)
@@ -140,6 +140,36 @@ async def test_the_plant_changed_where_the_log_begins(
     monkeypatch.setattr(world.group, "assigned", functools.partial(world.group.assigned, start=begin))
     worker = await go_on(world, second, end, 200)
     assert f"going on from offset {begin} instead" in caplog.text
+    assert "the replay agrees" in caplog.text
+    assert worker.states[TP0].twin.freeze().encode() == whole
+
+
+class Waits(Week):
+    """Rows wait for an orderly end before they become files."""
+
+    def store(self, keep: int = 3, partitioner: str = "") -> PartitionStore:
+        made = super().store(keep, partitioner)
+        made.staging.publish_after_s = 900.0
+        return made
+
+
+@pytest.mark.parametrize("further", [0, 150])
+async def test_two_changes_at_one_offset_are_two(
+    tmp_path: Path, further: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A line goes, its last rows are committed before another event comes, and then the line comes again."""
+    world = Waits(tmp_path)
+    world.log, untils = log_of(0)
+    begin = untils[0] + 50
+    with_all, without, again = CUTS[1][1], CUTS[2][1], plant(9, product=True, station=True)
+    await go_on(world, with_all, begin, 400)
+    worker = await go_on(world, without, begin, 400)
+    await worker.checkpoint(world.group, publish=True)
+    worker = await go_on(world, again, begin + further, 400)
+    await worker.checkpoint(world.group, publish=True)
+    whole = worker.states[TP0].twin.freeze().encode()
+    lose(world, "all", random.Random(0))  # noqa: S311  no chance in it
+    worker = await go_on(world, again, begin + further, 400)
     assert "the replay agrees" in caplog.text
     assert worker.states[TP0].twin.freeze().encode() == whole
 
