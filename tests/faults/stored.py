@@ -49,7 +49,7 @@ KINDS: Final = ("throttled", "lost", "late", "slow", "gone")
 RATE_HZ: Final = 2_000.0
 EVENTS: Final = 12_000
 _LATE_S: Final = 4.0  # longer than the proxy holds a put back
-_FIRE_LIMIT_S: Final = 20.0
+_FIRE_LIMIT_S: Final = 60.0
 _SETTLE_LIMIT_S: Final = 180.0
 
 
