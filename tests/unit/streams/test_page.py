@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 from aiohttp import ClientTimeout
@@ -152,6 +153,9 @@ async def test_why_leads_from_a_row_to_its_events(client: TestClient[Any, Any], 
     start, end = (row[name].replace(" ", "T").replace("+00", "Z") for name in "ab")
     _, found = await get(client, "why", line="oven-1", station="oven", window=row["w"], start=start, end=end)
     assert [one["revision"] for one in found["revisions"]] == [0, 1] and found["revisions"][1]["revised"]
+    assert found["revisions"][0]["revised"] == found["row"]["end"] and found["revisions"][1]["said"] == []
+    because = [one["key"] for one in found["tables"]["revisions"]["columns"]].index("because")
+    assert [one[because] for one in found["tables"]["revisions"]["rows"]] == ["\u2013", "late events"]
 
 
 async def test_why_says_what_was_divided_and_by_which_ideal(client: TestClient[Any, Any], root: Path) -> None:
@@ -365,6 +369,24 @@ def test_a_line_that_stands_loses_everything(root: Path) -> None:
     live.take(view(newest + 2 * 10**9, "no_order"))
     calm = tiles.tile("oven-1")
     assert calm is not None and calm["calm"] and calm["lost_per_hour"] == 0
+
+
+def test_a_line_that_waits_names_who_stands(root: Path) -> None:
+    live = Live(None)
+    tiles = Tiles(root, live)
+    tiles.load()
+    newest = tiles.so_far["oven-1"].newest_ns
+    for k, (state, mixer, expected) in enumerate(
+        (
+            ("starved", "stopped", ("mixer", "stopped")),
+            ("starved", "running", (None, None)),
+            ("blocked", "stopped", (None, None)),  # the mixer is not behind it
+            ("running", "down", (None, None)),
+        )
+    ):
+        live.take(msgspec.structs.replace(view(newest + k, state), stations={"mixer": mixer, "oven": state}))
+        tile = tiles.tile("oven-1")
+        assert tile is not None and (tile["cause_station"], tile["cause_state"]) == expected
 
 
 async def test_the_stream_tells_all_lines_then_what_changes(root: Path) -> None:
