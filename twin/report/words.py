@@ -336,6 +336,13 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "of_the_loss": ("of the loss", "vom Verlust"),
     "goes_on": ("goes on", "dauert an"),
     "correction": ("correction", "Korrektur"),
+    "with_events": ("each with the events under it", "jede Zeile mit ihren Ereignissen"),
+    "policy_note": (
+        "A policy says which time counts as which loss: it moves minutes between availability and performance. OEE is "
+        "another one only where the planned time is.",
+        "Eine Vorschrift sagt, welche Zeit als welcher Verlust zählt: sie verschiebt Minuten zwischen Verfügbarkeit und "
+        "Leistung. Die OEE ist nur dort eine andere, wo es die Planzeit ist.",
+    ),
     "worst_first": ("most parts lost now first", "zuerst, wo jetzt am meisten verloren geht"),
     "show": ("show", "zeigen"),
     "because": ("because of", "wegen"),

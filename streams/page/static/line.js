@@ -129,7 +129,7 @@ function section(view, id, extra) {
   const rows = data ? table(data, extra) : null;
   return el("section", { id, class: one.charts.length ? "drawn" : null }, el("h2", {}, one.title), one.note ? el("p", { class: "soft" }, one.note) : null,
     one.charts.map(chart),
-    rows && one.charts.length ? el("details", {}, el("summary", {}, w("figures_as_table")), rows) : rows,
+    rows && one.charts.length ? el("details", {}, el("summary", {}, `${w("figures_as_table")}${extra ? `, ${w("with_events")}` : ""}`), rows) : rows,
     one.texts.map((text) => el("p", {}, text)));
 }
 

@@ -39,7 +39,7 @@ export function why(main) {
   const shown = get("why", parameters).then((found) => {
     const row = found.row;
     const part = (name, title) => found.tables[name]?.rows.length
-      ? el("details", { open: ["classes", "policies"].includes(name) || (name === "revisions" && found.tables[name].rows.length > 1) || (!row && !found.said) }, el("summary", {}, `${title} (${found.tables[name].rows.length})`), table(found.tables[name]))
+      ? el("details", { open: ["classes", "policies"].includes(name) || (name === "revisions" && found.tables[name].rows.length > 1) || (!row && !found.said) }, el("summary", {}, `${title} (${found.tables[name].rows.length})`), name === "policies" ? el("p", { class: "soft" }, w("policy_note")) : null, table(found.tables[name]))
       : null;
     const span = `${found.start_local} – ${found.end_local}, ${found.zone}`;
     main.replaceChildren(el("section", { class: "head" },
