@@ -340,8 +340,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "policy_note": (
         "A policy says which time counts as which loss: it moves minutes between availability and performance. OEE is "
         "another one only where the planned time is.",
-        "Eine Vorschrift sagt, welche Zeit als welcher Verlust zählt: sie verschiebt Minuten zwischen Verfügbarkeit und "
-        "Leistung. Die OEE ist nur dort eine andere, wo es die Planzeit ist.",
+        "Eine Verlustregel sagt, welche Zeit als welcher Verlust zählt: sie verschiebt Minuten zwischen Verfügbarkeit "
+        "und Leistung. Die OEE ist nur dort eine andere, wo es die Planzeit ist.",
     ),
     "worst_first": ("most parts lost now first", "zuerst, wo jetzt am meisten verloren geht"),
     "show": ("show", "zeigen"),
