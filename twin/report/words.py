@@ -343,6 +343,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "Eine Verlustregel sagt, welche Zeit als welcher Verlust zählt: sie verschiebt Minuten zwischen Verfügbarkeit "
         "und Leistung. Die OEE ist nur dort eine andere, wo es die Planzeit ist.",
     ),
+    "worst": ("worst first", "Schlimmste zuerst"),
     "worst_first": ("most parts lost now first", "zuerst, wo jetzt am meisten verloren geht"),
     "show": ("show", "zeigen"),
     "because": ("because of", "wegen"),

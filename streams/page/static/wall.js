@@ -64,7 +64,7 @@ export function wall(main) {
     }));
     const ages = all.map((one) => one.as_of_ms).filter((ms) => ms !== null);
     const zone = all.find((one) => one.zone !== null)?.zone;
-    foot.textContent = `${area ?? w("all_areas")}, ${w("worst_first")} ${pages > 1 ? `${page + 1}/${pages} ` : ""}· ${clock(zone ? now() : null, zone, true)} · ${w("stand")} ${zone && ages.length ? clock(Math.max(...ages), zone, now() - Math.max(...ages) < 12 * 3600e3) : "–"}`;
+    foot.textContent = !all.length ? w("reading") : `${area ?? w("all_areas")}, ${w("worst")} ${pages > 1 ? `${page + 1}/${pages} ` : ""}· ${clock(zone ? now() : null, zone, true)} · ${w("stand")} ${zone && ages.length ? clock(Math.max(...ages), zone, now() - Math.max(...ages) < 12 * 3600e3) : "–"}`;
   }
 
   // Weeks on end: with `reload=shift` the page is taken anew when a shift begins, if the server answers.

@@ -49,7 +49,7 @@ export function span(ms) {
 }
 
 // A running timer with its unit: "12:05" alone reads like a time of day.
-export const timed = (text) => (!text || text.includes("d") ? text : `${text} ${text.split(":").length === 3 ? "h" : "min"}`);
+export const timed = (text) => (!text || text.includes("d") ? text : `${text}\u00a0${text.split(":").length === 3 ? "h" : "min"}`);
 
 // A duration as people say it, by the rule of twin/report/said.py: "12 s", "12 min 05 s", "5 h 06 min", "3 d 4 h".
 export function lasting(ns) {
