@@ -1,7 +1,7 @@
 // For people five metres away: an area or the worst eight, big letters, no mouse, pages that turn.
 import { el } from "./dom.js";
 import { lines, now, onChange } from "./stream.js";
-import { cause, oee, order, silent, timer } from "./tile.js";
+import { oee, order, silent, timer } from "./tile.js";
 import { clock, GROUP, num, query, SIGN, timed, w } from "./words.js";
 
 // Sixteen minutes of arc for a capital of 0.7 em, in hundredths of the width of a 16:9 screen: `distance` in m, `inch`.
@@ -60,7 +60,7 @@ export function wall(main) {
         el("p", { class: "state" }, w(one.state)),
         long(timer(one)),
         el("p", { class: one.shift?.behind ? "made behind" : "made" }, !one.shift ? w(one.zone === null ? "reading" : "not_measured") : one.shift.diff_text !== null ? `${num(one.shift.diff_text)} ${w("parts")}` : one.shift.lost_text !== null ? `−${num(one.shift.lost_text)} ${w("parts")}` : w("not_measured")),
-        el("p", { class: "oee" }, silent(one) ? `${w("silent_for")} ${timed(silent(one))}` : cause(one) ? cause(one) : one.shift ? `OEE ${oee(one, false)}` : ""));
+        el("p", { class: "oee" }, silent(one) ? `${w("silent_for")} ${timed(silent(one))}` : one.cause_station ? `← ${one.cause_station}` : one.calm ? "" : one.shift ? `OEE ${oee(one, false)}` : ""));
     }));
     const ages = all.map((one) => one.as_of_ms).filter((ms) => ms !== null);
     const zone = all.find((one) => one.zone !== null)?.zone;
