@@ -314,7 +314,9 @@ class Engine:
 def _out(rows: int, plant: Plant, places: int) -> Out:
     stations, lines = len(plant.stations), len(plant.lines)
     widths = (at.N_KO, at.N_IO, at.N_PO, at.N_AO, at.N_PA, at.N_MO)
-    arrays = [np.empty((rows, width), np.int64) for width in widths]
+    # Observations stay here for a whole run, and where there are none their memory is never touched.
+    lengths = (rows, rows, rows, rows, rows, 4 * rows)
+    arrays = [np.empty((length, width), np.int64) for length, width in zip(lengths, widths, strict=True)]
     return Out(
         arrays[0],
         arrays[1],
