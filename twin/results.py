@@ -15,6 +15,7 @@ import pyarrow as pa
 from kernels.codes import CLASS_NAMES, N_CLASSES
 from twin.events.declare import WIRE
 
+# Released is 2 (`tests/data/schemas`): until a release has 3, a root of a state between releases may not be readable.
 SCHEMA_VERSION: Final = 3
 # The oldest files that are read: those of the first release.
 OLDEST_SCHEMA: Final = 2
