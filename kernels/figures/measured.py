@@ -370,9 +370,10 @@ def _keep(meter: I64, place: int, c: Columns, seen: I64, moved: int) -> None:
     meter[place + G_EPOCH] = seen[c.epoch]
     meter[place + G_TS] = seen[c.ts]
     meter[place + G_MOVED] = moved
+    now = natural(c.times)
     for klass in range(N_TIMES):
-        meter[place + G_TIMES + klass] = seen[c.times + klass]
-    meter[place + G_TIMES + STOPPED] += seen[c.times + MINOR_STOP] + seen[c.times + DOWN]
+        meter[place + G_TIMES + klass] = seen[now + klass]
+    meter[place + G_TIMES + STOPPED] += seen[now + MINOR_STOP] + seen[now + DOWN]
     meter[place + G_TIMES + MINOR_STOP] = 0
     meter[place + G_TIMES + DOWN] = 0
 
@@ -391,20 +392,20 @@ def _spent(b: Books, meter: I64, since: int, c: Columns, seen: I64, during: int)
     """ns in each class since a reading, put into `spare`; in how many there are any, how many in all, and the last of
     them: `during` where there are none."""
     parts = b.spare[0]
+    now, then = natural(c.times), natural(since) + G_TIMES
     for klass in range(N_TIMES):
-        parts[klass] = seen[c.times + klass] - meter[since + G_TIMES + klass]
-    parts[STOPPED] += seen[c.times + MINOR_STOP] + seen[c.times + DOWN]
+        parts[klass] = seen[now + klass] - meter[then + klass]
+    parts[STOPPED] += seen[now + MINOR_STOP] + seen[now + DOWN]
     parts[MINOR_STOP] = 0
     parts[DOWN] = 0
-    n = whole = 0
-    last = during
+    # Without a branch: several at once.
+    n = whole = last = 0
     for klass in range(N_TIMES):
-        ns = parts[klass]
-        if ns > 0:
-            n += 1
-            whole += ns
-            last = klass
-    return n, whole, last
+        some = parts[klass] > 0
+        n += 1 if some else 0
+        whole += parts[klass] if some else 0
+        last = max(last, klass if some else 0)
+    return n, whole, last if n else during
 
 
 @bare
