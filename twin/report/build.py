@@ -22,7 +22,7 @@ from twin.report.cover import SCOPES, Cover, cover
 from twin.report.factors import Factors
 from twin.report.figures import Figures
 from twin.report.flow import flow_of
-from twin.report.losses import Loss, bottleneck, changeovers, clipped, pareto
+from twin.report.losses import Loss, bottleneck, changeovers, clipped, other_setup, pareto
 from twin.report.plan import Plan, as_dict, plan_of, rolling
 from twin.report.rows import Row, any_row, dicts, select
 from twin.report.said import labels_of
@@ -334,7 +334,9 @@ def _body(sheet: Sheet, span: Span) -> dict[str, Any]:
     total, laid = sheet.figures(None), sheet.cover_of(None)
     gap, ahead = sheet.missing(None)
     said = bottleneck(sheet.bottlenecks)
-    changes = changeovers(sheet.states, sheet.orders, span.start_ns, span.end_ns)
+    known = changeovers(sheet.states, sheet.orders)
+    changes = [one for one in known if span.start_ns <= one.start_ns < span.end_ns]
+    other = other_setup(sheet.states, known, span.start_ns, span.end_ns)
     constraint = sheet.constraint()
     losses, charges = sheet.pareto(), sheet.charged()
     stations = [
@@ -376,6 +378,7 @@ def _body(sheet: Sheet, span: Span) -> dict[str, Any]:
             }
             for one in changes[:MOST_ROWS]
         ],
+        "other_setup": dict(zip(("intervals", "ns"), other, strict=True)),
         "bottleneck": None
         if said is None
         else {

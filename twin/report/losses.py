@@ -69,11 +69,11 @@ class Changeover:
     order: str | None  # the one that follows
 
 
-def changeovers(states: Sequence[Row], orders: Sequence[Row], start_ns: int, end_ns: int) -> list[Changeover]:
-    """Setup that begins in the span and lies before the first running of the order that follows it.
+def changeovers(states: Sequence[Row], orders: Sequence[Row]) -> list[Changeover]:
+    """Setup before the first running of the order that follows it.
 
-    `states`: rows of one line; `orders`: its rows of orders (kpis, window `order`), which may begin before the span and
-    end after it. Setup in the midst of an order is no changeover; neither is setup whose order has no row yet.
+    `states`: rows of one line; `orders`: its rows of orders (kpis, window `order`). Setup in the midst of an order is
+    no changeover; neither is setup whose order has no row yet.
     """
     sequence = sorted(orders, key=lambda row: (row["start"], row["end"]))
     found: list[Changeover] = []
@@ -87,8 +87,6 @@ def changeovers(states: Sequence[Row], orders: Sequence[Row], start_ns: int, end
             if after is not None and not _ran(mine, sequence[after]["start"], row["start"]):
                 groups.setdefault(after, []).append(row)
         for after, rows in groups.items():
-            if not start_ns <= rows[0]["start"] < end_ns:
-                continue
             before = sequence[after - 1]["product"] if after else None
             ns = sum(row["end"] - row["start"] for row in rows)
             following = sequence[after]
@@ -98,6 +96,18 @@ def changeovers(states: Sequence[Row], orders: Sequence[Row], start_ns: int, end
                 )
             )
     return sorted(found, key=lambda one: (one.start_ns, one.station))
+
+
+def other_setup(states: Sequence[Row], found: Sequence[Changeover], start_ns: int, end_ns: int) -> tuple[int, int]:
+    """(intervals, ns) of setup that begins in the span and lies in no changeover; `found`: all of these rows."""
+    rows = [
+        row
+        for row in states
+        if row["class"] == "setup"
+        and start_ns <= row["start"] < end_ns
+        and not any(one.station == row["station"] and one.start_ns <= row["start"] < one.end_ns for one in found)
+    ]
+    return len(rows), sum(int(row["end"] - row["start"]) for row in rows)
 
 
 def _ran(states: Sequence[Row], start_ns: int, end_ns: int) -> bool:
@@ -117,7 +127,8 @@ def bottleneck(rows: Sequence[Row]) -> dict[str, Any] | None:
 
 
 def changeover_texts(report: dict[str, Any], language: str) -> list[str]:
-    """Per station and pair of products the shortest and the usual (median; of an even number the shorter one)."""
+    """Per station and pair of products the shortest and the usual (median; of an even number the shorter one); and what
+    setup is counted to none of them."""
     found: dict[tuple[str, ...], list[int]] = {}
     for one in report["changeovers"]:
         found.setdefault((one["station"], str(one["from"] or "–"), str(one["to"] or "–")), []).append(one["ns"])
@@ -126,4 +137,7 @@ def changeover_texts(report: dict[str, Any], language: str) -> list[str]:
         best, usual = (lasting(one, language) for one in (min(ns), sorted(ns)[(len(ns) - 1) // 2]))
         times = f"{word('best', language)} {best}, {word('usual', language)} {usual}"
         said.append(f"{station}: {before} → {after}: {len(ns)}×, {times}")
+    other = report["other_setup"]
+    if other["intervals"]:
+        said.append(word("other_setup", language).format(other["intervals"], lasting(other["ns"], language)))
     return said

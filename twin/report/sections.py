@@ -403,6 +403,8 @@ BY_ID: Final = {one.id: one for one in SECTIONS}
 
 def has(section: Section, report: Report) -> bool:
     """Whether there is anything to show: a section without a table is always there."""
+    if section.id == "changeovers" and report["other_setup"]["intervals"]:  # a sentence says that there is setup
+        return True
     return not section.columns or bool(rows_of(section, report))
 
 

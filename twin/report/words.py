@@ -435,6 +435,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "no_pace": ("its end is not known at this pace", "Ende unbekannt bei diesem Tempo"),
     "best": ("best", "bester"),
     "usual": ("usual", "üblich"),
+    "other_setup": (
+        "Setup that is no changeover: {}×, {}. The station had run for that order before, or the order has no row yet.",
+        "Rüsten, das kein Rüstvorgang ist: {}×, {}. Sie lief dafür schon, oder der Auftrag hat noch keine Zeile.",
+    ),
     "silent_for": ("silent for", "still seit"),
     "remarks": ("Remarks", "Bemerkungen"),
     "action_raised": ("raised", "gemeldet"),

@@ -16,7 +16,7 @@ from tests.support.biscuit import HOSTILE, audited
 from twin.audit.query import query
 from twin.report.build import report
 from twin.report.files import as_bytes
-from twin.report.losses import changeover_texts
+from twin.report.losses import changeover_texts, changeovers, other_setup
 from twin.report.said import lasting
 from twin.report.tables import NAMES, for_people, table
 from twin.report.words import LANGUAGES
@@ -262,3 +262,32 @@ def test_changeovers_best_and_usual(root: Path, found: dict[str, Any]) -> None:
     best, usual = (lasting(ns, "en") for ns in (mine[0], mine[(len(mine) - 1) // 2]))
     said = next(one for one in told if one.startswith(f"{station}: {before} → {after}"))
     assert said.endswith(f"{len(mine)}\u00d7, best {best}, usual {usual}")
+
+
+def test_setup_behind_a_first_running_or_without_its_order_is_no_changeover() -> None:
+    classes = ("running", "setup", "running", "setup", "down", "setup", "running", "setup")
+    states = [{"station": "s", "class": one, "start": 10 * k, "end": 10 * k + 10} for k, one in enumerate(classes)]
+    orders = [
+        {"product": product, "order": product, "start": start, "end": end}
+        for product, start, end in (("a", 0, 30), ("b", 30, 65))
+    ]
+    known = changeovers(states, orders)
+    assert [(one.before, one.after, one.start_ns, one.end_ns, one.ns) for one in known] == [("a", "b", 30, 60, 20)]
+    assert other_setup(states, known, 0, 80) == (2, 20)
+    assert other_setup(states, known, 20, 70) == (0, 0)
+
+
+def test_setup_that_is_no_changeover_is_said(root: Path, found: dict[str, Any]) -> None:
+    rows = sql(
+        root,
+        f"""SELECT count(*) AS n, sum(epoch_ns("end") - epoch_ns("start"))::BIGINT AS ns FROM states
+            WHERE line = 'oven-1' AND class = 'setup' AND "start" >= '{found["span"]["start"]}'
+            AND "start" < '{found["span"]["end"]}'""",
+    )
+    other = found["other_setup"]
+    assert sum(one["ns"] for one in found["changeovers"]) + other["ns"] == rows[0]["ns"]
+    mine, theirs = (
+        changeover_texts(found, "en"),
+        changeover_texts({**found, "other_setup": {"intervals": 2, "ns": 1}}, "en"),
+    )
+    assert len(theirs) - len(mine) == (other["intervals"] == 0) and "no changeover: 2\u00d7" in theirs[-1]
