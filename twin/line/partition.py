@@ -239,7 +239,7 @@ class PartitionTwin:
         engine.compile_with(0, 1)
         engine.fold(events, until)
         engine.run(events[:0], np.zeros(1, np.int64), until[:1])
-        engine.families.warm()
+        engine.rows.of_families(engine.families.warm())
         unit_hashes([""], np.zeros(1, np.int32))
         missing(spare.admission.sequences[0])
         self._warm_verdict()

@@ -14,6 +14,7 @@ from twin.measures.charts import Charts
 from twin.measures.protocol import Family, Make, Observed, Rows, Told
 from twin.measures.totals import Totals
 from twin.measures.units import Units
+from twin.plant.calendar import NO_SHIFT
 from twin.plant.model import Plant
 
 I64 = npt.NDArray[np.int64]
@@ -44,19 +45,23 @@ class Families:
         doubts = [row for one in taken for row in one.doubts]
         return np.array(doubts, np.int64).reshape(-1, at.N_AO), [told for one in taken for told in one.alerts]
 
-    def warm(self) -> None:
-        """Compile, or load, what a fold needs, by a value of every measure of a line, for a state that nobody needs."""
+    def warm(self) -> Rows:
+        """Compile, or load, what a fold needs, by a value of every measure of a line, for a state that nobody needs.
+
+        Returns the rows of that, of which the caller makes tables.
+        """
         some = [(k, one) for k, one in enumerate(self._measures) if one.line == self._measures[0].line]
         rows = np.zeros((len(some), at.N_MO), np.int64)
         rows[:, [at.MO_ORDER, at.MO_PRODUCT]] = -1
         for row, (number, one) in zip(rows, some, strict=True):
             row[[at.MO_LINE, at.MO_STATION, at.MO_MEASURE]] = one.line, one.station, number
-        if some:
-            line = some[0][1].line
-            none = np.zeros(len(rows), np.int64)
-            self.take(Observed(rows, lambda _: (none, none)), lambda _: None)
-            self.load(line, self.save(line))
-            self.rows([(line, at.FAR)])
+        if not some:
+            return {}
+        line = some[0][1].line
+        shift, day = np.full(len(rows), NO_SHIFT), np.zeros(len(rows), np.int64)
+        self.take(Observed(rows, lambda _: (shift, day)), lambda _: None)
+        self.load(line, self.save(line))
+        return self.rows([(line, at.FAR)])
 
     def rows(self, lines: Iterable[tuple[int, int]]) -> Rows:
         """Rows of these lines (number, until)."""
