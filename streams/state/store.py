@@ -337,7 +337,8 @@ class PartitionStore:
         plant = self._of(tp, at, begin)
         state = self._restore(where, tp, snapshot, plant) if snapshot else self._fresh(tp, plant)
         state.plant = None if plant is self.plant else plant
-        self._go_over(state, at, [model for offset, model in changes if offset == at], state.twin.freeze())
+        if models := [model for offset, model in changes if offset == at]:
+            self._go_over(state, at, models, state.twin.freeze())
         state.manifests = ()  # published, as others follow them
         state.writer = self._writer(tp, catch_up.last_sha256(published))
         state.waits = waits_of(visible, state.writer)

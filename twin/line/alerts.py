@@ -28,7 +28,6 @@ _ACTION: Final = {at.RAISED: "raised", at.CLEARED: "cleared"}
 _ALERTS: Final = own(ALERTS)
 _NONE: Final = _ALERTS.empty_table()
 _S: Final = 1e9
-_BETWEEN: Final = "\0"  # line and station, where both together are a name
 _FIRST: Final = {"revision": 0, "revised": None, "retracted": False}
 
 

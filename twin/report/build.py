@@ -336,7 +336,7 @@ def _body(sheet: Sheet, span: Span) -> dict[str, Any]:
     said = bottleneck(sheet.bottlenecks)
     known = changeovers(sheet.states, sheet.orders)
     changes = [one for one in known if span.start_ns <= one.start_ns < span.end_ns]
-    other = other_setup(sheet.states, known, span.start_ns, span.end_ns)
+    other_intervals, other_ns = other_setup(sheet.states, known, span.start_ns, span.end_ns)
     constraint = sheet.constraint()
     losses, charges = sheet.pareto(), sheet.charged()
     stations = [
@@ -378,7 +378,7 @@ def _body(sheet: Sheet, span: Span) -> dict[str, Any]:
             }
             for one in changes[:MOST_ROWS]
         ],
-        "other_setup": dict(zip(("intervals", "ns"), other, strict=True)),
+        "other_setup": {"intervals": other_intervals, "ns": other_ns},
         "bottleneck": None
         if said is None
         else {
