@@ -22,9 +22,9 @@ LINES, STATIONS = 10, 10
 _BLOCKS_PER_S = 2
 
 
-def plant_file(folder: Path, publish_every: str) -> Path:
+def plant_file(folder: Path, publish_every: str, lines: int = LINES) -> Path:
     """A plant whose rows are few beside its events, as `publish_every` (of event time) says."""
-    text = inputs.text(LINES, STATIONS).replace(
+    text = inputs.text(lines, STATIONS).replace(
         'type = "flow"\n', f'type = "flow"\npublish_every = "{publish_every}"\nwindows = ["1min/1s"]\n'
     )
     path = folder / "plant.toml"
@@ -50,13 +50,11 @@ class Log:
         return self._made()
 
 
-async def settings_for(
-    broker: LocalBroker, folder: Path, publish_every: str, plant: Path | None = None, **other: Any
-) -> Settings:
+async def settings_for(broker: LocalBroker, folder: Path, plant: Path, **other: Any) -> Settings:
     own = Settings(
         bootstrap=broker.bootstrap,
         prefix="load",
-        plant=str(plant or plant_file(folder, publish_every)),
+        plant=str(plant),
         audit=str(folder / "audit"),
         health_port=free_port(),
         **other,

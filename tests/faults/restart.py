@@ -75,7 +75,12 @@ async def measure(
 ) -> dict[str, Any]:
     with LocalBroker(folder / "kafka") as broker:
         settings = await steady.settings_for(
-            broker, folder, "1s", instance=instance, session_timeout_s=session_s, checkpoint_interval_s=5.0
+            broker,
+            folder,
+            steady.plant_file(folder, "1s"),
+            instance=instance,
+            session_timeout_s=session_s,
+            checkpoint_interval_s=5.0,
         )
         worker = Worker(settings, folder / "w0.log", real=True)
         results = Results(settings)

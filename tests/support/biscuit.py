@@ -147,6 +147,8 @@ def _run(add, random, station: str, start: float, end: float, step: float, numbe
             break
         stop = min(float(random.exponential(200)) + 5, end - at)
         word = ("STOP", "STOP", "WAIT", "FULL")[int(random.integers(4))]
+        if word == "FULL" and number % 2:
+            word = "RIG"  # set up anew in the midst of an order: no changeover
         reason = _REASONS[int(random.integers(len(_REASONS)))] if word == "STOP" else None
         add(at, "oven-1", "state", station=station, state=word, **({"reason": reason} if reason else {}))
         at += stop

@@ -23,6 +23,8 @@ OF: Final = {
     "usage": ("measures",),
 }
 NAMES: Final = tuple(OF)
+# A station that has run for less of an order has not begun it: what it is set up for is a changeover.
+BEGUN_NS: Final = 60 * 10**9
 
 
 def statements(sets: Collection[str], *, exact: bool) -> Iterator[str]:
@@ -57,22 +59,7 @@ def _statements(*, exact: bool) -> Iterator[str]:
         'CREATE VIEW orders AS SELECT line, "order" AS order_id, product, production_date, start, "end" AS end_ts, '  # noqa: S608 -- our own names
         f"{length} AS ns, {figures} FROM kpis WHERE \"window\" = 'order' AND station IS NULL"
     )
-    own = length.replace("start", "s.start").replace('"end"', 's."end"')
-    # Setup before the first running of the order that follows it; setup in the midst of an order is no changeover.
-    yield (
-        "CREATE VIEW changeovers AS WITH sequence AS (SELECT line, order_id, product, production_date, start, end_ts, "  # noqa: S608 -- our own names
-        "lag(product) OVER (PARTITION BY line ORDER BY start, end_ts) AS before FROM orders), "
-        'setups AS (SELECT s.line, s.station, s.start, s."end" AS end_ts, '
-        f"{own} AS ns, "
-        "(SELECT min(o.end_ts) FROM sequence o WHERE o.line = s.line AND o.end_ts > s.start) AS order_end "
-        "FROM states s WHERE s.class = 'setup') "
-        "SELECT s.line, s.station, o.production_date, min(s.start) AS start, max(s.end_ts) AS end_ts, "
-        "sum(s.ns)::BIGINT AS ns, o.before AS from_product, o.product AS to_product, o.order_id "
-        "FROM setups s JOIN sequence o ON o.line = s.line AND o.end_ts = s.order_end "
-        "WHERE NOT EXISTS (SELECT 1 FROM states r WHERE r.line = s.line AND r.station = s.station "
-        "AND r.class = 'running' AND r.start < s.start AND r.\"end\" > o.start) "
-        "GROUP BY s.line, s.station, o.production_date, o.before, o.product, o.order_id, o.start, o.end_ts"
-    )
+    yield _changeovers(start, end)
     about = 'line, station, measure, production_date, shift, "order", product'
     yield (
         "CREATE VIEW defects AS SELECT line, station, measure AS defect, production_date, shift, "  # noqa: S608 -- our own names
@@ -91,4 +78,38 @@ def _statements(*, exact: bool) -> Iterator[str]:
         "sum(amount)::DOUBLE / power(10, decimals)::DOUBLE AS amount FROM measures WHERE amount IS NOT NULL AND "
         "(quantity IS NULL OR quantity NOT IN ('defect', 'first_pass')) "
         "GROUP BY line, station, measure, quantity, unit, production_date, shift, order_id, product, during, decimals"
+    )
+
+
+def _changeovers(start: str, end: str) -> str:
+    """`start`, `end`: SQL for the ends of a state, in ns. The rule is that of twin.report.losses.changeovers."""
+
+    def ran(since: str, until: str) -> str:
+        """How long the station of setup p ran."""
+        return (
+            f"(SELECT coalesce(sum(least(r.end_ns, {until}) - greatest(r.start_ns, {since})), 0) FROM moves r "  # noqa: S608 -- our own names
+            "WHERE r.line = p.line AND r.station = p.station AND r.class = 'running' "
+            f"AND r.start_ns < {until} AND r.end_ns > {since})"
+        )
+
+    order_end = end.replace('"end"', "end_ts")
+    return (
+        "CREATE VIEW changeovers AS WITH sequence AS (SELECT line, order_id, product, production_date, "  # noqa: S608 -- our own names
+        f"{start} AS start_ns, {order_end} AS end_ns, "
+        "row_number() OVER in_turn AS n, lag(product) OVER in_turn AS before FROM orders "
+        "WINDOW in_turn AS (PARTITION BY line ORDER BY start, end_ts)), "
+        'moves AS (SELECT line, station, class, start, "end" AS end_ts, '
+        f"{start} AS start_ns, {end} AS end_ns FROM states WHERE class IN ('setup', 'running')), "
+        "placed AS (SELECT s.*, o.n, o.start_ns AS order_start, o.end_ns AS order_end FROM moves s "
+        "JOIN sequence o ON o.line = s.line "
+        "AND o.n = (SELECT min(q.n) FROM sequence q WHERE q.line = s.line AND q.end_ns > s.start_ns) "
+        "WHERE s.class = 'setup'), "
+        f"beside AS (SELECT p.*, {ran('p.order_start', 'p.start_ns')} AS ran_before, "
+        f"{ran('p.start_ns', 'p.order_end')} AS ran_after FROM placed p), "
+        f"of_orders AS (SELECT *, CASE WHEN ran_before < {BEGUN_NS} THEN n WHEN ran_after < {BEGUN_NS} THEN n + 1 END "
+        "AS following FROM beside) "
+        "SELECT s.line, s.station, o.production_date, min(s.start) AS start, max(s.end_ts) AS end_ts, "
+        "sum(s.end_ns - s.start_ns)::BIGINT AS ns, o.before AS from_product, o.product AS to_product, o.order_id "
+        "FROM of_orders s JOIN sequence o ON o.line = s.line AND o.n = s.following "
+        "GROUP BY s.line, s.station, o.n, o.production_date, o.before, o.product, o.order_id"
     )

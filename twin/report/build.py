@@ -84,6 +84,17 @@ class Sheet:
         self._chosen = wide.filter(pa.array(chosen))
         self._by: dict[str | None, tuple[pa.Table, Cover]] = {}
 
+    def states_of_orders(self) -> list[Row]:
+        """Running and setup of all orders that reach into the span, whole: whether a station had run before the span
+        decides what setup in it is."""
+        start, end = self.span.start_ns, self.span.end_ns
+        mine = [row for row in self.orders if row["end"] > start and row["start"] < end]
+        around = (min([start, *(row["start"] for row in mine)]), max([end, *(row["end"] for row in mine)]))
+        if around == (start, end):
+            return self.states
+        of_orders = pc.field("class").isin(["running", "setup"])
+        return dicts(select(self.root, "states", *around, line=self.line.id, where=of_orders, as_of_ns=self.as_of_ns))
+
     def rows_of(self, station: str | None) -> pa.Table:
         """The rows of a station (None: of the line) from which the span is laid."""
         return self._laid(station)[0]
@@ -334,7 +345,7 @@ def _body(sheet: Sheet, span: Span) -> dict[str, Any]:
     total, laid = sheet.figures(None), sheet.cover_of(None)
     gap, ahead = sheet.missing(None)
     said = bottleneck(sheet.bottlenecks)
-    known = changeovers(sheet.states, sheet.orders)
+    known = changeovers(sheet.states_of_orders(), sheet.orders)
     changes = [one for one in known if span.start_ns <= one.start_ns < span.end_ns]
     other_intervals, other_ns = other_setup(sheet.states, known, span.start_ns, span.end_ns)
     constraint = sheet.constraint()

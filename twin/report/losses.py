@@ -1,11 +1,14 @@
 """What time was lost to: reasons by minutes and by count, changeovers from one product to the next, the bottleneck."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final
 
 from kernels.codes import CLASS_NAMES
 from kernels.figures.oee import AVAILABILITY_LOSS, PERFORMANCE_LOSS, POLICIES
+from twin.audit.views import BEGUN_NS
 from twin.report.rows import Row
 from twin.report.said import lasting
 from twin.report.words import word
@@ -69,22 +72,40 @@ class Changeover:
     order: str | None  # the one that follows
 
 
-def changeovers(states: Sequence[Row], orders: Sequence[Row]) -> list[Changeover]:
-    """Setup before the first running of the order that follows it.
+class _Runs:
+    """The running of one station; `states` in order of time, none over another."""
 
-    `states`: rows of one line; `orders`: its rows of orders (kpis, window `order`). Setup in the midst of an order is
-    no changeover; neither is setup whose order has no row yet.
+    def __init__(self, states: Sequence[Row]) -> None:
+        self._runs = [(int(row["start"]), int(row["end"])) for row in states if row["class"] == _RUNNING]
+        self._before = [0, *accumulate(end - start for start, end in self._runs)]  # ns, up to each
+
+    def ns(self, start_ns: int, end_ns: int) -> int:
+        """How long it ran in [start, end)."""
+        return self._until(end_ns) - self._until(start_ns)
+
+    def _until(self, at_ns: int) -> int:
+        k = bisect_left(self._runs, (at_ns,))
+        return self._before[k] - (max(0, self._runs[k - 1][1] - at_ns) if k else 0)
+
+
+def changeovers(states: Sequence[Row], orders: Sequence[Row]) -> list[Changeover]:
+    """Setup between a station's running of one order and that of the next.
+
+    `states`: running and setup of one line, of whole orders; `orders`: its rows of orders (kpis, window `order`). A
+    station that has run for less than a minute of an order has not begun it: a trial piece, or a machine that runs on
+    for a moment behind the change. Setup behind its last minute of an order is that of the next one: orders are often
+    changed when setup is already under way. Setup in the midst of an order is no changeover; neither is setup whose
+    order has no row yet.
     """
     sequence = sorted(orders, key=lambda row: (row["start"], row["end"]))
     found: list[Changeover] = []
     for station in sorted({row["station"] for row in states}):
         mine = sorted((row for row in states if row["station"] == station), key=lambda row: int(row["start"]))
+        runs = _Runs(mine)
         groups: dict[int, list[Row]] = {}
         for row in mine:
-            if row["class"] != "setup":
-                continue
-            after = next((k for k, one in enumerate(sequence) if one["end"] > row["start"]), None)
-            if after is not None and not _ran(mine, sequence[after]["start"], row["start"]):
+            after = None if row["class"] != "setup" else _order_of(row, runs, sequence)
+            if after is not None:
                 groups.setdefault(after, []).append(row)
         for after, rows in groups.items():
             before = sequence[after - 1]["product"] if after else None
@@ -98,6 +119,19 @@ def changeovers(states: Sequence[Row], orders: Sequence[Row]) -> list[Changeover
     return sorted(found, key=lambda one: (one.start_ns, one.station))
 
 
+def _order_of(setup: Row, runs: _Runs, sequence: Sequence[Row]) -> int | None:
+    """Which order of `sequence` a station is set up for; None: for the one that it is in the midst of, or not known."""
+    within = next((k for k, one in enumerate(sequence) if one["end"] > setup["start"]), None)
+    if within is None:
+        return None
+    order = sequence[within]
+    if runs.ns(order["start"], setup["start"]) < BEGUN_NS:
+        return within
+    if runs.ns(setup["start"], order["end"]) >= BEGUN_NS or within + 1 == len(sequence):
+        return None
+    return within + 1
+
+
 def other_setup(states: Sequence[Row], found: Sequence[Changeover], start_ns: int, end_ns: int) -> tuple[int, int]:
     """(intervals, ns) of setup that begins in the span and lies in no changeover; `found`: all of these rows."""
     rows = [
@@ -108,10 +142,6 @@ def other_setup(states: Sequence[Row], found: Sequence[Changeover], start_ns: in
         and not any(one.station == row["station"] and one.start_ns <= row["start"] < one.end_ns for one in found)
     ]
     return len(rows), sum(int(row["end"] - row["start"]) for row in rows)
-
-
-def _ran(states: Sequence[Row], start_ns: int, end_ns: int) -> bool:
-    return any(row["class"] == _RUNNING and row["start"] < end_ns and row["end"] > start_ns for row in states)
 
 
 def bottleneck(rows: Sequence[Row]) -> dict[str, Any] | None:

@@ -436,8 +436,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "best": ("best", "bester"),
     "usual": ("usual", "üblich"),
     "other_setup": (
-        "Setup that is no changeover: {}×, {}. The station had run for that order before, or the order has no row yet.",
-        "Rüsten, das kein Rüstvorgang ist: {}×, {}. Sie lief dafür schon, oder der Auftrag hat noch keine Zeile.",
+        "Setup that is no changeover: {}×, {}. It is in the midst of an order, or its order has not ended.",
+        "Rüsten ohne Auftragswechsel: {}×, {}. Es ist mitten in einem Auftrag, oder dieser ist nicht zu Ende.",
     ),
     "silent_for": ("silent for", "still seit"),
     "remarks": ("Remarks", "Bemerkungen"),

@@ -3,7 +3,9 @@
 import email
 import io
 import json
+import random
 from email.policy import default
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +16,19 @@ from streams.page.live import Live
 from streams.page.tiles import Tiles
 from tests.support.biscuit import HOSTILE, audited
 from twin.audit.query import query
-from twin.report.build import report
+from twin.audit.views import statements
+from twin.report.build import Sheet, report
 from twin.report.files import as_bytes
 from twin.report.losses import changeover_texts, changeovers, other_setup
 from twin.report.said import lasting
+from twin.report.spans import Span, site_of
 from twin.report.tables import NAMES, for_people, table
 from twin.report.words import LANGUAGES
 from twin.time.rfc3339 import parse_rfc3339
 
 pytest.importorskip("duckdb")
 WEEK = "2026-W12"
+S = 10**9
 LINE = "oven-1"
 STATIONS = ("mixer", "oven", "packer")
 CLASSES = ("unknown", "off_shift", "planned_stop", "no_order", "running", "setup", "starved", "blocked", "minor_stop",
@@ -159,8 +164,74 @@ def test_every_hour_of_every_shift(root: Path, found: dict[str, Any]) -> None:
 
 
 def test_changeovers_are_those_of_the_view(root: Path, found: dict[str, Any]) -> None:
-    rows = sql(root, "SELECT count(*) AS n FROM changeovers WHERE line = 'oven-1' AND start < '2026-03-23'")
-    assert len(found["changeovers"]) == rows[0]["n"] > 20
+    rows = sql(
+        root,
+        """SELECT station, epoch_ns(start) AS start, ns, from_product, to_product, order_id FROM changeovers
+           WHERE line = 'oven-1' AND start < '2026-03-23' ORDER BY start, station""",
+    )
+    assert len(rows) > 20
+    assert [tuple(row.values()) for row in rows] == [
+        (one["station"], parse_rfc3339(one["start"]), one["ns"], one["from"], one["to"], one["order"])
+        for one in found["changeovers"]
+    ]
+
+
+def test_a_span_that_cuts_orders_knows_what_their_stations_did_before(root: Path, found: dict[str, Any]) -> None:
+    begin = parse_rfc3339(found["span"]["start"])
+    ends = [begin + (8 * 3_600 + k * 600) * S for k in range(40)]
+    told = []
+    for start, end in pairwise(ends):
+        sheet = Sheet(root, site_of(root).line(LINE), Span("span", "", start, end))
+        known = changeovers(sheet.states_of_orders(), sheet.orders)
+        told += [(one.station, one.start_ns, one.ns, one.after) for one in known if start <= one.start_ns < end]
+    of_week = [
+        (one["station"], parse_rfc3339(one["start"]), one["ns"], one["to"])
+        for one in found["changeovers"]
+        if ends[0] <= parse_rfc3339(one["start"]) < ends[-1]
+    ]
+    assert told == of_week != []
+
+
+def test_the_view_and_the_report_have_one_rule() -> None:
+    duckdb = pytest.importorskip("duckdb")
+    drawn = random.Random(20)  # noqa: S311 -- worlds, no secrets
+    found = 0
+    for _ in range(150):
+        classes = [(drawn.choice(["running", "setup", "starved"]), drawn.choice([1, 30, 59, 60, 61, 200]))
+                   for _ in range(drawn.randint(1, 12))]  # fmt: skip
+        states = states_of(*classes)
+        cuts = sorted(
+            drawn.sample(range(states[-1]["end"] // S + 1), min(drawn.choice([2, 4, 6]), states[-1]["end"] // S))
+        )
+        orders = orders_of(*((f"o{k}", *cut) for k, cut in enumerate(pairwise(cuts)) if drawn.random() < 0.8))
+        with duckdb.connect() as connection:
+            connection.execute(
+                "CREATE TABLE states (line VARCHAR, station VARCHAR, class VARCHAR, "
+                'start TIMESTAMP_NS, "end" TIMESTAMP_NS)'
+            )
+            connection.execute(
+                "CREATE TABLE orders (line VARCHAR, order_id VARCHAR, product VARCHAR, production_date DATE, "
+                "start TIMESTAMP_NS, end_ts TIMESTAMP_NS)"
+            )
+            for row in states:
+                connection.execute(
+                    "INSERT INTO states VALUES ('l', 's', ?, make_timestamp_ns(?), make_timestamp_ns(?))",
+                    [row["class"], row["start"], row["end"]],
+                )
+            for row in orders:
+                connection.execute(
+                    "INSERT INTO orders VALUES ('l', ?, ?, NULL, make_timestamp_ns(?), make_timestamp_ns(?))",
+                    [row["order"], row["product"], row["start"], row["end"]],
+                )
+            (statement,) = (one for one in statements({"states", "kpis"}, exact=True) if "VIEW changeovers" in one)
+            connection.execute(statement)
+            rows = connection.execute(
+                "SELECT from_product, to_product, epoch_ns(start), epoch_ns(end_ts), ns FROM changeovers ORDER BY 3"
+            ).fetchall()
+        told = [(one.before, one.after, one.start_ns, one.end_ns, one.ns) for one in changeovers(states, orders)]
+        assert rows == told, (classes, orders)
+        found += len(told)
+    assert found > 100
 
 
 def test_the_page_and_its_api_say_the_same(root: Path, found: dict[str, Any]) -> None:
@@ -264,17 +335,73 @@ def test_changeovers_best_and_usual(root: Path, found: dict[str, Any]) -> None:
     assert said.endswith(f"{len(mine)}\u00d7, best {best}, usual {usual}")
 
 
-def test_setup_behind_a_first_running_or_without_its_order_is_no_changeover() -> None:
-    classes = ("running", "setup", "running", "setup", "down", "setup", "running", "setup")
-    states = [{"station": "s", "class": one, "start": 10 * k, "end": 10 * k + 10} for k, one in enumerate(classes)]
-    orders = [
-        {"product": product, "order": product, "start": start, "end": end}
-        for product, start, end in (("a", 0, 30), ("b", 30, 65))
+def states_of(*classes: tuple[str, int]) -> list[dict[str, Any]]:
+    """States of one station, one behind the other; (class, seconds)."""
+    ends = list(accumulate(seconds for _, seconds in classes))
+    return [
+        {"station": "s", "class": name, "start": (end - seconds) * S, "end": end * S}
+        for (name, seconds), end in zip(classes, ends, strict=True)
     ]
-    known = changeovers(states, orders)
-    assert [(one.before, one.after, one.start_ns, one.end_ns, one.ns) for one in known] == [("a", "b", 30, 60, 20)]
-    assert other_setup(states, known, 0, 80) == (2, 20)
-    assert other_setup(states, known, 20, 70) == (0, 0)
+
+
+def orders_of(*orders: tuple[str, int, int]) -> list[dict[str, Any]]:
+    return [{"product": name, "order": name, "start": start * S, "end": end * S} for name, start, end in orders]
+
+
+CHANGEOVERS = {
+    "before the first run of the order": (
+        [("running", 100), ("setup", 50), ("running", 100)],
+        [("a", 0, 100), ("b", 100, 250)],
+        [("a", "b", 100, 150, 50)],
+    ),
+    "the order came while the station was set up": (
+        [("running", 100), ("setup", 50), ("running", 100)],
+        [("a", 0, 120), ("b", 120, 250)],
+        [("a", "b", 100, 150, 50)],
+    ),
+    "the order came when setup was over": (
+        [("running", 100), ("setup", 50), ("running", 100)],
+        [("a", 0, 150), ("b", 150, 250)],
+        [("a", "b", 100, 150, 50)],
+    ),
+    "the station ran on for a moment": (
+        [("running", 102), ("setup", 50), ("running", 100)],
+        [("a", 0, 100), ("b", 100, 250)],
+        [("a", "b", 102, 152, 50)],
+    ),
+    "a trial piece": (
+        [("running", 100), ("setup", 50), ("running", 20), ("setup", 10), ("running", 100)],
+        [("a", 0, 100), ("b", 100, 280)],
+        [("a", "b", 100, 180, 60)],
+    ),
+    "in the midst of an order": (
+        [("running", 100), ("setup", 50), ("running", 60), ("setup", 7), ("running", 60)],
+        [("a", 0, 100), ("b", 100, 277)],
+        [("a", "b", 100, 150, 50)],
+    ),
+    "behind the last order": ([("running", 100), ("setup", 50)], [("a", 0, 120)], []),
+    "before the order has a row": ([("running", 100), ("setup", 50), ("running", 100)], [("a", 0, 100)], []),
+    "of an order that the station does nothing for": (
+        [("running", 100), ("setup", 50), ("starved", 100), ("setup", 5), ("running", 100)],
+        [("a", 0, 100), ("b", 100, 250), ("c", 250, 355)],
+        [("a", "b", 100, 150, 50), ("b", "c", 250, 255, 5)],
+    ),
+    "orders with time between them": (
+        [("running", 100), ("no_order", 50), ("setup", 30), ("no_order", 20), ("setup", 9), ("running", 91)],
+        [("a", 0, 100), ("b", 200, 300)],
+        [("a", "b", 150, 209, 39)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGEOVERS)
+def test_which_setup_is_a_changeover(name: str) -> None:
+    classes, orders, right = CHANGEOVERS[name]
+    states = states_of(*classes)
+    known = changeovers(states, orders_of(*orders))
+    assert [(one.before, one.after, one.start_ns // S, one.end_ns // S, one.ns // S) for one in known] == right
+    setup = sum(row["end"] - row["start"] for row in states if row["class"] == "setup")
+    assert other_setup(states, known, 0, states[-1]["end"])[1] == setup - sum(one.ns for one in known)
 
 
 def test_setup_that_is_no_changeover_is_said(root: Path, found: dict[str, Any]) -> None:
