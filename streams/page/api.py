@@ -141,7 +141,7 @@ class Api:
             ),
             Route(
                 "why",
-                "A row of kpis, its revisions, the policies, and what lies under it, with offset and file.",
+                "A row of kpis, its revisions, the policies, OEE counted otherwise, and what lies under it.",
                 (
                     _LINE,
                     Parameter("station", "Station id; absent: the line."),

@@ -56,6 +56,15 @@ _EVIDENCE: Final[dict[str, tuple[str, tuple[tuple[str, str, str], ...]]]] = {
             ("source", "text", "detail"),
         ),
     ),
+    "otherwise": (
+        "otherwise",
+        (
+            ("what", "word", "this_time"),
+            ("as", "word", "counted_as"),
+            ("ns", "ns", "minutes"),
+            ("oee", "percent", "oee"),
+        ),
+    ),
     "revisions": (
         "revisions",
         (

@@ -18,6 +18,7 @@ from twin.plant.model import Line
 from twin.report import ReportError
 from twin.report.build import Sheet, quoted, refusal, settled, texts
 from twin.report.figures import Figures, ratios_of
+from twin.report.otherwise import otherwise
 from twin.report.rows import Row, any_row, dicts, newest, select
 from twin.report.spans import Span, site_of
 from twin.time.rfc3339 import rfc3339
@@ -63,7 +64,7 @@ def why(
 
 
 def _sums(figures: Figures) -> dict[str, Any]:
-    """What is divided, and how every policy divides it."""
+    """What is divided, how every policy divides it, and what it would be if others counted it otherwise."""
     return {
         "planned_ns": figures.planned_ns,
         "operating_ns": figures.operating_ns,
@@ -74,6 +75,7 @@ def _sums(figures: Figures) -> dict[str, Any]:
         "policies": [
             {"policy": name, "source": one.source, **ratios_of(figures.vector, name)} for name, one in POLICIES.items()
         ],
+        "otherwise": otherwise(figures),
     }
 
 

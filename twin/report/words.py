@@ -343,6 +343,19 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "Eine Verlustregel sagt, welche Zeit als welcher Verlust zählt: sie verschiebt Minuten zwischen Verfügbarkeit "
         "und Leistung. Die OEE ist nur dort eine andere, wo es die Planzeit ist.",
     ),
+    "otherwise": ("If others count it otherwise", "Wenn andere anders zählen"),
+    "otherwise_note": (
+        "The same parts and minutes with one change each. Another system may also take another span, another ideal "
+        "cycle, or parts that it counted itself.",
+        "Dieselben Teile und Minuten mit je einer Änderung. Ein anderes System kann auch einen anderen Zeitraum, eine "
+        "andere Idealzeit oder selbst gezählte Teile nehmen.",
+    ),
+    "this_time": ("this", "dies"),
+    "counted_as": ("counted as", "gezählt als"),
+    "no_planned_time": ("no planned time", "keine Planzeit"),
+    "planned_time": ("planned time", "Planzeit"),
+    "waits": ("starved and blocked", "Materialmangel und Rückstau"),
+    "parts_not_good": ("scrap and rework", "Ausschuss und Nacharbeit"),
     "worst": ("worst first", "Schlimmste zuerst"),
     "worst_first": ("most parts lost now first", "zuerst, wo jetzt am meisten verloren geht"),
     "show": ("show", "zeigen"),

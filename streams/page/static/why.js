@@ -32,6 +32,8 @@ function recomputing(line, start, end) {
   return [el("p", {}, button, " ", copying(location.href, w("link"))), told];
 }
 
+const notes = { policies: "policy_note", otherwise: "otherwise_note" };
+
 export function why(main) {
   const asked = query();
   const parameters = {};
@@ -39,7 +41,7 @@ export function why(main) {
   const shown = get("why", parameters).then((found) => {
     const row = found.row;
     const part = (name, title) => found.tables[name]?.rows.length
-      ? el("details", { open: ["classes", "policies"].includes(name) || (name === "revisions" && found.tables[name].rows.length > 1) || (!row && !found.said) }, el("summary", {}, `${title} (${found.tables[name].rows.length})`), name === "policies" ? el("p", { class: "soft" }, w("policy_note")) : null, table(found.tables[name]))
+      ? el("details", { open: ["classes", "policies", "otherwise"].includes(name) || (name === "revisions" && found.tables[name].rows.length > 1) || (!row && !found.said) }, el("summary", {}, `${title} (${found.tables[name].rows.length})`), notes[name] ? el("p", { class: "soft" }, w(notes[name])) : null, table(found.tables[name]))
       : null;
     const span = `${found.start_local} – ${found.end_local}, ${found.zone}`;
     main.replaceChildren(el("section", { class: "head" },
@@ -52,7 +54,7 @@ export function why(main) {
       row?.constraint ? el("p", { class: "soft" }, `${w("station")}: ${row.constraint}. ${w("oee_note")}`) : null,
       el("p", { class: "soft" }, span, row ? `, ${w("revision")} ${row.revision}` : ""),
       found.settled_said ? el("p", {}, found.settled_said) : null),
-    el("section", {}, ...[part("classes", w("not_counted")), part("policies", w("policy")), part("revisions", w("revisions")),
+    el("section", {}, ...[part("classes", w("not_counted")), part("policies", w("policy")), part("otherwise", w("otherwise")), part("revisions", w("revisions")),
       part("states", w("timeline")), part("events", w("events")), part("refused", w("refused"))].filter((one) => one)),
     el("section", {}, el("h2", {}, w("proof")),
       recomputing(found.line, parameters.start, parameters.end),

@@ -176,6 +176,20 @@ async def test_why_says_what_was_divided_and_by_which_ideal(client: TestClient[A
     assert ideal["mean_ns"] == found["ideal_ns"] // found["parts"] and ideal["since"] <= shift["start"]
     assert f"{ideal['cycle_ns'] / 1e9:.3f} s" in found["ideal_said"] and "on average" in found["ideal_said"]
     assert "ideal cycle of" in found["ideal_said"] and found["settled_said"]
+    # Counted otherwise: written out, with what the line lost while it waited and what was planned.
+    good_ns = found["ideal_ns"] * found["good"] / found["parts"]
+    named = {(one["what"], one["as"]): one for one in found["otherwise"]}
+    waits = row["starved_ns"] + row["blocked_ns"]
+    assert row["starved_ns"] and row["blocked_ns"] and named["waits", "no_planned_time"]["ns"] == waits
+    for what, as_what, planned in (
+        ("waits", "no_planned_time", found["planned_ns"] - waits),
+        ("starved", "no_planned_time", found["planned_ns"] - row["starved_ns"]),
+        ("down", "no_planned_time", found["planned_ns"] - row["down_ns"]),
+        ("no_order", "planned_time", found["planned_ns"] + row["no_order_ns"]),
+    ):
+        assert named[what, as_what]["oee"] == pytest.approx(good_ns / planned, rel=1e-12), what
+    assert named["parts_not_good", "good"]["oee"] == pytest.approx(found["ideal_ns"] / found["planned_ns"], rel=1e-12)
+    assert {as_what for _, as_what in named} == {"no_planned_time", "planned_time", "good"}
     # A soft ideal is said.
     assert "too long" in ideal_said({**ideal, "took_ns": ideal["mean_ns"] - 1}, "UTC", "en")  # type: ignore[operator]
     # A span without a row of its own: the same sums, laid of rows, as of a shift that goes on.
