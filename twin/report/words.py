@@ -286,6 +286,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "split_first": ("before", "davor"),
     "split_then": ("from then on", "danach"),
     "split_do": ("split it", "so teilen"),
+    "split_missing": ("Choose a reason for each part first.", "Erst für jeden Teil einen Grund wählen."),
     "undo": ("undo", "rückgängig"),
     "undone": ("undone", "rückgängig gemacht"),
     "open_stop": ("goes on", "dauert an"),

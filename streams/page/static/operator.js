@@ -77,17 +77,26 @@ export function operator(main) {
       data.reasons.all.filter((one) => !one.upper).map((one) => el("option", { value: one.id }, one.label)));
     const first = part.reason === null ? list(w("split_first")) : null;
     const then = list(w("split_then"));
-    const step = (by) => el("button", { type: "button", on: { click: () => { at.value = String(Number(at.value) + by); draw(); } } }, by < 0 ? `− ${-by} s` : `+ ${by} s`);
+    const named = (by) => (Math.abs(by) < 60 ? `${Math.abs(by)} s` : `${Math.abs(by) / 60} min`);
+    const step = (by) => el("button", { type: "button", on: { click: () => { at.value = String(Number(at.value) + by); draw(); } } }, `${by < 0 ? "−" : "+"} ${named(by)}`);
+    const steps = end - begin > 600000 ? [-300, -60, -10, 10, 60, 300] : [-60, -10, 10, 60];
     const go = el("button", { type: "button", class: "go", on: { click: () => {
-      if (!then.value || (first && !first.value)) return then.focus();
+      const missing = [first, then].find((one) => one && !one.value);
+      if (missing) {
+        told.textContent = w("split_missing");
+        return missing.focus();
+      }
       panel.close();
       const ns = part.start.match(/\.(\d{9})Z$/)?.[1] ?? "000000000";
       const instant = new Date(begin + at.value * 1000).toISOString().replace(/\.\d+Z$/, `.${ns}Z`);
       enter({ verb: "split", line, station: data.station, start: part.start, end: part.end, at: instant, reason: then.value, first: first ? first.value : "" });
       return undefined;
     } } }, w("split_do"));
+    const told = el("p", { class: "warn", role: "status" });
     draw();
-    open.append(el("p", {}, shown), el("p", {}, step(-60), step(-10), at, step(10), step(60)), el("p", {}, first, then, go));
+    open.append(el("p", {}, shown), el("p", {}, steps.filter((by) => by < 0).map(step), at, steps.filter((by) => by > 0).map(step)), el("p", {}, first, then, go), told);
+    // Below the buttons it opens under the edge of a tablet.
+    open.addEventListener("toggle", () => open.open && open.scrollIntoView({ block: "end" }));
     return open;
   }
 
