@@ -14,7 +14,7 @@ from twin.sources.blocks import Words, by_pair, distinct, empty, slices
 from twin.sources.chain import Link
 from twin.sources.clock import Clock
 from twin.sources.csv_orders import EVERY, Orders, OrderSpans
-from twin.sources.csv_rules import CounterRows, Rows, Rules
+from twin.sources.csv_rules import STATES, CounterRows, Rows, Rules
 from twin.sources.csv_table import CsvTable
 from twin.sources.drafts import END, RULE, Draft, draft, ordered, split
 from twin.sources.files import LogFile
@@ -253,7 +253,7 @@ class CsvLog:
                     station=rows.station[index],
                     type=STATE,
                     code=states.code[index],
-                    seq=self._rules.seq(rows, index, RULE),
+                    seq=self._rules.seq(rows, index, STATES),
                     a=ends,
                     b=int(until),
                     c=states.outside[index] if until else 0,

@@ -38,6 +38,7 @@ I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Index = npt.NDArray[np.intp]
 NOWHERE: Final = -3
+STATES: Final = -1  # instead of a rank: of all rules of states together, of which a row has one event
 
 
 @dataclass(slots=True)
@@ -127,10 +128,12 @@ class Rules:
         self._states = [(RULE + i, rule) for i, rule in enumerate(rules) if rule.type == STATE]
         # Events that one row may give a station: so many numbers each of its own numbers stands for. Orders and
         # products may be the line's, and rows of its other stations have the same numbers.
-        self._numbered = [RULE] if self._states else []
+        self._numbered = [STATES] if self._states else []
         self._numbered += [
             RULE + i for i, rule in enumerate(rules) if rule.type not in (STATE, HEARTBEAT, ORDER, PRODUCT)
         ]
+        if self._numbered[:2] == [STATES, RULE]:  # the first rule has had the first number since there are any
+            self._numbered[:2] = [RULE, STATES]
         self._others = [(RULE + i, rule) for i, rule in enumerate(rules) if rule.type != STATE]
         self._lookup = lookup
         self._summary = summary
@@ -223,7 +226,7 @@ class Rules:
         return self.text(rows, mask, rule.fields.get(name), name)
 
     def seq(self, rows: Rows, index: Index, rank: int) -> I64:
-        """The numbers of the events that rule `rank` makes of these rows, from the rows' own; -1 without."""
+        """Numbers of the events that rule `rank` (or `STATES`) makes of these rows, from the rows' own; -1 without."""
         if rows.seq is None or rank not in self._numbered:
             return np.full(len(index), -1, np.int64)
         own = rows.seq[index]

@@ -16,7 +16,7 @@ from twin.sources.samples import NEVER
 from twin.sources.table import TextRows
 from twin.sources.template import Column, Columns
 from twin.sources.time_format import ISO, ISO_BASIC, ISO_DATE, UNITS, TimeFormat
-from twin.sources.times import TimeReader
+from twin.sources.times import Beside, TimeReader
 from twin.sources.values import Numbers, stands_for_nothing
 from twin.wire.lookup import Lookup
 
@@ -52,20 +52,32 @@ class RowTimes:
         joined: pa.Array[Any] = pc.binary_join_element_wise(*(pc.utf8_trim_whitespace(part) for part in parts), " ")
         return joined
 
-    def read(self, rows: TextRows, days: int = 0) -> tuple[I64, Mask]:
+    @property
+    def unsure(self) -> int:
+        """Times so far that the clock showed twice."""
+        return self._reader.unsure
+
+    @property
+    def first_pass_is_a_guess(self) -> bool:
+        """Whether the rows began in the repeated hour, and nothing says in which pass of it."""
+        return self._reader.first_pass_is_a_guess
+
+    def read(self, rows: TextRows, days: int = 0, beside: Beside | None = None) -> tuple[I64, Mask]:
         """ns and a mask of the rows that have a time, be it one of an event or not; `days` later by the clock."""
         if not self.rule.columns:
             self._first = int(rows.lines[0]) if self._first is None else self._first
             ts = self.rule.form.origin_ns + (rows.lines - self._first) * self.rule.every_ns
             return ts, np.ones(len(ts), bool)
-        return self._reader.read(self.texts(rows), days)
+        return self._reader.read(self.texts(rows), days, beside)
 
 
 class OwnTimes:
     """Reads a rule's own time: that of its columns, or the row's, plus or minus a length."""
 
-    def __init__(self, rule: TimeRule, row: TimeRule, typed: bool, lookup: Lookup) -> None:
+    def __init__(self, rule: TimeRule, row: TimeRule, typed: bool, lookup: Lookup, until: bool) -> None:
+        """`until`: the end of what began before."""
         self._rule = rule
+        self._after = until or rule.over_midnight
         self._earliest_ns = lookup.earliest_ns
         # The row's own time has been read already.
         self._times = (
@@ -77,9 +89,10 @@ class OwnTimes:
         rule, what = self._rule, " ".join(self._rule.columns)
         ts, ok = row_ts, row_ok
         if self._times is not None:
-            ts, ok = self._times.read(rows)
+            beside = Beside(begin, self._after)
+            ts, ok = self._times.read(rows, beside=beside)
             if rule.over_midnight and (back := ok & (begin != NEVER) & (ts < begin)).any():
-                later, good = self._times.read(rows, 1)
+                later, good = self._times.read(rows, 1, beside)
                 ts, ok = np.where(back, later, ts), np.where(back, good, ok)
             ok &= (ts >= self._earliest_ns) & (ts < YEAR_2200_NS)
             blank = np.logical_and.reduce([columns[name].spread(stands_for_nothing) for name in rule.columns])

@@ -11,6 +11,7 @@ from twin.sources.drafts import ORDER_START, RULE
 from twin.sources.event_times import OwnTimes, RowTimes
 from twin.sources.mapping_model import CsvMapping, EventRule, OrderRule
 from twin.sources.repeats import RowNames
+from twin.sources.row_order import REPEATED_HOUR
 from twin.sources.samples import NEVER
 from twin.sources.summary import Summary
 from twin.sources.table import TextRows
@@ -20,6 +21,11 @@ from twin.wire.lookup import Lookup
 
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+
+_BEGINS_IN_IT = (
+    "the log begins in the hour that the clocks repeat, and is taken to begin in its first pass: "
+    "if that is wrong, export it with offsets or in UTC"
+)
 
 
 class Placing:
@@ -47,13 +53,14 @@ class Placing:
         timed: list[tuple[int, EventRule | OrderRule]] = [(RULE + i, rule) for i, rule in enumerate(mapping.events)]
         timed += [(ORDER_START, mapping.order)] if mapping.order is not None else []
         self._own = {
-            (rank, key): OwnTimes(time, mapping.time, typed, lookup)
+            (rank, key): OwnTimes(time, mapping.time, typed, lookup, key == "until")
             for rank, rule in timed
             for key, time in (("time", rule.time), ("until", rule.until))
             if time is not None
         }
         self._names = names
         self._at = 0  # the number of rows so far
+        self._told = False
 
     def read(self, text: TextRows, renumbered: bool) -> Rows:
         """The rows that can be used, each once."""
@@ -73,6 +80,9 @@ class Placing:
         rows = Rows(self._name, columns, at, ts, np.zeros(n, np.int64), np.full(n, -1, np.int64), where=text.lines)
         everything = ~empty & ~self._left_out(rows, empty, read)
         self._report_times(rows, everything & ~timed, read, text)
+        if self._times.first_pass_is_a_guess and not self._told:
+            self._told = True
+            self._rules.tell(rows, read & (np.cumsum(read) == 1), REPEATED_HOUR, _BEGINS_IN_IT)
         ids = rules.text(rows, everything, mapping.line, "line")
         words = rows.words.list
         rows.line = by_pair(ids, ids, lambda word, _: self._line_index.get(words[word], BAD) if word >= 0 else BAD)

@@ -12,6 +12,7 @@ from twin.sources.sorting import Sorter, add_rows, sorted_rows
 from twin.sources.summary import Summary
 from twin.sources.table import Table, TextRows
 
+REPEATED_HOUR = "repeated_hour"  # reason of a problem: which pass of it a row is of is not known
 _FEW_ROWS = 2000  # tell it; more only where they are all of one time
 _NEWEST_FIRST = 0.9  # of the steps between rows go back in time: nobody's clock does that
 
@@ -53,6 +54,12 @@ class RowOrder:
             add_rows(sorter, part, np.where(good, ts, before[1:]))
         if back:
             self._summary.note(f"{self._name}: {back:,} rows stood after a later one; they were sorted")
+            if reader.unsure:
+                text = (
+                    f"{self._name}: in rows that are not in order nobody can tell the two passes of the hour that the "
+                    "clocks repeat apart: export them with offsets, in UTC, or in the order of their times"
+                )
+                self._summary.problem(REPEATED_HOUR, text, reader.unsure)
         return sorted_rows(sorter)
 
     def _newest_first(self, rows: TextRows) -> bool:

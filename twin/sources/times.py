@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,14 @@ _MOST_DAYS: Final = 120_000  # 2228, counted from 1899
 # Back by more than the lateness of the lines, within these bounds, inside the repeated hour of autumn: its second pass.
 _LEAST_DISORDER_NS: Final = 60 * NS
 _MOST_DISORDER_NS: Final = 600 * NS
+_LONG_AGO: Final = -(2**62)
+
+
+class Beside(NamedTuple):
+    """Times that others stand beside in their rows; below `_LONG_AGO`: none. `after`: the others follow them."""
+
+    ts: I64
+    after: bool
 
 
 class TimeReader:
@@ -45,37 +53,41 @@ class TimeReader:
         self._form = form
         self._disorder_ns = min(max(lateness_ns, _LEAST_DISORDER_NS), _MOST_DISORDER_NS)
         self._zone = zone(form.zone) if form.zone else None
-        self._newest = -(2**62)
-        self._second_until = -(2**62)
+        self._newest = _LONG_AGO
+        self._second_until = _LONG_AGO
+        self.unsure = 0  # times so far that the clock showed twice
+        self._unsure_from_the_start = False  # and no row before the first of them
 
-    def read(self, texts: "pa.Array[Any]", days: int = 0) -> tuple[I64, Mask]:
-        """ns and a mask of the rows that are a time; the others hold 0. `days` later by the wall clock (of dates)."""
+    @property
+    def first_pass_is_a_guess(self) -> bool:
+        """Whether the rows began in the repeated hour, and none before or behind them says in which pass of it."""
+        return self._unsure_from_the_start and self._second_until == _LONG_AGO
+
+    def read(self, texts: "pa.Array[Any]", days: int = 0, beside: Beside | None = None) -> tuple[I64, Mask]:
+        """ns and a mask of the rows that are a time; the others hold 0. `days` later by the wall clock (of dates).
+
+        `beside`: the times that these stand beside, row by row; of two passes they tell which it can be.
+        """
         form = self._form
         if not form.patterns:
             texts = pc.replace_substring(texts, ",", ".") if form.decimal == "," else texts
             if form.unit in DAY_NUMBERS:
-                return self._day_numbers(texts, form.unit)
+                local, ok = _day_numbers(texts, form.unit)
+                return self._localized(local, ok, ok, beside)
             if form.unit == SECONDS_NS:
                 return _seconds_ns(texts, form.origin_ns)
             return _filetime(texts) if form.unit == FILETIME else numbers(texts, form.unit, form.origin_ns)
-        ts, ok = self._dates(texts, form.patterns[0], days)
+        ts, ok, wall = self._dates(texts, form.patterns[0], days)
         for expression in form.patterns[1:]:
             rest = np.flatnonzero(~ok)
             if not len(rest):
                 break
-            ts[rest], ok[rest] = self._dates(texts.take(rest), expression, days)
-        return ts, ok
+            ts[rest], ok[rest], wall[rest] = self._dates(texts.take(rest), expression, days)
+        # Of all forms together: what tells the passes of the repeated hour apart is the order of the rows.
+        return self._localized(ts, ok, wall, beside)
 
-    def _day_numbers(self, texts: "pa.Array[Any]", unit: str) -> tuple[I64, Mask]:
-        """Days of a wall clock; their last digits are rounding, so the nearest millisecond is meant."""
-        origin, digits = DAY_NUMBERS[unit]
-        parts, ok = numbers(texts, "ns", 0, digits)  # 10**-9 day, 86 us: their product below fits in 64 bits
-        days, rest = parts // 10**9, parts % 10**9
-        ok &= (days >= 0) & (days < _MOST_DAYS)
-        local = instant(origin) + np.where(ok, days, 0) * DAY_NS + (rest * 864 + 5_000) // 10_000 * 1_000_000
-        return self._localized(np.where(ok, local, 0), ok)
-
-    def _dates(self, texts: "pa.Array[Any]", expression: str, days: int) -> tuple[I64, Mask]:
+    def _dates(self, texts: "pa.Array[Any]", expression: str, days: int) -> tuple[I64, Mask, Mask]:
+        """ns, which rows are a time, and which of those are one of the wall clock, not yet of UTC."""
         found = pc.extract_regex(pc.utf8_trim_whitespace(texts), expression)
         ok = np.array(pc.is_valid(found).to_numpy(zero_copy_only=False), bool)
         groups = {field.name: pc.fill_null(found.field(i), "") for i, field in enumerate(found.type)}
@@ -83,21 +95,16 @@ class TimeReader:
         local += days * DAY_NS
         ok &= valid
         if "Z" in groups:
-            return self._of_names(local, ok, groups["Z"])
+            return *self._of_names(local, ok, groups["Z"]), np.zeros(len(ok), bool)
         zones = groups.get("z")
         offsets = pc.dictionary_encode(zones) if zones is not None else None
         if offsets is None or offsets.dictionary.to_pylist() in ([""], []):
-            return self._localized(local, ok)
+            return local, ok, ok.copy()
         index = offsets.indices.to_numpy()
         table = offsets.dictionary.to_pylist()
         shifts = np.array([_offset_ns(text) for text in table], np.int64)
-        ts = local - shifts[index]
         bare = ok & (index == table.index("")) if "" in table else np.zeros(len(ok), bool)
-        if bare.any():
-            plain, fine = self._localized(local, bare)
-            ts = np.where(bare, plain, ts)
-            ok &= ~bare | fine
-        return np.where(ok, ts, 0), ok
+        return np.where(ok, local - shifts[index], 0), ok, bare
 
     def _of_names(self, local: I64, ok: Mask, names: "pa.Array[Any]") -> tuple[I64, Mask]:
         """Times with the short name of their zone: UTC, or what `zone` calls its own summer and winter."""
@@ -120,21 +127,29 @@ class TimeReader:
             found[(at.tzname() or "").upper()] = round((at.utcoffset() or timedelta()).total_seconds()) * NS
         return found
 
-    def _localized(self, local: I64, ok: Mask) -> tuple[I64, Mask]:
+    def _localized(self, ts: I64, ok: Mask, wall: Mask, beside: Beside | None) -> tuple[I64, Mask]:
+        """Times of the wall clock become UTC; the others (`ok` and not `wall`) are already."""
+        if not wall.any():
+            return np.where(ok, ts, 0), ok
         if self._zone is None:
-            return np.zeros_like(local), np.zeros_like(ok)
+            return np.where(ok & ~wall, ts, 0), ok & ~wall
         # Offsets change at quarter hours, so one look-up serves all rows of a quarter.
         quarter = 900 * NS
-        slots, index = np.unique(local // quarter, return_inverse=True)
+        slots, index = np.unique(ts // quarter, return_inverse=True)
         pairs = np.array([self._offsets(int(slot) * 900) for slot in slots], np.int64).reshape(-1, 2)
         first, second = pairs[index, 0], pairs[index, 1]
-        ok = ok & (first >= second)  # the other way round: a local time the clocks jump over in spring
-        ts = np.where(ok, local - first, 0)
-        unsure = np.flatnonzero(ok & (first > second))
+        ok = ok & (~wall | (first >= second))  # the other way round: a local time the clocks jump over in spring
+        wall = wall & ok
+        ts = np.where(ok, ts - np.where(wall, first, 0), 0)
+        unsure = np.flatnonzero(wall & (first > second))
+        if beside is not None and beside.after:
+            late = unsure[ts[unsure] < beside.ts[unsure]]
+            ts[late] += (first - second)[late]
+            return ts, ok
         if len(unsure):
-            ts = self._second_pass(ts, ok, unsure, first - second)
-        if ok.any():
-            self._newest = max(self._newest, int(ts[ok].max()))
+            ts = self._second_pass(ts, wall, unsure, first - second, beside)
+        if wall.any():
+            self._newest = max(self._newest, int(ts[wall].max()))
         return ts, ok
 
     def _offsets(self, local_s: int) -> tuple[int, int]:
@@ -143,20 +158,34 @@ class TimeReader:
         first, second = (round(offset.total_seconds()) * NS for offset in both)
         return first, second
 
-    def _second_pass(self, ts: I64, ok: Mask, unsure: npt.NDArray[np.intp], repeat: I64) -> I64:
+    def _second_pass(self, ts: I64, ok: Mask, unsure: npt.NDArray[np.intp], repeat: I64, beside: Beside | None) -> I64:
         """The first pass, unless it lies further back than rows are out of order: then the second."""
         newest = self._newest
+        self.unsure += len(unsure)
+        self._unsure_from_the_start |= newest == _LONG_AGO and not ok[: unsure[0]].any()
         done = 0
         for row in unsure.tolist():
             before = ts[done:row][ok[done:row]]
             if len(before):
                 newest = max(newest, int(before.max()))
+            done = row
+            if beside is not None and ts[row] + repeat[row] > beside.ts[row] > _LONG_AGO:
+                continue  # such as the beginning of what has ended then
             # Once begun, the second pass goes on to the end of the repeated time.
             if newest - ts[row] > self._disorder_ns or ts[row] < self._second_until:
                 ts[row] += repeat[row]
                 self._second_until = int(ts[row]) + int(repeat[row])
-            done = row
         return ts
+
+
+def _day_numbers(texts: "pa.Array[Any]", unit: str) -> tuple[I64, Mask]:
+    """Days of a wall clock; their last digits are rounding, so the nearest millisecond is meant."""
+    origin, digits = DAY_NUMBERS[unit]
+    parts, ok = numbers(texts, "ns", 0, digits)  # 10**-9 day, 86 us: their product below fits in 64 bits
+    days, rest = parts // 10**9, parts % 10**9
+    ok &= (days >= 0) & (days < _MOST_DAYS)
+    local = instant(origin) + np.where(ok, days, 0) * DAY_NS + (rest * 864 + 5_000) // 10_000 * 1_000_000
+    return np.where(ok, local, 0), ok
 
 
 def numbers(texts: "pa.Array[Any]", unit: str, origin_ns: int, digits: int | None = None) -> tuple[I64, Mask]:

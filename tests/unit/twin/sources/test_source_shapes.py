@@ -361,6 +361,16 @@ def test_rows_numbered_at_their_source_count_once(tmp_path: Path) -> None:
         mapping(rules + '[sample]\nhold = "1s"\n')
 
 
+def test_each_event_of_a_numbered_row_has_a_number(tmp_path: Path) -> None:
+    head, count = PLAIN.split("[[event]]")
+    state = '\ntype = "state"\nstate = { column = "s" }\n'
+    log = write(tmp_path, "one.csv", "t,no,n,s\n1,501,1,on\n2,502,2,off\n")
+    for first, second in ((count, state), (state, count)):
+        rules = f'seq = {{ column = "no" }}\n{head}[[event]]{first}[[event]]{second}'
+        numbers = [e["seq"] for e in plain(run(open_logs([log], plant(), mapping(rules)))[0], plant())]
+        assert len(numbers) == len(set(numbers)) and set(numbers) >= {1002, 1003, 1004, 1005}
+
+
 def test_exports_that_overlap_are_told(tmp_path: Path) -> None:
     one = write(tmp_path, "one.csv", "t,n\n1,1\n2,2\n3,4\n")
     two = write(tmp_path, "two.csv", "t,n\n2,2\n3,5\n3,4\n4,8\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tests.support.sources import mapping, read, short, write
+from tests.support.sources import EPOCH, S, mapping, read, short, write
 from twin.sources import MappingError
 from twin.sources.time_format import _MONTH_WORDS, MONTHS, TimeFormat, pattern
 from twin.sources.times import TimeReader
@@ -232,6 +232,57 @@ until = { columns = ["d", "to"], over_midnight = true }
     assert logs.summary.problems.keys() <= {"jump_ahead"}
     with pytest.raises(MappingError, match="over_midnight: belongs to an event's own time"):
         mapping(rules.replace('zone = "Europe/Berlin"', 'zone = "Europe/Berlin"\nover_midnight = true'))
+
+
+AUTUMN = """
+line = "L1"
+station = "A"
+[time]
+columns = ["d", "from"]
+format = ["%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M"]
+zone = "Europe/Berlin"
+[[event]]
+type = "state"
+state = "on"
+until = { columns = ["d", "to"], over_midnight = true }
+"""
+
+
+@pytest.mark.parametrize(
+    ("rows", "utc"),
+    [
+        # The first time with that clock behind the beginning, whatever ends before and behind it.
+        ("24.10.2026,22:00,02:30 26.10.2026,08:00,09:00", "20:00 00:30 07:00 08:00"),
+        ("25.10.2026,01:00,02:55 25.10.2026,01:30,02:20", "23:00 00:55"),
+        ("25.10.2026,01:00,01:10 25.10.2026,02:50,02:10", "23:00 23:10 00:50 01:10"),
+        ("25.10.2026,02:50,02:10 25.10.2026,02:20,02:40", "00:50 01:10 01:20 01:40"),
+        # Formats that take turns: the rows keep their order.
+        (
+            "25.10.2026,01:30:05,01:31 25.10.2026,02:30,02:31 25.10.2026,02:32:00,02:33",
+            "23:30 23:31 00:30 00:31 00:32 00:33",
+        ),
+    ],
+)
+def test_ends_in_the_repeated_hour_follow_their_beginnings(tmp_path: Path, rows: str, utc: str) -> None:
+    events, logs = read(write(tmp_path, "a.csv", "d,from,to\n" + rows.replace(" ", "\n") + "\n"), AUTUMN)
+    states = [e for e in events if e["type"] == "state"]
+    assert [f"{datetime.fromtimestamp(EPOCH // S + e['at'], UTC):%H:%M}" for e in states] == utc.split()
+    assert logs.summary.problems.keys() <= {"jump_ahead"}
+
+
+def test_a_pass_of_the_repeated_hour_that_nobody_can_tell_is_told(tmp_path: Path) -> None:
+    rules = AUTUMN.replace("until =", "# until =")
+    rows = {
+        "begins": "25.10.2026,02:30,\n25.10.2026,02:40,\n",
+        "both": "25.10.2026,02:30,\n25.10.2026,02:10,\n",
+        "before": "25.10.2026,01:30,\n25.10.2026,02:40,\n",
+    }
+    told = {name: read(write(tmp_path, f"{name}.csv", "d,from,to\n" + text), rules)[1] for name, text in rows.items()}
+    assert [name for name, logs in told.items() if "repeated_hour" in logs.summary.problems] == ["begins"]
+    assert told["begins"].summary.problems["repeated_hour"].first.startswith(f"{tmp_path}/begins.csv:2: ")
+    text = "d,from,to\n25.10.2026,01:30,\n25.10.2026,02:40,\n25.10.2026,01:40,\n25.10.2026,02:10,\n"
+    rules = rules.replace("zone =", "sort = true\nzone =")
+    assert read(write(tmp_path, "sort.csv", text), rules)[1].summary.problems["repeated_hour"].count == 2
 
 
 def test_short_names_of_zones(tmp_path: Path) -> None:
