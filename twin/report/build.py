@@ -23,6 +23,7 @@ from twin.report.factors import Factors
 from twin.report.figures import Figures
 from twin.report.flow import flow_of
 from twin.report.losses import Loss, bottleneck, changeovers, clipped, other_setup, pareto
+from twin.report.parts import cut, within
 from twin.report.plan import Plan, as_dict, plan_of, rolling
 from twin.report.rows import Row, any_row, dicts, select
 from twin.report.said import labels_of
@@ -65,7 +66,7 @@ class Sheet:
         wide = select(root, "kpis", *around, line=line.id, as_of_ns=as_of_ns).unify_dictionaries()
         starts, ends = integers(wide.column("start")), integers(wide.column("end"))
         self.kpis = wide.filter(pa.array((ends > span.start_ns) & (starts < span.end_ns)))
-        self.states = dicts(select(root, "states", *at, line=line.id, as_of_ns=as_of_ns))
+        self.states = cut(dicts(select(root, "states", *at, line=line.id, as_of_ns=as_of_ns)), span.parts)
         self.bottlenecks = dicts(select(root, "bottlenecks", *at, line=line.id, as_of_ns=as_of_ns))
         self.alerts = dicts(select(root, "alerts", *at, line=line.id, as_of_ns=as_of_ns))
         self.refused = dicts(select(root, "rejected", *at, line=line.id, as_of_ns=as_of_ns))
@@ -80,7 +81,9 @@ class Sheet:
         rolling = np.asarray(pc.invert(pc.is_in(windows, pa.array(SCOPES))))
         scope = {"week": "day", "span": ""}.get(span.kind, span.kind)
         own = np.asarray(pc.equal(windows, pa.scalar(scope)))
-        chosen = own if span.kind == "order" else own | rolling
+        chosen = own | rolling
+        if span.kind == "order":  # and of it alone: others may lie between its parts
+            chosen = own & np.asarray(pc.is_in(wide.column("order").cast(pa.string()), pa.array([span.label])))
         self._chosen = wide.filter(pa.array(chosen))
         self._by: dict[str | None, tuple[pa.Table, Cover]] = {}
 
@@ -106,7 +109,7 @@ class Sheet:
         """Of the span the ns without a row, and those behind the last one, of which nothing is known yet."""
         laid = self.cover_of(station)
         ahead = sum(end - start for start, end in laid.gaps[-1:] if end == self.span.end_ns)
-        return laid.gap_ns - ahead, ahead
+        return sum(end - start for start, end in within(laid.gaps, self.span.parts)) - ahead, ahead
 
     def figures(self, station: str | None) -> Figures:
         return self._figures(station, *self._laid(station))
@@ -334,9 +337,10 @@ def head(site: str, line: Line, span: Span, as_of_ns: int | None) -> dict[str, A
             "label": span.label,
             "start": rfc3339(span.start_ns),
             "end": rfc3339(span.end_ns),
-            "ns": span.end_ns - span.start_ns,
+            "ns": sum(end - start for start, end in span.parts),
             "start_local": local(zone, span.start_ns),
             "end_local": local(zone, span.end_ns),
+            "pauses": [{"start": rfc3339(start), "end": rfc3339(end)} for start, end in span.pauses],
         },
     }
 
@@ -346,7 +350,7 @@ def _body(sheet: Sheet, span: Span) -> dict[str, Any]:
     gap, ahead = sheet.missing(None)
     said = bottleneck(sheet.bottlenecks)
     known = changeovers(sheet.states_of_orders(), sheet.orders)
-    changes = [one for one in known if span.start_ns <= one.start_ns < span.end_ns]
+    changes = [one for one in known if any(start <= one.start_ns < end for start, end in span.parts)]
     other_intervals, other_ns = other_setup(sheet.states, known, span.start_ns, span.end_ns)
     constraint = sheet.constraint()
     losses, charges = sheet.pareto(), sheet.charged()
@@ -357,7 +361,7 @@ def _body(sheet: Sheet, span: Span) -> dict[str, Any]:
     plan = as_dict(sheet.plan(span.start_ns, span.end_ns), sheet.target, total.good)
     return {
         "total": {**total.as_dict(), **plan, "no_rows_ns": gap, "ahead_ns": ahead, "constraint": constraint},
-        "gaps": [{"start": rfc3339(a), "end": rfc3339(b)} for a, b in laid.gaps[:MOST_ROWS]],
+        "gaps": [{"start": rfc3339(a), "end": rfc3339(b)} for a, b in within(laid.gaps, span.parts)[:MOST_ROWS]],
         "settled": settled(sheet),
         "waterfall": [
             {"step": one.id, "kind": one.kind, "ns": one.ns, "parts": None if one.parts is None else float(one.parts)}

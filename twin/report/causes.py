@@ -14,6 +14,7 @@ from typing import Final
 
 from twin.plant.model import Line
 from twin.report.losses import Loss, clipped, loss_classes
+from twin.report.parts import CUT
 from twin.report.rows import Row
 
 STANDS: Final = ("down", "minor_stop", "setup", "maintenance")
@@ -105,7 +106,7 @@ def charged(line: Line, states: Sequence[Row], start_ns: int, end_ns: int, polic
     for row in states:
         if row["class"] not in wanted:
             continue
-        begins = start_ns <= row["start"] < end_ns
+        begins = start_ns <= row["start"] < end_ns and not row.get(CUT)
         if row["class"] not in WAITS:
             add(row, clipped(row, start_ns, end_ns), begins)
             continue

@@ -154,6 +154,10 @@ def doubts(report: dict[str, Any], language: str) -> list[str]:
         found.append(f"{word('incomplete', language)}: {word('known_until', language)} {_at(report, 'known_until')}")
     elif not settled["final"]:
         found.append(f"{word('revisable', language)} {_at(report, 'revisable_until')}")
+    if pauses := report["span"]["pauses"]:
+        times = ((local(report["zone"], parse_rfc3339(one[end])) for end in ("start", "end")) for one in pauses)
+        said = "; ".join(" – ".join(pair) for pair in times)
+        found.append(f"{report['span']['label']} {word('pauses', language)}: {said}")
     missing = total["unknown_ns"] + total["no_rows_ns"]
     if missing:
         found.append(f"{word('unknown_share', language)}: {lasting(missing, language)}")

@@ -9,6 +9,7 @@ from typing import Any, Final
 from kernels.codes import CLASS_NAMES
 from kernels.figures.oee import AVAILABILITY_LOSS, PERFORMANCE_LOSS, POLICIES
 from twin.audit.views import BEGUN_NS
+from twin.report.parts import CUT
 from twin.report.rows import Row
 from twin.report.said import lasting
 from twin.report.words import word
@@ -52,7 +53,7 @@ def pareto(states: Sequence[Row], start_ns: int, end_ns: int, policy: str) -> li
         ns = clipped(row, start_ns, end_ns)
         entry = found.setdefault((row["station"], row["class"], row["reason"]), [0, 0, -1, 0])
         entry[0] += ns
-        entry[1] += start_ns <= row["start"] < end_ns
+        entry[1] += start_ns <= row["start"] < end_ns and not row.get(CUT)
         if ns > entry[2]:
             entry[2:] = [ns, row["start"]]
     made = [Loss(*key, *entry) for key, entry in found.items()]

@@ -4,6 +4,7 @@ import datetime
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from twin.audit.rows import integers
 from twin.plant.calendar import NO_SHIFT, shift_number, table
 from twin.plant.model import Line, Plant, Reason, Target
 from twin.report import ReportError
+from twin.report.parts import Interval, merged
 from twin.report.rows import select
 from twin.time.rfc3339 import parse_rfc3339, rfc3339
 from twin.time.zone import to_utc_s, zone
@@ -29,12 +31,21 @@ _WEEK: Final = re.compile(r"(\d{4})-W(\d\d)", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """[start, end) in ns since 1970 UTC. kind: shift, day, week, order or span; `label` names it among its kind."""
+    """[start, end) in ns since 1970 UTC. kind: shift, day, week, order or span; `label` names it among its kind.
+
+    `pauses`: where an order was put aside, and others were made; no part of it.
+    """
 
     kind: str
     label: str
     start_ns: int
     end_ns: int
+    pauses: tuple[Interval, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Interval, ...]:
+        edges = [self.start_ns, *(edge for pause in self.pauses for edge in pause), self.end_ns]
+        return tuple(zip(edges[::2], edges[1::2], strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +154,9 @@ def order_of(root: Path | str, line: Line, order: str, as_of_ns: int | None = No
     rows = select(root, "kpis", line=line.id, where=chosen, as_of_ns=as_of_ns)
     if not rows.num_rows:
         raise ReportError(f"line {line.id}: no order {order!r} has ended; an order that goes on has no row yet")
-    return Span("order", order, int(integers(rows.column("start")).min()), int(integers(rows.column("end")).max()))
+    parts = merged(zip(*(integers(rows.column(name)).tolist() for name in ("start", "end")), strict=True))
+    pauses = tuple((before[1], after[0]) for before, after in pairwise(parts))
+    return Span("order", order, parts[0][0], parts[-1][1], pauses)
 
 
 def between(start: str, end: str) -> Span:

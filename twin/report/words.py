@@ -231,6 +231,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "alle Zahlen dieses Zeitraums können noch revidiert werden bis",
     ),
     "not_revised": ("late events do not change it", "späte Ereignisse ändern nichts daran"),
+    "pauses": (
+        "was put aside between its parts; what was made then is not in these figures",
+        "ruhte zwischendurch; was dann gemacht wurde, ist in diesen Zahlen nicht enthalten",
+    ),
     "incomplete": ("not complete yet", "noch nicht vollständig"),
     "suspect": (
         "suspect: an ideal cycle time is too long, or parts were counted outside running time",

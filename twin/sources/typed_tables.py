@@ -63,7 +63,7 @@ def texts(array: "pa.Array[Any]", decimal: str = ".") -> "pa.Array[Any]":
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         found: pa.Array[Any] = pa.array([number_text(one, decimal) for one in array.to_pylist()], pa.string())
     elif pa.types.is_date(kind):
-        found = array.cast(pa.timestamp("s")).cast(pa.string())
+        found = array.cast(pa.date32()).cast(pa.string())  # as in a workbook, and beside a time of day
     elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         found = pa.array([None if one is None else bytes(one).decode("utf-8", "replace") for one in array.to_pylist()])
     else:

@@ -142,6 +142,10 @@ def test_parquet_and_typed_times(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "a.parquet")
     rules = PLAIN.replace('unit = "s"\norigin = "2026-01-01T00:00:00Z"\n', "")
     assert parts(tmp_path / "a.parquet", rules) == PARTS
+    days = pa.array([EPOCH // (86_400 * S)] * 3, pa.int32()).cast(pa.date32())
+    table = pa.table({"d": days, "c": pa.array([1, 2, 3], pa.time32("s")), "n": table["n"]})
+    pq.write_table(table, tmp_path / "b.parquet")
+    assert parts(tmp_path / "b.parquet", rules.replace('column = "t"', 'columns = ["d", "c"]\nzone = "UTC"')) == PARTS
 
 
 def test_workbooks(tmp_path: Path) -> None:

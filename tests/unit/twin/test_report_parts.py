@@ -1,0 +1,80 @@
+"""An order that is put aside for another one and taken up again: its report is of its own parts."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+from twin import plant as plants
+from twin.replay import replay
+from twin.report.build import report
+from twin.report.html import doubts
+from twin.report.parts import cut, merged, within
+from twin.sources import open_logs
+from twin.time.rfc3339 import parse_rfc3339, rfc3339
+
+SIX = parse_rfc3339("2026-03-16T06:00:00Z")
+MIN = 60 * 10**9
+PLANT = """
+site = "S"
+[[area]]
+id = "A"
+[[line]]
+id = "L"
+area = "A"
+type = "cell"
+lateness = "0s"
+windows = ["1min/1min"]
+[[line.station]]
+id = "m"
+ideal_cycle = "1s"
+[line.states]
+RUN = "running"
+STOP = "stopped"
+"""
+
+
+def test_what_was_made_meanwhile_is_not_the_orders(tmp_path: Path) -> None:
+    # Stands 5 to 15 (into the pause), 25 to 35 (over the end of the pause); good parts each minute, more in the pause.
+    begins = {"one": (0, 30), "two": (10,)}
+    events = [
+        {"type": "order", "order": order, "action": "start", "ts": SIX + at * MIN}
+        for order, starts in begins.items()
+        for at in starts
+    ]
+    events.append({"type": "order", "order": "one", "action": "end", "ts": SIX + 40 * MIN})
+    states = {0: "RUN", 5: "STOP", 15: "RUN", 25: "STOP", 35: "RUN", 50: "STOP"}
+    events += [{"type": "state", "station": "m", "state": word, "ts": SIX + at * MIN} for at, word in states.items()]
+    running = [k for a, b in pairwise(states) if states[a] == "RUN" for k in range(a, b)]
+    events += [
+        {"type": "count", "station": "m", "good": 7 if 10 <= k < 30 else 2, "ts": SIX + k * MIN + MIN // 2}
+        for k in running
+    ]
+    rows = sorted(events, key=lambda one: int(str(one["ts"])))
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps({"line": "L", **one}) + "\n" for one in rows))
+    (tmp_path / "plant.toml").write_text(PLANT)
+    plant = plants.load(tmp_path / "plant.toml")
+    replay(plant, open_logs([tmp_path / "log.jsonl"], plant), tmp_path / "audit")
+    found = report(tmp_path / "audit", "L", "order", "one")
+    total, station = found["total"], found["stations"][0]
+    assert (total["good"], station["good"]) == (20, 20)  # 5 + 5 minutes of 2; 70 parts were those of the other order
+    assert (total["running_ns"], total["down_ns"], found["span"]["ns"]) == (10 * MIN, 10 * MIN, 20 * MIN)
+    assert (total["no_rows_ns"], found["gaps"]) == (0, [])
+    assert sum(step["ns"] for step in found["waterfall"]) == 20 * MIN
+    assert [(one["ns"], one["count"]) for one in found["pareto"]] == [(10 * MIN, 1)]  # the second began in the pause
+    assert found["timeline"][0]["totals_ns"] == {"running": 10 * MIN, "down": 10 * MIN}
+    pause = {"start": rfc3339(SIX + 10 * MIN), "end": rfc3339(SIX + 30 * MIN)}
+    assert found["span"]["pauses"] == [pause]
+    assert any(one.startswith("one was put aside") for one in doubts(found, "en"))
+    assert report(tmp_path / "audit", "L", "order", "two")["span"]["pauses"] == []
+
+
+def test_parts() -> None:
+    assert merged([(5, 7), (0, 2), (2, 3), (6, 9)]) == ((0, 3), (5, 9))
+    assert within([(1, 6)], [(0, 3), (5, 9)]) == [(1, 3), (5, 6)]
+    states = [{"start": -1, "end": 6}, {"start": 3, "end": 5}, {"start": 8, "end": 12}]
+    assert [(one["start"], one["end"], one["cut"]) for one in cut(states, ((0, 3), (5, 9)))] == [
+        (-1, 3, False),
+        (5, 6, True),
+        (8, 12, False),
+    ]
+    assert cut(states, ((0, 9),)) == states
