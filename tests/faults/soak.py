@@ -51,7 +51,7 @@ def main() -> int:
     parser.add_argument(
         "--cycles", action="store_true", help="a line without buffers, 100,000 units in 1,000 orders an hour"
     )
-    parser.add_argument("--partitions", type=int, default=Settings.partitions)
+    parser.add_argument("--partitions", type=int, default=Settings().partitions)
     parser.add_argument("--lines", type=int, default=steady.LINES, help="of the plant that is made, ten stations each")
     parser.add_argument("--kill", action="store_true", help="every restart is a kill -9")
     parser.add_argument("--json", action="store_true", help="JSON, one event a record; default Arrow")
