@@ -4,8 +4,10 @@ Planned time is that of the rows themselves, so the plan is as provable as what 
 that it names, that at its end: the shortest windows are taken, so that a change of product is dated to one of them.
 """
 
+from bisect import bisect_left, bisect_right, insort_right
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +26,7 @@ I64 = npt.NDArray[np.int64]
 HOUR_NS: Final = 3_600 * 10**9
 EVERY: Final = "*"
 UNCLEAR: Final = "\0"  # one of several products, nobody can tell which
+_END: Final = itemgetter(0)
 # So far an order's end is looked for.
 MOST_AHEAD_NS: Final = 60 * 86_400 * 10**9
 
@@ -74,14 +77,16 @@ def planned_by_product(line: Line, rows: pa.Table, start_ns: int, end_ns: int) -
         for chosen, sign in ((laid.rows, 1), (laid.minus, -1))
         for row in short[list(chosen)].tolist()
     ]
+    found.sort(key=_END)
     lacking = set[str | None]()
     for begin, end in laid.gaps:
         wider = cover(rows, begin, end)
         ns = int(planned[list(wider.rows)].sum() - planned[list(wider.minus)].sum())
-        before = max((one for one in found if one[0] <= begin), key=lambda one: one[0], default=None)
-        after = min((one for one in found if one[0] > begin), key=lambda one: one[0], default=None)
+        at = bisect_right(found, begin, key=_END)
+        before = found[bisect_left(found, found[at - 1][0], key=_END)] if at else None
+        after = found[at] if at < len(found) else None
         beside = before or after
-        found.append((end, beside[1] if beside else None, ns))
+        insort_right(found, (end, beside[1] if beside else None, ns), key=_END)
         if wider.gaps:
             lacking |= {one[1] for one in (before, after) if one}
     # Longer rows over all of it may know of time that no row within a gap does.
@@ -89,7 +94,7 @@ def planned_by_product(line: Line, rows: pa.Table, start_ns: int, end_ns: int) -
     rest = int(planned[list(over.rows)].sum() - planned[list(over.minus)].sum()) - sum(ns for _, _, ns in found)
     if rest > 0:
         found.append((end_ns, lacking.pop() if len(lacking) == 1 else UNCLEAR, rest))
-    return [(name, ns) for _, name, ns in sorted(found, key=lambda one: one[0])]
+    return [(name, ns) for _, name, ns in sorted(found, key=_END)]
 
 
 def _planned_ns(rows: pa.Table) -> I64:
