@@ -20,6 +20,7 @@ from twin.report.words import LANGUAGES
 from twin.time.rfc3339 import rfc3339
 
 STOPPED: Final = ("minor_stop", "down")
+RENAMED: Final = ("maintenance", "planned_stop")  # by the class of a reason
 STANDS: Final = ("stopped", *STOPPED)  # of a live view
 BUTTONS: Final = 6
 BUTTONS_NS: Final = 30 * 86_400 * 10**9
@@ -59,7 +60,9 @@ def whole(rows: Sequence[Row]) -> list[list[Row]]:
     """Rows of states of one station, put together to stops: those that follow each other without running between."""
     found: list[list[Row]] = []
     for row in sorted(rows, key=lambda one: int(one["start"])):
-        if row["class"] not in STOPPED:
+        # What people called maintenance, say, was a stop, and can be called something else.
+        renamed = row["class"] in RENAMED and row["revision"] and row["reason"] is not None
+        if row["class"] not in STOPPED and not renamed:
             continue
         if found and found[-1][-1]["end"] == row["start"]:
             found[-1].append(row)
@@ -152,7 +155,7 @@ def _until(line: Line, start_ns: int, now: Now, language: str) -> dict[str, Any]
 def _stop(line: Line, rows: list[Row], now: Now, language: str) -> dict[str, Any]:
     start, end = int(rows[0]["start"]), int(rows[-1]["end"])
     parts = [_part(int(row["start"]), int(row["end"]), row["reason"]) for row in rows]
-    klass = "down" if any(row["class"] == "down" for row in rows) else "minor_stop"
+    klass = "minor_stop" if all(row["class"] == "minor_stop" for row in rows) else "down"
     return {
         **_part(start, end, rows[0]["reason"]),
         "start_local": weekday(line.calendar.zone, start, language),

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kernels.codes import RUNNING
 from streams import clock
 from streams.client.records import Alert
 from streams.client.records import Line as View
@@ -33,6 +34,8 @@ _HOUR_NS: Final = 60 * _MINUTE_NS
 # A pace of less than this says little about when an order will be done.
 _PACE_NS: Final = 1_800 * 10**9
 _BEHIND_NS: Final = 600 * 10**9
+# A line that runs for so long counts parts, or its counter is not heard.
+_COUNTLESS_NS: Final = 600 * 10**9
 # A shift or a production day, and one window more.
 _BACK_NS: Final = 26 * _HOUR_NS
 # Time that nobody wanted to produce in: folded at the end of the plant's list.
@@ -55,6 +58,7 @@ class SoFar:
     target: Target
     paces: tuple[tuple[int, int], ...] = ()  # (good, planned ns) of the shift so far and of the newest windows
     since_ns: dict[str, int] = field(default_factory=dict)  # per station: the end of its newest row of states
+    nothing_counted: bool = False  # it ran for long in the longest window, and no part was counted
 
 
 class Tiles:
@@ -138,8 +142,13 @@ class Tiles:
         made |= _cause(known[0] if known else None, made, so_far)
         made |= _order(view, so_far)
         made["lost_per_hour"] = _lost(made["state"], so_far)
+        # Who has stood for less than a minor stop may is judged by the newest window, like one that runs: it would
+        # stand before a line that has been lost for hours.
+        short = made["state"] != "down" and _is_short(so_far, made["since_ms"], made["as_of_ms"])
+        made["urgency"] = _lost("running", so_far) if short and made["state"] not in CALM else made["lost_per_hour"]
         made["lost_text"] = None if made["lost_per_hour"] is None else number(made["lost_per_hour"], 0, "en")
         made["calm"] = made["state"] in CALM
+        made["nothing_counted"] = made["state"] == "running" and so_far is not None and so_far.nothing_counted
         return made
 
     def _stations(self, name: str) -> list[dict[str, Any]]:
@@ -184,6 +193,16 @@ def _lost(state: str, so_far: SoFar | None) -> float | None:
         return None
     lost = so_far.lost_per_hour if state in ("running", "not_live") else so_far.ideal_per_hour
     return None if lost is None else float(lost)
+
+
+def _is_short(so_far: SoFar | None, since_ms: int | None, as_of_ms: int | None) -> bool:
+    """Whether the line has stood for less than a minor stop may."""
+    if so_far is None or since_ms is None or as_of_ms is None:
+        return False
+    station = next((one for one in so_far.line.stations if one.id == so_far.constraint), None)
+    if station is None:
+        return False
+    return (as_of_ms - since_ms) * 10**6 < station.minor_stop_ns
 
 
 def _order(view: View | None, one: SoFar | None) -> dict[str, Any]:
@@ -300,6 +319,7 @@ def _so_far(line: Line, rows: pa.Table, states: pa.Table, newest_ns: int, target
         target,
         tuple((one.good, one.planned_ns) for one in (so_far, *each) if one.planned_ns >= _PACE_NS),
         _newest_ends(ends, "station"),
+        not now.made and now.vector[RUNNING] >= _COUNTLESS_NS,
     )
 
 

@@ -92,7 +92,7 @@ def test_plant_shows_every_line_the_worst_first(floor: Floor, tab: Any) -> None:
     shown = tab.locator("a.tile").evaluate_all("all => all.map(one => one.dataset.line)")
     assert shown[-1] == "glaze-1"  # without an order: at the end
     by = {one["line"]: one for one in told}
-    lost = [by[line]["lost_per_hour"] for line in shown if not by[line]["calm"]]
+    lost = [by[line]["urgency"] for line in shown if not by[line]["calm"]]
     assert lost == sorted(lost, reverse=True)
     assert tab.locator(tile("oven-2")).locator(".state").inner_text().split()[1] in ("stopped", "down")
 

@@ -453,6 +453,13 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "no_pace": ("its end is not known at this pace", "Ende unbekannt bei diesem Tempo"),
     "best": ("best", "bester"),
     "usual": ("usual", "üblich"),
+    "lost_short": ("lost", "verloren"),
+    "sections": ("Sections", "Abschnitte"),
+    "no_parts_counted": ("no parts", "keine Teile"),
+    "nothing_counted": (
+        "It runs, and no part was counted for ten minutes or longer: is its counter heard?",
+        "Sie läuft, und seit zehn Minuten oder länger wurde kein Teil gezählt: wird ihr Zähler gehört?",
+    ),
     "other_setup": (
         "Setup that is no changeover: {}×, {}. It is in the midst of an order, or its order has not ended.",
         "Rüsten ohne Auftragswechsel: {}×, {}. Es ist mitten in einem Auftrag, oder dieser ist nicht zu Ende.",

@@ -49,7 +49,9 @@ function picker(view) {
       list,
       at > 0 ? link(`${w("following")} →`, { [kind]: known[at - 1] }, "next") : "",
       link(w("current"), {}, "last"),
-      ...["shift", "day", "order"].filter((one) => one !== kind && spans[one].length).map((one) => link(w(`${one}s`), { [one]: spans[one][0].label })),
+      ...["shift", "day", "order"].filter((one) => one !== kind && spans[one].length).map((one) =>
+        // The one in which what is shown begins.
+        link(w(`${one}s`), { [one]: (spans[one].find((each) => each.start <= view.span.start) ?? spans[one][0]).label })),
       kind === "week" ? "" : link(w("weeks"), { week: isoWeek(date) }));
   }, () => {});
   return place;
@@ -61,14 +63,22 @@ function knowing(view, parameters) {
   const begin = Date.parse(view.span.start);
   const last = Math.max(begin + 60000, Date.parse(view.settled.known_until ?? view.span.end), Date.parse(view.settled.revisable_until ?? view.span.end));
   const shown = el("output", {});
-  const at = el("input", { type: "range", min: String(begin), max: String(last), step: "60000", value: String(as_of ? Date.parse(as_of) : last), "aria-label": w("known_then") });
+  const at = el("input", { type: "range", min: String(begin), max: String(last), step: "60000", value: String(as_of ? Date.parse(as_of) : Math.min(last, Date.parse(view.span.end))), "aria-label": w("known_then") });
   const tell = () => { shown.textContent = clock(Number(at.value), view.zone); };
   at.addEventListener("input", tell);
   tell();
   const step = (minutes) => el("button", { type: "button", on: { click: () => { at.value = String(Number(at.value) + minutes * 60000); tell(); } } }, `${minutes < 0 ? "−" : "+"} ${Math.abs(minutes)} min`);
+  // The time of day on the wall clock of the plant, on the day where the slider stands.
+  const clockTime = el("input", { type: "time", "aria-label": w("time"), on: { change: (event) => {
+    const [hour, minute] = new Date(Number(at.value)).toLocaleTimeString("en-GB", { timeZone: view.zone, hour: "2-digit", minute: "2-digit" }).split(":");
+    const [h, m] = event.target.value.split(":");
+    if (m === undefined) return;
+    at.value = String(Number(at.value) + ((h - hour) * 60 + (m - minute)) * 60000);
+    tell();
+  } } });
   const go = () => turn({ view: query().get("view"), ...now, as_of: new Date(Number(at.value)).toISOString() });
   const open = el("details", { class: "knowing", open: Boolean(as_of) }, el("summary", {}, w("known_then")),
-    el("p", {}, at, " ", shown), el("p", {}, [-60, -10, 10, 60].map(step), el("button", { type: "button", class: "go", on: { click: go } }, w("show"))));
+    el("p", {}, at, " ", shown), el("p", {}, clockTime, [-60, -10, 10, 60].map(step), el("button", { type: "button", class: "go", on: { click: go } }, w("show"))));
   return el("div", { class: "links" }, as_of ? el("a", { href: address({ view: query().get("view"), ...now }) }, w("known_now")) : null, open);
 }
 
@@ -129,8 +139,16 @@ function section(view, id, extra) {
   const rows = data ? table(data, extra) : null;
   return el("section", { id, class: one.charts.length ? "drawn" : null }, el("h2", {}, one.title), one.note ? el("p", { class: "soft" }, one.note) : null,
     one.charts.map(chart),
+    one.charts.length ? null : one.texts.map((text) => el("p", {}, text)),
     rows && one.charts.length ? el("details", {}, el("summary", {}, `${w("figures_as_table")}${extra ? `, ${w("with_events")}` : ""}`), rows) : rows,
-    one.texts.map((text) => el("p", {}, text)));
+    one.charts.length ? one.texts.map((text) => el("p", {}, text)) : null);
+}
+
+// To each section: a page of a line is long.
+function jumps(view) {
+  const shown = view.sections.filter(({ id }) => id !== "charged");
+  return el("nav", { class: "jumps counts", "aria-label": w("sections") }, shown.map((one) =>
+    el("button", { type: "button", on: { click: () => document.getElementById(one.id)?.scrollIntoView() } }, one.title)));
 }
 
 function rowsOf(view, window) {
@@ -194,7 +212,7 @@ export function line(main) {
     const focused = focusOf(main);
     const open = new Set([...main.querySelectorAll("details[open]")].map((one) => one.parentNode.id));
     main.replaceChildren(
-      head(view, parameters), said(view),
+      head(view, parameters), said(view), jumps(view),
       ...[
         ...view.sections.map(({ id }) => (id in OWN ? OWN[id](view, parameters) : section(view, id))),
         el("section", { id: "health" }, el("h2", {}, w("health")), el("ul", {}, view.said.health.map((text) => el("li", {}, text)))),

@@ -5,19 +5,20 @@ import { line } from "./line.js";
 import { deviceView, operator } from "./operator.js";
 import { plant } from "./plant.js";
 import { privacy } from "./privacy.js";
-import { age_s, kafka, lines, now, onChange, start } from "./stream.js";
+import { age_s, kafka, lines, now, onChange, STALE_S, start } from "./stream.js";
 import { wall } from "./wall.js";
 import { why } from "./why.js";
 import { address, clock, lang, load, query, w } from "./words.js";
 
 const VIEWS = { plant, line, wall, handover, why, operator, device: deviceView, privacy };
-const STALE_S = 15;
 const main = document.getElementById("main");
 const banner = document.getElementById("banner");
 let leave = () => {};
 let lastSeen = Date.now();
 
-async function show() {
+// `keep`: what is shown is the same in another order; it stays where it is.
+async function show(keep = false) {
+  const at = keep ? scrollY : 0;
   leave();
   leave = () => {};
   const name = Object.hasOwn(VIEWS, query().get("view")) ? query().get("view") : "plant";
@@ -41,6 +42,7 @@ async function show() {
     main.replaceChildren(el("p", { class: "warn", role: "alert" }, error instanceof TypeError ? w("unreachable") : error.message));
   }
   main.removeAttribute("aria-busy");
+  if (keep) scrollTo(0, at);
 }
 
 function watch() {
@@ -60,11 +62,13 @@ addEventListener("click", (event) => {
   if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || link.target) return;
   if (!link.getAttribute("href")?.startsWith("?")) return;
   event.preventDefault();
+  const within = link.closest("nav.counts") && link.closest("section[id]");
   history.pushState(null, "", link.href);
-  show().then(() => scrollTo(0, 0));
+  if (within) show(true);
+  else show().then(() => scrollTo(0, 0));
 });
-addEventListener("popstate", show);
-addEventListener("taktwin", show);
+addEventListener("popstate", () => show());
+addEventListener("taktwin", () => show(query().get("view") === "line"));
 // The arrows turn the shifts, Escape goes up; not while somebody types or chooses.
 addEventListener("keydown", (event) => {
   if (event.target instanceof Element && event.target.closest("input, select, textarea, .scroll")) return;
@@ -80,4 +84,4 @@ if (["light", "dark"].includes(theme)) document.documentElement.dataset.theme = 
 start();
 onChange(watch);
 setInterval(watch, 1000);
-load().then(show, (error) => main.replaceChildren(el("p", { class: "warn", role: "alert" }, error.message)));
+load().then(() => show(), (error) => main.replaceChildren(el("p", { class: "warn", role: "alert" }, error.message)));

@@ -94,7 +94,7 @@ export function operator(main) {
     } } }, w("split_do"));
     const told = el("p", { class: "warn", role: "status" });
     draw();
-    open.append(el("p", {}, shown), el("p", {}, steps.filter((by) => by < 0).map(step), at, steps.filter((by) => by > 0).map(step)), el("p", {}, first, then, go), told);
+    open.append(told, el("p", {}, shown), el("p", {}, steps.filter((by) => by < 0).map(step), at, steps.filter((by) => by > 0).map(step)), el("p", {}, first, then, go));
     // Below the buttons it opens under the edge of a tablet.
     open.addEventListener("toggle", () => open.open && open.scrollIntoView({ block: "end" }));
     return open;
@@ -146,11 +146,12 @@ export function operator(main) {
   }
 
   function entryRow(one, undone) {
+    const of = one.start ? `${new Date(one.start).toLocaleTimeString("de-DE", { timeZone: data.zone, hour: "2-digit", minute: "2-digit" })} ` : "";
     const what = one.verb === "undo" ? `${w("undo")}` : `${one.verb === "split" ? `${w("split")}: ` : ""}${label(one.reason)}`;
     const state = { waiting: w("waiting_to_send"), sent: `${w("entry_sent")} ${one.partition}/${one.offset}`, seen: `${w("entry_seen")} ${one.revision}`, refused: `${w("refused")}: ${one.why}` }[one.state];
     const button = one.verb !== "undo" && !undone.has(one.seq) && ["sent", "seen"].includes(one.state) && mine()
       ? el("button", { type: "button", class: "undo", "data-seq": String(one.seq), on: { click: () => enter({ verb: "undo", line, station: one.station, start: one.start, of: one.seq }) } }, w("undo")) : null;
-    return el("li", { "data-state": one.state }, el("b", {}, what), ` ${undone.has(one.seq) ? `(${w("undone")}) ` : ""}`, el("span", { class: "soft" }, state), " ", button);
+    return el("li", { "data-state": one.state }, el("b", {}, of, what), ` ${undone.has(one.seq) ? `(${w("undone")}) ` : ""}`, el("span", { class: "soft" }, state), " ", button);
   }
 
   function drawHead() {
@@ -181,11 +182,13 @@ export function operator(main) {
     const undone = new Set(entries.filter((one) => one.verb === "undo" && one.state !== "refused").map((one) => one.of));
     const kept = document.activeElement?.dataset ?? {};
     const open = data.stops.filter((stop) => stop.parts.some((part) => part.reason === null));
+    const bare = open.filter((stop) => stop.parts.some((part) => part.reason === null && !onItsWay(part.start)));
+    const bare_ns = bare.reduce((sum, stop) => sum + (stop.ns ?? 0), 0);
     const done = data.stops.filter((stop) => !open.includes(stop)).slice(0, 6);
     const there = new Set(entries.map((one) => one.seq));
     const queue = waiting().filter((one) => !there.has(one.seq));
     right.replaceChildren(...[
-      el("h2", {}, `${w("stops_without_reason")}: ${open.length} `, el("span", { class: "soft" }, lasting(data.without_reason_ns))),
+      el("h2", {}, `${w("stops_without_reason")}: ${bare.length} `, el("span", { class: "soft" }, lasting(bare_ns))),
       markedRow(open),
       open.length ? el("ul", { class: "op-list", id: "open-stops" }, open.map((one) => stopRow(one, open.length > 1))) : el("p", { class: "soft" }, w("none")),
       data.bundles.length ? el("h2", {}, w("minor_bundles")) : null,

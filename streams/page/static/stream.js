@@ -9,6 +9,9 @@ export let kafka = "connecting";
 
 export const now = () => Date.now() + offset;
 export const age_s = () => (performance.now() - heard) / 1000;
+// What is older is stale, and its timers stand.
+export const STALE_S = 15;
+export const heardNow = () => now() - (age_s() > STALE_S ? 1000 * age_s() : 0);
 export function onChange(run) {
   listeners.add(run);
   return () => listeners.delete(run);

@@ -1,12 +1,12 @@
 // A line as a tile: on the plant's page, and larger on the wall.
 import { el } from "./dom.js";
-import { now } from "./stream.js";
+import { heardNow, now } from "./stream.js";
 import { address, alertSaid, clock, GROUP, num, orderSaid, SIGN, span, timed, w } from "./words.js";
 
-// A line that stands has no OEE and loses all; planned, off and without an order come last.
+// A line that stands has no OEE and loses all, once it has stood for long; planned, off and without an order come last.
 export function order(a, b) {
   if (a.calm !== b.calm) return a.calm ? 1 : -1;
-  const lost = (one) => one.lost_per_hour ?? (one.state === "running" ? -1 : Infinity);
+  const lost = (one) => one.urgency ?? (one.state === "running" ? -1 : Infinity);
   // Of those that lose as much the one that has stood longest.
   return lost(b) - lost(a) || (a.since_ms ?? Infinity) - (b.since_ms ?? Infinity) || (a.line < b.line ? -1 : 1);
 }
@@ -21,7 +21,7 @@ export function silent(one) {
 // How long in this state: with the clock while news come, of a silent line or an old log as of the last news.
 export function timer(one) {
   if (one.since_ms === null) return "";
-  return span((one.live && !silent(one) ? now() : one.as_of_ms) - one.since_ms);
+  return span((one.live && !silent(one) ? heardNow() : one.as_of_ms) - one.since_ms);
 }
 
 // Of a line that waits the station that makes it wait.
@@ -30,6 +30,7 @@ export const cause = (one) => (one.cause_station ? `← ${one.cause_station}: ${
 export function marks(one) {
   const found = [];
   if (one.alerts.length) found.push([`! ${w(`alert_${one.alerts[0].kind}`)}${one.alerts.length > 1 ? ` +${one.alerts.length - 1}` : ""}`, one.alerts.map(alertSaid).join(", ")]);
+  if (one.nothing_counted) found.push([`! ${w("no_parts_counted")}`, w("nothing_counted")]);
   if (one.shift && one.shift.suspect) found.push(["> 100 %", w("suspect")]);
   if (one.shift && one.shift.unknown_ns > 0) found.push(["?", w("unknown_share")]);
   return found;
@@ -94,7 +95,7 @@ export function tile(one) {
 }
 
 // What may change in a tile that stays: states of stations come twice a second, the rest seldom.
-const QUICK = ["stations", "state", "since_ms", "as_of_ms", "heard_ms", "lost_per_hour", "lost_text", "calm", "changed"];
+const QUICK = ["stations", "state", "since_ms", "as_of_ms", "heard_ms", "lost_per_hour", "urgency", "lost_text", "calm", "changed"];
 
 // The tile of what the line is now: the same node where only states have changed.
 export function renewed(node, before, one) {

@@ -37,6 +37,8 @@ export function wall(main) {
   const least = smallest(number("distance", 0.5, 50, 5), number("inch", 5, 200, 55));
   const grid = el("section", { class: "wallgrid" });
   const foot = el("p", { class: "wallfoot" });
+  const banner = document.getElementById("banner");
+  banner.style.fontSize = `${least.toFixed(3)}vw`;
   main.append(grid, foot);
   let page = 0;
   let label = null;
@@ -59,8 +61,8 @@ export function wall(main) {
         el("h3", {}, el("span", { class: `sign s-${group}`, "aria-hidden": "true" }, SIGN[one.state] ?? "?"), ` ${one.line}`),
         el("p", { class: "state" }, w(one.state)),
         long(timer(one)),
-        el("p", { class: one.shift?.behind ? "made behind" : "made" }, !one.shift ? w(one.zone === null ? "reading" : "not_measured") : one.shift.diff_text !== null ? `${num(one.shift.diff_text)} ${w("parts")}` : one.shift.lost_text !== null ? `−${num(one.shift.lost_text)} ${w("parts")}` : w("not_measured")),
-        el("p", { class: "oee" }, silent(one) ? `${w("silent_for")} ${timed(silent(one))}` : one.cause_station ? `← ${one.cause_station}` : one.calm ? "" : one.shift ? `OEE ${oee(one, false)}` : ""));
+        el("p", { class: one.shift?.behind ? "made behind" : "made" }, !one.shift ? w(one.zone === null ? "reading" : "not_measured") : one.shift.diff_text !== null ? `${num(one.shift.diff_text)} ${w("parts")}` : one.shift.lost_text !== null ? `${num(one.shift.lost_text)} ${w("lost_short")}` : w("not_measured")),
+        el("p", { class: "oee" }, silent(one) ? `${w("silent_for")} ${timed(silent(one))}` : one.cause_station ? `← ${one.cause_station}` : one.nothing_counted ? `! ${w("no_parts_counted")}` : one.calm ? "" : one.shift ? `OEE ${oee(one, false)}` : ""));
     }));
     const ages = all.map((one) => one.as_of_ms).filter((ms) => ms !== null);
     const zone = all.find((one) => one.zone !== null)?.zone;
@@ -83,5 +85,6 @@ export function wall(main) {
     clearInterval(ticking);
     clearInterval(turning);
     document.body.classList.remove("wall");
+    banner.style.fontSize = "";
   };
 }

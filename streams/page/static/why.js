@@ -41,12 +41,12 @@ export function why(main) {
   const shown = get("why", parameters).then((found) => {
     const row = found.row;
     const part = (name, title) => found.tables[name]?.rows.length
-      ? el("details", { open: ["classes", "policies", "otherwise"].includes(name) || (name === "revisions" && found.tables[name].rows.length > 1) || (!row && !found.said) }, el("summary", {}, `${title} (${found.tables[name].rows.length})`), notes[name] ? el("p", { class: "soft" }, w(notes[name])) : null, table(found.tables[name]))
+      ? el("details", { open: ["classes", "policies", "otherwise"].includes(name) || name === "revisions" || (!row && !found.said) }, el("summary", {}, `${title} (${found.tables[name].rows.length})`), notes[name] ? el("p", { class: "soft" }, w(notes[name])) : null, table(found.tables[name]))
       : null;
     const span = `${found.start_local} – ${found.end_local}, ${found.zone}`;
     main.replaceChildren(el("section", { class: "head" },
       el("p", {}, el("a", { href: address({ view: "line", line: found.line }), rel: "up" }, `← ${found.line}`)),
-      el("h1", {}, w(found.said ? "why" : "what_lies_under"), el("span", { class: "soft" }, ` ${found.line} ${found.station ?? ""} ${row ? `${w(row.window)} ${row.shift ?? row.order ?? ""}` : ""}`)),
+      el("h1", {}, w(found.said ? "why" : "what_lies_under"), el("span", { class: "soft" }, ` ${found.line} ${found.station ?? ""} ${row ? `${w(row.window)} ${row.shift ?? row.order ?? row.production_date ?? ""}` : ""}`)),
       found.said ? el("p", { class: "big" }, found.said) : null,
       found.formula ? el("p", {}, found.formula) : null,
       row?.suspect ? el("p", { class: "warn" }, w("suspect")) : null,

@@ -378,9 +378,16 @@ def test_a_line_that_stands_loses_everything(root: Path) -> None:
     assert running is not None and stands is not None
     assert stands["lost_per_hour"] == 3600 / 1.25  # all that the ideal time allows
     assert running["lost_per_hour"] is None or running["lost_per_hour"] < stands["lost_per_hour"]
+    # It stands before others only when it is no minor stop any more.
+    assert stands["urgency"] == running["urgency"] == running["lost_per_hour"]
     oven = next(one for one in stands["stations"] if one["station"] == "oven")
     assert oven["since_ms"] == (newest + 10**9) // 10**6
-    live.take(view(newest + 2 * 10**9, "no_order"))
+    live.take(view(newest + 400 * 10**9, "stopped"))
+    later = tiles.tile("oven-1")
+    assert later is not None and later["urgency"] == later["lost_per_hour"] == 3600 / 1.25
+    live.take(view(newest + 401 * 10**9, "running"))
+    assert not running["nothing_counted"]
+    live.take(view(newest + 402 * 10**9, "no_order"))
     calm = tiles.tile("oven-1")
     assert calm is not None and calm["calm"] and calm["lost_per_hour"] == 0
 
