@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 SEND_LIMIT_S: Final = 10.0
 MOST_EVENTS: Final = 256  # of one entry; a stop of more words is named as a whole
+_PASSED_NS: Final = 2 * 3_600 * 10**9
 MOST_LISTED: Final = 30
 YOUNG_NS: Final = 60 * 10**9
 _MOST_SKEW_NS: Final = 400 * 86_400 * 10**9
@@ -295,6 +296,8 @@ class Entries:
             if undone is None:
                 return None
             body = undone.body
+            if not self._passed(kept):  # else the row says it because nothing has happened yet
+                return None
         at = _instant("at", body["at"] if body["verb"] == "split" else body["start"])
         wanted = pc.field("station") == body["station"]
         rows = dicts(select(self._root, "states", at, at + 1, line=kept.line, where=wanted))
@@ -303,6 +306,15 @@ class Entries:
             if says != (kept.body["verb"] == "undo"):
                 return int(row["revision"])
         return None
+
+    def _passed(self, kept: Kept) -> bool:
+        """Whether the line has rows that were made behind the entry's last event."""
+        assert kept.places
+        partition, offset = kept.places[-1]
+        so_far = self._tiles.so_far.get(kept.line)
+        begin = max(0, so_far.newest_ns - _PASSED_NS) if so_far else 0
+        made = (pc.field("source_partition") == partition) & (pc.field("source_offset") >= offset)
+        return bool(select(self._root, "kpis", begin, line=kept.line, where=made).num_rows)
 
     def entries(self, device: Device, line: str) -> list[dict[str, Any]]:
         return [self.answer(one) for one in self._store.newest(device.id, line, MOST_LISTED)]

@@ -153,7 +153,9 @@ def doubts(report: dict[str, Any], language: str) -> list[str]:
     if not settled["complete"]:
         found.append(f"{word('incomplete', language)}: {word('known_until', language)} {_at(report, 'known_until')}")
     elif not settled["final"]:
-        found.append(f"{word('revisable', language)} {_at(report, 'revisable_until')}")
+        until = _at(report, "revisable_until")
+        some = settled.get("final_until") and word("final_until", language).format(_at(report, "final_until"), until)
+        found.append(some or f"{word('revisable', language)} {until}")
     if pauses := report["span"]["pauses"]:
         times = ((local(report["zone"], parse_rfc3339(one[end])) for end in ("start", "end")) for one in pauses)
         said = "; ".join(" – ".join(pair) for pair in times)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from twin.report.html import against_target, bottleneck, doubts, page, ratios, sentence, text
 from twin.report.lost import greatest
 from twin.report.tables import LEFT, Table, cells, table
-from twin.report.words import word
+from twin.report.words import number, percent, word
 from twin.report.xlsx import workbook
 
 _TABLES: Final = ("lost", "trend", "orders", "hours")
@@ -30,6 +30,7 @@ def mail(report: dict[str, Any], language: str = "en") -> bytes:
         sentence(report, language),
         against_target(report, language),
         ratios(report["total"], language) + open_still,
+        _one_before(report, language),
         *(f"{word('lost_most', language)}: {one}" for one in greatest(report, language)[:1]),
         *doubts(report, language),
         bottleneck(report, language),
@@ -58,9 +59,20 @@ def mail(report: dict[str, Any], language: str = "en") -> bytes:
     whole = page(report, language).encode()
     message.add_attachment(whole, maintype="text", subtype="html", filename=f"{name}.html")
     digest = hashlib.sha256(whole).hexdigest()[:24]
-    for number, part in enumerate(part for part in message.walk() if part.is_multipart()):
-        part.set_boundary(f"taktwin-{number}-{digest}")
+    for nth, part in enumerate(part for part in message.walk() if part.is_multipart()):
+        part.set_boundary(f"taktwin-{nth}-{digest}")
     return message.as_bytes()
+
+
+def _one_before(report: dict[str, Any], language: str) -> str | None:
+    """What to hold it against: the week before, or the day or shift."""
+    rows = report["trend"]
+    if len(rows) < 2 or rows[-2]["oee"] is None:
+        return None
+    one = rows[-2]
+    return word("one_before", language).format(
+        one["label"], percent(one["oee"], language), number(one["good"], 0, language)
+    )
 
 
 def _table(found: Table, zone: str, language: str) -> str:

@@ -257,10 +257,11 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "nebeneinander sind keine Minuten der Linie.",
     ),
     "ideal_note": (
-        "Ideal: what planned time would have made at ideal speed. It is no target: where the plant file names none, "
-        "there is no colour and no verdict.",
-        "Ideal: was die Planzeit bei idealem Tempo gefertigt hätte. Das ist kein Ziel: nennt die Werksdatei keines, "
-        "gibt es keine Farbe und kein Urteil.",
+        "Ideal: what planned time would have made at the ideal speed of what the hour made, so parts lost need not sum "
+        "to those of the whole span. It is no target: where the plant file names none, there is no colour, no verdict.",
+        "Ideal: was die Planzeit beim idealen Tempo dessen gefertigt hätte, was die Stunde fertigte; die Summe muss "
+        "nicht die des ganzen Zeitraums sein. Das ist kein Ziel: nennt die Werksdatei keines, gibt es keine Farbe und "
+        "kein Urteil.",
     ),
     "oee_note": (
         "OEE = availability × performance × quality = ideal time of good parts / planned time. Sums are divided, "
@@ -327,9 +328,9 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "charged": ("Losses charged to the cause", "Verluste, der Ursache zugerechnet"),
     "charged_note": (
         "Starved and blocked time is that of the station which stood at that moment, over the buffers; where none "
-        "stood, it stays with the one that waited. The minutes sum to the same.",
+        "stood, it stays with the one that waited. Each station that waits counts; the minutes sum to the same.",
         "Materialmangel und Rückstau zählen bei der Station, die in dem Augenblick stand, über die Puffer hinweg; wo "
-        "keine stand, bei der, die wartete. Die Minuten ergeben dieselbe Summe.",
+        "keine stand, bei der, die wartete. Jede wartende Station zählt; die Minuten ergeben dieselbe Summe.",
     ),
     "lost": ("Good parts lost, by cause", "Verlorene Gutteile, nach Ursache"),
     "lost_note": (
@@ -455,6 +456,13 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "usual": ("usual", "üblich"),
     "lost_short": ("lost", "verloren"),
     "sections": ("Sections", "Abschnitte"),
+    "being_split": ("being split …", "wird geteilt …"),
+    "being_undone": ("being undone …", "wird zurückgenommen …"),
+    "final_until": (
+        "figures up to {} are final, later ones can still be revised until {}",
+        "Zahlen bis {} sind endgültig, spätere können noch revidiert werden bis {}",
+    ),
+    "one_before": ("Before: {}, OEE {}, {} good parts", "Davor: {}, OEE {}, {} Gutteile"),
     "no_parts_counted": ("no parts", "keine Teile"),
     "nothing_counted": (
         "It runs, and no part was counted for ten minutes or longer: is its counter heard?",

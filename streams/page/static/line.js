@@ -103,7 +103,7 @@ export function head(view, parameters) {
 function whyLink(view) {
   const own = view.rows.find((row) => row.window === view.span.kind && row.end === view.span.end);
   const at = own ? { window: own.window, start: own.start, end: own.end } : { start: view.span.start, end: view.span.end };
-  return view.as_of ? null : el("a", { class: "why", href: address({ view: "why", line: view.line, ...at }) }, w("why"));
+  return view.as_of ? null : el("a", { class: "why", href: address({ ...chosen(), view: "why", line: view.line, ...at }) }, w("why"));
 }
 
 export function said(view) {
@@ -124,6 +124,7 @@ export function livePart(main, line) {
     const group = GROUP[one.state] ?? "unknown";
     place.replaceChildren(el("span", { class: `sign s-${group}`, "aria-hidden": "true" }, SIGN[one.state] ?? "?"),
       ` ${w(one.state)} `, el("time", { class: "timer", "aria-live": "off" }, timed(timer(one))), ` ${cause(one)} `,
+      one.nothing_counted ? el("span", { class: "warn" }, w("nothing_counted")) : "",
       ...one.stations.map((s) => el("span", { class: `cell s-${GROUP[s.state] ?? "unknown"}`, title: `${s.station}: ${w(s.state)}` }, s.station)));
   };
   const stop = onChange(draw);
@@ -153,7 +154,7 @@ function jumps(view) {
 
 function rowsOf(view, window) {
   const mine = view.rows.filter((row) => row.window === window);
-  return (i) => el("a", { class: "why", href: address({ view: "why", line: view.line, window, start: mine[i].start, end: mine[i].end }) }, w("why"));
+  return (i) => el("a", { class: "why", href: address({ ...chosen(), view: "why", line: view.line, window, start: mine[i].start, end: mine[i].end }) }, w("why"));
 }
 
 // Waits as they were waited, or charged to the station that stood; by minutes or by count; of all stations or of one:
@@ -163,7 +164,7 @@ function losses(view, parameters) {
   const link = (more, text, now) => el("a", { href: address({ view: "line", ...parameters, ...asked, ...more }), "aria-current": now ? "page" : null }, text);
   const cause = asked.losses === "cause";
   const rows = view.losses;
-  const made = section(view, cause ? "charged" : "pareto", cause ? null : (i) => el("a", { class: "why", href: address({ view: "why", line: view.line, station: rows[i].station, start: rows[i].start, end: rows[i].end }) }, w("events")));
+  const made = section(view, cause ? "charged" : "pareto", cause ? null : (i) => el("a", { class: "why", href: address({ ...chosen(), view: "why", line: view.line, station: rows[i].station, start: rows[i].start, end: rows[i].end }) }, w("events")));
   if (!made) return null;
   const stations = [...new Set(view.stations)];
   made.querySelector("h2").after(el("nav", { class: "counts", "aria-label": w("pareto") },

@@ -108,6 +108,14 @@ export function operator(main) {
     return found?.reason ?? null;
   }
 
+  // A split, or an undo, that the rows do not show yet: else it is entered twice.
+  function happening(part) {
+    const undone = new Set([...entries, ...waiting()].filter((one) => one.verb === "undo").map((one) => one.of));
+    const found = [...waiting(), ...entries.filter((one) => ["waiting", "sent"].includes(one.state))].find((one) =>
+      one.station === data.station && one.start === part.start && ["split", "undo"].includes(one.verb) && !undone.has(one.seq));
+    return found ? ` · ${w(found.verb === "split" ? "being_split" : "being_undone")}` : "";
+  }
+
   function stopRow(stop, several = false) {
     const can = mine() && stop.correctable && data.revise;
     const state = waiting().some((one) => one.start === stop.start) ? w("waiting_to_send") : null;
@@ -119,7 +127,7 @@ export function operator(main) {
       type: "button", class: `stop ${part.reason === null && !coming(part) ? "bare" : ""}`, disabled: !can, "data-start": part.start,
       on: { click: () => askStop(stop, part) },
     }, el("span", {}, stop.start_local && part === stop.parts[0] ? stop.start_local : new Date(part.start_ms).toLocaleTimeString("de-DE", { timeZone: data.zone })),
-      el("b", {}, coming(part) ? `${label(coming(part))} …` : part.reason === null ? w("no_reason") : label(part.reason)),
+      el("b", {}, coming(part) ? `${label(coming(part))} …` : part.reason === null ? w("no_reason") : label(part.reason), happening(part)),
       el("span", {}, part.ns === null ? w("open_stop") : timed(span(part.ns / 1e6)))));
     const until = stop.until === null ? w("no_revise_short") : stop.correctable ? `${w("correctable_until")} ${stop.until_local}` : `${w("too_late")} ${stop.until_local}`;
     return el("li", {}, mark ? el("div", { class: "markable" }, el("div", {}, parts), mark) : parts, el("p", { class: "soft" }, until, state ? ` · ${state}` : "", stop.revision ? ` · ${w("revision")} ${stop.revision}` : ""));
@@ -151,7 +159,7 @@ export function operator(main) {
     const state = { waiting: w("waiting_to_send"), sent: `${w("entry_sent")} ${one.partition}/${one.offset}`, seen: `${w("entry_seen")} ${one.revision}`, refused: `${w("refused")}: ${one.why}` }[one.state];
     const button = one.verb !== "undo" && !undone.has(one.seq) && ["sent", "seen"].includes(one.state) && mine()
       ? el("button", { type: "button", class: "undo", "data-seq": String(one.seq), on: { click: () => enter({ verb: "undo", line, station: one.station, start: one.start, of: one.seq }) } }, w("undo")) : null;
-    return el("li", { "data-state": one.state }, el("b", {}, of, what), ` ${undone.has(one.seq) ? `(${w("undone")}) ` : ""}`, el("span", { class: "soft" }, state), " ", button);
+    return el("li", { "data-state": one.state }, el("b", {}, of, what), ` ${undone.has(one.seq) ? `(${w("undone")}) ` : ""}`, el("span", { class: "soft" }, undone.has(one.seq) ? "" : state), " ", button);
   }
 
   function drawHead() {

@@ -1,5 +1,6 @@
 // A figure and all that is under it, under an address of its own. Without a window: only what lies in a span.
 import { el, table } from "./dom.js";
+import { chosen } from "./line.js";
 import { address, get, num, query, w } from "./words.js";
 
 function copying(text, label) {
@@ -32,6 +33,16 @@ function recomputing(line, start, end) {
   return [el("p", {}, button, " ", copying(location.href, w("link"))), told];
 }
 
+// What always stands open has no fold: who taps it would close it.
+const OPEN = ["classes", "policies", "otherwise", "revisions"];
+
+// To where one came from, or else to the shift, day or order that the row is of.
+function back({ line, row }) {
+  const from = chosen();
+  const of = row && { shift: row.shift, day: row.production_date, order: row.order }[row.window];
+  return { view: "line", line, ...(of ? { [row.window]: of } : {}), ...(Object.keys(from).length > 1 ? { ...from, line } : {}) };
+}
+
 const notes = { policies: "policy_note", otherwise: "otherwise_note" };
 
 export function why(main) {
@@ -40,12 +51,17 @@ export function why(main) {
   for (const name of ["line", "station", "window", "start", "end"]) if (asked.get(name)) parameters[name] = asked.get(name);
   const shown = get("why", parameters).then((found) => {
     const row = found.row;
-    const part = (name, title) => found.tables[name]?.rows.length
-      ? el("details", { open: ["classes", "policies", "otherwise"].includes(name) || name === "revisions" || (!row && !found.said) }, el("summary", {}, `${title} (${found.tables[name].rows.length})`), notes[name] ? el("p", { class: "soft" }, w(notes[name])) : null, table(found.tables[name]))
-      : null;
+    const part = (name, title) => {
+      const rows = found.tables[name]?.rows;
+      if (!rows?.length) return null;
+      const told = [notes[name] ? el("p", { class: "soft" }, w(notes[name])) : null, table(found.tables[name])];
+      return OPEN.includes(name) || (!row && !found.said)
+        ? el("section", { id: name }, el("h2", {}, title), told)
+        : el("details", { id: name }, el("summary", {}, `${title} (${rows.length})`), told);
+    };
     const span = `${found.start_local} – ${found.end_local}, ${found.zone}`;
     main.replaceChildren(el("section", { class: "head" },
-      el("p", {}, el("a", { href: address({ view: "line", line: found.line }), rel: "up" }, `← ${found.line}`)),
+      el("p", {}, el("a", { href: address(back(found)), rel: "up" }, `← ${found.line}`)),
       el("h1", {}, w(found.said ? "why" : "what_lies_under"), el("span", { class: "soft" }, ` ${found.line} ${found.station ?? ""} ${row ? `${w(row.window)} ${row.shift ?? row.order ?? row.production_date ?? ""}` : ""}`)),
       found.said ? el("p", { class: "big" }, found.said) : null,
       found.formula ? el("p", {}, found.formula) : null,

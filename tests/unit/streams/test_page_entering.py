@@ -188,6 +188,15 @@ def test_a_reason_with_a_class_says_the_class(entries: Entries, root: Path, tmp_
     assert made[0]["state"] == "maintenance"
 
 
+def test_a_stop_that_was_called_maintenance_is_still_a_stop() -> None:
+    """By a reason with a class: it can be called something else. What the machine calls so is none."""
+    row = {"start": 0, "end": 10, "class": "maintenance", "reason": "cleaning", "revision": 1}
+    machine = {**row, "start": 20, "end": 30, "revision": 0}
+    assert whole([row, machine, {**row, "start": 10, "end": 20, "class": "down"}]) == [
+        [row, {**row, "start": 10, "end": 20, "class": "down"}]
+    ]
+
+
 def test_a_split_and_its_undo(entries: Entries, root: Path, tmp_path: Path) -> None:
     device, stop = tablet(tmp_path), a_stop(root)
     start = int(stop["start_ms"]) * 10**6
@@ -199,6 +208,12 @@ def test_a_split_and_its_undo(entries: Entries, root: Path, tmp_path: Path) -> N
     undo = entries.make(device, entry(stop, seq=2, verb="undo", of=1))
     assert [one["corrects"] for one in undo.events] == [str(second["ts"]), str(first["ts"])]
     assert all(one["verb"] == "undo" for one in undo.events)
+    # The rows say what they said before the split: an undo is seen only in rows that were made behind it.
+    entries._store.sent(device.id, 1, [(0, 1 << 40), (0, (1 << 40) + 1)])
+    for offset, state in ((1 << 41, "sent"), (1, "seen")):
+        entries._store.sent(device.id, 2, [(0, offset - 1), (0, offset)])
+        kept = entries._store.entry(device.id, 2)
+        assert kept is not None and entries.answer(kept)["state"] == state
     for wrong in (stop["start"], rfc3339(start - 1), stop["end"]):
         with pytest.raises(EntryError, match="within the stop"):
             entries.make(device, entry(stop, seq=9, verb="split", at=wrong))

@@ -19,12 +19,13 @@ from twin.audit.query import query
 from twin.audit.views import statements
 from twin.report.build import Sheet, report
 from twin.report.files import as_bytes
+from twin.report.html import doubts
 from twin.report.losses import changeover_texts, changeovers, other_setup
 from twin.report.said import lasting
 from twin.report.spans import Span, site_of
 from twin.report.tables import NAMES, for_people, table
 from twin.report.words import LANGUAGES
-from twin.time.rfc3339 import parse_rfc3339
+from twin.time.rfc3339 import parse_rfc3339, rfc3339
 
 pytest.importorskip("duckdb")
 WEEK = "2026-W12"
@@ -418,3 +419,15 @@ def test_setup_that_is_no_changeover_is_said(root: Path, found: dict[str, Any]) 
         changeover_texts({**found, "other_setup": {"intervals": 2, "ns": 1}}, "en"),
     )
     assert len(theirs) - len(mine) == (other["intervals"] == 0) and "no changeover: 2\u00d7" in theirs[-1]
+
+
+def test_of_a_span_that_is_still_open_it_is_said_up_to_when_it_is_final(root: Path) -> None:
+    newest = sql(root, "SELECT max(epoch_ns(\"end\")) AS ns FROM kpis WHERE line = 'oven-1' AND station IS NULL")[0][
+        "ns"
+    ]
+    span = report(root, LINE, "span", f"2026-03-16T05:00:00Z/{rfc3339(newest)}")
+    # What is older than `lateness` and `revise` (2 h 5 s) before the newest row can change no more.
+    assert not span["settled"]["final"] and parse_rfc3339(span["settled"]["final_until"]) == newest - 7_205 * S
+    (said,) = (one for one in doubts(span, "en") if "final" in one)
+    assert said.startswith("figures up to ") and "can still be revised until" in said
+    assert report(root, LINE, "day", "2026-03-17")["settled"]["final_until"] is None  # all of it is
