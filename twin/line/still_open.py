@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import CLASS_NAMES, GOOD, REWORK, SCRAP
+from kernels.codes import CLASS_NAMES, GOOD, IDEAL_NS, REWORK, SCRAP
 from kernels.figures.oee import policy_matrix, ratios
 from kernels.fold import layout as at
 from twin.line.engine import Engine
@@ -82,6 +82,8 @@ def _so_far(
     factors, _ = ratios(vector.reshape(1, -1), policy_matrix((line.policy,))[0])
     oee = None if np.isnan(factors[0, 3]) else float(factors[0, 3])
     good, scrap, rework = (int(vector[column]) for column in (GOOD, SCRAP, REWORK))
+    if good + scrap + rework > 0 and not vector[IDEAL_NS]:
+        oee = None  # nobody knows how fast it should have been
     return StillOpen(line.id, kind, station, name, start_ns, until_ns, good, scrap, rework, oee)
 
 
@@ -119,7 +121,8 @@ def _few(stations: list[str]) -> list[str]:
 
 def _scope_line(one: StillOpen) -> str:
     parts = [f"{one.good:,} good", f"{one.scrap:,} scrap"] + ([f"{one.rework:,} rework"] if one.rework else [])
-    oee = "" if one.oee is None else f", OEE {one.oee:.3f}"
+    unknown = ", OEE not known" if one.good or one.scrap or one.rework else ""
+    oee = unknown if one.oee is None else f", OEE {one.oee:.3f}"
     name = "" if one.name is None else f" {one.name}"
     place = one.line if one.station is None else f"{one.line}/{one.station}"
     return f"open: {place} {one.kind}{name} since {_time(one.start_ns)}: {', '.join(parts)}{oee} so far"

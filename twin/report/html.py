@@ -165,6 +165,8 @@ def doubts(report: dict[str, Any], language: str) -> list[str]:
         found.append(f"{word('unknown_share', language)}: {lasting(missing, language)}")
     if total["suspect"]:
         found.append(word("suspect", language))
+    if total["parts"] > 0 and not total["ideal_ns"]:
+        found.append(word("no_ideal", language))
     return found
 
 

@@ -231,6 +231,12 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "alle Zahlen dieses Zeitraums können noch revidiert werden bis",
     ),
     "not_revised": ("late events do not change it", "späte Ereignisse ändern nichts daran"),
+    "no_ideal": (
+        "no ideal cycle is known of what was made: performance and OEE are 0 here whatever the speed; "
+        "give the station its ideal_cycle or rate in the plant file",
+        "zu dem, was gemacht wurde, ist keine ideale Taktzeit bekannt: Leistung und OEE sind hier 0, gleich wie "
+        "schnell es ging; ideal_cycle oder rate der Station in die Anlagendatei schreiben",
+    ),
     "pauses": (
         "was put aside between its parts; what was made then is not in these figures",
         "ruhte zwischendurch; was dann gemacht wurde, ist in diesen Zahlen nicht enthalten",

@@ -1,11 +1,16 @@
-"""An order that is put aside for another one and taken up again: its report is of its own parts."""
+"""An order that is put aside for another one and taken up again; parts of which no ideal cycle is known."""
 
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from twin import plant as plants
+from twin.line.still_open import told
 from twin.replay import replay
+from twin.replay_report import ReplayReport
 from twin.report.build import report
 from twin.report.html import doubts
 from twin.report.parts import cut, merged, within
@@ -33,10 +38,18 @@ STOP = "stopped"
 """
 
 
+def replayed(folder: Path, events: list[dict[str, Any]], plant_text: str = PLANT) -> ReplayReport:
+    rows = sorted(events, key=lambda one: int(one["ts"]))
+    (folder / "log.jsonl").write_text("".join(json.dumps({"line": "L", **one}) + "\n" for one in rows))
+    (folder / "plant.toml").write_text(plant_text)
+    plant = plants.load(folder / "plant.toml")
+    return replay(plant, open_logs([folder / "log.jsonl"], plant), folder / "audit")
+
+
 def test_what_was_made_meanwhile_is_not_the_orders(tmp_path: Path) -> None:
     # Stands 5 to 15 (into the pause), 25 to 35 (over the end of the pause); good parts each minute, more in the pause.
     begins = {"one": (0, 30), "two": (10,)}
-    events = [
+    events: list[dict[str, Any]] = [
         {"type": "order", "order": order, "action": "start", "ts": SIX + at * MIN}
         for order, starts in begins.items()
         for at in starts
@@ -49,11 +62,7 @@ def test_what_was_made_meanwhile_is_not_the_orders(tmp_path: Path) -> None:
         {"type": "count", "station": "m", "good": 7 if 10 <= k < 30 else 2, "ts": SIX + k * MIN + MIN // 2}
         for k in running
     ]
-    rows = sorted(events, key=lambda one: int(str(one["ts"])))
-    (tmp_path / "log.jsonl").write_text("".join(json.dumps({"line": "L", **one}) + "\n" for one in rows))
-    (tmp_path / "plant.toml").write_text(PLANT)
-    plant = plants.load(tmp_path / "plant.toml")
-    replay(plant, open_logs([tmp_path / "log.jsonl"], plant), tmp_path / "audit")
+    replayed(tmp_path, events)
     found = report(tmp_path / "audit", "L", "order", "one")
     total, station = found["total"], found["stations"][0]
     assert (total["good"], station["good"]) == (20, 20)  # 5 + 5 minutes of 2; 70 parts were those of the other order
@@ -66,6 +75,17 @@ def test_what_was_made_meanwhile_is_not_the_orders(tmp_path: Path) -> None:
     assert found["span"]["pauses"] == [pause]
     assert any(one.startswith("one was put aside") for one in doubts(found, "en"))
     assert report(tmp_path / "audit", "L", "order", "two")["span"]["pauses"] == []
+
+
+@pytest.mark.parametrize("ideal", ['ideal_cycle = "1s"\n', ""])
+def test_an_oee_without_an_ideal_cycle_is_said(tmp_path: Path, ideal: str) -> None:
+    events: list[dict[str, Any]] = [{"type": "state", "station": "m", "state": "RUN", "ts": SIX}]
+    events += [{"type": "count", "station": "m", "good": 2, "ts": SIX + k * MIN} for k in range(1, 90)]
+    said = told(replayed(tmp_path, events, PLANT.replace('ideal_cycle = "1s"\n', ideal)).open)
+    assert ("OEE not known so far" in said[0]) == (not ideal)
+    span = f"{rfc3339(SIX)}/{rfc3339(SIX + 60 * MIN)}"
+    found = doubts(report(tmp_path / "audit", "L", "span", span), "en")
+    assert any(one.startswith("no ideal cycle is known") for one in found) == (not ideal)
 
 
 def test_parts() -> None:
