@@ -1,6 +1,7 @@
 """`twin audit`: what lies in an audit root."""
 
 import argparse
+import decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from streams.cli import proof
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from streams.cli.parser import Commands
 
 _MANY_FILES: Final = 100
+_MOST_WHOLE: Final = 1e15  # of larger numbers the digits are no longer exact
 
 
 def add(commands: "Commands") -> None:
@@ -363,18 +365,38 @@ def _readable_times(table: Any) -> Any:
     return table
 
 
+def _interval(value: object) -> str | None:
+    """A length of time as DuckDB writes it (`7 days 03:30:00`); None: the value is none."""
+    if not isinstance(value, tuple) or len(value) != 3:  # months, days, ns: pyarrow's interval
+        return None
+    months, days, ns = value
+    at, sign = divmod(abs(ns), 10**9), "-" if ns < 0 else ""
+    clock = f"{sign}{at[0] // 3600:02}:{at[0] // 60 % 60:02}:{at[0] % 60:02}" + f".{at[1]:09}".rstrip("0").rstrip(".")
+    named = [f"{count} {name}{'s' * (abs(count) != 1)}" for count, name in ((months, "month"), (days, "day")) if count]
+    return " ".join([*named, clock] if ns or not named else named)
+
+
 def _plain(value: object) -> object:
-    """A cell for JSON: numbers and text stay, NaN and infinity become null, all else becomes text."""
+    """A cell for JSON: numbers and text stay, NaN and infinity become null, all else becomes text.
+
+    What DuckDB's `sum` makes of whole numbers (128 bits, a decimal without places here) is a whole number, too.
+    """
+    if isinstance(value, decimal.Decimal) and value == value.to_integral_value() and value.as_tuple().exponent == 0:
+        return int(value)
     if isinstance(value, float):
         return value if value - value == 0 else None
     if isinstance(value, bytes):
         return value.decode(errors="replace")
+    if (length := _interval(value)) is not None:
+        return length
     return value if value is None or isinstance(value, bool | int | str | list | dict) else str(value)
 
 
 def _text(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.6g}"
+        # Six digits are enough of a share; seconds since 1970 and minutes of a year are told whole.
+        whole = len(str(int(abs(value)))) if abs(value) < _MOST_WHOLE else 14  # NaN and infinity, too
+        return f"{value:.{max(6, whole + 3)}g}"
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    return "" if value is None else str(value)
+    return _interval(value) or ("" if value is None else str(value))

@@ -5,12 +5,14 @@ import json
 import shlex
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from pyarrow import MonthDayNano
 
 import streams.cli
-from streams.cli import main
+from streams.cli import audit, main
 from streams.cli.errors import EXIT_CODES, INTERNAL, PROBLEM, USAGE, CommandError, explain
 from streams.cli.parser import build
 from streams.cli.reference import PAGES, leaves, page
@@ -233,3 +235,11 @@ def test_a_query_shows_instants_to_the_nanosecond() -> None:
     instants = pa.array([1_567_401_494_000_000_001, None], pa.timestamp("ns", tz="UTC"))
     shown = _readable_times(pa.table({"ts": instants, "n": [1, 2]})).to_pylist()
     assert shown == [{"ts": "2019-09-02 05:18:14.000000001Z", "n": 1}, {"ts": None, "n": 2}]
+
+
+def test_cells_of_a_query() -> None:
+    cells = [1_792_382_400.5, 0.5830291, 86_400.123, float("nan"), Decimal(7), MonthDayNano((0, 7, 12_600_500_000_000))]
+    shown = ["1792382400.5", "0.583029", "86400.123", "nan", "7", "7 days 03:30:00.5"]
+    assert [audit._text(cell) for cell in cells] == shown
+    assert [audit._plain(cell) for cell in cells[4:]] == [7, "7 days 03:30:00.5"]
+    assert audit._text(MonthDayNano((0, 0, 0))) == "00:00:00" and audit._plain(Decimal("0.50")) == "0.50"
