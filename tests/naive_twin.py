@@ -241,6 +241,7 @@ class StationTwin:
     reason: str | None = None
     shown: tuple[str | None, str | None] = (None, None)
     stood: dict[int, str | None] = field(default_factory=dict)  # the reason after each instant
+    said: int = -1  # the instant at which the stop that is on got its first reason
     order: str | None = None
     product: str | None = None  # that of the order
     own_order: tuple[str, str | None] | None = None  # order and product of its own
@@ -281,6 +282,7 @@ class NaiveTwin:
         self.contexts: list[tuple[int, dict[int, Named]]] = []  # ts, order and product by station, after its events
         self.running: Work | None = None  # the line's
         self.works = 0  # begun so far
+        self.emptied: tuple[str, str | None, int] | None = None  # the line's last order that ended as it began
         self.ended: set[tuple[int, str]] = set()
         self.doubts: Counted[str] = Counted()
         self.folded: list[int] = []
@@ -405,16 +407,21 @@ class NaiveTwin:
             k for k in makers if before[events[k].station] and events[k].z in (None, before[events[k].station])
         ]
         self.begun: dict[int, str | None] = {}  # what the cycle was begun with that an event has ended
+        ending: list[Ev] = []  # ends of orders that begin at this instant, too
         for k, e in enumerate([*events, None]):
             if self.later is None and (e is None or phase(e) > 0):
                 for one in self.early:
                     if events[one].type == codes.COUNT:
                         self.book(events[one], t, one)
                 self.later = [one for one in makers if one not in self.early]
-            if self.later and (e is None or phase(e) > 2):
+            if self.later is not None and (e is None or phase(e) > 2):
                 for one in self.later:
                     self.book(events[one], t, one)
-                self.later = []
+                if self.later:
+                    self.later = []
+                for one in ending:
+                    self.order(one, t)
+                ending = []
             if e is None:
                 break
             if self.flow:
@@ -429,7 +436,10 @@ class NaiveTwin:
                         self.alerts.append(("stale", "cleared", t, i))
                     station.stale, station.seen = False, t
                     station.own = station.own or e.station == i
-            self.apply(e, t, k)
+            if self.begins_too(e, events):
+                ending.append(e)
+            else:
+                self.apply(e, t, k)
         if not unblocked and self.flow:
             self.flow._unblock(t)
         for i in range(len(self.stations)):
@@ -479,9 +489,18 @@ class NaiveTwin:
 
     def apply(self, e: Ev, t: int, k: int) -> None:
         if e.type == codes.CYCLE:
+            unknown = e.y and "|" not in e.y and e.y not in {p.id for p in self.line.products}
+            if e.y and unknown and (self.line.products or self.paces):
+                self.doubt(at.DOUBT_PRODUCT, e.station, e.y)
             self.cycle(e, t, k)
         elif e.type == codes.STATE:
             station = self.stations[e.station]
+            stop = station.segment.stop
+            stands = stop is not None and stop.start < t and e.code in STOPS and e.x == station.shown[0]
+            if stands and e.y and not self.reasoned(station, t):
+                # Whatever else is said at this instant: the stop has its reason.
+                station.shown = e.x, e.y
+                station.said = t
             station.reported, station.word, station.reason = e.code, e.x, e.y
         elif e.type == codes.MEASURE:
             self.measure(e, t)
@@ -543,6 +562,19 @@ class NaiveTwin:
                 of = self.running.quantity if self.running else None
                 station.work.quantity = station.own_quantity if station.own_order else of
 
+    def begins_too(self, e: Ev, events: Sequence[Ev]) -> bool:
+        """Whether an order ends that is not open and begins at the same instant."""
+        if e.type != codes.ORDER or e.code != codes.END:
+            return False
+        alone = len(self.stations) == 1
+        works = [station.work for station in self.stations] if alone or e.station < 0 else []
+        if e.station >= 0:
+            works.append(self.stations[e.station].work)
+        if any(work and work.order == e.x for work in [*works, self.running if e.station < 0 else None]):
+            return False
+        starts = [o.station for o in events if (o.type, o.code, o.x) == (codes.ORDER, codes.START, e.x)]
+        return any(alone or e.station < 0 or station in (-1, e.station) for station in starts)
+
     def order_of_line(self, e: Ev, t: int) -> None:
         running = self.running
         if e.code == codes.END:
@@ -596,18 +628,28 @@ class NaiveTwin:
 
     def end_work(self, i: int, t: int) -> None:
         work = self.stations[i].work
-        if work and t > work.start:
+        of_line = self.emptied and work and (work.order, work.product, work.start) == self.emptied
+        if work and (t > work.start or of_line or self.has_parts(work.number)):
             about: dict[int, Named] = {i: (work.order, work.product, work.quantity)}
             self.closed.append(("order", work.start, t, self.shift, about, t, work.number))
         self.stations[i].work = None
 
     def end_order(self, t: int) -> None:
         assert self.running
-        if t > self.running.start:
-            self.of_line.append((self.running, t, self.shift))
+        work = self.running
+        if t > work.start or self.has_parts(work.number):
+            self.of_line.append((work, t, self.shift))
+            self.emptied = (work.order, work.product, work.start) if t == work.start else None
         self.running = None
         for station in self.stations:
             station.left = False
+
+    def has_parts(self, number: int) -> bool:
+        sums: Counted[tuple[int, str]] = Counted()
+        for _, i, column, value, numbers in self.made:
+            if number in numbers and column in ("good", "scrap", "rework", "ideal_ns"):
+                sums[i, column] += value
+        return any(sums.values())
 
     def ideal(self, i: int, product: str | None) -> int:
         work = self.stations[i].work
@@ -831,8 +873,8 @@ class NaiveTwin:
         words = station.word, station.reason
         same = (segment.shown, segment.stop) == (shown, None) if seen is None else segment.stop is seen
         station.stood[t] = station.reason
-        reasoned = seen is not None and any(seen.start <= u < t and reason for u, reason in station.stood.items())
-        whole = words == station.shown or (seen is not None and raw == codes.STOPPED and not reasoned)
+        reasoned = seen is not None and self.reasoned(station, t)
+        whole = words == station.shown or (seen is not None and raw in STOPS and not reasoned)
         if same and words[0] == station.shown[0] and whole:
             station.shown = words
             if t == station.since:
@@ -845,6 +887,14 @@ class NaiveTwin:
             segment.end = t
             station.segment = Segment(t, shown, seen)
             station.segments.append(station.segment)
+
+    def reasoned(self, station: StationTwin, t: int) -> bool:
+        """Whether a reason of the stop that is seen was given before what is looked at of the instant t."""
+        stop = station.segment.stop
+        if stop is None:
+            return False
+        given = any(stop.start <= u < t and reason for u, reason in station.stood.items())
+        return given or stop.start < station.said <= t
 
     # Rows
     def vector(self, i: int, start: int, end: int, order: int | None) -> dict[str, int]:
@@ -877,7 +927,7 @@ class NaiveTwin:
             ]
         found = []
         for window, start, end, shift, named, last, number in wanted:
-            if end > start and last >= start and end <= before:
+            if (end > start or number is not None) and last >= start and end <= before:
                 for i, (order, product, quantity) in named.items():
                     head = {"station": self.line.stations[i].id, "window": window, "start": start, "end": end}
                     about = {"shift": shift, "order": order, "product": named_by(product), "quantity": quantity}

@@ -196,6 +196,28 @@ HISTORY: Final = (
         "a `defect` of a count is one that the station declares, of parts that are scrap or rework, else the count is "
         "refused; with `unit` of a count and `n` of a measure it was passed over",
     ),
+    Rule(
+        "orders_of_one_instant",
+        ("states", "kpis", "bottlenecks", "alerts", "measures"),
+        "an order that begins and ends at one instant is over then, and has a row with its parts; it stayed open, and "
+        "what came after it was its own",
+    ),
+    Rule(
+        "first_reason_of_every_stop",
+        ("states",),
+        "the first reason of a stop also holds for what went before it where the source's word is down or minor_stop, "
+        "and where it comes at the instant at which the stop ends",
+    ),
+    Rule(
+        "unknown_products_of_cycles",
+        ("alerts",),
+        "a cycle whose product neither the plant nor the data know is reported, as an order's was",
+    ),
+    Rule(
+        "empty_texts",
+        ("states", "kpis", "bottlenecks", "alerts", "measures"),
+        "an empty reason, product, or unit of a part is none",
+    ),
 )
 RULES: Final = len(HISTORY)
 

@@ -148,6 +148,18 @@ def resolve(m: Model, x: State, line: int, s: int, raw: int) -> int:
 
 
 @hot
+def note_reason(x: State, s: int, event: I64, t: int) -> None:
+    """The first reason of a stop may come at the very instant at which the stop ends, which is then all that is seen
+    of the instant: it belongs to the stop all the same."""
+    row = x.stations[s]
+    if event[at.E_Y] < 0 or not is_stop(event[at.E_CODE]) or event[at.E_X] != row[at.S_INTERVAL_WORD]:
+        return
+    if is_stop(row[at.S_CLASS]) and row[at.S_REASONED] == 0 and t > row[at.S_STOP_START]:
+        row[at.S_INTERVAL_REASON] = event[at.E_Y]
+        row[at.S_REASONED] = 1
+
+
+@hot
 def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     """End of an instant for a station that something happened to: its class from here on.
 
@@ -177,7 +189,7 @@ def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
     same_reason = row[at.S_INTERVAL_REASON] == row[at.S_REASON]
     reasoned = row[at.S_REASONED] != 0 and t > row[at.S_STOP_START]
     row[at.S_REASONED] = 1 if reasoned or row[at.S_REASON] >= 0 else 0
-    first_reason = goes_on and raw == STOPPED and is_stop(new) and not reasoned
+    first_reason = goes_on and is_stop(raw) and is_stop(new) and not reasoned
     if same_word and new == old and (same_reason or first_reason):
         row[at.S_INTERVAL_REASON] = row[at.S_REASON]
         if t == row[at.S_SINCE]:

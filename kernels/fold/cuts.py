@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import CYCLES, N_COLUMNS, STOPPED
+from kernels.codes import CYCLES, GOOD, IDEAL_NS, N_COLUMNS, STOPPED
 from kernels.fold import layout as at
 from kernels.fold.arrays import Model, Out, State
 from kernels.fold.classes import period
@@ -63,14 +63,25 @@ def close_scope(m: Model, x: State, line: int, scope: int, start: int, t: int) -
 
 
 @bare
+def made_since(x: State, s: int, scope: int) -> bool:
+    """Whether s has made parts in a scope: an order that begins and ends at one instant has a row if it has any."""
+    for c in range(GOOD, IDEAL_NS + 1):
+        if x.total[s, c] != x.base[s, scope, c]:
+            return True
+    return False
+
+
+@bare
 def close_stretch(m: Model, x: State, line: int, s: int, t: int) -> None:
     """Put what s did with its order among the closings: of all stations that leave one at t together."""
     start = stretch_start(x, line, s)
-    if order_of(x, line, s) < 0 or t <= start:
+    if order_of(x, line, s) < 0 or (t <= start and not made_since(x, s, stretch_scope(x, s))):
         return
     lo = m.lines[line, at.LC_STATION]
     k = x.lines[line, at.L_CLOSINGS] - 1
-    if k < 0 or x.closings[line, k, at.X_SCOPE] != at.SCOPE_STRETCH or x.closings[line, k, at.X_END] != t:
+    together = k >= 0 and x.closings[line, k, at.X_SCOPE] == at.SCOPE_STRETCH and x.closings[line, k, at.X_END] == t
+    # Its second one of this instant is of an order that has begun at it, too.
+    if not together or x.closing_orders[s, k, at.CO_ROW] != at.ROW_NONE:
         k += 1
         head = x.closings[line, k]
         head[at.X_SCOPE] = at.SCOPE_STRETCH
@@ -167,13 +178,16 @@ def close_order(m: Model, x: State, o: Out, line: int, t: int) -> None:
     for s in range(m.lines[line, at.LC_STATION], m.lines[line, at.LC_STATION] + n):
         if x.stations[s, at.S_STRETCH] == at.STRETCH_AGAIN:
             close_stretch(m, x, line, s, t)
-    if t > start:
+    lo = m.lines[line, at.LC_STATION]
+    made = t > start
+    for s in range(lo, lo + n):
+        made = made or made_since(x, s, at.SCOPE_ORDER)
+    if made:
         close_scope(m, x, line, at.SCOPE_ORDER, start, t)
     if m.lines[line, at.LC_BUFFERS] and t > start:
         path = o.path
         base = o.pane
         closing_vector(m, x, o, line, at.V_TOTAL, t, path)
-        lo = m.lines[line, at.LC_STATION]
         for s in range(lo, lo + n):
             for k in range(4):
                 base[k] = x.base[s, at.SCOPE_ORDER, at.PANE_COLUMNS[k]]
@@ -310,7 +324,8 @@ def emit_closings(m: Model, x: State, o: Out, line: int) -> None:
     count = x.lines[line, at.L_CLOSINGS]
     while done < count and decided_before(m, x, line, x.closings[line, done, at.X_END]):
         head = x.closings[line, done]
-        if head[at.X_END] > head[at.X_START] and head[at.X_LAST] >= head[at.X_START]:
+        of_order = head[at.X_SCOPE] in (at.SCOPE_ORDER, at.SCOPE_STRETCH)
+        if (of_order or head[at.X_END] > head[at.X_START]) and head[at.X_LAST] >= head[at.X_START]:
             alone = head[at.X_SCOPE] == at.SCOPE_STRETCH
             for s in range(lo, hi):
                 about = x.closing_orders[s, done]

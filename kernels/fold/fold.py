@@ -7,12 +7,12 @@ from kernels.codes import BUFFER, COUNT, CYCLE, END, HEARTBEAT, MEASURE, ORDER, 
 from kernels.fold import bits
 from kernels.fold import layout as at
 from kernels.fold.arrays import Model, Out, State
-from kernels.fold.classes import choose_causal, settle
+from kernels.fold.classes import choose_causal, note_reason, settle
 from kernels.fold.cuts import emit
 from kernels.fold.flow import begin_cycles, complete, set_level, start
 from kernels.fold.measured import observe
 from kernels.fold.moves import unblock
-from kernels.fold.orders import change_order
+from kernels.fold.orders import begins_too, change_order
 from kernels.fold.out import alert
 from kernels.fold.parts import belongs_before, book_after, book_before, book_count, book_cycle, has_orders
 from kernels.fold.timers import begin_line, follow_again, run_timers, skip_silence
@@ -32,7 +32,7 @@ def room(m: Model, x: State, o: Out, line: int, group: int) -> bool:
     slots = m.lines[line, at.LC_TICK_SLOTS] * m.lines[line, at.LC_WINDOWS] + x.closings.shape[1]
     rows = 6 * n + group + 4
     return bool(
-        x.closings.shape[1] - x.lines[line, at.L_CLOSINGS] >= 4
+        x.closings.shape[1] - x.lines[line, at.L_CLOSINGS] >= (4 if group < 2 else 6)
         and o.kpis.shape[0] - o.n[at.N_KPI] >= n * slots
         and o.intervals.shape[0] - o.n[at.N_INTERVAL] >= rows
         and o.paths.shape[0] - o.n[at.N_PATH] >= rows
@@ -60,6 +60,8 @@ def apply(m: Model, x: State, o: Out, line: int, events: I64, i: int, k: int, j:
             begin_cycles(m, x, o, line, t)
             row[at.L_CYCLES] = 1
         before = row[at.L_CONTRADICTIONS]
+        if event[at.E_X] >= 0 and event[at.E_PRODUCT] < 0 and m.lines[line, at.LC_PRODUCTS] > 0:
+            alert(o, line, s, at.DOUBT_PRODUCT, at.RAISED, t, event[at.E_X])
         if event[at.E_CODE] == END:
             place = complete(m, x, o, line, s, event[at.E_A], t)
             begun = x.stations[place if place >= 0 else s, at.S_CYCLE_PRODUCT]
@@ -74,6 +76,7 @@ def apply(m: Model, x: State, o: Out, line: int, events: I64, i: int, k: int, j:
         if row[at.L_CONTRADICTIONS] > before:
             alert(o, line, s, at.DOUBT_CYCLES, at.RAISED, t, row[at.L_CONTRADICTIONS] - before)
     elif kind == STATE:
+        note_reason(x, s, event, t)
         x.stations[s, at.S_REPORTED] = event[at.E_CODE]
         x.stations[s, at.S_WORD] = event[at.E_X]
         x.stations[s, at.S_REASON] = event[at.E_Y]
@@ -82,7 +85,10 @@ def apply(m: Model, x: State, o: Out, line: int, events: I64, i: int, k: int, j:
         if not booked:
             book_count(m, x, o, line, event, t)
     elif kind == ORDER:
-        change_order(m, x, o, line, event, t)
+        later = event[at.E_CODE] == END and begins_too(m, x, line, events, k, j)
+        o.begun[k - i] = 1 if later else 0
+        if not later:
+            change_order(m, x, o, line, event, t)
     elif kind == BUFFER:
         set_level(m, x, o, line, event[at.E_X], event[at.E_A], t)
     elif kind == MEASURE:
@@ -123,6 +129,14 @@ def touch_line(m: Model, x: State, o: Out, line: int) -> None:
         bits.add(o.touched, s)
 
 
+@bare
+def end_begun(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, t: int) -> None:
+    """End the orders that begin and end at this one instant, whose parts are booked now. events[i:j] are applied."""
+    for k in range(i, j):
+        if events[k, at.E_TYPE] == ORDER and events[k, at.E_CODE] == END and o.begun[k - i]:
+            change_order(m, x, o, line, events[k], t)
+
+
 @hot
 def instant(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, t: int) -> None:
     """All events of a line at one instant, in order of phase; then every class it may have changed."""
@@ -142,6 +156,7 @@ def instant(m: Model, x: State, o: Out, line: int, events: I64, i: int, j: int, 
                 behind = at.PHASE_COMPLETION
             if phase > at.PHASE_ORDER_START:
                 book_after(m, x, o, line, events, i, j, t)
+                end_begun(m, x, o, line, events, i, k, t)
                 behind = at.PHASE_ORDER_START
         # Parts move once all completions are known, and after each event behind them.
         if flows and (k == j or events[k, at.E_PHASE] > at.PHASE_COMPLETION):

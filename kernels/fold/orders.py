@@ -45,6 +45,36 @@ def change_order(m: Model, x: State, o: Out, line: int, event: I64, t: int) -> N
 
 
 @bare
+def begins_too(m: Model, x: State, line: int, events: I64, k: int, j: int) -> bool:
+    """Whether the order that events[k] ends is not open and begins at the same instant: it is ended behind its start.
+
+    Ends come before starts, for mostly another order begins where one ends.
+    """
+    s = events[k, at.E_STATION]
+    order = events[k, at.E_X]
+    alone = m.lines[line, at.LC_STATIONS] == 1
+    if s >= 0 and not alone:
+        if order_of(x, line, s) == order:
+            return False
+    else:
+        if x.lines[line, at.L_ORDER] == order:
+            return False
+        lo = m.lines[line, at.LC_STATION]
+        for one in range(lo, lo + m.lines[line, at.LC_STATIONS]):
+            if x.stations[one, at.S_STRETCH] == at.STRETCH_OWN and x.stations[one, at.S_OWN_ORDER] == order:
+                return False
+    for n in range(k + 1, j):
+        other = events[n]
+        if other[at.E_PHASE] > at.PHASE_ORDER_START:
+            break
+        whose = other[at.E_STATION]
+        same = other[at.E_PHASE] == at.PHASE_ORDER_START and other[at.E_X] == order
+        if same and (alone or s < 0 or whose < 0 or whose == s):
+            return True
+    return False
+
+
+@bare
 def note_due(row: I64, due: int, event: I64) -> None:
     """When the start of an order says that it is due, into this column; sent again, the news."""
     if event[at.E_B] > 0:

@@ -221,8 +221,9 @@ class _Instant:
                 row[at.E_PRODUCT] = len(self._of.products) + slots.index(text)
                 if row[at.E_TYPE] == ORDER:
                     row[at.E_Y] = texts.raw_number(text)
-            elif row[at.E_TYPE] == ORDER:
-                row[at.E_Y] = texts.number(name)
+            else:
+                if row[at.E_TYPE] == ORDER:
+                    row[at.E_Y] = texts.number(name)
                 if name not in self._known and self._mine.declared and not self._of.products:
                     self._engine.doubt(self.line, int(row[at.E_STATION]), at.DOUBT_PRODUCT, self.ts, name)
 

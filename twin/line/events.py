@@ -1,6 +1,6 @@
 """Event columns into the rows the kernels fold, and the order they are folded in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -66,6 +66,7 @@ class Preparation:
     def named(self, block: EventBlock) -> "Named":
         """The block with its words looked up, for rows of a part of it at a time."""
         x, y, product = (np.full(len(block), -1, np.int64) for _ in range(3))
+        given, block = block, _without_empty(block)
         words, kind = block.words, _kinds(block)
         there = np.zeros(len(codes.EVENT_NAMES), np.int64)
         tally(kind, there)
@@ -111,7 +112,7 @@ class Preparation:
         code = block.code
         if there[codes.HEARTBEAT] and END_OF_LOG in words:
             code = np.where((kind == codes.HEARTBEAT) & (block.y == words.index(END_OF_LOG)), codes.END, code)
-        return Named(block, kind, code.astype(np.int32, copy=False), a, x, y, product)
+        return Named(given, kind, code.astype(np.int32, copy=False), a, x, y, product)
 
     def _observed(self, block: EventBlock, kind: I8, x: I64, product: I64) -> None:
         """Say of parts which defect they have, and of which unit they are, where that is observed."""
@@ -135,6 +136,17 @@ class Preparation:
                 where = EVERYWHERE if station < 0 else self._plant.stations[station].id
                 pace = pace_of(said.ideal_cycle, said.rate, said.factor)
                 y[row] = self._texts.raw_number(worded(block.words[block.y[row]], {where: pace}))
+
+
+def _without_empty(block: EventBlock) -> EventBlock:
+    """The block without reasons, products and units of parts that are empty: some gateways fill every field."""
+    if "" not in block.words:
+        return block
+    empty, kind = block.words.index(""), block.type
+    unit = (kind == codes.CYCLE) | ((kind == codes.COUNT) & (block.code == codes.PARTS))
+    named = (kind == codes.STATE) | (kind == codes.ORDER) | (kind == codes.CYCLE)
+    x = np.where(unit & (block.x == empty), np.int32(-1), block.x)
+    return replace(block, x=x, y=np.where(named & (block.y == empty), np.int32(-1), block.y))
 
 
 def _kinds(block: EventBlock) -> I8:
