@@ -26,6 +26,12 @@ pc: Any = pyarrow.compute
 Tell = Callable[[Mask, str, str], None]  # rows, reason, message
 
 _CLOCK: Final = re.compile(r"(\d+):([0-5]?\d):([0-5]?\d)(?:[.,](\d{1,9}))?")
+# "5 min", "1,5 Std.", "1h 30min": the cell's own units, whatever the mapping says.
+_WITH_UNITS: Final = re.compile(r"(?:\d[\d.,'\s]*[a-zµ]+\.?\s*)+")
+_PART: Final = re.compile(r"(\d[\d.,'\s]*)([a-zµ]+)")
+_WORDS: Final = {"µs": "us", "sec": "s", "sek": "s", "std": "h", "d": "day", "tag": "day"} | {
+    unit: unit for unit in UNITS
+}
 _MOST_NS: Final = 2**61
 _MARK: Final = -(2**62)  # a length that is none
 
@@ -113,9 +119,14 @@ def _lengths(column: Column, unit: str) -> I64:
 
 
 def length_ns(text: str, unit: str, numbers: Numbers) -> int:
-    """A length in ns: a number of `unit`, or hours:minutes:seconds; -1 where there is none, less where it is none."""
+    """A length in ns: a number of `unit` or of the units it names, or hours:minutes:seconds; -1 where there is none,
+    less where it is none."""
     if stands_for_nothing(text):
         return -1
+    if _WITH_UNITS.fullmatch(text.lower()):
+        parts = [(number.strip(), _WORDS.get(word)) for number, word in _PART.findall(text.lower())]
+        lengths = [_MARK if named is None else length_ns(number, named, numbers) for number, named in parts]
+        return _MARK if min(lengths) < 0 or sum(lengths) >= _MOST_NS else sum(lengths)
     if found := _CLOCK.fullmatch(text):
         seconds = int(found[1]) * 3600 + int(found[2]) * 60 + int(found[3])
         return seconds * 10**9 + int((found[4] or "").ljust(9, "0")) if seconds < _MOST_NS // 10**9 else _MARK

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.sources import EPOCH, S, mapping, read, short, write
 from twin.sources import MappingError
+from twin.sources.event_times import length_ns
 from twin.sources.time_format import _MONTH_WORDS, MONTHS, TimeFormat, pattern
 from twin.sources.times import TimeReader
 from twin.sources.values import Numbers, stands_for_nothing
@@ -232,6 +233,28 @@ until = { columns = ["d", "to"], over_midnight = true }
     assert logs.summary.problems.keys() <= {"jump_ahead"}
     with pytest.raises(MappingError, match="over_midnight: belongs to an event's own time"):
         mapping(rules.replace('zone = "Europe/Berlin"', 'zone = "Europe/Berlin"\nover_midnight = true'))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 5400),
+        ("0:01:30", 90),
+        ("5 min", 300),
+        ("1,5 Std.", 5400),
+        ("1h 30min", 5400),
+        ("1.200 sek", 1200),
+        ("", None),
+        ("5 m", None),
+        ("5 pcs", None),
+        ("-5 min", None),
+        ("00:10", None),
+        ("min", None),
+    ],
+)
+def test_lengths_say_their_units(text: str, seconds: int | None) -> None:
+    found = length_ns(text, "min", Numbers(",", "."))
+    assert found == seconds * S if seconds is not None else found < 0
 
 
 AUTUMN = """
