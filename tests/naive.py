@@ -64,7 +64,8 @@ def factors(vector: Sequence[int], policy: str) -> Factors:
     good = vector[codes.GOOD]
     total = good + vector[codes.SCRAP] + vector[codes.REWORK]
     a = ratio(operating, planned)
-    p = ratio(vector[codes.IDEAL_NS], operating)
+    timeless = total > 0 and vector[codes.IDEAL_NS] == 0  # parts of which nobody says how fast they should be made
+    p = None if timeless else ratio(vector[codes.IDEAL_NS], operating)
     q = ratio(good, total) if good >= 0 else None
     oee = None if a is None or p is None or q is None else a * p * q
     return Factors(planned, operating, total, unknown, a, p, q, oee)

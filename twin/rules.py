@@ -218,6 +218,11 @@ HISTORY: Final = (
         ("states", "kpis", "bottlenecks", "alerts", "measures"),
         "an empty reason, product, or unit of a part is none",
     ),
+    Rule(
+        "no_performance_without_ideal",
+        ("kpis", "alerts"),
+        "parts of which no ideal cycle is known give no performance and no OEE; both were 0",
+    ),
 )
 RULES: Final = len(HISTORY)
 

@@ -162,7 +162,8 @@ def ratios(vectors: I64, roles: I8) -> tuple[F64, B1]:
 
     availability = operating_ns / planned_ns, performance = ideal_ns / operating_ns, quality = good / total
     (ISO 22400-2; Nakajima 1988), OEE their product. NaN where the denominator is zero, and OEE is NaN where a factor
-    is: a station that made nothing has no performance, and 0 would be an invented value. Performance over 1 is
+    is: a station that made nothing has no performance, and 0 would be an invented value; so it would be where parts
+    have no ideal time at all: nobody says how fast they should have been made. Performance over 1 is
     left as it is and the row is suspect: an ideal cycle time is too long, or parts were counted outside running time.
     Good parts below zero (scrap that was reported later than it was made) make a suspect row without a quality.
     """
@@ -173,7 +174,7 @@ def ratios(vectors: I64, roles: I8) -> tuple[F64, B1]:
     for i in range(rows):
         if planned[i] > 0:
             out[i, AVAILABILITY] = operating[i] / planned[i]
-        if operating[i] > 0:
+        if operating[i] > 0 and (vectors[i, IDEAL_NS] != 0 or total[i] <= 0):
             out[i, PERFORMANCE] = vectors[i, IDEAL_NS] / operating[i]
         if total[i] > 0 and vectors[i, GOOD] >= 0:
             out[i, QUALITY] = vectors[i, GOOD] / total[i]

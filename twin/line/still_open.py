@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import CLASS_NAMES, GOOD, IDEAL_NS, REWORK, SCRAP
+from kernels.codes import CLASS_NAMES, GOOD, REWORK, SCRAP
 from kernels.figures.oee import policy_matrix, ratios
 from kernels.fold import layout as at
 from twin.line.engine import Engine
@@ -82,8 +82,6 @@ def _so_far(
     factors, _ = ratios(vector.reshape(1, -1), policy_matrix((line.policy,))[0])
     oee = None if np.isnan(factors[0, 3]) else float(factors[0, 3])
     good, scrap, rework = (int(vector[column]) for column in (GOOD, SCRAP, REWORK))
-    if good + scrap + rework > 0 and not vector[IDEAL_NS]:
-        oee = None  # nobody knows how fast it should have been
     return StillOpen(line.id, kind, station, name, start_ns, until_ns, good, scrap, rework, oee)
 
 

@@ -104,7 +104,8 @@ def against_target(report: dict[str, Any], language: str) -> str | None:
 def ratios(total: dict[str, Any], language: str) -> str:
     """OEE and its factors; where there is none, why."""
     if total["oee"] is None:
-        missing = "nothing_planned" if not total["planned_ns"] else "nothing_made"
+        made = total["planned_ns"] and total["performance"] is None and total["quality"] is not None
+        missing = "nothing_planned" if not total["planned_ns"] else "no_ideal_short" if made else "nothing_made"
         return f"{word('oee', language)}: {word(missing, language)}"
     return (
         f"{word('oee', language)} {percent(total['oee'], language)} = "

@@ -232,11 +232,12 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "not_revised": ("late events do not change it", "späte Ereignisse ändern nichts daran"),
     "no_ideal": (
-        "no ideal cycle is known of what was made: performance and OEE are 0 here whatever the speed; "
+        "no ideal cycle is known of what was made, so there is no performance and no OEE: "
         "give the station its ideal_cycle or rate in the plant file",
-        "zu dem, was gemacht wurde, ist keine ideale Taktzeit bekannt: Leistung und OEE sind hier 0, gleich wie "
-        "schnell es ging; ideal_cycle oder rate der Station in die Anlagendatei schreiben",
+        "zu dem, was gefertigt wurde, ist keine Idealzeit bekannt, also gibt es keine Leistung und keine OEE: "
+        "ideal_cycle oder rate der Station in die Werksdatei schreiben",
     ),
+    "no_ideal_short": ("no ideal cycle is known", "keine Idealzeit bekannt"),
     "pauses": (
         "was put aside between its parts; what was made then is not in these figures",
         "ruhte zwischendurch; was dann gemacht wurde, ist in diesen Zahlen nicht enthalten",
