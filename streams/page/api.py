@@ -312,7 +312,7 @@ class Api:
         labels = labels_of(site.plant(found["line"]).reasons)
         found |= {"zone": zone, "start_local": local(zone, start), "end_local": local(zone, end), "said": None}
         if "planned_ns" in found:
-            found["said"] = ratios({**found["ratios"], "planned_ns": found["planned_ns"]}, language)
+            found["said"] = ratios({**found, **found["ratios"]}, language)
             found["formula"] = formula(found, language)
         if found.get("known_until"):
             until = local(zone, parse_rfc3339(found["known_until"]))

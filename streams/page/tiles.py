@@ -256,6 +256,7 @@ def _shift(one: SoFar) -> dict[str, Any]:
         **ratios,
         "oee_text": None if oee is None else number(100 * float(oee), 0, "en"),
         "planned_ns": figures.planned_ns,
+        "no_ideal": figures.no_ideal,
         "unknown_ns": figures.unknown_ns + one.gap_ns,
         "constraint": one.constraint,
     }

@@ -419,16 +419,14 @@ def settled(sheet: Sheet) -> dict[str, Any]:
         "complete": complete,  # rows reach to the end of the span
         "known_until": rfc3339(newest) if newest else None,
         "revisable_until": None if revise is None else rfc3339(sheet.settles_ns),
-        "final_until": _final_until(
-            sheet, complete
-        ),  # what is older can change no more; None: nothing of the span, or all
+        "final_until": _final_until(sheet, complete),
         "final": complete and sheet.gone_on,  # the line has gone on so far that nothing can change it
         "highest_revision": int(integers(rows.column("revision")).max()) if rows.num_rows else 0,
     }
 
 
 def _final_until(sheet: Sheet, complete: bool) -> str | None:
-    """Up to when figures are final, of a span of which others are not."""
+    """Up to when figures can change no more, of a span of which others can. None: none of them, or all."""
     if not complete or sheet.gone_on or sheet.as_of_ns is not None:
         return None
     of_line = pc.field("station").is_null()

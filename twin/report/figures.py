@@ -80,6 +80,11 @@ class Figures:
         return self.vector[IDEAL_NS]
 
     @property
+    def no_ideal(self) -> bool:
+        """Whether nobody says how fast what was made should have been."""
+        return self.made > 0 and not self.ideal_ns
+
+    @property
     def planned_ns(self) -> int:
         """Planned time of the policy: what availability is a share of."""
         return self._of(AVAILABILITY_LOSS, PERFORMANCE_LOSS, PRODUCTION)
@@ -145,6 +150,7 @@ class Figures:
             "planned_ns": self.planned_ns,
             "operating_ns": self.operating_ns,
             "parts": self.made,
+            "no_ideal": self.no_ideal,
             "lost_parts": None if lost is None else float(lost),
             **classes,
             **counts,

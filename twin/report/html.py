@@ -104,8 +104,8 @@ def against_target(report: dict[str, Any], language: str) -> str | None:
 def ratios(total: dict[str, Any], language: str) -> str:
     """OEE and its factors; where there is none, why."""
     if total["oee"] is None:
-        made = total["planned_ns"] and total["performance"] is None and total["quality"] is not None
-        missing = "nothing_planned" if not total["planned_ns"] else "no_ideal_short" if made else "nothing_made"
+        made = "no_ideal_short" if total["no_ideal"] else "nothing_made"
+        missing = made if total["planned_ns"] else "nothing_planned"
         return f"{word('oee', language)}: {word(missing, language)}"
     return (
         f"{word('oee', language)} {percent(total['oee'], language)} = "
@@ -166,7 +166,7 @@ def doubts(report: dict[str, Any], language: str) -> list[str]:
         found.append(f"{word('unknown_share', language)}: {lasting(missing, language)}")
     if total["suspect"]:
         found.append(word("suspect", language))
-    if total["parts"] > 0 and not total["ideal_ns"]:
+    if total["no_ideal"]:
         found.append(word("no_ideal", language))
     return found
 

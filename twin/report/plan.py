@@ -93,8 +93,8 @@ def planned_by_product(line: Line, rows: pa.Table, start_ns: int, end_ns: int) -
     over = cover(rows, start_ns, end_ns)
     rest = int(planned[list(over.rows)].sum() - planned[list(over.minus)].sum()) - sum(ns for _, _, ns in found)
     if rest > 0:
-        found.append((end_ns, lacking.pop() if len(lacking) == 1 else UNCLEAR, rest))
-    return [(name, ns) for _, name, ns in sorted(found, key=_END)]
+        insort_right(found, (end_ns, lacking.pop() if len(lacking) == 1 else UNCLEAR, rest), key=_END)
+    return [(name, ns) for _, name, ns in found]
 
 
 def _planned_ns(rows: pa.Table) -> I64:

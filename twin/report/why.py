@@ -71,6 +71,7 @@ def _sums(figures: Figures) -> dict[str, Any]:
         "ideal_ns": figures.ideal_ns,
         "good": figures.good,
         "parts": figures.made,
+        "no_ideal": figures.no_ideal,
         "classes": _classes(list(figures.vector), figures.policy),
         "policies": [
             {"policy": name, "source": one.source, **ratios_of(figures.vector, name)} for name, one in POLICIES.items()

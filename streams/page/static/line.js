@@ -70,7 +70,7 @@ function knowing(view, parameters) {
   const step = (minutes) => el("button", { type: "button", on: { click: () => { at.value = String(Number(at.value) + minutes * 60000); tell(); } } }, `${minutes < 0 ? "−" : "+"} ${Math.abs(minutes)} min`);
   // The time of day on the wall clock of the plant, on the day where the slider stands.
   const clockTime = el("input", { type: "time", "aria-label": w("time"), on: { change: (event) => {
-    const [hour, minute] = new Date(Number(at.value)).toLocaleTimeString("en-GB", { timeZone: view.zone, hour: "2-digit", minute: "2-digit" }).split(":");
+    const [hour, minute] = clock(Number(at.value), view.zone, true).split(":");
     const [h, m] = event.target.value.split(":");
     if (m === undefined) return;
     at.value = String(Number(at.value) + ((h - hour) * 60 + (m - minute)) * 60000);
@@ -138,11 +138,10 @@ function section(view, id, extra) {
   if (!one) return null;
   const data = view.tables[id];
   const rows = data ? table(data, extra) : null;
+  const texts = one.texts.map((text) => el("p", {}, text));
+  const folded = rows && el("details", {}, el("summary", {}, `${w("figures_as_table")}${extra ? `, ${w("with_events")}` : ""}`), rows);
   return el("section", { id, class: one.charts.length ? "drawn" : null }, el("h2", {}, one.title), one.note ? el("p", { class: "soft" }, one.note) : null,
-    one.charts.map(chart),
-    one.charts.length ? null : one.texts.map((text) => el("p", {}, text)),
-    rows && one.charts.length ? el("details", {}, el("summary", {}, `${w("figures_as_table")}${extra ? `, ${w("with_events")}` : ""}`), rows) : rows,
-    one.charts.length ? one.texts.map((text) => el("p", {}, text)) : null);
+    ...(one.charts.length ? [...one.charts.map(chart), folded, ...texts] : [...texts, rows]));
 }
 
 // To each section: a page of a line is long.

@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { pace } from "./pace.js";
 import { blocked, dismiss, enter, flush, onQueue, refused, waiting } from "./queue.js";
 import { lines, now, onChange } from "./stream.js";
-import { address, done, get, GROUP, lasting, query, SIGN, span, timed, w } from "./words.js";
+import { address, clock, done, get, GROUP, lasting, query, SIGN, span, timed, w } from "./words.js";
 
 const REFRESH_MS = 5000;
 
@@ -24,6 +24,7 @@ export function operator(main) {
 
   const mine = () => Boolean(device?.enter && (device.lines === null || device.lines.includes(line)));
   const label = (id) => data.reasons.labels[id] ?? id;
+  const local = (ms) => clock(ms, data.zone, true);
   const lasted = (one) => span(one.ns === null ? now() - one.start_ms : one.ns / 1e6);
 
   function say(part, reason, more) {
@@ -70,7 +71,6 @@ export function operator(main) {
     const end = part.ns === null ? now() : begin + part.ns / 1e6;
     const at = el("input", { type: "range", min: "1", max: String(Math.max(2, Math.floor((end - begin) / 1000) - 1)), value: String(Math.max(1, Math.floor((end - begin) / 2000))), "aria-label": w("split_at") });
     const shown = el("output", {});
-    const local = (ms) => new Date(ms).toLocaleTimeString("de-DE", { timeZone: data.zone });
     const draw = () => { shown.textContent = `${local(begin)} – ${local(begin + at.value * 1000)} – ${local(end)}`; };
     at.addEventListener("input", draw);
     const list = (name) => el("select", { "aria-label": name }, el("option", { value: "" }, `${name} …`),
@@ -100,20 +100,17 @@ export function operator(main) {
     return open;
   }
 
-  // What was said of a part and is not in its row yet: the tap shows at once.
-  function onItsWay(start) {
-    const said = (one) => one.verb === "reason" && one.station === data.station && one.start === start;
+  // What was said of a part and its row does not show yet, and nobody has undone.
+  function pending(start, ...verbs) {
     const undone = new Set([...entries, ...waiting()].filter((one) => one.verb === "undo").map((one) => one.of));
-    const found = waiting().findLast(said) ?? entries.find((one) => said(one) && ["waiting", "sent"].includes(one.state) && !undone.has(one.seq));
-    return found?.reason ?? null;
+    const said = (one) => verbs.includes(one.verb) && one.station === data.station && one.start === start;
+    return waiting().findLast(said) ?? entries.find((one) => said(one) && ["waiting", "sent"].includes(one.state) && !undone.has(one.seq));
   }
-
-  // A split, or an undo, that the rows do not show yet: else it is entered twice.
+  // The tap shows at once; of a split or an undo, it would be entered twice.
+  const onItsWay = (start) => pending(start, "reason")?.reason ?? null;
   function happening(part) {
-    const undone = new Set([...entries, ...waiting()].filter((one) => one.verb === "undo").map((one) => one.of));
-    const found = [...waiting(), ...entries.filter((one) => ["waiting", "sent"].includes(one.state))].find((one) =>
-      one.station === data.station && one.start === part.start && ["split", "undo"].includes(one.verb) && !undone.has(one.seq));
-    return found ? ` · ${w(found.verb === "split" ? "being_split" : "being_undone")}` : "";
+    const verb = pending(part.start, "split", "undo")?.verb;
+    return verb ? ` · ${w(verb === "split" ? "being_split" : "being_undone")}` : "";
   }
 
   function stopRow(stop, several = false) {
@@ -126,7 +123,7 @@ export function operator(main) {
     const parts = stop.parts.map((part) => el("button", {
       type: "button", class: `stop ${part.reason === null && !coming(part) ? "bare" : ""}`, disabled: !can, "data-start": part.start,
       on: { click: () => askStop(stop, part) },
-    }, el("span", {}, stop.start_local && part === stop.parts[0] ? stop.start_local : new Date(part.start_ms).toLocaleTimeString("de-DE", { timeZone: data.zone })),
+    }, el("span", {}, stop.start_local && part === stop.parts[0] ? stop.start_local : local(part.start_ms)),
       el("b", {}, coming(part) ? `${label(coming(part))} …` : part.reason === null ? w("no_reason") : label(part.reason), happening(part)),
       el("span", {}, part.ns === null ? w("open_stop") : timed(span(part.ns / 1e6)))));
     const until = stop.until === null ? w("no_revise_short") : stop.correctable ? `${w("correctable_until")} ${stop.until_local}` : `${w("too_late")} ${stop.until_local}`;
@@ -154,7 +151,7 @@ export function operator(main) {
   }
 
   function entryRow(one, undone) {
-    const of = one.start ? `${new Date(one.start).toLocaleTimeString("de-DE", { timeZone: data.zone, hour: "2-digit", minute: "2-digit" })} ` : "";
+    const of = one.start ? `${local(Date.parse(one.start)).slice(0, 5)} ` : "";
     const what = one.verb === "undo" ? `${w("undo")}` : `${one.verb === "split" ? `${w("split")}: ` : ""}${label(one.reason)}`;
     const state = { waiting: w("waiting_to_send"), sent: `${w("entry_sent")} ${one.partition}/${one.offset}`, seen: `${w("entry_seen")} ${one.revision}`, refused: `${w("refused")}: ${one.why}` }[one.state];
     const button = one.verb !== "undo" && !undone.has(one.seq) && ["sent", "seen"].includes(one.state) && mine()

@@ -39,7 +39,7 @@ export function marks(one) {
 export function oee(one, target = true) {
   const shift = one.shift;
   if (!shift) return w(one.zone === null ? "reading" : "not_measured");
-  if (shift.oee === null) return w(!shift.planned_ns ? "nothing_planned" : shift.performance === null && shift.quality !== null ? "no_ideal_short" : "nothing_made");
+  if (shift.oee === null) return w(!shift.planned_ns ? "nothing_planned" : shift.no_ideal ? "no_ideal_short" : "nothing_made");
   return `~${num(shift.oee_text)} %${target && shift.target_text ? ` (${w("target")} ${num(shift.target_text)} %)` : ""}`;
 }
 

@@ -12,7 +12,7 @@ from twin.line.still_open import told
 from twin.replay import replay
 from twin.replay_report import ReplayReport
 from twin.report.build import report
-from twin.report.html import doubts
+from twin.report.html import doubts, ratios
 from twin.report.parts import cut, merged, within
 from twin.sources import open_logs
 from twin.time.rfc3339 import parse_rfc3339, rfc3339
@@ -86,6 +86,11 @@ def test_an_oee_without_an_ideal_cycle_is_said(tmp_path: Path, ideal: str) -> No
     span = f"{rfc3339(SIX)}/{rfc3339(SIX + 60 * MIN)}"
     found = doubts(report(tmp_path / "audit", "L", "span", span), "en")
     assert any(one.startswith("no ideal cycle is known") for one in found) == (not ideal)
+
+
+def test_parts_counted_outside_running_time_are_not_called_without_an_ideal_cycle() -> None:
+    for no_ideal, told_of in ((False, "nothing made"), (True, "no ideal cycle is known")):
+        assert ratios({"oee": None, "planned_ns": 1, "no_ideal": no_ideal}, "en") == f"OEE: {told_of}"
 
 
 def test_parts() -> None:
