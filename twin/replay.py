@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
@@ -18,6 +19,7 @@ from twin.audit.rows import events_with_origin, refused_with_origin, rejected_ta
 from twin.audit.writer import AuditWriter
 from twin.events.block import EventBlock, Rejected, pick
 from twin.line import PartitionTwin
+from twin.line.engine import Held
 from twin.line.snapshot import Frozen
 from twin.line.still_open import StillOpen
 from twin.pace import Pace
@@ -37,6 +39,7 @@ INTERVAL_ROWS: Final = 524_288
 INTERVAL_BYTES: Final = 256 * 1024 * 1024
 # And at the end of a day of event time that has so many, with a base: what follows can be computed from there.
 DAY_ROWS: Final = 65_536
+_HELD_BYTES: Final = 512  # of a row of key figures that is not made yet
 
 
 def replay(
@@ -65,13 +68,13 @@ def replay(
         return before
     begun = time.perf_counter()  # a duration for the report; no row depends on it
     # Reading, folding and writing side by side: Arrow and the kernels do without Python's lock most of the time.
-    with _kept_memory(), Behind() as writing:
-        replaying = _Replay(plant, root, writing, plan, share)
+    with _kept_memory(), ThreadPoolExecutor(1, "rows") as making, Behind() as writing:
+        replaying = _Replay(plant, root, writing, making, plan, share)
         for block, rejected in ahead(logs):
             replaying.take(block, rejected)
             if progress is not None:
                 progress(replaying.report.events)
-        replaying.publish()
+        replaying.end_of_log()
     report = replaying.report
     report.doubtful, report.doubts = replaying.doubts()
     report.open = replaying.still_open()
@@ -109,9 +112,11 @@ def policies(plant: Plant) -> str:
 class _Replay:
     """One partition that holds all lines, and the writer behind it, which only the thread of `writing` calls."""
 
-    def __init__(self, plant: Plant, root: Path, writing: Behind, plan: Plan, share: int) -> None:
+    def __init__(
+        self, plant: Plant, root: Path, writing: Behind, making: ThreadPoolExecutor, plan: Plan, share: int
+    ) -> None:
         self.report = ReplayReport()
-        self._writing = writing
+        self._writing, self._making = writing, making
         self._plant = plant
         self._sets = frozenset(plan.sets)
         self._partition = share
@@ -132,8 +137,9 @@ class _Replay:
             replay=plan.sha256,
         )
         self._writer.discard_foreign(None)  # of one that was killed
-        self._tables: list[tuple[str, pa.Table]] = []  # of this interval
+        self._tables: list[tuple[str, Callable[[], pa.Table]]] = []  # of this interval
         self._rows_held = self._bytes_held = 0
+        self._interval_rows = INTERVAL_ROWS if "events" in self._sets else INTERVAL_ROWS // 4
         self._staged = 0  # offset up to which rows are given to the writer
         self._next = 0  # offset after the newest record
         self._day = ""  # of event time, when the last base was written
@@ -168,7 +174,7 @@ class _Replay:
         now_ns = self._twin.event_time_ns
         day = bases.day_of(now_ns) if now_ns else ""
         self._day = self._day or day
-        enough = self._rows_held >= INTERVAL_ROWS or self._bytes_held >= INTERVAL_BYTES
+        enough = self._rows_held >= self._interval_rows or self._bytes_held >= INTERVAL_BYTES
         if enough or (day > self._day and self._rows_held >= DAY_ROWS):
             self.publish()
             if day > self._day:
@@ -183,13 +189,8 @@ class _Replay:
             self._add("events", events_with_origin(events, TOPIC, self._partition, block.offset))
         results = self._twin.fold(block)
         self._pace.gave(len(block), sum(table.num_rows for table in results.tables.values()))
-        for set_name, table in results.tables.items():
-            if set_name not in self._sets:
-                continue
-            if set_name == "rejected":
-                self._add(set_name, refused_with_origin(table, TOPIC, self._partition))
-            else:
-                self._add(set_name, with_origin(table, TOPIC, self._partition, int(block.offset[-1])))
+        self._take_rows(results.tables, int(block.offset[-1]))
+        self._take_held(results.held, int(block.offset[-1]))
         self.report.events += len(block)
         self.report.duplicates += results.duplicates
         self.report.late += results.late
@@ -199,11 +200,30 @@ class _Replay:
             for reason, count in Counter(results.tables["rejected"].column("reason").to_pylist()).items():
                 self.report.refused[str(reason)] = self.report.refused.get(str(reason), 0) + count
 
+    def _take_rows(self, tables: Mapping[str, pa.Table], offset: int) -> None:
+        for set_name, table in tables.items():
+            if set_name not in self._sets:
+                continue
+            if set_name == "rejected":
+                self._add(set_name, refused_with_origin(table, TOPIC, self._partition))
+            else:
+                self._add(set_name, with_origin(table, TOPIC, self._partition, offset))
+
+    def _take_held(self, held: Sequence[Held], offset: int) -> None:
+        """Rows that are made beside what follows."""
+        for one in held:
+
+            def table(one: Held = one) -> pa.Table:
+                return with_origin(one.table(), TOPIC, self._partition, offset)
+
+            self._tables.append(("kpis", self._making.submit(table).result))
+            self._rows_held += one.rows
+            self._bytes_held += one.rows * _HELD_BYTES
+
     def _add(self, set_name: str, table: pa.Table) -> None:
-        self._tables.append((set_name, table))
+        self._tables.append((set_name, lambda: table))
         self._rows_held += table.num_rows
         self._bytes_held += table.nbytes
-        self.report.rows[set_name] += table.num_rows
 
     def doubts(self) -> tuple[list[str], list[str]]:
         """Of each doubt its line, and the sentence."""
@@ -217,6 +237,10 @@ class _Replay:
         """Next offset and hash of the chain, when all is published."""
         return self._staged, self._writer.chain
 
+    def end_of_log(self) -> None:
+        self._take_held(self._twin.held(), self._next - 1)
+        self.publish()
+
     def publish(self) -> None:
         if self._rows_held:
             self._writing.call(partial(self._write, self._tables, self._staged, self._next))
@@ -227,8 +251,10 @@ class _Replay:
         """Daily by event time, at the end of an interval; the end of the logs needs none."""
         self._writer.publish(self._writer.stage_base(offset, day, bases.table(state.encode())))
 
-    def _write(self, tables: list[tuple[str, pa.Table]], first: int, following: int) -> None:
-        for set_name, table in tables:
+    def _write(self, tables: list[tuple[str, Callable[[], pa.Table]]], first: int, following: int) -> None:
+        for set_name, made in tables:
+            table = made()
+            self.report.rows[set_name] += table.num_rows
             self._writer.add(set_name, table)
         self._writer.publish(self._writer.stage(first, following))
 

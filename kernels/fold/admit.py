@@ -13,8 +13,10 @@ from kernels.codes import (
     HEARTBEAT,
     MEASURE,
     PARTS,
+    PRODUCT,
     STATE,
 )
+from kernels.fold.arrays import Columns
 from kernels.fold.layout import (
     ADMITTED,
     DUPLICATE,
@@ -31,6 +33,7 @@ from kernels.fold.layout import (
     E_X,
     HELD,
     IMPOSSIBLE,
+    IN_ORDER,
     L_ADMITTED,
     L_BUCKET,
     L_BUCKET_BEFORE,
@@ -50,6 +53,7 @@ from kernels.fold.layout import (
     LC_STATION,
     LC_STATIONS,
     LC_WRAPPED,
+    MIXED,
     OVERFULL,
     Q_BATCH,
     Q_BITS,
@@ -70,8 +74,10 @@ from kernels.fold.layout import (
     Q_SKEW_TOLD_NS,
     Q_WORDS,
     REVISES,
+    RISING,
     SC_MAX_PARTS,
     STALE_EPOCH,
+    TOGETHER,
     TOLD_COUNT,
     TOLD_GAPS,
     TOLD_LATE,
@@ -85,11 +91,14 @@ from kernels.fold.layout import (
     UNCORRECTED,
     W_KINDS,
     W_TS,
+    WAITS,
 )
+from kernels.index import natural
 from kernels.jit import bare, hot
 
 I64 = npt.NDArray[np.int64]
 I8 = npt.NDArray[np.int8]
+I32 = npt.NDArray[np.int32]
 
 SEQ_WINDOW = Q_WORDS * 64
 NO_SEQ = -1
@@ -536,3 +545,83 @@ def _append(head: I64, following: I64, line: int, i: int) -> int:
     oldest = head[line]
     head[line] = following[oldest]
     return int(oldest)
+
+
+@hot
+def _plain(events: Columns, i: int, row: I64, slot: I64, line_config: I64, most: int) -> bool:
+    """Whether event i is admitted, nothing is to be told of it, and nothing of `admit` is needed but the counting.
+    `row`, `slot`, `line_config`: of its line and source; `most`: parts that one event may add."""
+    kind, ts, seq = events.type[i], events.ts[i], events.seq[i]
+    if kind in (CORRECTION, PRODUCT) or (kind == HEARTBEAT and events.code[i] == END):
+        return False
+    if row[L_ADMITTED] == 0 or ts - row[L_NEWEST] > min(line_config[LC_MAX_JUMP_NS], BELIEVED_JUMP_NS):
+        return False
+    if kind == COUNT and events.code[i] == PARTS:
+        a, b, c = events.a[i], events.b[i], events.c[i]
+        if a > most or b > most or c > most or a + b + c > most:
+            return False
+    if seq != NO_SEQ:
+        if line_config[LC_SEQ_MODULUS] != 0 or events.epoch[i] != slot[Q_EPOCH]:
+            return False
+        if seq != slot[Q_MAX] or seq == 0 or seq == LAST_SEQ:
+            return False
+        lost = not slot[Q_BITS + (seq >> 6) % Q_WORDS] >> np.int64(seq & 63) & 1
+        if lost and seq - SEQ_WINDOW >= slot[Q_FIRST]:
+            return False
+    width = max(line_config[LC_LATENESS_NS], 1)
+    return bool(ts >= row[L_BUCKET_TS] + width or row[L_BUCKET] + row[L_BUCKET_BEFORE] < MAX_WAITING)
+
+
+@bare
+def admit_in_order(
+    events: Columns, lines: I64, line_config: I64, station_config: I64, seqs: I64, way: I8, together: I64, how: I8
+) -> None:
+    """Admit the events of lines that are in order; no event of them may be held.
+
+    `way` (lines), NONE_YET: RISING where every event of the line was admitted, none before the one in front of it, and
+    the first behind all that were admitted before. Of a line that is MIXED the events up to the first other one are
+    admitted (how[i] = WAITS), and those from it on are not (BY_ROWS). What is admitted is so as by `admit`. `together`
+    (lines) is scratch: events of the line at its newest instant.
+    """
+    nothing_due = together[:0]
+    for i in range(events.line.size):
+        line = natural(events.line[i])
+        if way[line] == MIXED:
+            continue
+        row = lines[line]
+        config = line_config[line]
+        s = events.station[i]
+        slot = seqs[s if s >= 0 else station_config.shape[0] + line]
+        ts = events.ts[i]
+        same = ts == row[L_NEWEST] and way[line] == RISING
+        together[line] = together[line] + 1 if same else 1
+        most = station_config[s, SC_MAX_PARTS] if s >= 0 else 0
+        rises = ts > row[L_NEWEST] or (same and together[line] <= TOGETHER)
+        if not (rises and _plain(events, i, row, slot, config, most)):
+            way[line] = MIXED
+            continue
+        way[line] = RISING
+        how[i] = WAITS
+        seq = events.seq[i]
+        if seq != NO_SEQ:
+            slot[Q_BITS + (seq >> 6) % Q_WORDS] |= np.int64(1) << np.int64(seq & 63)
+            slot[Q_MAX] = seq + 1
+        slot[Q_EVENTS] += 1
+        # As `_look_at_clock` of one that is no bit behind.
+        slot[Q_LAG_NS] = 0
+        slot[Q_BATCH] += 1
+        if slot[Q_BATCH] == CLOCK_BATCH:
+            slot[Q_SKEW_NS] = 0
+            slot[Q_BATCH] = 0
+        _take(row, ts, config, events.type[i], nothing_due, i)
+
+
+@bare
+def let_through(line: I32, ts: I64, way: I8, watermark: I64, how: I8) -> int:
+    """Of lines that are RISING, what lies before their watermark goes IN_ORDER. Returns how many do."""
+    n = 0
+    for i in range(line.size):
+        if way[line[i]] == RISING and ts[i] < watermark[line[i]]:
+            how[i] = IN_ORDER
+            n += 1
+    return n

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+I8 = npt.NDArray[np.int8]
+I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 
 
@@ -75,3 +77,32 @@ class Out(NamedTuple):
     touched: I64  # the same: bits of the stations whose class may change at this instant
     begun: I64  # scratch: an event of the instant each, the product with which the cycle was begun that it ends
     before: I64  # scratch: a station each, the order before the instant
+
+
+class Columns(NamedTuple):
+    """Events as columns, in the order in which they came; what an `E` of kernels.fold.layout says of each."""
+
+    line: I32
+    station: I32
+    type: I8
+    ts: I64
+    epoch: I64
+    seq: I64
+    code: I32
+    a: I64
+    b: I64
+    c: I64
+    x: I64
+    y: I64
+    product: I64
+    phases: I64  # (types, 2): phase of a type, and of its END
+
+
+class Gathered(NamedTuple):
+    """Rows of events that go in order, a few thousand at a time."""
+
+    rows: I64  # (2, rows, N_E): those at hand, and those before
+    begin: I64  # (lines,) first row of a line that is not folded
+    to: I64  # (lines,) behind the last that is to be
+    end: I64  # (lines,) behind the last of its rows
+    turn: I64  # (N_G,)

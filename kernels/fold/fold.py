@@ -6,12 +6,13 @@ import numpy.typing as npt
 from kernels.codes import BUFFER, COUNT, CYCLE, END, HEARTBEAT, MEASURE, ORDER, STATE
 from kernels.fold import bits
 from kernels.fold import layout as at
-from kernels.fold.arrays import Model, Out, State
+from kernels.fold.arrays import Columns, Gathered, Model, Out, State
 from kernels.fold.classes import choose_causal, note_reason, settle
 from kernels.fold.cuts import emit
 from kernels.fold.flow import begin_cycles, complete, set_level, start
 from kernels.fold.measured import observe
 from kernels.fold.moves import unblock
+from kernels.fold.order import gather
 from kernels.fold.orders import begins_too, change_order
 from kernels.fold.out import alert
 from kernels.fold.parts import belongs_before, book_after, book_before, book_count, book_cycle, has_orders
@@ -19,6 +20,7 @@ from kernels.fold.timers import begin_line, follow_again, run_timers, skip_silen
 from kernels.index import natural
 from kernels.jit import bare, hot
 
+I8 = npt.NDArray[np.int8]
 I64 = npt.NDArray[np.int64]
 
 
@@ -246,13 +248,12 @@ def advance(m: Model, x: State, o: Out, line: int, t: int, group: int) -> bool:
 
 
 @bare
-def fold(m: Model, x: State, o: Out, events: I64, begin: int) -> int:
-    """Fold events[begin:], sorted by line, ts and the rest of the key; every instant of a line whole.
+def fold(m: Model, x: State, o: Out, events: I64, begin: int, n: int) -> int:
+    """Fold events[begin:n], sorted by line, ts and the rest of the key; every instant of a line whole.
 
     Returns the index up to which they are folded: less than their number when the output has to be emptied (or the
     closings enlarged) first. Nothing depends on where it stops.
     """
-    n = len(events)
     i = begin
     while i < n:
         line = natural(events[i, at.E_LINE])
@@ -277,6 +278,26 @@ def fold(m: Model, x: State, o: Out, events: I64, begin: int) -> int:
             instant(m, x, o, line, events, i, j, t)
         i = j
     return n
+
+
+@bare
+def fold_in_order(m: Model, x: State, o: Out, events: Columns, how: I8, work: Gathered) -> bool:
+    """Fold the events that go IN_ORDER. What of their lines waits, and is due, must be folded before.
+
+    A few thousand at a time are gathered as rows, line by line, and stay in the cache until they are folded; a line's
+    last instant of those goes on with the next ones, which may be of it. False: the output has to be emptied first.
+    """
+    lines = work.begin.size
+    while True:
+        for line in range(work.turn[at.G_LINE], lines):
+            if work.begin[line] < work.to[line]:
+                work.begin[line] = fold(m, x, o, work.rows[work.turn[at.G_HALF]], work.begin[line], work.to[line])
+                if work.begin[line] < work.to[line]:
+                    work.turn[at.G_LINE] = line
+                    return False
+        if work.turn[at.G_NEXT] >= how.size:
+            return True
+        gather(events, how, work)
 
 
 @bare

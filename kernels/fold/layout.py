@@ -459,3 +459,19 @@ N_ALERT: Final = 3
 N_ACTIVE: Final = 4
 N_MEASURED: Final = 5
 N_OUT: Final = 6
+
+# How an event of a block goes.
+BY_ROWS: Final = 0  # as a row, which is admitted and waits
+WAITS: Final = 1  # admitted in order, but its line is not in order as a whole, or its watermark lies before it
+IN_ORDER: Final = 2  # admitted, and folded as it came
+# What is known of a line's events in a block so far.
+NONE_YET: Final = 0
+RISING: Final = 1
+MIXED: Final = 2
+# Events of a line at one instant that go in order.
+TOGETHER: Final = 64
+# G: how far gathering them is.
+G_NEXT: Final = 0  # the first event that is not gathered
+G_LINE: Final = 1  # the first line that is not folded
+G_HALF: Final = 2  # which half of the rows is at hand
+N_G: Final = 3

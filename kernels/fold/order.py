@@ -5,6 +5,8 @@ import numpy.typing as npt
 
 from kernels.codes import END
 from kernels.fold import layout as at
+from kernels.fold.arrays import Columns, Gathered
+from kernels.index import natural
 from kernels.jit import bare, hot
 
 I8 = npt.NDArray[np.int8]
@@ -190,3 +192,79 @@ def sort_lines(rows: I64, bounds: I64, mixed: I8, order: I64, spare: I64, copies
     for k in range(mixed.size):
         if mixed[k]:
             sort_line(rows, bounds[k], bounds[k + 1], order, spare, copies)
+
+
+@hot
+def put(rows: I64, k: int, events: Columns, i: int) -> None:
+    """Event i as row k. Its number is that in the block: more is not asked of it here."""
+    row = rows[k]
+    kind = events.type[i]
+    row[at.E_LINE] = events.line[i]
+    row[at.E_TS] = events.ts[i]
+    row[at.E_PHASE] = events.phases[kind, 1 if events.code[i] == END else 0]
+    row[at.E_STATION] = events.station[i]
+    row[at.E_EPOCH] = events.epoch[i]
+    row[at.E_SEQ] = events.seq[i]
+    row[at.E_TYPE] = kind
+    row[at.E_CODE] = events.code[i]
+    row[at.E_A] = events.a[i]
+    row[at.E_B] = events.b[i]
+    row[at.E_C] = events.c[i]
+    row[at.E_X] = events.x[i]
+    row[at.E_Y] = events.y[i]
+    row[at.E_PRODUCT] = events.product[i]
+    row[at.E_ARRIVAL] = i
+
+
+@bare
+def arrange(rows: I64, lo: int, hi: int) -> None:
+    """Rows of one line, by ts already, into the order of folding: few are at one instant, and mostly in it."""
+    for i in range(lo + 1, hi):
+        j = i
+        while j > lo and rows[j, at.E_TS] == rows[j - 1, at.E_TS] and before(rows, j, j - 1):
+            for column in range(at.N_E):
+                held = rows[j, column]
+                rows[j, column] = rows[j - 1, column]
+                rows[j - 1, column] = held
+            j -= 1
+
+
+@bare
+def gather(events: Columns, how: I8, work: Gathered) -> None:
+    """The next events that go IN_ORDER, as rows line by line, behind those of their line's last instant."""
+    lines = work.begin.size
+    first = work.turn[at.G_NEXT]
+    behind = min(first + work.rows.shape[1] - lines * at.TOGETHER, how.size)
+    last = behind == how.size
+    old, new = work.rows[work.turn[at.G_HALF]], work.rows[1 - work.turn[at.G_HALF]]
+    count = work.to  # how many rows each line gets
+    for line in range(lines):
+        count[line] = work.end[line] - work.begin[line]
+    for i in range(first, behind):
+        if how[i] == at.IN_ORDER:
+            count[natural(events.line[i])] += 1
+    place = 0
+    for line in range(lines):
+        begin = place
+        for k in range(work.begin[line], work.end[line]):
+            for column in range(at.N_E):
+                new[place, column] = old[k, column]
+            place += 1
+        work.end[line] = place
+        work.begin[line] = begin
+        place = begin + count[line]
+    for i in range(first, behind):
+        if how[i] == at.IN_ORDER:
+            line = natural(events.line[i])
+            put(new, work.end[line], events, i)
+            work.end[line] += 1
+    for line in range(lines):
+        lo, hi = work.begin[line], work.end[line]
+        arrange(new, lo, hi)
+        to = hi
+        while not last and to > lo and new[to - 1, at.E_TS] == new[hi - 1, at.E_TS]:
+            to -= 1
+        work.to[line] = to
+    work.turn[at.G_NEXT] = behind
+    work.turn[at.G_LINE] = 0
+    work.turn[at.G_HALF] = 1 - work.turn[at.G_HALF]

@@ -76,7 +76,7 @@ class Folding:
 def _drive(m: Model, x: State, o: Out, rows: I64, lines: I64, until: I64) -> None:
     event = line = 0
     while event < len(rows) or line < len(lines):
-        event = int(fold(m, x, o, rows, event)) if event < len(rows) else event
+        event = int(fold(m, x, o, rows, event, len(rows))) if event < len(rows) else event
         if event == len(rows):
             line = int(pass_time(m, x, o, lines, until, line))
         o.n[:] = 0  # the engine takes the rows out here

@@ -35,11 +35,11 @@ def instants(plant: Plant, events: list[Ev]) -> list[Any]:
 
 def check(plant: Plant, events: list[Ev]) -> None:
     twin = PartitionTwin(plant, 0).engine
-    m = twin._cover(np.array([[0, min(e.ts for e in events)]]), np.array([max(e.ts for e in events)]))
+    m = twin._cover(np.array([min(e.ts for e in events)]), np.array([max(e.ts for e in events)]))
     x, o = twin.state, engine._out(ROWS, plant, len(twin.numbers.places))
     for rows in instants(plant, events):
         o.n[:] = 0
-        assert fold(m, x, o, rows, 0) == len(rows)
+        assert fold(m, x, o, rows, 0, len(rows)) == len(rows)
         assert not o.pending.any()
         assert not o.touched.any()
         other = State(*(array.copy() for array in x))

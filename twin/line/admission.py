@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from kernels.codes import CORRECTION, END, HEARTBEAT
 from kernels.fold import layout as at
-from kernels.fold.admit import MAX_WAITING, admit, missing
+from kernels.fold.admit import MAX_WAITING, admit, admit_in_order, missing
+from kernels.fold.arrays import Columns
 from kernels.read.parquet_cells import tally
 from twin.events.block import EventBlock, pick
 from twin.events.reasons import Name
@@ -166,6 +167,14 @@ class Admission:
             )
             self._tell(result, events, verdict, due, told, block, offsets)
         return result
+
+    def in_order(self, events: Columns, how: Verdicts) -> Verdicts:
+        """Admit what comes in order, as long as nothing is to be told of it (`kernels.fold.admit.admit_in_order`), and
+        say of each event how it goes. Nothing may be held."""
+        n = self._engine.numbers
+        way, together = np.zeros(len(n.lines), np.int8), np.zeros(len(n.lines), np.int64)
+        admit_in_order(events, self._engine.state.lines, n.lines, n.stations, self.sequences, way, together, how)
+        return way
 
     def _tell(
         self, result: Admitted, events: I64, verdict: Verdicts, due: I64, told: I64, block: EventBlock, offsets: I64

@@ -1,6 +1,7 @@
 """The state of a partition's lines and the kernels that move it: sorted events and time in, rows out."""
 
-from dataclasses import replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -10,8 +11,8 @@ import pyarrow as pa
 
 from kernels.fold import bits
 from kernels.fold import layout as at
-from kernels.fold.arrays import Model, Out
-from kernels.fold.fold import fold, pass_time
+from kernels.fold.arrays import Columns, Gathered, Model, Out
+from kernels.fold.fold import fold, fold_in_order, pass_time
 from kernels.fold.path import N_MIX
 from twin.line import snapshot as snap
 from twin.line.alerts import Alerts
@@ -19,7 +20,7 @@ from twin.line.bottlenecks import Bottlenecks
 from twin.line.compact import compacted, renumber
 from twin.line.declared import Declarations
 from twin.line.doubts import Doubts
-from twin.line.numbers import Numbers, model, numbers
+from twin.line.numbers import Numbers, cut_at_ticks, model, numbers
 from twin.line.remembered import LineMemory
 from twin.line.result_rows import Made, RowMaker, first_stations
 from twin.line.shape import Translation, empty_state
@@ -32,10 +33,23 @@ from twin.measures.protocol import Observed
 from twin.plant.model import Plant
 from twin.plant.shared import once_a_plant
 
+I8 = npt.NDArray[np.int8]
 I64 = npt.NDArray[np.int64]
 Tables = dict[str, pa.Table]
 
 _OUT_ROWS: Final = 8_192  # grows where one instant needs more
+# Where rows may wait for each other: making them costs by the call, and of 4,000 half of it was that.
+_ENOUGH_ROWS: Final = 16_384
+# Events that go in order and are rows at a time: they stand in the second cache of a core.
+_GATHERED: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Rows of key figures that are numbers yet. They are to be made one after the other, in whatever thread."""
+
+    rows: int
+    table: Callable[[], pa.Table]
 
 
 class _SavedLine(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -77,10 +91,24 @@ class Engine:
         self._measures = declared(plant)
         self.families = Families(plant, self.numbers.lines[:, at.LC_PUBLISH_NS])
         self.left_out: frozenset[str] = frozenset()  # sets of which no rows are made
+        self.hold_rows = False  # rows of key figures may wait until there are enough, or `held` asks for them
+        self._apart = False  # and may be made by another thread
+        self._handed: list[Held] = []
+        self._memory_apart: dict[int, LineMemory] = {}
         self.model: Model | None = None
         self._covered = (0, 0)
         self._out = _out(_OUT_ROWS, plant, len(self.numbers.places))
         self._given: list[list[I64]] = [[] for _ in range(at.N_OUT)]  # rows put aside
+        self._gathered: Gathered | None = None
+
+    def leave_out(self, sets: Collection[str]) -> None:
+        """See `twin.line.PartitionTwin.leave_out`; before the first event."""
+        self.left_out = frozenset(sets)
+        # A revision compares the rows of two folds, so it wants them at once.
+        self.hold_rows = not (self.numbers.lines[:, at.LC_REVISE_NS] > 0).any()
+        # What families are asked stands in the same calendars.
+        self._apart = self.hold_rows and "alerts" in sets and not self.families
+        self.numbers = self.plant_numbers = cut_at_ticks(self.numbers)
 
     @property
     def watermarks(self) -> I64:
@@ -88,13 +116,13 @@ class Engine:
         newest = self.state.lines[:, at.L_NEWEST]
         return np.where(newest > 0, newest - self.numbers.lines[:, at.LC_LATENESS_NS], 0)
 
-    def _cover(self, events: I64, until: I64) -> Model:
-        """Calendars that reach over all time this call may run through."""
+    def _cover(self, times: I64, until: I64) -> Model:
+        """Calendars that reach over all time this call may run through. `times`: of events to be folded."""
         seen = self.state.lines[:, at.L_SEEN] > 0
         ends = [int(until.max())] if until.size else []
         begins = []
-        if len(events) and not seen.all():  # a line that was seen has no event before its last one
-            begins.append(int(events[:, at.E_TS].min()))
+        if len(times) and not seen.all():  # a line that was seen has no event before its last one
+            begins.append(int(times.min()))
         if seen.any():
             begins.append(int(self.state.lines[seen, at.L_LAST].min()))
         low, high = min(begins, default=0), max([*ends, *begins], default=0)
@@ -121,17 +149,36 @@ class Engine:
 
         Returns the model, with calendars as far as that.
         """
-        m = self._cover(events, until)
-        for piece in self.declarations.pieces(events) if self._declares else (events,):
+        m = self._cover(events[:, at.E_TS], until)
+        for piece in self.declarations.pieces(events) if self.declares else (events,):
             done = 0
             while done < len(piece):
                 m = self.model or m  # what is declared changes it
-                before, done = done, int(fold(m, self.state, self._out, piece, done))
+                before, done = done, int(fold(m, self.state, self._out, piece, done, len(piece)))
                 self._put_aside(done > before, all_done=done == len(piece))
         return self.model or m
 
+    def fold_in_order(self, events: Columns, how: I8, until: I64) -> None:
+        """Fold the events that go IN_ORDER. Those of their lines that wait, and are due, must be folded before."""
+        lines = len(self.numbers.lines)
+        if self._gathered is None:
+            rows = np.empty((2, _GATHERED + lines * at.TOGETHER, at.N_E), np.int64)
+            begin, to, end = (np.zeros(lines, np.int64) for _ in range(3))
+            self._gathered = Gathered(rows, begin, to, end, np.zeros(at.N_G, np.int64))
+        work = self._gathered
+        for array in work[1:]:
+            array[:] = 0
+        unseen = not (self.state.lines[:, at.L_SEEN] > 0).all()
+        m = self._cover(events.ts[how == at.IN_ORDER] if unseen else events.ts[:0], until)
+        whole = False
+        while not whole:
+            before = int(work.begin.sum()), work.turn.tolist()
+            whole = bool(fold_in_order(m, self.state, self._out, events, how, work))
+            moved = whole or before != (int(work.begin.sum()), work.turn.tolist())
+            self._put_aside(moved, all_done=whole)
+
     @property
-    def _declares(self) -> bool:
+    def declares(self) -> bool:
         return self.texts.declared or self.declarations.any
 
     def doubt(self, line: int, station: int, kind: int, ts: int, subject: str) -> None:
@@ -167,6 +214,13 @@ class Engine:
                 before, done = done, int(pass_time(m, self.state, self._out, lines, until, done))
                 self._put_aside(done > before, all_done=done == len(lines))
         given, self._given = self._given, [[] for _ in self._given]
+        if self.hold_rows and given[at.N_KPI]:
+            kpis = given[at.N_KPI]
+            if sum(map(len, kpis)) < _ENOUGH_ROWS:
+                self._given[at.N_KPI], given[at.N_KPI] = kpis, []
+            elif self._apart:
+                self._handed.append(self._held(kpis))
+                given[at.N_KPI] = []
         # Observations that stand in the output are read there, before anything else is folded.
         if n := int(self._out.n[at.N_MEASURED]):
             given[at.N_MEASURED].append(self._out.measured[:n])
@@ -176,6 +230,31 @@ class Engine:
             rows = self.families.rows(zip(lines.tolist(), until.tolist(), strict=True))
             tables |= self.rows.of_families(rows)
         return tables
+
+    def held(self, *, all_of_them: bool = False) -> "list[Held]":
+        """Rows that waited for others, when there are enough, or whatever there is."""
+        if all_of_them and self._given[at.N_KPI]:
+            kpis, self._given[at.N_KPI] = self._given[at.N_KPI], []
+            self._handed.append(self._held(kpis))
+        handed, self._handed = self._handed, []
+        return handed
+
+    def _held(self, kpis: list[I64]) -> "Held":
+        texts = Texts(self.texts.all)  # these go on
+        maker, alerts = self.rows.of(texts), Alerts(self.plant, self.doubts) if self._apart else self.alerts
+        memory = self._memory_apart if self._apart else self.memory
+
+        def table() -> pa.Table:
+            made = maker.kpis(_one(kpis))
+            alerts.from_kpis(made, memory)
+            return made
+
+        return Held(sum(map(len, kpis)), table)
+
+    def remember_held(self) -> None:
+        """What rows that were made apart say of their stations."""
+        for line, mine in self._memory_apart.items():
+            self.memory.setdefault(line, LineMemory()).suspects = mine.suspects
 
     def _put_aside(self, moved: bool, *, all_done: bool) -> None:
         """Empty the output. Where nothing moved although it was empty, one instant needs more room.
@@ -206,7 +285,7 @@ class Engine:
         tables: Tables = {}
         if intervals is not None and "states" not in self.left_out:
             tables["states"] = self.rows.states(decided(intervals, self.memory))
-        beside = self._declares
+        beside = self.declares
         if measured is not None:
             doubts = self._observed(measured)
             beside |= bool(len(doubts))

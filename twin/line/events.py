@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from kernels import codes
 from kernels.fold import layout as at
+from kernels.fold.arrays import Columns
 from kernels.fold.order import count_due, fill_rows, note, sort_line, sort_lines, take_due
 from kernels.read.parquet_cells import tally
 from twin.events.block import I8, I32, I64, EventBlock, pick
@@ -166,6 +167,41 @@ class Named:
     x: I64
     y: I64
     product: I64
+
+    def columns(self) -> Columns:
+        """All of it as the kernels take it."""
+        of = self.block
+        return Columns(
+            _own(of.line),
+            _own(of.station),
+            _own(self.type),
+            _own(of.ts),
+            _own(of.epoch),
+            _own(of.seq),
+            _own(self.code),
+            _own(self.a),
+            _own(of.b),
+            _own(of.c),
+            self.x,
+            self.y,
+            self.product,
+            PHASES,
+        )
+
+    def some(self, chosen: I64, arrival: int) -> I64:
+        """As `rows`, of the chosen events; `arrival` is the number of the block's first."""
+        some = Named(
+            pick(self.block, chosen),
+            self.type[chosen],
+            self.code[chosen],
+            self.a[chosen],
+            self.x[chosen],
+            self.y[chosen],
+            self.product[chosen],
+        )
+        rows = some.rows(0, len(chosen), 0)
+        rows[:, at.E_ARRIVAL] = arrival + chosen
+        return rows
 
     def rows(self, begin: int, end: int, arrival: int) -> I64:
         """int64 (events, N_E) of the events from `begin` up to `end`; `arrival` is the number of the first."""

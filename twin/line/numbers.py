@@ -1,7 +1,7 @@
 """The plant model in numbers: what the kernels read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
@@ -212,6 +212,17 @@ def numbers(plant: Plant) -> Numbers:
         wrapped_rows=wrapped,
         place_bounds=np.array(bounds, np.int64),
     )
+
+
+def cut_at_ticks(n: Numbers) -> Numbers:
+    """The same where nobody looks between two publishing ticks: rows of windows need the cuts that lie a whole window
+    before a tick, and a view or a state to be saved those of every step. Of a window of 1 min/1 s that is one in 60.
+    """
+    windows = n.windows.copy()
+    for row in n.lines.tolist():
+        mine = windows[row[at.LC_WINDOW] : row[at.LC_WINDOW] + row[at.LC_WINDOWS]]
+        mine[:, at.WC_STEP] = np.gcd(mine[:, at.WC_LENGTH], row[at.LC_PUBLISH_NS])
+    return replace(n, windows=windows)
 
 
 def model(n: Numbers, start_ns: int, end_ns: int) -> Model:

@@ -11,7 +11,8 @@ import pyarrow as pa
 from kernels.codes import HEARTBEAT
 from kernels.figures.stats import batch_means, verdict
 from kernels.fold import layout as at
-from kernels.fold.admit import missing
+from kernels.fold.admit import let_through, missing
+from kernels.fold.arrays import Columns
 from twin import rules
 from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock, pick
 from twin.line import parting
@@ -19,7 +20,7 @@ from twin.line import snapshot as snap
 from twin.line.admission import Admission, Admitted, Fact
 from twin.line.compact import compacted
 from twin.line.doubts import instant
-from twin.line.engine import Engine
+from twin.line.engine import Engine, Held
 from twin.line.events import Named, Preparation, Waiting, in_order
 from twin.line.quality import against, of_admission
 from twin.line.remembered import LineMemory
@@ -39,6 +40,9 @@ _FEW_TEXTS: Final = 4_096
 # Events whose rows are made, admitted, put in order and folded before the next ones: they then stand in the cache
 # (2 MiB). Of 65,536 each step waited for memory: putting them in order took twice as long.
 _CACHED: Final = 16_384
+# Of fewer events it does not pay to look whether they come in order; where most do not, nor for so many blocks.
+_FEW_EVENTS: Final = 256
+_MOST_RESTING: Final = 15
 
 
 @dataclass(slots=True)
@@ -46,10 +50,24 @@ class Results:
     """Rows by set (schemas of twin.results without ORIGIN), and what became of the events of the call."""
 
     tables: dict[str, pa.Table] = field(default_factory=dict)
+    held: list[Held] = field(default_factory=list)  # rows of kpis that are not made yet, where sets are left out
     events: int = 0  # folded
     duplicates: int = 0
     late: int = 0  # refused as late
     revising: int = 0  # late, and folded in at the line's next publishing tick
+
+
+@dataclass(frozen=True, slots=True)
+class _Ordered:
+    """A block of which some events go in order."""
+
+    events: Columns
+    how: npt.NDArray[np.int8]
+    arrival: int  # number of the first
+
+    def rows(self, named: Named, chosen: I64) -> tuple[I64, I64]:
+        """Rows of the chosen ones, and the places of all of them."""
+        return named.some(chosen, self.arrival), np.arange(len(chosen))
 
 
 class PartitionTwin:
@@ -70,6 +88,7 @@ class PartitionTwin:
         self.arrival = 0
         # The lines that were seen, and their rows, when they were last shown.
         self._viewed: tuple[I64, I64] = (np.empty(0, np.int64), np.empty((0, at.N_L), np.int64))
+        self._mixed = self._resting = 0  # for so many blocks nobody looks whether they are in order, and still does not
         self._texts_needed = 0  # when they were last looked through
         self._told: npt.NDArray[np.bool_] | None = None  # lines that an event named, or a state; None: not known
         self.parting: dict[str, bytes] = {}  # rows of a change of the plant model (twin.line.parting)
@@ -77,7 +96,7 @@ class PartitionTwin:
     def leave_out(self, sets: Collection[str]) -> None:
         """Make no rows of these sets from here on. No row of another depends on them; but the state does not hold what
         they would need, and is none to be saved."""
-        self.engine.left_out = frozenset(sets)
+        self.engine.leave_out(sets)
 
     def fold(self, block: EventBlock) -> Results:
         """Take events in the order of their arrival; return the rows that became certain."""
@@ -89,25 +108,36 @@ class PartitionTwin:
             _add(pieces, parting.tables(self.parting))
             self.parting = {}
         named = self._preparation.named(block)
+        ordered = self._in_order(named)
         # Late events revise rows once for all that came together.
         step = max(len(block), 1) if self.revisions.any else _CACHED
         for begin in range(0, max(len(block), 1), step):
             end = min(begin + step, len(block))
-            events, admitted = self._take(named, begin, end, results)
+            events, admitted = self._take(named, begin, end, ordered, results)
             if admitted.rejected:
                 pieces.setdefault("rejected", []).extend(admitted.rejected)
             if len(admitted.told):
                 pieces.setdefault("alerts", []).append(self.engine.alerts_of_admission(admitted.told))
             watermarks = self.engine.watermarks
-            if end < len(block):
+            if end < len(block) or ordered is not None:
                 self.engine.fold(events, watermarks)
+                events = events[:0]
+            if end < len(block):
                 continue
+            if ordered is not None:
+                self.engine.fold_in_order(ordered.events, ordered.how, watermarks)
             heard = lines[self.engine.state.lines[lines, at.L_ADMITTED] != before]
             self._advance(events, heard, watermarks, admitted, pieces)
+        forgets = len(self.engine.texts.all) > max(_FEW_TEXTS, 2 * self._texts_needed)
+        results.held = self.engine.held(all_of_them=forgets)
         results.tables = {name: _joined(tables) for name, tables in pieces.items()}
-        if len(self.engine.texts.all) > max(_FEW_TEXTS, 2 * self._texts_needed):
+        if forgets:
             self._forget_texts()
         return results
+
+    def held(self) -> list[Held]:
+        """After the last `fold`: what has waited for more rows."""
+        return self.engine.held(all_of_them=True)
 
     def _lines_of(self, block: EventBlock) -> I64:
         """The lines of these events, rising. No others can move: each line is admitted by its own events alone."""
@@ -117,11 +147,41 @@ class PartitionTwin:
             self._told |= mark
         return np.flatnonzero(mark)
 
-    def _take(self, named: Named, begin: int, end: int, results: Results) -> tuple[I64, Admitted]:
-        """What of all events is due after these, in the order of folding; and what became of these."""
-        new = named.rows(begin, end, self.arrival)
+    def _in_order(self, named: Named) -> "_Ordered | None":
+        """Admit what comes in order, and say of each event how it goes. None: all as rows.
+
+        No number depends on it: it is the short way of most events of most plants.
+        """
+        n, lines = len(named.block), len(self.plant.lines)
+        # What is declared, or may be revised or confirmed, is looked at event by event.
+        if self.revisions.any or self.engine.declares or len(self.admission.held) or n < max(_FEW_EVENTS, lines):
+            return None
+        if self._resting:
+            self._resting -= 1
+            return None
+        events, how = named.columns(), np.zeros(n, np.int8)
+        way = self.admission.in_order(events, how)
+        let_through(events.line, events.ts, way, self.engine.watermarks, how)
+        # Where most did not, it is tried again later and later: before a line's first event nothing is known of it.
+        self._mixed = min(2 * self._mixed + 1, _MOST_RESTING) if np.count_nonzero(how) * 2 < n else 0
+        self._resting = self._mixed
+        return _Ordered(events, how, self.arrival)
+
+    def _take(
+        self, named: Named, begin: int, end: int, ordered: "_Ordered | None", results: Results
+    ) -> tuple[I64, Admitted]:
+        """What of all events is due after these, in the order of folding, but for what goes in order; and what became
+        of these."""
+        if ordered is None:
+            new, block = named.rows(begin, end, self.arrival), pick(named.block, slice(begin, end))
+            admitted = self.admission.admit(new, block)
+        else:
+            how = ordered.how[begin:end]
+            self.waiting.add(*ordered.rows(named, begin + np.flatnonzero(how == at.WAITS)))
+            others = begin + np.flatnonzero(how == at.BY_ROWS)
+            admitted = self.admission.admit(ordered.rows(named, others)[0], pick(named.block, others))
+            results.events += int(np.count_nonzero(how == at.IN_ORDER))
         self.arrival += end - begin
-        admitted = self.admission.admit(new, pick(named.block, slice(begin, end)))
         self.waiting.add(admitted.rows, admitted.admitted)
         events = self.waiting.take_due(self.engine.watermarks)
         results.events += len(events) + admitted.ended
@@ -183,6 +243,7 @@ class PartitionTwin:
 
     def doubts_by_line(self, where: str = "") -> list[tuple[int, str]]:
         """Each with the number of its line, line by line. `where`: put behind offsets."""
+        self.engine.remember_held()
         of = {line.id: k for k, line in enumerate(self.plant.lines)}
         found = [(of[one.line], str(one)) for one in self.engine.doubts.all(self.engine.memory)]
         counters = [(s, c.id) for s, station in enumerate(self.plant.stations) for c in station.counters]
