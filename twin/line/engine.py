@@ -113,13 +113,20 @@ class Engine:
     @property
     def watermarks(self) -> I64:
         """Per line: newest admitted event less the lateness; 0 before the first."""
-        newest = self.state.lines[:, at.L_NEWEST]
-        return np.where(newest > 0, newest - self.numbers.lines[:, at.LC_LATENESS_NS], 0)
+        return self.watermarks_of(slice(None))
+
+    def watermarks_of(self, lines: I64 | slice) -> I64:
+        newest = self.state.lines[lines, at.L_NEWEST]
+        return np.where(newest > 0, newest - self.numbers.lines[lines, at.LC_LATENESS_NS], 0)
 
     def _cover(self, times: I64, until: I64) -> Model:
         """Calendars that reach over all time this call may run through. `times`: of events to be folded."""
-        seen = self.state.lines[:, at.L_SEEN] > 0
         ends = [int(until.max())] if until.size else []
+        known = self.model is not None and max(ends, default=0) <= self._covered[1]
+        # What was folded lies within it.
+        if self.model is not None and known and (not len(times) or int(times.min()) >= self._covered[0]):
+            return self.model
+        seen = self.state.lines[:, at.L_SEEN] > 0
         begins = []
         if len(times) and not seen.all():  # a line that was seen has no event before its last one
             begins.append(int(times.min()))
