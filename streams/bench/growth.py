@@ -20,12 +20,15 @@ _IDLE_S: Final = 10.0
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
-    """p of cost = a + b * size ** p, a being the cost at the first size: least squares over the logarithms of the rest.
+    """p of cost = a + b * (size - first) ** p, a being the cost at the first size: least squares over the logarithms.
+
+    From the first size on: over the sizes themselves, what grows in proportion came out above 1, the more so the nearer
+    the second size is to the first.
 
     0 where fewer than two costs are above the first: nothing grows.
     """
     points = [
-        (math.log(size), math.log(cost - costs[0]))
+        (math.log(size - sizes[0]), math.log(cost - costs[0]))
         for size, cost in zip(sizes[1:], costs[1:], strict=True)
         if cost > costs[0]
     ]

@@ -149,8 +149,10 @@ class PartitionTwin:
         return np.flatnonzero(mark)
 
     def _watermarks(self, lines: I64) -> I64:
-        """Of every line; these alone may have moved since the last call. (To ask all 10,000 of a plant was a third of the
-        fold of one event.)"""
+        """Of every line; these alone may have moved since the last call.
+
+        To ask all 10,000 of a plant was a third of the fold of one event.
+        """
         if self._marks is None:
             self._marks = self.engine.watermarks
         else:
