@@ -18,6 +18,7 @@ from twin.audit.digest import digest
 from twin.audit.read import ls, open_set
 from twin.audit.writer import AuditWriter, Manifest
 from twin.events.block import DTYPES, EventBlock, Rejected
+from twin.line.engine import Held
 from twin.line.still_open import StillOpen
 from twin.plant.canonical import model_hash
 from twin.plant.model import Line, Plant, Station
@@ -72,6 +73,7 @@ class FakeResults:
     duplicates: int = 0
     late: int = 1
     revising: int = 0
+    held: list[Held] = field(default_factory=list)
 
 
 class FakeTwin:
@@ -89,6 +91,9 @@ class FakeTwin:
 
     def doubts_by_line(self, where: str = "") -> list[tuple[int, str]]:
         return [(0, "L1: a doubt")]
+
+    def held(self) -> list[Held]:
+        return []
 
     def fold(self, block: EventBlock) -> FakeResults:
         FakeTwin.seen += block.offset.tolist()
