@@ -13,6 +13,7 @@ from twin.sources.chain import Link, Open, Place
 from twin.sources.csv_rules import Rows, Rules
 from twin.sources.drafts import END as LAST
 from twin.sources.drafts import ORDER_END, ORDER_START, Draft, draft, draft_between
+from twin.sources.intervals import OPEN_END
 from twin.sources.mapping_model import OrderRule
 from twin.sources.paces import declared
 from twin.sources.samples import LONG_AGO, NEVER
@@ -191,7 +192,9 @@ class _Spans:
 class OrderSpans:
     """Orders whose rows are intervals: begun with the first of them, ended with the last.
 
-    An order that begins at a place where another one still runs is refused: what it made is counted without an order.
+    A row without an end lasts until the next one of its place begins; the last one stays open, for nobody said that it
+    has ended. An order that begins at a place where another one still runs is refused: what it made is counted without
+    an order.
     """
 
     def __init__(self, orders: Orders, rules: Rules, name: str, link: Link | None = None) -> None:
@@ -208,7 +211,7 @@ class OrderSpans:
             ids, products, quantities, entry = (found[index] for found in fields(self._rules, rule, rows))
             begin = rows.times[ORDER_START][index]
             end = rows.ends.get(ORDER_START, rows.ts)[index]
-            end = np.where(end == NEVER, begin, end)
+            end = np.where(end == NEVER, OPEN_END, end)
             bad = np.zeros(len(rows), bool)
             bad[index] = (ids >= 0) & (begin != NEVER) & (end < begin)
             self._rules.report(rows, bad, "impossible_value", "the order's work ends before it begins")
@@ -230,12 +233,17 @@ class OrderSpans:
     def _whole(self) -> _Spans:
         return _Spans(*(np.concatenate([getattr(one, key) for one in self._spans]) for key in _Spans.__slots__))
 
-    def _goes_on(self, spans: _Spans, row: int, end: int) -> bool:
-        """Whether the last order of a place is the first one there of another log."""
+    def _last_end(self, spans: _Spans, row: int, begin: int, end: int) -> int:
+        """When the last order of a place has ended, whose last row begins at `begin`; OPEN_END: it is open, or is the
+        first one there of another log."""
         if self._link is None:
-            return False
+            return end
         line, station = spans.place[row].tolist()
-        return self._link.order_goes_on((line, station), self._words.list[spans.what[row, 0]], end)
+        order = self._words.list[spans.what[row, 0]]
+        if end != OPEN_END:
+            return OPEN_END if self._link.order_goes_on((line, station), order, end) else end
+        found = self._link.end_of_order((line, station), Open(order, newest=begin), begin, end)
+        return OPEN_END if found is None else found
 
     def drafts(self) -> list[Draft]:
         """The starts and ends, not yet in order."""
@@ -245,14 +253,15 @@ class OrderSpans:
         starts: list[int] = []
         ends: list[tuple[int, int]] = []  # (the row that began it, when it ended)
         refused: list[int] = []
-        open_row, open_end = -1, 0
+        open_row, open_end, last = -1, 0, 0
         order = np.lexsort((spans.end, spans.begin, spans.place[:, 1], spans.place[:, 0]))
+        lasting = _until_the_next(spans, order)
         for row in order.tolist():
             if open_row >= 0 and (spans.place[row] != spans.place[open_row]).any():
-                if not self._goes_on(spans, open_row, open_end):
-                    ends.append((open_row, open_end))
+                ends.append((open_row, self._last_end(spans, open_row, last, open_end)))
                 open_row = -1
-            begin, end = int(spans.begin[row]), int(spans.end[row])
+            begin, end = int(spans.begin[row]), int(lasting[row])
+            last = begin
             if open_row >= 0 and spans.what[row, 0] == spans.what[open_row, 0]:
                 open_end = max(open_end, end)
             elif open_row >= 0 and begin < open_end:
@@ -262,8 +271,9 @@ class OrderSpans:
                     ends.append((open_row, open_end))
                 starts.append(row)
                 open_row, open_end = row, end
-        if open_row >= 0 and not self._goes_on(spans, open_row, open_end):
-            ends.append((open_row, open_end))
+        if open_row >= 0:
+            ends.append((open_row, self._last_end(spans, open_row, last, open_end)))
+        ends = [one for one in ends if one[1] != OPEN_END]
         if refused:
             self._refuse(spans, refused, starts)
         return [
@@ -304,6 +314,15 @@ class OrderSpans:
             y=spans.what[rows, 1],
             entry=spans.what[rows, 3] if code == START else -1,
         )
+
+
+def _until_the_next(spans: _Spans, order: Index) -> I64:
+    """The ends of the rows; one that has none ends where the next of its place begins. `order`: by place and time."""
+    end = spans.end.copy()
+    row, following = order[:-1], order[1:]
+    ended = (end[row] == OPEN_END) & (spans.place[row] == spans.place[following]).all(axis=1)
+    end[row[ended]] = spans.begin[following[ended]]
+    return end
 
 
 def _number(text: str | None, words: Words) -> int:

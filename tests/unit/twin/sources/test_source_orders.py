@@ -94,6 +94,51 @@ def test_an_order_that_begins_while_another_is_worked_on_is_refused(tmp_path: Pa
     assert logs.summary.problems["impossible_value"].count == 1
 
 
+OPEN = HEAD.replace('column = "t"', 'column = "from"') + (
+    '[order]\nof = "station"\nid = { column = "o" }\ntime = { column = "from" }\nuntil = { column = "to" }\n'
+)
+
+
+@pytest.mark.parametrize("of", ["station", "line"])
+def test_an_order_without_an_end_is_open_until_the_next_one(tmp_path: Path, of: str) -> None:
+    rules, place = OPEN.replace('"station"\nid', f'"{of}"\nid'), "A" if of == "station" else None
+    text = "from,to,who,o,n\n0,10,A,x,1\n10,,A,y,1\n30,40,A,z,1\n50,,A,w,1\n"
+    events, logs = read(write(tmp_path, "a.csv", text), rules)
+    began = [(0, place, "start", "x"), (10, place, "end", "x"), (10, place, "start", "y"), (30, place, "end", "y")]
+    assert sorted(orders(events)) == sorted(
+        [*began, (30, place, "start", "z"), (40, place, "end", "z"), (50, place, "start", "w")]
+    )
+    assert logs.summary.problems == {}
+
+
+def test_an_end_that_cannot_be_read_is_told_and_not_known(tmp_path: Path) -> None:
+    text = "from,to,who,o,n\n0,??,A,x,1\n30,40,A,y,1\n"
+    events, logs = read(write(tmp_path, "a.csv", text), OPEN)
+    assert (30, "A", "end", "x") in orders(events)
+    assert logs.summary.problems["bad_time"].count == 1
+
+
+def test_rows_of_one_order_without_ends_are_one(tmp_path: Path) -> None:
+    # The last of its rows says when it ended; an end that lies further on still holds.
+    text = "from,to,who,o,n\n0,20,A,x,1\n5,,A,x,1\n10,15,A,x,1\n30,,A,y,1\n40,45,A,y,1\n"
+    events, logs = read(write(tmp_path, "a.csv", text), OPEN)
+    assert orders(events) == [
+        (0, "A", "start", "x"),
+        (20, "A", "end", "x"),
+        (30, "A", "start", "y"),
+        (45, "A", "end", "y"),
+    ]
+    assert logs.summary.problems == {}
+
+
+@pytest.mark.parametrize(("following", "ends"), [("x", [50]), ("y", [30, 50])])
+def test_an_order_without_an_end_goes_on_in_the_next_file(tmp_path: Path, following: str, ends: list[float]) -> None:
+    write(tmp_path, "1.csv", "from,to,who,o,n\n10,,A,x,1\n")
+    write(tmp_path, "2.csv", f"from,to,who,o,n\n30,50,A,{following},1\n")
+    events, _ = read(tmp_path, OPEN)
+    assert [e["at"] for e in events if e["type"] == "order" and e["phase"] == "end"] == ends
+
+
 def test_orders_in_columns_of_stations(tmp_path: Path) -> None:
     rules = """
 line = "L1"
