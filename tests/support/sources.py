@@ -203,7 +203,8 @@ def workbook(path: Path, sheets: dict[str, list[list[Any]]]) -> Path:
         )
         book.writestr(
             "xl/styles.xml",
-            f'<styleSheet xmlns="{main}"><cellXfs><xf numFmtId="0"/><xf numFmtId="22"/></cellXfs></styleSheet>',
+            f'<styleSheet xmlns="{main}"><cellXfs><xf numFmtId="0"/><xf numFmtId="22"/><xf numFmtId="46"/></cellXfs>'
+            "</styleSheet>",
         )
         for i, rows in enumerate(sheets.values(), 1):
             body = "".join(f"<row>{''.join(map(_cell, row))}</row>" for row in rows)
@@ -217,6 +218,8 @@ def _cell(value: Any) -> str:
         return f'<c t="b"><v>{int(value)}</v></c>'
     if isinstance(value, datetime):
         return f'<c s="1"><v>{(value - datetime(1899, 12, 30)) / timedelta(days=1)!r}</v></c>'  # noqa: DTZ001
+    if isinstance(value, timedelta):  # as [h]:mm:ss
+        return f'<c s="2"><v>{value / timedelta(days=1)!r}</v></c>'
     if isinstance(value, int | float):
         return f"<c><v>{value!r}</v></c>"
     return f'<c t="inlineStr"><is><t>{value}</t></is></c>' if value else "<c/>"

@@ -17,11 +17,12 @@ from twin.sources.table import Choose, TextRows, missing_column
 
 WORKBOOKS: Final = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 _ROWS: Final = 65_536
+_UNIT_NS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _HEADER_WITHIN: Final = 100
 
 
 class ParquetTable:
-    """A Parquet file of any columns; times become ISO text, numbers decimals."""
+    """A Parquet file of any columns; times become ISO text, lengths of time h:mm:ss, numbers decimals."""
 
     typed = True
 
@@ -64,6 +65,10 @@ def texts(array: "pa.Array[Any]", decimal: str = ".") -> "pa.Array[Any]":
         found: pa.Array[Any] = pa.array([number_text(one, decimal) for one in array.to_pylist()], pa.string())
     elif pa.types.is_date(kind):
         found = array.cast(pa.date32()).cast(pa.string())  # as in a workbook, and beside a time of day
+    elif pa.types.is_duration(kind):
+        unit_ns = _UNIT_NS[kind.unit]
+        lengths = array.cast(pa.int64()).to_pylist()
+        found = pa.array([None if one is None else length_text(one * unit_ns) for one in lengths], pa.string())
     elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         found = pa.array([None if one is None else bytes(one).decode("utf-8", "replace") for one in array.to_pylist()])
     else:
@@ -71,9 +76,18 @@ def texts(array: "pa.Array[Any]", decimal: str = ".") -> "pa.Array[Any]":
     return found.fill_null("")
 
 
+def length_text(ns: int) -> str:
+    """A length of time as h:mm:ss, of any number of hours: what knows its unit needs none of the mapping's."""
+    seconds, rest = divmod(abs(ns), 10**9)
+    minutes, second = divmod(seconds, 60)
+    text = f"{'-' if ns < 0 else ''}{minutes // 60:02}:{minutes % 60:02}:{second:02}"
+    return f"{text}.{rest:09}".rstrip("0") if rest else text
+
+
 def number_text(number: float | Decimal | None, decimal: str = ".") -> str:
-    """A number's shortest text without an exponent; never one whose point may be taken for thousands."""
-    if number is None or number != number or number in (float("inf"), float("-inf")):
+    """A number's shortest text without an exponent; never one whose point may be taken for thousands. NaN is blank, as
+    tables of numbers have no other; infinity is there, and is no number."""
+    if number is None or number != number:
         return ""
     text = format(Decimal(repr(number)) if isinstance(number, float) else number, "f")
     whole, _, part = text.partition(".")
@@ -148,7 +162,7 @@ class SheetTable:
 
 
 def cell_text(cell: object, decimal: str) -> str:
-    """A cell as text: times to the millisecond, as ISO 8601; whole numbers without a point."""
+    """A cell as text: times and lengths to the millisecond, as ISO 8601 and h:mm:ss; whole numbers without a point."""
     if isinstance(cell, bool):
         return "true" if cell else "false"
     if isinstance(cell, float | int):
@@ -157,7 +171,7 @@ def cell_text(cell: object, decimal: str) -> str:
         rounded = cell + dt.timedelta(microseconds=500)
         return rounded.replace(microsecond=rounded.microsecond // 1000 * 1000).isoformat(" ", "milliseconds")
     if isinstance(cell, dt.timedelta):
-        cell = (dt.datetime(1970, 1, 1) + cell).time()  # noqa: DTZ001 # a time of day: no zone
+        return length_text(round(cell / dt.timedelta(milliseconds=1)) * 10**6)
     if isinstance(cell, dt.time):
         return cell_text(dt.datetime.combine(dt.date(1970, 1, 1), cell), decimal)[11:]
     return "" if cell is None else str(cell)

@@ -3,16 +3,22 @@
 import io
 import zipfile
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.sources import EPOCH, S, mapping, plain, plant, read, run, short, workbook, write
 from twin.sources import MappingError, SourceError, open_logs
+from twin.sources.event_times import length_ns
 from twin.sources.files import LogFile
+from twin.sources.typed_tables import length_text
+from twin.sources.values import Numbers
 
 PLAIN = """
 line = "L1"
@@ -146,6 +152,67 @@ def test_parquet_and_typed_times(tmp_path: Path) -> None:
     table = pa.table({"d": days, "c": pa.array([1, 2, 3], pa.time32("s")), "n": table["n"]})
     pq.write_table(table, tmp_path / "b.parquet")
     assert parts(tmp_path / "b.parquet", rules.replace('column = "t"', 'columns = ["d", "c"]\nzone = "UTC"')) == PARTS
+
+
+def lengths(path: Path) -> tuple[list[Any], int]:
+    """How long the stops of a table are whose lengths its cells say, and how many cells are no length."""
+    rules = BY_LENGTH if path.suffix != ".xlsx" else BY_LENGTH.replace('column = "t"', 'column = "t"\nzone = "UTC"')
+    events, logs = read(path, rules)
+    told = [(e["at"], e["state"]) for e in events if e["type"] == "state"]
+    stops = [on - off for (off, one), (on, two) in pairwise(told) if (one, two) == ("off", "on")]
+    return stops, logs.summary.problems["unreadable_number"].count
+
+
+BY_LENGTH = """
+line = "L1"
+station = "A"
+[time]
+column = "t"
+[[event]]
+type = "state"
+state = "off"
+until = { plus = { column = "n", unit = "min" } }
+otherwise = "on"
+"""
+
+
+def test_lengths_of_time_in_a_workbook_have_all_their_days(tmp_path: Path) -> None:
+    told = [timedelta(minutes=20), timedelta(hours=25.5), timedelta(1), timedelta(days=20, milliseconds=250), 5]
+    rows = [[datetime(2026, 1 + i, 1), one] for i, one in enumerate(told)]  # noqa: DTZ001
+    rows.append([datetime(2026, 8, 1), timedelta(hours=-1)])  # noqa: DTZ001
+    book = workbook(tmp_path / "a.xlsx", {"A": [["t", "n"], *rows]})
+    found, none = lengths(book)
+    assert found == [1_200, 91_800, 86_400, 1_728_000.25, 300]
+    assert none == 1  # nothing takes less than no time
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_lengths_of_time_in_parquet_know_their_unit(tmp_path: Path, unit: str) -> None:
+    seconds = [1_200, 91_800, 3_456_000, 5, -1]
+    step = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    begins = [EPOCH + 60 * 86_400 * S * i for i in range(6)]
+    told = pa.array([*(one * step for one in seconds), None], pa.duration(unit))
+    pq.write_table(pa.table({"t": pa.array(begins, pa.timestamp("ns", "UTC")), "n": told}), tmp_path / "a.parquet")
+    found, none = lengths(tmp_path / "a.parquet")
+    assert found == [1_200, 91_800, 3_456_000, 5]
+    assert none == 1
+
+
+@given(st.integers(0, 10**17))
+def test_a_length_as_text_is_read_as_it_was(ns: int) -> None:
+    for unit in ("s", "h"):
+        assert length_ns(length_text(ns), unit, Numbers()) == ns
+    assert length_ns(length_text(-ns - 1), "s", Numbers()) < -1  # none
+
+
+def test_infinity_in_a_parquet_column_is_no_blank(tmp_path: Path) -> None:
+    times = pa.array([EPOCH + k * S for k in range(4)], pa.timestamp("ns", "UTC"))
+    table = pa.table({"t": times, "n": [1.0, float("inf"), -float("inf"), float("nan")]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    rules = PLAIN.replace('unit = "s"\norigin = "2026-01-01T00:00:00Z"\n', "")
+    events, logs = read(tmp_path / "a.parquet", rules)
+    assert short(events, "at", "parts") == [(0.0, (1, 0, 0))]
+    assert {name: one.count for name, one in logs.summary.problems.items()} == {"unreadable_number": 2}
 
 
 def test_workbooks(tmp_path: Path) -> None:
