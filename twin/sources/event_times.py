@@ -68,6 +68,11 @@ class RowTimes:
         """Whether the rows began in the repeated hour, and nothing says in which pass of it."""
         return self._reader.first_pass_is_a_guess
 
+    @property
+    def by_the_hour(self) -> list[int]:
+        """Of the rows read last those that begin the second pass of the repeated hour by nothing but their step."""
+        return self._reader.by_the_hour
+
     def read(self, rows: TextRows, days: int = 0, beside: Beside | None = None) -> tuple[I64, Mask]:
         """ns and a mask of the rows that have a time, be it one of an event or not; `days` later by the clock."""
         if not self.rule.columns:

@@ -26,6 +26,10 @@ _BEGINS_IN_IT = (
     "the log begins in the hour that the clocks repeat, and is taken to begin in its first pass: "
     "if that is wrong, export it with offsets or in UTC"
 )
+_BY_THE_HOUR = (
+    "rows that come by the hour show one clock twice in the hour that the clocks repeat, and are taken to be of both "
+    "passes: if that is wrong, export them with offsets or in UTC"
+)
 
 
 class Placing:
@@ -83,6 +87,8 @@ class Placing:
         if self._times.first_pass_is_a_guess and not self._told:
             self._told = True
             self._rules.tell(rows, read & (np.cumsum(read) == 1), REPEATED_HOUR, _BEGINS_IN_IT)
+        if self._times.by_the_hour:
+            self._rules.tell(rows, np.isin(np.arange(n), self._times.by_the_hour), REPEATED_HOUR, _BY_THE_HOUR)
         ids = rules.text(rows, everything, mapping.line, "line")
         words = rows.words.list
         rows.line = by_pair(ids, ids, lambda word, _: self._line_index.get(words[word], BAD) if word >= 0 else BAD)

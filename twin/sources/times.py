@@ -57,6 +57,8 @@ class TimeReader:
         self._second_until = _LONG_AGO
         self.unsure = 0  # times so far that the clock showed twice
         self._unsure_from_the_start = False  # and no row before the first of them
+        self._clocks: list[tuple[int, int]] = []  # the last two times, and how many rows in turn had each
+        self.by_the_hour: list[int] = []  # rows of the last reading that begin a second pass by nothing but their step
 
     @property
     def first_pass_is_a_guess(self) -> bool:
@@ -69,6 +71,7 @@ class TimeReader:
         `beside`: the times that these stand beside, row by row; of two passes they tell which it can be.
         """
         form = self._form
+        self.by_the_hour.clear()
         if not form.patterns:
             texts = pc.replace_substring(texts, ",", ".") if form.decimal == "," else texts
             if form.unit in DAY_NUMBERS:
@@ -148,6 +151,8 @@ class TimeReader:
             return ts, ok
         if len(unsure):
             ts = self._second_pass(ts, wall, unsure, first - second, beside)
+        else:
+            self._follow(ts[wall])
         if wall.any():
             self._newest = max(self._newest, int(ts[wall].max()))
         return ts, ok
@@ -159,7 +164,9 @@ class TimeReader:
         return first, second
 
     def _second_pass(self, ts: I64, ok: Mask, unsure: npt.NDArray[np.intp], repeat: I64, beside: Beside | None) -> I64:
-        """The first pass, unless it lies further back than rows are out of order: then the second."""
+        """The first pass, unless it lies further back than rows are out of order: then the second. So it is where rows
+        that come by the hour show one clock again.
+        """
         newest = self._newest
         self.unsure += len(unsure)
         self._unsure_from_the_start |= newest == _LONG_AGO and not ok[: unsure[0]].any()
@@ -168,14 +175,37 @@ class TimeReader:
             before = ts[done:row][ok[done:row]]
             if len(before):
                 newest = max(newest, int(before.max()))
+                self._follow(before)
             done = row
             if beside is not None and ts[row] + repeat[row] > beside.ts[row] > _LONG_AGO:
                 continue  # such as the beginning of what has ended then
             # Once begun, the second pass goes on to the end of the repeated time.
-            if newest - ts[row] > self._disorder_ns or ts[row] < self._second_until:
+            begun = newest - ts[row] > self._disorder_ns or ts[row] < self._second_until
+            if not begun and self._again(int(ts[row]), int(repeat[row])):
+                self.by_the_hour.append(row)
+                begun = True
+            if begun:
                 ts[row] += repeat[row]
                 self._second_until = int(ts[row]) + int(repeat[row])
+        self._follow(ts[done:][ok[done:]])
         return ts
+
+    def _again(self, ts: int, repeat: int) -> bool:
+        """Whether this time was there already, as often as the one before it, and as long after that as is repeated."""
+        if len(self._clocks) < 2:
+            return False
+        (before, usual), (last, n) = self._clocks
+        return ts == last and last - before == repeat and n >= usual
+
+    def _follow(self, ts: I64) -> None:
+        """Remember the last two times of rows in their order."""
+        if not len(ts):
+            return
+        starts = np.concatenate([[0], np.flatnonzero(np.diff(ts)) + 1])
+        counts = np.diff(np.append(starts, len(ts)))
+        for one, n in zip(ts[starts[-2:]].tolist(), counts[-2:].tolist(), strict=True):
+            more = self._clocks.pop()[1] if self._clocks and self._clocks[-1][0] == one else 0
+            self._clocks = [*self._clocks[-1:], (one, n + more)]
 
 
 def _day_numbers(texts: "pa.Array[Any]", unit: str) -> tuple[I64, Mask]:

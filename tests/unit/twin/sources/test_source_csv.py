@@ -152,9 +152,20 @@ def test_the_repeated_hour_of_autumn_and_the_missing_one_of_spring(tmp_path: Pat
         ("02:50 02:20:30 02:20:00 02:20:40", "00:50 01:20:30 01:20:00 01:20:40", "0s"),
         ("02:10 02:02 02:12 03:00", "00:10 00:02 00:12 02:00", "8min"),
         ("02:40 02:29 03:00", "00:40 01:29 02:00", "2h"),
+        # By the hour the second pass shows the clock of the first; more rows than usual are of both.
+        ("01:00 02:00 02:00 03:00", "23:00 00:00 01:00 02:00", "1s"),
+        ("00:59 01:59 02:59 02:59 03:59", "22:59 23:59 00:59 01:59 02:59", "5s"),
+        ("01:30 01:30 02:30 02:30 02:30 02:30 03:30", "23:30 23:30 00:30 00:30 01:30 01:30 02:30", "5s"),
+        # Two rows of one time are no second pass: not where rows come at any time, nor where there are always two.
+        ("01:20 02:30 02:30 03:00", "23:20 00:30 00:30 02:00", "5s"),
+        ("01:00 01:00 02:00 02:00 03:00", "23:00 23:00 00:00 00:00 02:00", "5s"),
     ],
 )
-def test_rows_of_the_repeated_hour(tmp_path: Path, local: str, utc: str, lateness: str) -> None:
+@pytest.mark.parametrize("piece", [1, 1 << 20])
+def test_rows_of_the_repeated_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int, local: str, utc: str, lateness: str
+) -> None:
+    monkeypatch.setattr("twin.sources.files.LogFile.pieces.__defaults__", (piece,))
     rules = (
         'line = "L1"\nstation = "A"\nheartbeat_every = "0s"\n[time]\ncolumn = "t"\nformat = "%Y-%m-%d %H:%M:%S"\n'
         'zone = "Europe/Berlin"\n[[event]]\ntype = "heartbeat"\n'

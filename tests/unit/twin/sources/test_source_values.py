@@ -303,6 +303,10 @@ def test_a_pass_of_the_repeated_hour_that_nobody_can_tell_is_told(tmp_path: Path
     told = {name: read(write(tmp_path, f"{name}.csv", "d,from,to\n" + text), rules)[1] for name, text in rows.items()}
     assert [name for name, logs in told.items() if "repeated_hour" in logs.summary.problems] == ["begins"]
     assert told["begins"].summary.problems["repeated_hour"].first.startswith(f"{tmp_path}/begins.csv:2: ")
+    # By the hour nothing but the step of the rows tells it.
+    text = "d,from,to\n" + "".join(f"25.10.2026,{hour:02}:00,\n" for hour in (1, 2, 2, 3))
+    problem = read(write(tmp_path, "hour.csv", text), rules)[1].summary.problems["repeated_hour"]
+    assert (problem.count, problem.first.startswith(f"{tmp_path}/hour.csv:4: ")) == (1, True)
     text = "d,from,to\n25.10.2026,01:30,\n25.10.2026,02:40,\n25.10.2026,01:40,\n25.10.2026,02:10,\n"
     rules = rules.replace("zone =", "sort = true\nzone =")
     assert read(write(tmp_path, "sort.csv", text), rules)[1].summary.problems["repeated_hour"].count == 2
