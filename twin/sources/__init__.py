@@ -107,6 +107,7 @@ def open_sources(
 ) -> list[Source]:
     """The logs one by one; `together` to be merged, as `open_logs` does: what is open in one goes on in the next."""
     opened: list[Source] = []
+    counted: dict[str, str] = {}  # from what rows without times are counted: the log that began there
     names: dict[int, RowNames] = {}  # each mapping's own
     chains: dict[int, Chain] = {}
     for log, chosen, _ in mapped(paths, plant, mapping, rules):
@@ -120,6 +121,9 @@ def open_sources(
             )
             for part in _sheets(log, chosen)
         ]
+    for source in opened:
+        if isinstance(source, CsvLog) and (begin := source.counted_from) is not None:
+            source.begins_as(counted.setdefault(begin, source.name))
     return opened
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import COUNT, COUNTER, HEARTBEAT, STATE, UNKNOWN
+from kernels.codes import COUNT, COUNTER, HEARTBEAT, PRODUCT, STATE, UNKNOWN
 from twin.events.block import EventBlock
 from twin.plant.model import Plant
 from twin.sources import bind
@@ -114,6 +114,24 @@ class CsvLog:
         return self._mapping.time.form.zone
 
     @property
+    def counted_from(self) -> str | None:
+        """What the times of rows that have none are counted from, and whose they are; None: rows have times, or it is
+        all one when they are."""
+        mapping = self._mapping
+        if not mapping.time.every_ns or all(rule.type == PRODUCT for rule in mapping.events):
+            return None
+        places = mapping.line, mapping.station, [rule.station for rule in mapping.events]
+        return repr((mapping.document.name, mapping.time.form.origin_ns, places))
+
+    def begins_as(self, other: str) -> None:
+        """Tell that the rows of another log are counted from the same instant."""
+        if other != self.name:
+            text = f"{self.name}: its rows are counted from the same `origin` as those of {other}, so they lie side by "
+            self.summary.problem(
+                "one_origin", text + "side; if they follow each other, join the files, or give each its own"
+            )
+
+    @property
     def position(self) -> int:
         return self._table.position
 
@@ -194,11 +212,17 @@ class CsvLog:
             self._orders = Orders(orders, mapping.hold_ns or 0, self._rules, self.link)
         if self._orders is not None and mapping.order is not None and mapping.order.time is not None:
             self._spans = OrderSpans(self._orders, self._rules, self.name, self.link)
-        typed = self._table.typed
-        return Placing(self.name, mapping, self._plant, self._lookup, self._rules, self.summary, typed, self._names)
+        typed, holes = self._table.typed, not isinstance(self._table, ParquetTable)
+        return Placing(
+            self.name, mapping, self._plant, self._lookup, self._rules, self.summary, typed, self._names, holes
+        )
 
     def _wanted(self, names: Sequence[str]) -> list[str]:
-        return bind.to_read(self._mapping, names)
+        wanted = bind.to_read(self._mapping, names)
+        if self._mapping.time.every_ns and self._log.path.suffix.lower() != ".parquet":
+            # Whether a line is a row, and so has a time, is told by all of its cells.
+            wanted += [name for name in names if name and names.count(name) == 1 and name not in wanted]
+        return wanted
 
     def _events(self, rows: Rows) -> EventBlock | None:
         if not len(rows):

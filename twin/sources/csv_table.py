@@ -52,6 +52,7 @@ class CsvTable(OfFile):
         self._ends = ends
         self._line = 1
         self._held = b""
+        self._lost: list[int] = []  # lines of rows that could not be read, since the last rows
         self._begun = False
 
     def __iter__(self) -> Iterator[TextRows]:
@@ -97,13 +98,11 @@ class CsvTable(OfFile):
         told = [(place, row) for place, row in zip(places, bad, strict=True) if row.text.strip(self._nothing)]
         for place, row in told:
             fields = f"{row.actual_columns} fields, not {row.expected_columns}"
-            self._problem("wrong_fields", place, fields, row.text)
+            self._lose("wrong_fields", place, fields, row.text)
         lines = first + starts
         lines = lines[~np.isin(lines, places)] if places else lines
         columns = {name: table.column(name).combine_chunks() for name in self._wanted}
-        self._summary.rows += len(told)
-        self._summary.unusable += len(told)
-        return TextRows(columns, lines)
+        return self._made(columns, lines)
 
     def _parse(self, piece: bytes) -> tuple[pa.Table, list[pc.InvalidRow]]:
         bad: list[pc.InvalidRow] = []
@@ -146,7 +145,13 @@ class CsvTable(OfFile):
             i = self.names.index(name)
             begin = ends[i] - self._form.widths[i]
             columns[name] = pa.compute.utf8_slice_codeunits(whole, begin, ends[i])
-        return TextRows(columns, np.arange(first, first + len(texts)))
+        return self._made(columns, np.arange(first, first + len(texts)))
+
+    def _made(self, columns: "dict[str, pa.Array[Any]]", lines: npt.NDArray[np.int64]) -> TextRows:
+        lost = np.array(sorted(self._lost), np.int64)
+        if len(lines):  # else nobody will see it
+            self._lost.clear()
+        return TextRows(columns, lines, lost)
 
     def _utf8(self, piece: bytes, first: int) -> bytes:
         encoding = "utf-8" if self._file.unicode else self._form.encoding
@@ -165,9 +170,7 @@ class CsvTable(OfFile):
                     raise UnicodeDecodeError("utf-16", line, 0, 1, "damaged")
                 lines[i] = line.decode(encoding).encode()
             except UnicodeDecodeError as error:
-                self._summary.rows += 1
-                self._summary.unusable += 1
-                self._problem("bad_encoding", first + i, f"not {error.encoding} ({error.reason})", repr(line))
+                self._lose("bad_encoding", first + i, f"not {error.encoding} ({error.reason})", repr(line))
                 lines[i] = b""
         return b"\n".join(lines)
 
@@ -183,10 +186,8 @@ class CsvTable(OfFile):
             lines.pop()
         found = joined(lines, self._delimiter, self._form.quote, len(self.names), final)
         for at, line in found.open:
-            self._summary.rows += 1
-            self._summary.unusable += 1
             text = line.decode("utf-8", "replace")
-            self._problem("open_quote", first + at, "a quote that does not close within its record", text)
+            self._lose("open_quote", first + at, "a quote that does not close within its record", text)
         self._held = b"\n".join(found.rest) + (b"\n" if found.rest and piece.endswith(b"\n") else b"")
         return b"".join(line + b"\n" for line in found.lines), np.array(found.starts, np.intp)
 
@@ -254,7 +255,11 @@ class CsvTable(OfFile):
             if names.count(name) != 1:
                 raise missing_column(f"{self._file.name}:{line}", name, names, self._document)
 
-    def _problem(self, reason: str, line: int, message: str, text: str) -> None:
+    def _lose(self, reason: str, line: int, message: str, text: str) -> None:
+        """A row that cannot be read."""
+        self._lost.append(line)
+        self._summary.rows += 1
+        self._summary.unusable += 1
         shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
         self._summary.problem(reason, f"{self._file.name}:{line}: {message}: {shown}")
 

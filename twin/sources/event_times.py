@@ -39,8 +39,8 @@ _MARK: Final = -(2**62)  # a length that is none
 class RowTimes:
     """Reads one time of every row. The repeated hour of autumn is told apart by the rows before, time by time."""
 
-    def __init__(self, rule: TimeRule, typed: bool = False, lateness_ns: int = 0) -> None:
-        """`lateness_ns`: how far out of order the rows may be."""
+    def __init__(self, rule: TimeRule, typed: bool = False, lateness_ns: int = 0, holes: bool = False) -> None:
+        """`lateness_ns`: how far out of order the rows may be. `holes`: what is blank is no row."""
         form = rule.form
         if typed and form.patterns:
             # Cells that are times come as ISO, whatever the others look like; a midnight may come as its day.
@@ -48,7 +48,8 @@ class RowTimes:
             form = TimeFormat(tuple(dict.fromkeys((*form.patterns, *more))), form.zone)
         self.rule = rule
         self._reader = TimeReader(form, lateness_ns)
-        self._first: int | None = None
+        self._holes = holes
+        self._count = 0  # rows so far, where they have no times
 
     def texts(self, rows: TextRows) -> "pa.Array[Any]":
         """The text of every row's time."""
@@ -76,10 +77,25 @@ class RowTimes:
     def read(self, rows: TextRows, days: int = 0, beside: Beside | None = None) -> tuple[I64, Mask]:
         """ns and a mask of the rows that have a time, be it one of an event or not; `days` later by the clock."""
         if not self.rule.columns:
-            self._first = int(rows.lines[0]) if self._first is None else self._first
-            ts = self.rule.form.origin_ns + (rows.lines - self._first) * self.rule.every_ns
-            return ts, np.ones(len(ts), bool)
+            return self._by_number(rows)
         return self._reader.read(self.texts(rows), days, beside)
+
+    def _by_number(self, rows: TextRows) -> tuple[I64, Mask]:
+        """Rows without a time: one step for each. Blank lines and headers that come again are none, what cannot be read
+        was one."""
+        found = np.ones(len(rows.lines), bool)
+        if self._holes:
+            cells = [pc.utf8_trim_whitespace(column) for column in rows.columns.values()]
+            blank = np.logical_and.reduce([_same(one, "") for one in cells])
+            header = np.logical_and.reduce([_same(one, name) for one, name in zip(cells, rows.columns, strict=True)])
+            found = ~(blank | header)
+        number = self._count + np.cumsum(found) - found + np.searchsorted(rows.lost, rows.lines)
+        self._count += int(found.sum()) + len(rows.lost)
+        return self.rule.form.origin_ns + number * self.rule.every_ns, found
+
+
+def _same(column: "pa.Array[Any]", text: str) -> Mask:
+    return np.array(pc.equal(column, text).to_numpy(zero_copy_only=False), bool)
 
 
 class OwnTimes:

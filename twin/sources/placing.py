@@ -45,7 +45,9 @@ class Placing:
         summary: Summary,
         typed: bool,
         names: RowNames,
+        holes: bool,
     ) -> None:
+        """`holes`: what is blank in the table is no row."""
         self._name = name
         self._mapping = mapping
         self._lookup = lookup
@@ -53,7 +55,7 @@ class Placing:
         self._summary = summary
         self._line_index = {line.id: i for i, line in enumerate(plant.lines)}
         self._line_ids = [line.id for line in plant.lines]
-        self._times = RowTimes(mapping.time, typed, lookup.lateness_ns)
+        self._times = RowTimes(mapping.time, typed, lookup.lateness_ns, holes)
         timed: list[tuple[int, EventRule | OrderRule]] = [(RULE + i, rule) for i, rule in enumerate(mapping.events)]
         timed += [(ORDER_START, mapping.order)] if mapping.order is not None else []
         self._own = {

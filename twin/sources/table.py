@@ -1,7 +1,7 @@
 """What every table gives, be it a file of lines, a sheet or Parquet: columns of text, row by row of the file."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,10 +17,12 @@ I64 = npt.NDArray[np.int64]
 
 @dataclass(slots=True)
 class TextRows:
-    """Columns of text of equal length and, per row, its line in the file (from 1)."""
+    """Columns of text of equal length and, per row, its line in the file (from 1). `lost`: lines of rows among and
+    before them that could not be read."""
 
     columns: dict[str, "pa.Array[Any]"]
     lines: I64
+    lost: I64 = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 class Table(Protocol):

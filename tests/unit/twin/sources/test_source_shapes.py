@@ -73,6 +73,46 @@ def test_files_in_their_wrappings(tmp_path: Path, name: str, data: bytes) -> Non
     assert parts(write(tmp_path, name, data)) == PARTS
 
 
+COUNTED = """
+line = "L1"
+station = "A"
+[csv]
+comment = "#"
+[time]
+every = "10s"
+origin = "2026-01-01T00:00:00Z"
+[[event]]
+type = "count"
+good = { column = "n" }
+"""
+
+
+@pytest.mark.parametrize("piece", [1, 1 << 20])
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("n,x\n1,a\n\n2,b\n# c\n3,c\n", [0, 10, 20]),
+        ('n,x\n1,"a\nb"\nn,x\n2,b\n,\n3,c\n', [0, 10, 20]),
+        ("n\n1\n\n2\n\n3\n", [0, 10, 20]),
+        ("n,x\n\n,a\n1,a\n2,b,c\n3,\n", [10, 30]),  # rows all of them, if only two can be used
+    ],
+)
+def test_rows_without_times_are_counted_and_not_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int, text: str, at: list[int]
+) -> None:
+    monkeypatch.setattr("twin.sources.files.LogFile.pieces.__defaults__", (piece,))
+    events, _ = read(write(tmp_path, "a.csv", text), COUNTED)
+    assert [e["at"] for e in events if e["type"] == "count"] == at
+
+
+def test_files_whose_rows_are_counted_from_one_origin_are_told(tmp_path: Path) -> None:
+    for name in ("A", "B"):
+        write(tmp_path, f"{name}.csv", "n\n1\n2\n")
+    problem = read(tmp_path, COUNTED)[1].summary.problems["one_origin"]
+    assert (problem.count, problem.first.startswith(f"{tmp_path}/B.csv: ")) == (1, True)
+    assert "one_origin" not in read(tmp_path, COUNTED.replace('"A"', '"{file}"'))[1].summary.problems
+
+
 def test_a_packed_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     data = zstd(("t,n\n" + "".join(f"{i},{i % 97}\n" for i in range(100_000))).encode())
     _, logs = read(write(tmp_path, "a.csv.zst", data[: len(data) // 2]), PLAIN)
