@@ -58,18 +58,25 @@ class Open:
 @dataclass(slots=True, eq=False)
 class Link:
     """How one log begins. `goes_on`: places whose first order is that of the log before it, so it is begun already.
-    `open`: orders of places of which it has no row yet, but of whose line it has the next."""
+    `open`: orders of places of which it has no row yet, but of whose line it has the next. `begun`: it is known how the
+    others begin. `closes`: places of which it will say how they end."""
 
     chain: Chain = field(repr=False)
     number: int
+    name: str = ""
+    begun: bool = False
     rows: dict[Place, Begin] = field(default_factory=dict)
+    last: dict[Place, int] = field(default_factory=dict)  # ns: the newest row so far
+    closes: set[Place] = field(default_factory=set)
     orders: dict[Place, Begin] = field(default_factory=dict)
     lines: dict[int, Begin] = field(default_factory=dict)
     goes_on: set[Place] = field(default_factory=set)
     open: dict[Place, Open] = field(default_factory=dict)
 
-    def begin_rows(self, place: Place, ts_ns: int) -> None:
-        self.rows.setdefault(place, Begin(self, ts_ns))
+    def see_rows(self, place: Place, first_ns: int, last_ns: int) -> None:
+        """Rows of a place in the order of the log; `last_ns`: the newest of all of them so far."""
+        self.rows.setdefault(place, Begin(self, first_ns))
+        self.last[place] = max(last_ns, self.last.get(place, last_ns))
 
     def begin_line(self, line: int, ts_ns: int) -> None:
         self.lines.setdefault(line, Begin(self, ts_ns))
@@ -78,9 +85,31 @@ class Link:
         self.orders.setdefault(place, Begin(self, ts_ns, order))
 
     def goes_on_by(self, place: Place, last_ns: int, limit_ns: int) -> bool:
-        """Whether another log has the next row of a place no later than `limit_ns` after its last one here."""
-        found = _nearest((one.rows.get(place) for one in self.chain.others(self)), last_ns)
-        return found is not None and found.ts_ns - last_ns <= limit_ns
+        """Whether another log has rows of the place behind its last one here, and none later than `limit_ns` after it.
+
+        One that is read no further than here yet, and has not closed it, takes it over.
+        """
+        for one in self.chain.others(self):
+            if place not in one.rows or one.rows[place].ts_ns - last_ns > limit_ns:
+                continue
+            if one.last[place] > last_ns:
+                return True
+            if place in one.closes and last_ns - one.last[place] <= limit_ns:
+                one.last[place] = last_ns
+                return True
+        return False
+
+    def overlapping(self, place: Place) -> Iterator[Begin]:
+        """How other logs begin that have rows of the place among those of this one; of two one is the other's."""
+        first = self.rows[place].ts_ns
+        for one in self.chain.others(self):
+            found = one.rows.get(place)
+            if (
+                found is not None
+                and (first, self.number) < (found.ts_ns, one.number)
+                and found.ts_ns < self.last[place]
+            ):
+                yield found
 
     def end_of_order(self, place: Place, one: Open, newest_ns: int, end_ns: int) -> int | None:
         """When an order that is open at this log's end has ended; None: it goes on in another one.

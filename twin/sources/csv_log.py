@@ -59,6 +59,8 @@ class CsvLog:
         self._mapping = mapping = bind.to_file(mapping, log)
         check(mapping, plant)
         self.name = log.name
+        if link is not None:
+            link.name = self.name
         self.numbered = mapping.seq is not None
         self.named = self.numbered or bool(mapping.row)
         self._names = names if names is not None else RowNames()
@@ -185,8 +187,10 @@ class CsvLog:
             if placing is None:
                 placing = self._begin()
             block = self._events(placing.read(text, isinstance(order, RowOrder) and order.changed))
-            if first and self.link is not None and not self._mapping.own_times:
-                yield None
+            if first and self.link is not None:
+                if not self._mapping.own_times:
+                    yield None
+                self.link.begun = True
             if block is not None:
                 yield block
         block = self._finish() if self._stage != "growing" else None

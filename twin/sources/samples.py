@@ -16,6 +16,7 @@ from twin.sources.chain import Link
 from twin.sources.drafts import END, RULE, Draft, draft, draft_between
 from twin.sources.drafts import UNKNOWN as RANK_UNKNOWN
 from twin.sources.summary import Summary
+from twin.sources.times import iso
 
 I64 = npt.NDArray[np.int64]
 Index = npt.NDArray[np.intp]
@@ -108,10 +109,10 @@ class Samples:
         """The state events of one station's rows (`rows` indexes the arrays beside it; `where` is for messages)."""
         carry = self._stations.setdefault(station, Station(line))
         t = ts[rows]
-        if self._link is not None and carry.newest is None:
-            self._link.begin_rows((line, station), int(t[0]))
         before = np.maximum.accumulate(np.concatenate([[t[0] if carry.newest is None else carry.newest], t]))
         carry.newest, before = int(before[-1]), before[:-1]
+        if self._link is not None:
+            self._link.see_rows((line, station), int(t[0]), carry.newest)
         gaps = np.flatnonzero(newest[rows] - before > self._limit)
         ends = before[gaps] + self._hold
         behind = np.concatenate([[carry.row], at[rows]])[gaps]
@@ -154,21 +155,26 @@ class Samples:
     def close(self, lines: dict[int, LineRows], words: Words, final: bool) -> tuple[list[Draft], int]:
         """Close the stations whose last sample no longer holds (`final`: all), at the end of a piece.
 
-        Also the first row that must wait: an end of hold not yet certain may still come before it.
+        Also the first row that must wait: an end of hold not yet certain may still come before it. None is certain
+        before it is known how the other logs begin.
         """
         drafts, wait = [], END
+        certain = self._link is None or self._link.begun
+        if final and self._link is not None:
+            self._tell_overlaps(self._link)
         for station, carry in self._stations.items():
             around = lines[carry.line]
             if carry.state == _NOTHING or carry.newest is None or around.seen is None:
                 continue
-            if final and self._goes_on(station, carry):
-                continue
             end, behind = np.array([carry.newest + self._hold], np.int64), np.array([carry.row], np.int64)
-            if final or around.seen - carry.newest > self._limit:
-                drafts.append(self._unknown(station, carry.line, end, behind, around, words))
+            if final or (certain and around.seen - carry.newest > self._limit):
+                if not self._goes_on(station, carry):
+                    drafts.append(self._unknown(station, carry.line, end, behind, around, words))
                 carry.state = _NOTHING
             else:
                 wait = min(wait, int(_between(end, behind, around)[0]))
+        if self._link is not None:
+            self._link.closes = {(carry.line, i) for i, carry in self._stations.items() if carry.state != _NOTHING}
         return drafts, wait
 
     def _goes_on(self, station: int, carry: Station) -> bool:
@@ -176,6 +182,16 @@ class Samples:
         if self._link is None or carry.newest is None:
             return False
         return self._link.goes_on_by((carry.line, station), carry.newest, self._limit)
+
+    def _tell_overlaps(self, link: Link) -> None:
+        """Rows of several logs count by their time: right where they are the same ones, and nobody knows that."""
+        for station, carry in self._stations.items():
+            for other in link.overlapping((carry.line, station)):
+                self._summary.problem(
+                    "overlap",
+                    f"{other.link.name}: has samples of a station from {iso(other.ts_ns)} on, and {self._name} until "
+                    f"{iso(link.last[carry.line, station])}; where they differ, both count",
+                )
 
     def counter_changes(self, station: int, counter: str, rows: Index, values: I64) -> Mask:
         """Which readings of a running counter tell something: another value than before, or the first after a gap."""

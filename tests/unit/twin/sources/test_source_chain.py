@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.sources import SAMPLED, mapping, plain, plant, run, write
-from twin.sources import open_logs
+from twin.sources import files, open_logs
 
 ROWS = """
 line = "L1"
@@ -91,6 +91,56 @@ def test_samples_go_on_without_a_gap(tmp_path: Path) -> None:
     whole = events([write(tmp_path, "whole.csv", "\n".join([head, *late, ""]))], SAMPLED)
     assert events(in_files(tmp_path, head, late, [4]), SAMPLED) == whole
     assert sum(one.get("state") == "unknown" for one in whole) == 2
+
+
+SPEEDS = SAMPLED.replace('station = "A"', 'station = { column = "who" }').split("[order]")[0] + "".join(
+    f"[[event]]{rule}" for rule in SAMPLED.split("[[event]]")[1:]
+)
+
+
+def states_of(paths: list[Path]) -> list[tuple[Any, ...]]:
+    """The states of stations that nothing says again."""
+    return sorted((e["station"], e["at"], e["state"]) for e in events(paths, SPEEDS) if e["type"] == "state")
+
+
+@pytest.mark.parametrize("piece", [64, files.PIECE_BYTES])
+def test_samples_of_exports_that_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    """Each station's rows are cut by themselves, and some stand in both files: as if they stood in one."""
+    pieces = files.LogFile.pieces
+    monkeypatch.setattr(files.LogFile, "pieces", lambda self: pieces(self, piece))
+    head = "t,who,speed,made"
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        t = np.cumsum(random.choice([10, 10, 12, 15, 40], 24))
+        rows = [(int(at), who, int(random.integers(2)), k) for k, at in enumerate(t) for who in "AB"]
+        cuts = {who: sorted(random.integers(1, 23, 2).tolist()) for who in "AB"}
+        ends = {who: cut + int(random.integers(0, 5)) for who, (cut, _) in cuts.items()}
+        parts = [
+            [row for row in rows if row[3] < ends[row[1]]],
+            [row for row in rows if cuts[row[1]][0] <= row[3] < cuts[row[1]][1] + 1],
+            [row for row in rows if cuts[row[1]][1] <= row[3]],
+        ]
+        whole, *logs = (
+            write(tmp_path, f"{name}.csv", "\n".join([head, *(",".join(map(str, row)) for row in some), ""]))
+            for name, some in zip("wabc", [rows, *parts], strict=True)
+            if some
+        )
+        random.shuffle(logs)  # type: ignore[arg-type]
+        assert states_of(logs) == states_of([whole]), (seed, logs)
+
+
+def test_samples_that_overlap_are_told(tmp_path: Path) -> None:
+    """Not a single row that stands at the end of one file and at the beginning of the next."""
+    head, rows = "t,who,speed", [f"{10 * k},A,1" for k in range(9)]
+    rules = SPEEDS.rsplit("[[event]]", 1)[0]  # the same reading of a counter in both files is told by itself
+    for begin, told in ((5, False), (4, False), (3, True), (0, True)):
+        one = write(tmp_path, "a.csv", "\n".join([head, *rows[:5], ""]))
+        two = write(tmp_path, "b.csv", "\n".join([head, *rows[begin:], ""]))
+        for paths in ([one, two], [two, one]):
+            logs = open_logs(paths, plant(), mapping(rules))
+            run(logs)
+            assert ("has samples of a station from" in str(logs.summary.problems.get("overlap"))) == told
+            assert told or not logs.summary.problems
 
 
 def test_a_folder_of_days_has_no_hole_at_midnight(tmp_path: Path) -> None:
