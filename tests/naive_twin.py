@@ -55,7 +55,7 @@ class Admission:
 
     def told(self, e: Ev) -> list[object]:
         if (e.type, e.code) == (codes.COUNT, codes.PARTS):
-            return [name for name in "abc" if getattr(e, name)] or ["nothing"]
+            return [e.defect] if e.defect else [name for name in "abc" if getattr(e, name)] or ["nothing"]
         if e.type == codes.MEASURE:
             return [(e.type, e.y)]
         return [(e.type, e.x if e.type in (codes.COUNT, codes.BUFFER) else e.code if e.type != codes.STATE else None)]
@@ -691,7 +691,7 @@ class NaiveTwin:
                 steps *= known.get(product or "") or station.cycle_parts or 1
             made = {"good": 0, "scrap": 0, "rework": 0}
             made["good" if rule.quality == "total" else rule.quality] = steps * rule.scale
-            counted = rule.quality == "total"
+            counted = rule.quality == "total" and station.parts_from != "cycle"
         if every and made["good"] and not counted:
             self.doubt(at.DOUBT_GOOD, e.station, "")
             made["good"] = 0
@@ -781,7 +781,7 @@ class NaiveTwin:
         contradictions = self.flow.contradictions
         if e.code == codes.END:
             place = self.flow._complete(e.station, t, e.x)
-            self.begun[k] = (flow if place is None else place).product
+            self.begun[k] = None if place is None else place.product
             if self.makes(e) and (self.later == () or k in self.early):
                 self.book(e, t, k)
         else:

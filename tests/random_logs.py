@@ -94,7 +94,7 @@ def small_line(
                 inputs=(f"{name}b{i - 1 if i else 2}",) if links else (),
                 output=f"{name}b{i}" if links and i < 2 else None,
                 counters=(
-                    Counter("n", "total" if i == 2 else "good", 2, 10),
+                    Counter("n", "total" if i else "good", 2, 10),
                     Counter("r", "rework", 1, None, None if i else "cycles"),
                 ),
                 cycle_parts=2 if i == 1 else None,

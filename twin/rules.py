@@ -223,6 +223,26 @@ HISTORY: Final = (
         ("kpis", "alerts"),
         "parts of which no ideal cycle is known give no performance and no OEE; both were 0",
     ),
+    Rule(
+        "parts_of_cycles_once",
+        ("kpis", "alerts"),
+        "where parts come from cycles, those of a counter of all parts are left out and reported; they counted twice",
+    ),
+    Rule(
+        "ends_of_no_cycle",
+        ("kpis", "alerts"),
+        "the end of a cycle that is not open makes parts of the order's product; it took that of an earlier cycle",
+    ),
+    Rule(
+        "sorts_of_one_message",
+        ("states", "kpis", "bottlenecks", "alerts", "measures", "samples"),
+        "with seq_modulus, a counter, a buffer, a measure and a defect of one message are no repeats of each other",
+    ),
+    Rule(
+        "corrections_across_unknown",
+        ("states", "kpis", "alerts"),
+        "a correction of a whole stop reaches over moments of which nothing is known, which end no stop",
+    ),
 )
 RULES: Final = len(HISTORY)
 

@@ -225,13 +225,20 @@ def mark_wrapped(slots: I64, row: int, event: I64) -> int:
 
 @hot
 def _kinds(event: I64) -> int:
-    """A bit for each thing that an event tells; counters, buffers and measures by their numbers, which may meet."""
+    """A bit for each thing that an event tells; of counters, measures (and defects) and buffers by their numbers.
+
+    Those of a station are numbered one after the other, so a dozen of each are told apart. Each sort has bits of its
+    own: by their numbers alone the first counter of a plant was a repeat of its first meter.
+    """
     kind = event[E_TYPE]
-    if kind == COUNT and event[E_CODE] == PARTS:
+    if kind == COUNT and event[E_CODE] == PARTS and event[E_X] < 0:
         bits = (event[E_A] > 0) | (event[E_B] > 0) << 1 | (event[E_C] > 0) << 2
         return int(np.int64(bits)) if bits else 8
     if kind in (COUNT, BUFFER, MEASURE):
-        return int(np.int64(1) << np.int64(24 + event[E_X] % 38))
+        if kind == BUFFER:
+            return int(np.int64(1) << np.int64(48 + event[E_X] % 14))
+        first = 36 if kind == MEASURE or event[E_CODE] == PARTS else 24
+        return int(np.int64(1) << np.int64(first + event[E_X] % 12))
     return int(np.int64(1) << np.int64(4 + 2 * kind + (event[E_CODE] == END and kind != STATE)))
 
 

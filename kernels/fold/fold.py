@@ -66,7 +66,8 @@ def apply(m: Model, x: State, o: Out, line: int, events: I64, i: int, k: int, j:
             alert(o, line, s, at.DOUBT_PRODUCT, at.RAISED, t, event[at.E_X])
         if event[at.E_CODE] == END:
             place = complete(m, x, o, line, s, event[at.E_A], t)
-            begun = x.stations[place if place >= 0 else s, at.S_CYCLE_PRODUCT]
+            # Where none was open nothing is known of what ended: the product of an earlier cycle is not it.
+            begun = x.stations[place, at.S_CYCLE_PRODUCT] if place >= 0 else -1
             o.begun[k - i] = begun
             if place >= 0:
                 completed = s

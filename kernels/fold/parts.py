@@ -120,7 +120,9 @@ def read_counter(m: Model, x: State, o: Out, s: int, event: I64, t: int, product
     good = parts if quality == GOOD else 0
     scrap = parts if quality == SCRAP else 0
     rework = parts - good - scrap
-    if good and m.stations[s, at.SC_COUNTS_ALL] and not m.counters[k, at.KC_TOTAL]:
+    # Where cycles make the parts, a counter of all of them counts them once more.
+    own = m.counters[k, at.KC_TOTAL] and not m.stations[s, at.SC_PARTS_FROM_CYCLE]
+    if good and m.stations[s, at.SC_COUNTS_ALL] and not own:
         alert(o, m.stations[s, at.SC_LINE], s, at.DOUBT_GOOD, at.RAISED, t, -1)
         good = 0
     add_parts(m, x, s, good, scrap, rework, product)

@@ -12,13 +12,18 @@ from tests.naive_twin import Admission
 from tests.support.fold import Ev, S, block, dicts, heartbeat, one_line, rows
 from twin.events.declare import END_OF_LOG
 from twin.line import PartitionTwin
-from twin.plant.model import Plant, Station
+from twin.plant.model import Counter as Running
+from twin.plant.model import Measure, Plant, Station
 from twin.sources.ending import Ends
 
 T: Final = 1_700_000_000 * S
 MINUTE: Final = 60 * S
 HOUR: Final = 60 * MINUTE
-STATIONS: Final = (Station("A"), Station("B"))
+# Numbered alike: the first counter, the first measure.
+STATIONS: Final = tuple(
+    Station(name, counters=(Running("c", "good", 1, None),), measures=(Measure("e", "meter", "kWh", "energy"),))
+    for name in "AB"
+)
 STEPS: Final = (0, 1, S, 5 * S, MINUTE, 29 * MINUTE, 31 * MINUTE, 90 * MINUTE, 26 * HOUR)
 WILD: Final = (0, 0, 0, 0, 0, S, 20 * MINUTE, 30 * MINUTE, 31 * MINUTE, 2 * HOUR, 36 * HOUR, -2 * HOUR, -S)
 NUMBERS: Final = st.integers(0, 40) | st.sampled_from([250, 255, 256, 1_000, 1_024, 1_064, 1_100, 10**12, 2**63 - 1])
@@ -30,7 +35,7 @@ def arrivals(draw: st.DrawFn) -> list[Ev]:
     steps, wild = draw(st.sampled_from([(STEPS[:5], WILD), (STEPS, (0,)), (STEPS, WILD)]))
     numbered = draw(st.booleans())
     now, events = T, []
-    for step, off, station, epoch, seq in draw(
+    for step, off, station, epoch, seq, kind in draw(
         st.lists(
             st.tuples(
                 st.sampled_from(steps),
@@ -38,6 +43,7 @@ def arrivals(draw: st.DrawFn) -> list[Ev]:
                 st.integers(-1, 1),
                 st.sampled_from((0, 0, 0, 1)),
                 NUMBERS,
+                st.sampled_from(("beat", "parts", "counter", "meter")),
             ),
             min_size=1,
             max_size=25,
@@ -47,8 +53,12 @@ def arrivals(draw: st.DrawFn) -> list[Ev]:
         event = Ev(now + off, codes.HEARTBEAT, station)
         if numbered:
             event = event._replace(epoch=epoch, seq=seq)
-        if station >= 0 and seq % 3:
+        if station >= 0 and kind == "parts":
             event = event._replace(type=codes.COUNT, code=codes.PARTS, a=seq % 2, b=seq % 5 % 2, c=0)
+        elif station >= 0 and kind == "counter":
+            event = event._replace(type=codes.COUNT, code=codes.COUNTER, a=seq % 7, x="c")
+        elif station >= 0 and kind == "meter":
+            event = event._replace(type=codes.MEASURE, a=seq % 7, b=-1, y="e")
         events.append(event)
     return events
 

@@ -17,7 +17,20 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import CORRECTION, COUNT, COUNTER, DOWN, HEARTBEAT, MINOR_STOP, NONE, ORDER, PARTS, STATE, STOPPED
+from kernels.codes import (
+    CORRECTION,
+    COUNT,
+    COUNTER,
+    DOWN,
+    HEARTBEAT,
+    MINOR_STOP,
+    NONE,
+    ORDER,
+    PARTS,
+    STATE,
+    STOPPED,
+    UNKNOWN,
+)
 from kernels.fold import layout as at
 from twin.events.declare import START_END, Count, Order
 from twin.events.declare import Correction as Declared
@@ -175,13 +188,15 @@ class _Amender:
         if not found or (whole and rows[found[-1], at.E_CODE] not in _STOPS):
             raise _RefusedError(at.UNCORRECTED)
         begin, end = found[-1], found[-1] + 1
-        while whole and begin > 0 and rows[begin - 1, at.E_CODE] in _STOPS:
+        # That nobody knows for a while ends no stop, and is no part of it.
+        while whole and begin > 0 and rows[begin - 1, at.E_CODE] in (*_STOPS, UNKNOWN):
             begin -= 1
-        while whole and end < len(rows) and rows[end, at.E_CODE] in _STOPS:
+        while whole and end < len(rows) and rows[end, at.E_CODE] in (*_STOPS, UNKNOWN):
             end += 1
         # The entry that came last counts: a part that was said of the stop after this keeps its own.
-        later = whole & (rows[:, at.E_ARRIVAL] > one.arrival) & (rows[:, at.E_TS] <= one.ts)
-        return rows[begin:end][~later[begin:end]]
+        other = whole & (rows[:, at.E_ARRIVAL] > one.arrival) & (rows[:, at.E_TS] <= one.ts)
+        other |= whole & ~np.isin(rows[:, at.E_CODE], _STOPS)
+        return rows[begin:end][~other[begin:end]]
 
     def _made(self, row: I64, told: Sequence[Correction]) -> I64 | None:
         """The event after all that was said of it; None: it never was."""

@@ -27,10 +27,12 @@ def of_admission(plant: Plant, facts: Iterable[Fact], where: str = "") -> Iterat
         line = plant.lines[fact.line].id
         place = line if fact.station is None else f"{line}/{plant.stations[fact.station].id}"
         most = " (most of its events)" if 2 * fact.late > fact.events + fact.late else ""
+        # At the end of a log what has not come yet will not.
+        gaps = fact.gaps + fact.missing
         counted = (
             (at.TOLD_LATE, f"{fact.late:,} late{most}", fact.late, fact.late_at),
             (at.TOLD_REPEATS, f"{fact.repeats:,} repeats", fact.repeats, fact.repeat_at),
-            (at.TOLD_GAPS, f"{fact.gaps:,} gaps", fact.gaps, fact.gap_at),
+            (at.TOLD_GAPS, f"{gaps:,} gaps", gaps, fact.gap_at),
         )
         for what, times, count, first in counted:
             if count:

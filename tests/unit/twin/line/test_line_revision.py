@@ -12,7 +12,7 @@ from kernels import codes
 from kernels.fold.admit import MAX_HELD, MAX_REVISING, MAX_WAITING
 from tests.support.fold import FOREVER, Ev, S, block, dicts, heartbeat, multisets, one_line
 from twin.events.block import DTYPES, INTEGER_COLUMNS, EventBlock
-from twin.events.declare import UNDO
+from twin.events.declare import STOP, UNDO
 from twin.line import PartitionTwin, Results
 from twin.line.snapshot import SnapshotError, decode, squeeze, unsqueeze
 from twin.plant.model import Limits, Plant, Station, Window
@@ -262,3 +262,28 @@ def test_an_older_snapshot_is_refused_by_its_version() -> None:
         decode(squeeze(saved))
     with pytest.raises(SnapshotError):
         unsqueeze(b"", msgspec.msgpack.Decoder(dict))
+
+
+def test_the_reason_of_a_whole_stop_reaches_over_what_nobody_knows() -> None:
+    """`unknown` does not end a stop, and is no part of it."""
+    words = {**WORDS, "gone": codes.UNKNOWN}
+    model = one_line(
+        [replace(PRESS, states=words)],
+        lateness_ns=5 * S,
+        revise_ns=3600 * S,
+        max_jump_ns=FOREVER * S // S,
+        windows=(Window("1min", 60 * S, S),),
+    )
+
+    def said(t: int, word: str, seq: int) -> Ev:
+        return Ev(T + t * S, codes.STATE, 0, words[word], x=word, seq=seq)
+
+    log = [said(0, "run", 0), said(1, "run", 1), said(100, "halt", 2), said(220, "gone", 3), said(280, "halt", 4)]
+    log += [said(700, "run", 5), said(710, "run", 6)]
+    for named in ("2", "4"):
+        fixed = correction(720, named, code=STOP, y="film")
+        results = folded(model, *log, fixed, heartbeat(T + 900 * S), heartbeat(T + 901 * S))
+        newest = {(row["start"], row["end"]): row for row in dicts(results, "states")}
+        film = [row for row in newest.values() if row["reason"] == "film" and not row["retracted"]]
+        assert sum(row["end"] - row["start"] for row in film) == (120 + 420) * S
+        assert {row["class"] for row in film} == {"down"}
