@@ -11,6 +11,24 @@ from typing import Final
 # What planned time may be lost to, by ISO 22400; unknown time beside it.
 _LOST: Final = "('unknown', 'setup', 'starved', 'blocked', 'minor_stop', 'down', 'maintenance', 'waiting')"
 _STOPS: Final = "('minor_stop', 'down', 'maintenance')"
+# What ends no stop: what lies behind it is of the same one (docs/concepts.md).
+THROUGH: Final = ("unknown", "off_shift", "planned_stop", "no_order")
+# Rows of states with the number of their stop, and whether they are the first of their reason in it. The rule is that
+# of `twin.report.losses.joined`.
+_JOINED: Final = (
+    'WITH beside AS (SELECT *, lag("end") OVER w IS DISTINCT FROM start AS apart, '  # noqa: S608 -- our own names
+    f"CASE WHEN class NOT IN {THROUGH} THEN class END AS own FROM states "
+    "WINDOW w AS (PARTITION BY line, station ORDER BY start)), "
+    "stretches AS (SELECT *, count(*) FILTER (apart) OVER w AS stretch FROM beside "
+    "WINDOW w AS (PARTITION BY line, station ORDER BY start)), "
+    "behind AS (SELECT *, last_value(own IGNORE NULLS) OVER (PARTITION BY line, station, stretch ORDER BY start "
+    "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS own_before FROM stretches), "
+    "numbered AS (SELECT *, CASE WHEN own IS NULL THEN -row_number() OVER w "
+    "ELSE count(*) FILTER (own IS NOT NULL AND own IS DISTINCT FROM own_before) OVER w END AS stop FROM behind "
+    "WINDOW w AS (PARTITION BY line, station ORDER BY start)), "
+    "joined AS (SELECT *, row_number() OVER (PARTITION BY line, station, stop, reason ORDER BY start) = 1 AS begins "
+    "FROM numbered)"
+)
 # View -> the sets it is made of.
 OF: Final = {
     "stops": ("states",),
@@ -39,13 +57,20 @@ def _statements(*, exact: bool) -> Iterator[str]:
     end = 'epoch_ns("end")' if exact else '1000 * epoch_us("end")'
     start = "epoch_ns(start)" if exact else "1000 * epoch_us(start)"
     length = f"({end} - {start})"
-    # A state belongs to the production date and shift in which it begins.
-    place = 'line, station, class, state, reason, production_date, shift, "order" AS order_id, start, "end" AS end_ts'
-    yield f"CREATE VIEW stops AS SELECT {place}, {length} AS ns, revision FROM states WHERE class IN {_STOPS}"  # noqa: S608 -- our own names
+    # A stop belongs to the production date and shift in which it begins.
+    firsts = (("state", "state"), ("production_date", "production_date"), ("shift", "shift"), ('"order"', "order_id"))
+    state, *place = (f"first({column} ORDER BY s.start) AS {name}, " for column, name in firsts)
     yield (
-        "CREATE VIEW pareto AS SELECT line, station, class, reason, production_date, shift, "  # noqa: S608 -- our own names
-        f"sum({length})::BIGINT AS ns, count(*) AS count, max({length}) AS longest_ns "
-        f"FROM states WHERE class IN {_LOST} GROUP BY line, station, class, reason, production_date, shift"
+        f"CREATE VIEW stops AS {_JOINED} SELECT line, station, class, {state}reason, {''.join(place)}"  # noqa: S608 -- our own names
+        f'min(s.start) AS start, max(s."end") AS end_ts, sum({length})::BIGINT AS ns, max(revision) AS revision '
+        f"FROM joined s WHERE class IN {_STOPS} GROUP BY line, station, class, reason, stop"
+    )
+    about = "line, station, class, reason, production_date, shift"
+    yield (
+        f"CREATE VIEW pareto AS {_JOINED}, parts AS (SELECT {about}, stop, sum({length})::BIGINT AS ns, "  # noqa: S608 -- our own names
+        f"count(*) FILTER (begins) AS n FROM joined WHERE class IN {_LOST} GROUP BY {about}, stop) "
+        f"SELECT {about}, sum(ns)::BIGINT AS ns, sum(n)::BIGINT AS count, max(ns) AS longest_ns FROM parts "
+        f"GROUP BY {about}"
     )
     figures = (
         "good, scrap, rework, availability, performance, quality, oee, suspect, unknown_ns, "

@@ -4,6 +4,9 @@ Instants are RFC 3339 texts, durations integers of ns, ratios floats as the rows
 """
 
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +17,7 @@ import pyarrow.compute as pc
 from twin.alert_kinds import DATA_QUALITY
 from twin.audit.read import one_listing
 from twin.audit.rows import integers
+from twin.audit.views import THROUGH
 from twin.line.numbers import ideal_ns
 from twin.plant.model import Line, Target
 from twin.report import ReportError
@@ -22,7 +26,8 @@ from twin.report.cover import SCOPES, Cover, cover
 from twin.report.factors import Factors
 from twin.report.figures import Figures
 from twin.report.flow import flow_of
-from twin.report.losses import Loss, bottleneck, changeovers, clipped, other_setup, pareto
+from twin.report.going_on import BARE, OPEN, going_on
+from twin.report.losses import Loss, bottleneck, changeovers, clipped, joined, other_setup, pareto
 from twin.report.parts import cut, within
 from twin.report.plan import Plan, as_dict, plan_of, rolling
 from twin.report.rows import Row, any_row, dicts, select
@@ -37,6 +42,8 @@ MOST_LOSSES: Final = 100
 MOST_ROWS: Final = 200
 # Of the orders before and after a span so much is read: to know what a changeover was from and to.
 ORDERS_NS: Final = 40 * 86_400 * 10**9
+# So far before a span it is read whether a stop in it has begun there: days, then over the holidays.
+_BEFORE_NS: Final = (4 * 86_400 * 10**9, ORDERS_NS)
 MOST_BYTES: Final = 400  # of a record that was refused
 MOST_SPAN_NS: Final = 400 * 86_400 * 10**9
 _NO_REASON: Final = ("down",)
@@ -66,7 +73,8 @@ class Sheet:
         wide = select(root, "kpis", *around, line=line.id, as_of_ns=as_of_ns).unify_dictionaries()
         starts, ends = integers(wide.column("start")), integers(wide.column("end"))
         self.kpis = wide.filter(pa.array((ends > span.start_ns) & (starts < span.end_ns)))
-        self.states = cut(dicts(select(root, "states", *at, line=line.id, as_of_ns=as_of_ns)), span.parts)
+        self._states = dicts(select(root, "states", *at, line=line.id, as_of_ns=as_of_ns))
+        self.states = cut(self._states, span.parts)
         self.bottlenecks = dicts(select(root, "bottlenecks", *at, line=line.id, as_of_ns=as_of_ns))
         self.alerts = dicts(select(root, "alerts", *at, line=line.id, as_of_ns=as_of_ns))
         self.refused = dicts(select(root, "rejected", *at, line=line.id, as_of_ns=as_of_ns))
@@ -86,6 +94,34 @@ class Sheet:
             chosen = own & np.asarray(pc.is_in(wide.column("order").cast(pa.string()), pa.array([span.label])))
         self._chosen = wide.filter(pa.array(chosen))
         self._by: dict[str | None, tuple[pa.Table, Cover]] = {}
+
+    @cached_property
+    def seen(self) -> list[Row]:
+        """The rows of states, and behind them the states that go on and have none yet, by stops (`joined`)."""
+        start = self.span.start_ns
+        states = [*self._states, *going_on(self)]
+        before = self._before(states)
+        ends = {row["station"]: int(row["end"]) for row in sorted(before, key=itemgetter("end"))}
+        for row in states:
+            if OPEN in row and row["start"] == start:  # began where the row before it ended
+                row["start"] = min(start, ends.get(row["station"], start))
+        return cut([row for row in joined([*before, *states]) if row["end"] > start], self.span.parts)
+
+    def _before(self, states: Sequence[Row]) -> list[Row]:
+        """Rows that end before the span, of stations whose first state in it may go on from there."""
+        span, unclear = self.span, set[str]()
+        for station, mine in groupby(sorted(states, key=itemgetter("station", "start")), key=itemgetter("station")):
+            first = next((row for row in mine if row["class"] not in THROUGH or OPEN in row), None)
+            if first is not None and first["start"] >= span.start_ns and first["class"] not in BARE:
+                unclear.add(station)
+        found: list[Row] = []
+        for back in _BEFORE_NS if unclear else ():
+            at, where = (max(span.start_ns - back, 0), span.start_ns), pc.field("station").isin(sorted(unclear))
+            rows = dicts(select(self.root, "states", *at, line=self.line.id, where=where, as_of_ns=self.as_of_ns))
+            found = [row for row in rows if row["end"] <= span.start_ns]
+            if {row["station"] for row in found if row["class"] not in THROUGH} >= unclear:
+                break
+        return found
 
     def states_of_orders(self) -> list[Row]:
         """Running and setup of all orders that reach into the span, whole: whether a station had run before the span
@@ -190,7 +226,7 @@ class Sheet:
         return rows.column("constraint")[laid.rows[-1]].as_py() if laid.rows else None
 
     def _biggest(self, station: str | None, start: int, end: int) -> dict[str, Any] | None:
-        mine = [row for row in self.states if row["station"] == station and row["start"] < end and row["end"] > start]
+        mine = [row for row in self.seen if row["station"] == station and row["start"] < end and row["end"] > start]
         found = pareto(mine, start, end, self.line.policy)
         return None if not found else {"class": found[0].klass, "reason": found[0].reason, "ns": found[0].ns}
 
@@ -202,18 +238,18 @@ class Sheet:
 
     def pareto(self, station: str | None = None) -> list[dict[str, Any]]:
         """Losses of one station, or of all: minutes of stations beside each other are not minutes of the line."""
-        mine = [row for row in self.states if station is None or row["station"] == station]
+        mine = [row for row in self.seen if station is None or row["station"] == station]
         return _losses(pareto(mine, self.span.start_ns, self.span.end_ns, self.line.policy))
 
     def charged(self) -> list[dict[str, Any]]:
         """The same with waits charged to the station that stood."""
-        return _losses(charged(self.line, self.states, self.span.start_ns, self.span.end_ns, self.line.policy))
+        return _losses(charged(self.line, self.seen, self.span.start_ns, self.span.end_ns, self.line.policy))
 
     def timeline(self) -> list[dict[str, Any]]:
         """Per station every interval, cut at the span, and its total per class: what is drawn sums to the rows."""
         found = []
         for station in (one.id for one in self.line.stations):
-            mine = sorted((row for row in self.states if row["station"] == station), key=lambda row: int(row["start"]))
+            mine = sorted((row for row in self.seen if row["station"] == station), key=lambda row: int(row["start"]))
             totals: dict[str, int] = {}
             for row in mine:
                 totals[row["class"]] = totals.get(row["class"], 0) + clipped(row, self.span.start_ns, self.span.end_ns)
@@ -227,6 +263,7 @@ class Sheet:
                     "reason": row["reason"],
                     "order": row["order"],
                     "revision": row["revision"],
+                    "goes_on": OPEN in row,
                 }
                 for row in mine[:MOST_STATES]
             ]
@@ -237,7 +274,7 @@ class Sheet:
     def health(self) -> dict[str, Any]:
         """What may be wrong with the figures themselves, in numbers."""
         total = self.figures(None)
-        lost = [row for row in self.states if row["class"] in _NO_REASON]
+        lost = [row for row in self.seen if row["class"] in _NO_REASON]
         ns = [clipped(row, self.span.start_ns, self.span.end_ns) for row in lost]
         bare = sum(one for row, one in zip(lost, ns, strict=True) if row["reason"] is None)
         quality = [row for row in self.alerts if row["kind"] == DATA_QUALITY]
@@ -373,7 +410,7 @@ def _body(sheet: Sheet, span: Span) -> dict[str, Any]:
         "pareto_left_out": max(0, len(losses) - MOST_LOSSES),
         "charged": charges[:MOST_LOSSES],
         "charged_left_out": max(0, len(charges) - MOST_LOSSES),
-        "chains": chains(sheet.line, sheet.states, constraint, span.start_ns, span.end_ns)[:MOST_LOSSES],
+        "chains": chains(sheet.line, sheet.seen, constraint, span.start_ns, span.end_ns)[:MOST_LOSSES],
         "flow": flow_of(sheet.line, stations, said["rows"] if said else []),
         "timeline": sheet.timeline(),
         "hours": sheet.hours() if span.kind in ("shift", "day") else [],

@@ -9,12 +9,11 @@ waited. Nothing is added or lost: what is charged and what stays sums to what wa
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Final
 
 from twin.plant.model import Line
-from twin.report.losses import Loss, clipped, loss_classes
-from twin.report.parts import CUT
+from twin.report.losses import STOP, Loss, Losses, clipped, counts, loss_classes
 from twin.report.rows import Row
 
 STANDS: Final = ("down", "minor_stop", "setup", "maintenance")
@@ -93,28 +92,23 @@ class Lanes:
 def charged(line: Line, states: Sequence[Row], start_ns: int, end_ns: int, policy: str) -> list[Loss]:
     """As `twin.report.losses.pareto`, but waits are those of the stations that stood. `count`: own stops that begin in
     the span, and beside them waits that have no cause."""
-    wanted, lanes = loss_classes(policy), Lanes(line, states)
-    found: dict[tuple[str, str, str | None], list[int]] = {}
-
-    def add(row: Row, ns: int, begins: bool) -> None:
-        entry = found.setdefault((row["station"], row["class"], row["reason"]), [0, 0, -1, 0])
-        entry[0] += ns
-        entry[1] += begins
-        if ns > entry[2]:
-            entry[2:] = [ns, row["start"]]
-
+    wanted, lanes, found, pieces = loss_classes(policy), Lanes(line, states), Losses(), count(-1, -1)
     for row in states:
         if row["class"] not in wanted:
             continue
-        begins = start_ns <= row["start"] < end_ns and not row.get(CUT)
+        begins = counts(row, start_ns, end_ns)
         if row["class"] not in WAITS:
-            add(row, clipped(row, start_ns, end_ns), begins)
+            found.add(row, clipped(row, start_ns, end_ns), begins, row[STOP])
             continue
-        pieces = lanes.charges(row, start_ns, end_ns)
-        for k, one in enumerate(pieces):
-            add(one.cause or row, one.end_ns - one.start_ns, begins and k == 0 and one.cause is None)
-    made = [Loss(*key, *entry) for key, entry in found.items()]
-    return sorted(made, key=lambda one: (-one.ns, one.station, one.klass, one.reason or ""))
+        for k, one in enumerate(lanes.charges(row, start_ns, end_ns)):
+            mine = one.cause is None
+            found.add(
+                one.cause or row,
+                one.end_ns - one.start_ns,
+                begins and k == 0 and mine,
+                row[STOP] if mine else next(pieces),
+            )
+    return found.all()
 
 
 def chains(

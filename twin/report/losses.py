@@ -1,25 +1,31 @@
 """What time was lost to: reasons by minutes and by count, changeovers from one product to the next, the bottleneck."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby
+from operator import itemgetter
 from typing import Any, Final
 
 from kernels.codes import CLASS_NAMES
 from kernels.figures.oee import AVAILABILITY_LOSS, PERFORMANCE_LOSS, POLICIES
-from twin.audit.views import BEGUN_NS
+from twin.audit.views import BEGUN_NS, THROUGH
 from twin.report.parts import CUT
 from twin.report.rows import Row
 from twin.report.said import lasting
 from twin.report.words import word
 
+STOP: Final = "stop"  # of a row of states, `joined`: the number of its stop
+BEGINS: Final = "begins"  # it is the first in its stop that has its reason
 _RUNNING: Final = "running"
+_PLACE: Final = itemgetter("station", "start")
+Key = tuple[str, str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Stops of one station, class and reason. `ns` is cut at the span; a stop counts where it begins."""
+    """Stops of one station, class and reason. `ns` is cut at the span; a stop counts where it begins, and of several
+    reasons each where it is first given. `longest_ns`: of a stop, all of its time for this reason."""
 
     station: str
     klass: str
@@ -43,21 +49,66 @@ def loss_classes(policy: str) -> frozenset[str]:
     return frozenset(lost | {"unknown"})
 
 
+def joined(states: Iterable[Row]) -> list[Row]:
+    """Rows by station and time, each with the number of the stop that it is of (`STOP`), and whether it is the first
+    of its reason in it (`BEGINS`): a break, the night, the time between two orders and silence end no stop, another
+    reason begins none. The rule is that of the views `stops` and `pareto`."""
+    found: list[Row] = []
+    number = last = 0
+    for _, rows in groupby(sorted(states, key=_PLACE), key=itemgetter("station")):
+        klass, end, reasons = None, None, set[str | None]()
+        for row in rows:
+            goes_on = row["start"] == end and row["class"] == klass
+            if row["start"] != end:
+                klass = None
+            end = row["end"]
+            if row["class"] in THROUGH:
+                last += 1
+                found.append({**row, STOP: last, BEGINS: True})
+                continue
+            if not goes_on:
+                number = last = last + 1
+                klass, reasons = row["class"], set()
+            found.append({**row, STOP: number, BEGINS: row["reason"] not in reasons})
+            reasons.add(row["reason"])
+    return found
+
+
+class Losses:
+    """Time by station, class and reason, of pieces that are added."""
+
+    def __init__(self) -> None:
+        self._sums: dict[Key, list[int]] = {}  # ns and count
+        self._stops: dict[Key, dict[int, list[int]]] = {}  # of each stop ns and start
+
+    def add(self, row: Row, ns: int, counts: bool, stop: int) -> None:
+        key = row["station"], row["class"], row["reason"]
+        sums = self._sums.setdefault(key, [0, 0])
+        sums[0], sums[1] = sums[0] + ns, sums[1] + counts
+        one = self._stops.setdefault(key, {}).setdefault(stop, [0, int(row["start"])])
+        one[0], one[1] = one[0] + ns, min(one[1], int(row["start"]))
+
+    def all(self) -> list[Loss]:
+        """By time, the longest first."""
+        made = []
+        for key, (ns, count) in self._sums.items():
+            longest, start = max(self._stops[key].values(), key=itemgetter(0))
+            made.append(Loss(*key, ns, count, longest, start))
+        return sorted(made, key=lambda one: (-one.ns, one.station, one.klass, one.reason or ""))
+
+
+def counts(row: Row, start_ns: int, end_ns: int) -> bool:
+    """Whether a stop, or its reason, begins with this row in [start_ns, end_ns)."""
+    return bool(row[BEGINS] and start_ns <= row["start"] < end_ns and not row.get(CUT))
+
+
 def pareto(states: Sequence[Row], start_ns: int, end_ns: int, policy: str) -> list[Loss]:
-    """By time, the longest first. `states`: rows of one line that reach into the span."""
-    wanted = loss_classes(policy)
-    found: dict[tuple[str, str, str | None], list[int]] = {}
+    """By time, the longest first. `states`: rows of one line that reach into the span, `joined`."""
+    wanted, found = loss_classes(policy), Losses()
     for row in states:
-        if row["class"] not in wanted:
-            continue
-        ns = clipped(row, start_ns, end_ns)
-        entry = found.setdefault((row["station"], row["class"], row["reason"]), [0, 0, -1, 0])
-        entry[0] += ns
-        entry[1] += start_ns <= row["start"] < end_ns and not row.get(CUT)
-        if ns > entry[2]:
-            entry[2:] = [ns, row["start"]]
-    made = [Loss(*key, *entry) for key, entry in found.items()]
-    return sorted(made, key=lambda one: (-one.ns, one.station, one.klass, one.reason or ""))
+        if row["class"] in wanted:
+            found.add(row, clipped(row, start_ns, end_ns), counts(row, start_ns, end_ns), row[STOP])
+    return found.all()
 
 
 @dataclass(frozen=True, slots=True)

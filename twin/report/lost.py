@@ -10,14 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from kernels.codes import CLASS_NAMES, N_CLASSES
 from twin.audit.rows import integers
 from twin.report.causes import WAITS, Lanes
+from twin.report.going_on import OPEN
 from twin.report.losses import clipped
-from twin.report.rows import Row, dicts, select
+from twin.report.rows import Row
 from twin.report.said import lasting, reason_said
 from twin.report.svg import GROUP, cut, frame, label
 from twin.report.words import minutes_of, number, word
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
 MOST_DRAWN: Final = 10
 GREATEST: Final = 3
 _STOPS: Final = ("minor_stop", "down")
-_BACK_NS: Final = 36 * 3_600 * 10**9  # a state that goes on has an event that is no older, or no name
 Key = tuple[str | None, str, str | None]
 
 
@@ -37,20 +33,19 @@ def lost(sheet: Sheet) -> list[dict[str, Any]]:
     total = sheet.figures(None)
     steps = {one.id: one.ns for one in total.waterfall() if one.kind in ("availability", "performance", "quality")}
     found: dict[Key, int] = {}
-    rest = dict(steps)
-    lanes = Lanes(sheet.line, sheet.states)
+    rest, goes_on = dict(steps), set[Key]()
+    lanes = Lanes(sheet.line, sheet.seen)
     for start, end, constraint in _constraints(sheet):
-        for row in sheet.states:
+        for row in sheet.seen:
             if row["station"] == constraint and row["class"] in rest:
                 rest[row["class"]] -= clipped(row, start, end)
-                _charge(found, lanes, row, start, end)
-    going = {one["station"]: one for one in _going_on(sheet)}
-    lanes, now, goes_on = Lanes(sheet.line, [*sheet.states, *going.values()]), sheet.constraint(), set[Key]()
+                goes_on |= _charge(found, lanes, row, start, end)
     for name, ns in rest.items():
         if name in ("speed", "quality"):
             found[None, name, None] = ns
-        elif ns:  # states have a row once they have ended
-            goes_on |= _rest(found, lanes, going.get(str(now)), name, now, ns)
+        elif ns:  # of no state that is known
+            key = sheet.constraint(), name, None
+            found[key] = found.get(key, 0) + ns
     order = sorted(found.items(), key=lambda one: (-one[1], str(one[0])))
     known = total.lost_parts
     return [
@@ -92,61 +87,18 @@ def _constraints(sheet: Sheet) -> list[tuple[int, int, str]]:
     return made
 
 
-def _charge(found: dict[Key, int], lanes: Lanes, row: Row, start: int, end: int) -> None:
+def _charge(found: dict[Key, int], lanes: Lanes, row: Row, start: int, end: int) -> set[Key]:
+    """Those of them that go on."""
+    charged = [(row, clipped(row, start, end))]
     if row["class"] in WAITS:
-        for one in lanes.charges(row, start, end):
-            _add(found, one.cause or row, one.end_ns - one.start_ns)
-    else:
-        _add(found, row, clipped(row, start, end))
-
-
-def _add(found: dict[Key, int], row: Row, ns: int) -> None:
-    key = row["station"], row["class"], row["reason"]
-    found[key] = found.get(key, 0) + ns
-
-
-def _rest(found: dict[Key, int], lanes: Lanes, going: Row | None, name: str, now: str | None, ns: int) -> set[Key]:
-    """Time of a class beyond the rows of states: of the state that goes on, where it is of this class."""
-    made: dict[Key, int] = {}
-    like = going is not None and (going["class"] == name or {going["class"], name} == set(_STOPS))
-    if going is not None and like and ns > 0:
-        _charge(made, lanes, {**going, "class": name, "start": int(going["end"]) - ns}, 0, int(going["end"]))
-    if (left := ns - sum(made.values())) != 0:
-        made[now, name, None] = made.get((now, name, None), 0) + left
-    for key, some in made.items():
-        found[key] = found.get(key, 0) + some
-    return set(made) if like else set()
-
-
-def _going_on(sheet: Sheet) -> list[Row]:
-    """Of each station the state that has no row yet, as its newest event and what people said of it have it. It gives
-    names to time, and no time of its own."""
-    rows, laid = sheet.rows_of(None), sheet.cover_of(None)
-    if not laid.rows or not sheet.missing(None)[1]:
-        return []
-    until = int(integers(rows.column("end").take(pa.array(laid.rows, pa.int64()))).max())
-    ends = {one.id: sheet.span.start_ns for one in sheet.line.stations}
-    for row in sheet.states:
-        ends[row["station"]] = max(ends.get(row["station"], 0), int(row["end"]))
-    wanted = pc.field("type").isin(["state", "correction"])
-    begin = max(0, min(ends.values()) - _BACK_NS)
-    told = dicts(select(sheet.root, "events", begin, until, line=sheet.line.id, where=wanted))
-    found = []
-    for station in sheet.line.stations:
-        undone = {one["corrects"] for one in told if one["station"] == station.id and one["verb"] == "undo"}
-        mine = [one for one in told if one["station"] == station.id and str(one["ts"]) not in undone]
-        states = [one for one in mine if one["type"] == "state"]
-        if not states:
-            continue
-        newest = max(states, key=lambda one: (int(one["ts"]), one["source_offset"]))
-        said = [one for one in mine if one["corrects"] == str(newest["ts"]) and one["verb"] != "undo"]
-        reason = next((one["reason"] for one in said[::-1] if one["reason"] is not None), newest["reason"])
-        state = next((one["state"] for one in said[::-1] if one["state"] is not None), newest["state"])
-        code = station.states.get(state, 0)
-        klass = CLASS_NAMES[code] if code < N_CLASSES else "down"  # minor stop or down: the rows say which
-        begin = max(ends[station.id], int(newest["ts"]))
-        found.append({"station": station.id, "class": klass, "reason": reason, "start": begin, "end": until})
-    return found
+        charged = [(one.cause or row, one.end_ns - one.start_ns) for one in lanes.charges(row, start, end)]
+    goes_on = set[Key]()
+    for cause, ns in charged:
+        key = cause["station"], cause["class"], cause["reason"]
+        found[key] = found.get(key, 0) + ns
+        if ns and cause.get(OPEN):
+            goes_on.add(key)
+    return goes_on
 
 
 def cause_said(one: dict[str, Any], report: dict[str, Any], language: str) -> str:

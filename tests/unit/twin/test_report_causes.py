@@ -8,9 +8,20 @@ import pytest
 from twin.plant import loads
 from twin.plant.model import Line
 from twin.report.causes import STANDS, WAITS, chains, charged
-from twin.report.losses import loss_classes, pareto
+from twin.report.losses import joined, loss_classes, pareto
 
-CLASSES = ("running", "running", "starved", "blocked", "down", "minor_stop", "setup", "unknown", "maintenance")
+CLASSES = (
+    "running",
+    "running",
+    "starved",
+    "blocked",
+    "down",
+    "minor_stop",
+    "setup",
+    "unknown",
+    "maintenance",
+    "planned_stop",
+)
 NAMES = ("a", "b", "c", "d", "e")
 
 
@@ -44,7 +55,7 @@ def some_states(seed: int, length: int) -> list[dict[str, Any]]:
             found.append({"station": name, "class": klass, "reason": reason, "start": at, "end": end})
             at = end + (dice.randrange(3) if dice.random() < 0.2 else 0)  # a gap now and then
     dice.shuffle(found)
-    return found
+    return joined(found)
 
 
 def naive(line: Line, states: list[dict[str, Any]], start: int, end: int) -> dict[tuple[str, str, str | None], int]:
@@ -109,5 +120,5 @@ def test_a_filler_that_starves_names_the_capper_that_jammed() -> None:
     found = chains(line, states, "c", 0, 20)
     assert [(one["ns"], one["by"], one["by_reason"]) for one in found] == [(6, "a", "jam"), (1, None, None)]
     # Six of b's and eight of c's nanoseconds are a's, beside its own ten.
-    sums = {(one.station, one.reason): (one.ns, one.count) for one in charged(line, states, 0, 20, "iso22400")}
+    sums = {(one.station, one.reason): (one.ns, one.count) for one in charged(line, joined(states), 0, 20, "iso22400")}
     assert sums == {("a", "jam"): (10 + 8 + 6, 1), ("b", None): (2, 0), ("c", None): (1, 0)}
