@@ -89,7 +89,8 @@ class Drafter:
                 text.append(f'ideal_cycle = "{_plain(one.cycle_s)}s"  # look: the pace of the fastest tenth of the log')
             for counter, quality in one.counters.items():
                 text += ["", "[[line.station.counter]]", f"id = {quoted(counter)}"]
-                text += [f'quality = "{quality}"'] if quality != "good" else []
+                mark = "  # look: are scrap and rework some of them?" if quality == "total" else ""
+                text += [f'quality = "{quality}"{mark}'] if quality != "good" else []
         text += [line for product in self.products for line in ("", "[[line.product]]", f"id = {quoted(product)}")]
         words = sorted({word for one in self.stations.values() for word in one.words})
         if words:

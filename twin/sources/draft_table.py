@@ -11,7 +11,7 @@ import numpy.typing as npt
 from twin.sources.draft_plant import Drafter
 from twin.sources.draft_rows import MANY, DraftRows
 from twin.sources.draft_tags import count, sampled
-from twin.sources.roles import ALONE, counts_on, role_of, tokens
+from twin.sources.roles import ALONE, counts_on, good_rank, role_of, tokens
 from twin.sources.sniff import TimeGuess, quoted
 from twin.sources.values import to_number
 
@@ -100,7 +100,15 @@ def _inline(guess: TimeGuess) -> str:
     return ", ".join([columns_key(guess), *guess.keys.splitlines()])
 
 
-def draft_table(drafter: Drafter, rows: DraftRows, name: str, span: Span | None, sheets: Sequence[str] = ()) -> None:
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Sheets or files of one form, each of a station of its own, and the constant that stands for their names."""
+
+    names: tuple[str, ...] = ()
+    constant: str = ""
+
+
+def draft_table(drafter: Drafter, rows: DraftRows, name: str, span: Span | None, alike: Alike) -> None:
     """One station a row, named by a column, by the sheet or by the file."""
     column = rows.role("station", fits="few")
     station = name
@@ -110,11 +118,12 @@ def draft_table(drafter: Drafter, rows: DraftRows, name: str, span: Span | None,
             drafter.station(word)
         drafter.head.append(f"station = {{ column = {quoted(column)} }}")
         station = next(iter(drafter.stations))
-    elif len(sheets) > 1:
-        for word in sheets:
+    elif len(alike.names) > 1:
+        for word in alike.names:
             drafter.station(word)
-        drafter.head.append('station = "{sheet}"')
-        station = sheets[0]
+        mark = "  # look: is each file of one machine?" if alike.constant == "{file}" else ""
+        drafter.head.append(f"station = {quoted(alike.constant)}{mark}")
+        station = alike.names[0]
     else:
         drafter.station(station)
         drafter.head.append(f"station = {quoted(station)}")
@@ -154,15 +163,22 @@ class _Table:
         elif not cycles:
             self._by_speed()
         for quality in ("good", "scrap", "rework"):
-            counted = whole_of(rows, quality)
-            if counted and not drafter.by_cycle:
+            fitting = wholes_of(rows, quality)
+            if fitting and not drafter.by_cycle:
+                counted = fitting[0]
                 rows.used.add(counted)
+                if quality == "good" and len(fitting) > 1 and good_rank(counted) == good_rank(fitting[1]):
+                    drafter.edit.append(
+                        f"mapping.toml: which of the columns {', '.join(fitting)} has the good parts; "
+                        f"{counted} is a guess"
+                    )
                 # A row with a beginning and an end says what was made between them.
                 ends = span.at_end if span is not None else []
                 whose = self._by_station() if self.column is not None else ()
-                count(
-                    drafter, rows, self.station, counted, counted, quality, *ends, running=span is None, stations=whose
-                )
+                # What is called a total holds the scrap that is counted beside it.
+                total = quality == "good" and good_rank(counted) == 2 and bool(wholes_of(rows, "scrap"))
+                what = "total" if total else quality
+                count(drafter, rows, self.station, counted, counted, what, *ends, running=span is None, stations=whose)
                 if quality == "good" and span is not None:
                     self._pace(span, counted)
         self._order()
@@ -218,7 +234,7 @@ class _Table:
         drafter, rows = self.drafter, self.rows
         words = drafter.station(self.station).words
         lines = [span.starts, span.until]
-        good = whole_of(rows, "good")
+        good = wholes_of(rows, "good")
         if state is not None:
             rows.used.add(state)
             words.update(rows.cells(state))
@@ -254,26 +270,40 @@ class _Table:
             paces = lengths[fine] / made[fine]
             self.drafter.station(name).cycle_s = float(f"{np.quantile(paces, 0.1):.3g}") if len(paces) >= 5 else None
 
-    def _duration(self) -> tuple[str, str] | None:
-        """A column with the length of what ended at the row's time, and its unit."""
+    def _duration(self) -> tuple[str, str, bool] | None:
+        """A column with the length of what ended at the row's time, its unit, and whether that is known."""
         for name in self.rows.names:
             parts = tokens(name)
             bare = " ".join(part for part in parts if part not in _UNITS)
             if name in self.rows.used or not self.rows.numbers(name):
                 continue
             if "duration" in (role_of(name, ("duration",)), role_of(bare, ("duration",))):
-                return name, next((_UNITS[part] for part in reversed(parts) if part in _UNITS), "s")
+                unit = next((_UNITS[part] for part in reversed(parts) if part in _UNITS), None)
+                return name, unit or self._unit_of(name), unit is not None
         return None
 
-    def _by_length(self, duration: tuple[str, str], state: str, unit: str | None) -> None:
+    def _unit_of(self, name: str) -> str:
+        """The unit in which lengths come nearest to the time between rows without being longer."""
+        steps = np.concatenate([np.diff(np.sort(self.rows.times()[own])) for _, own in self._by_station()])
+        numbers = self.rows.found.form.numbers
+        lengths = [float(number) for cell in self.rows.cells(name) if (number := numbers.read(cell))]
+        if not lengths or not (steps > 0).any():
+            return "s"
+        usual = float(np.median(steps[steps > 0])) / 1e9 / float(np.median(lengths))  # s, if it took all the time
+        return next((unit for unit, seconds in (("h", 3600), ("min", 60), ("s", 1)) if seconds <= 1.05 * usual), "ms")
+
+    def _by_length(self, duration: tuple[str, str, bool], state: str, unit: str | None) -> None:
         """Rows that say what was done when it is done, and how long it took: cycles, where the state is no stop."""
         drafter, rows = self.drafter, self.rows
-        name, length = duration
+        name, length, sure = duration
         rows.used |= {name, state}
         done = [word for word in sorted(set(rows.cells(state)) - {""}) if _is_done(word)]
         more = [f"when = {{ column = {quoted(state)}, in = [{', '.join(map(quoted, done))}] }}"] if done else []
         units = [f"unit = {{ column = {quoted(unit)} }}"] if unit else []
-        minus = f"time = {{ minus = {{ column = {quoted(name)}, unit = {quoted(length)} }} }}"
+        mark = "" if sure else "  # look: the unit"
+        minus = f"time = {{ minus = {{ column = {quoted(name)}, unit = {quoted(length)} }} }}{mark}"
+        if not sure:
+            drafter.edit.append(f"mapping.toml [[event]]: the unit of {name}, of which {length} is a guess")
         drafter.event("cycle", 'phase = "start"', minus, *more, *units)
         drafter.event("cycle", 'phase = "end"', *more, *units)
         drafter.by_cycle = True
@@ -311,16 +341,18 @@ class _Table:
         return bool(changes > 2 * len(set(cells)))
 
 
-def whole_of(rows: DraftRows, role: str) -> str | None:
+def wholes_of(rows: DraftRows, role: str) -> list[str]:
+    """The columns of whole numbers that tell this role, the likeliest first."""
     named = [name for name in rows.names if name not in rows.used and role_of(name, (role,)) == role]
-    named.sort(key=lambda name: name.lower() in ALONE)
+    named.sort(key=lambda name: (name.lower() in ALONE, good_rank(name) if role == "good" else 0))
+    found = []
     for name in named:
         values = rows.whole(name)
         if values is not None and (
             name.lower() not in ALONE or ((values[1:] > values[:-1]).any() and counts_on(values))
         ):
-            return name
-    return None
+            found.append(name)
+    return found
 
 
 def _is_done(word: str) -> bool:

@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from twin.sources.draft_plant import Drafter
 from twin.sources.draft_rows import MANY, DraftRows
-from twin.sources.roles import counts_on, role_of, whole_numbers
+from twin.sources.roles import counts_on, may_count_on, role_of, whole_numbers
 from twin.sources.sniff import quoted
 
 _RUNS = ("running", "isrunning", "inmotion", "runstatus")  # a tag that is true while the machine runs
 _ROLES = ("state", "good", "scrap", "rework", "speed")
+_ENOUGH = 20  # rows that rise are a counter; of fewer each may have more parts than the one before
 Mask = npt.NDArray[np.bool_]
 
 
@@ -84,15 +85,29 @@ def count(
     counter = running and bool(judged) and all(judged)
     if counter:
         drafter.station(station).counters.setdefault(name, quality)
-        drafter.event("count", *more, f"counter = {quoted(name)}", f"value = {{ column = {quoted(column)} }}")
-    else:
-        drafter.event("count", *more, f"{quality} = {{ column = {quoted(column)} }}")
-        if running and any(judged):
+        few = max(len(one) for one in series if one is not None) < _ENOUGH
+        mark = "  # look: a running counter, or parts of the row?" if few else ""
+        drafter.event("count", *more, f"counter = {quoted(name)}{mark}", f"value = {{ column = {quoted(column)} }}")
+        if few:
             drafter.edit.append(
-                f"mapping.toml: whether {column} are parts of the row or a running counter: it counts on at "
-                "some stations only"
+                f"mapping.toml: whether {column} are parts of the row or a running counter: few rows tell"
             )
-    if quality == "good":
+        if quality == "total":
+            drafter.edit.append(f"plant.toml: whether {column} counts all parts, with the scrap and rework beside it")
+    else:
+        unsure = ""
+        if running and any(judged):
+            unsure = ": it counts on at some stations only"
+        elif running and any(one is not None and may_count_on(one) for one in series):
+            unsure = ": it rises nearly always, as a counter does that begins anew each shift"
+        parts = "good" if quality == "total" else quality
+        mark = "  # look: parts of the row, or a running counter?" if unsure else ""
+        drafter.event("count", *more, f"{parts} = {{ column = {quoted(column)} }}{mark}")
+        if unsure:
+            drafter.edit.append(f"mapping.toml: whether {column} are parts of the row or a running counter{unsure}")
+        if quality == "total":
+            drafter.edit.append(f"mapping.toml: whether the scrap is among {column}: all of them count as good here")
+    if quality in ("good", "total"):
         for name_of, own in owned:
             one = drafter.station(name_of)
             one.cycle_s = _pace(rows, column, own, counter) or one.cycle_s

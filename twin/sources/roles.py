@@ -71,15 +71,21 @@ CLASSES: Final = {word: name for name, words in _CLASSES for word in words.split
 _TRAILING: Final = ("id", "name", "no", "nr", "code", "number", "num")
 # How compounds end that tell a role: Störbeginn, Schichtende.
 _COMPOUNDS: Final = {"begin": ("beginn", "anfang"), "end": ("ende",)}
-# How often something happened is no number of parts.
+# How often something happened is no number of parts, nor is how many were asked for.
 _NO_PARTS_WORDS: Final = (
     "occurrence occurrences event events stop stops stoppage stoppages downtime alarm alarms fault faults error errors "
-    "st\u00f6rungen stoerungen stillst\u00e4nde stillstaende"
+    "st\u00f6rungen stoerungen stillst\u00e4nde stillstaende plan planned plann\u00e9e target goal order ordered "
+    "required expected soll geplant bestellt ziel pr\u00e9vu prevu previsto prevista planificado objetivo"
 )
 _NO_PARTS: Final = frozenset(_NO_PARTS_WORDS.split())
 # Tell a role as a whole name only, of a column that counts on: an energy counter counts no parts, nor does the counter
 # of a confirmation.
 ALONE: Final = frozenset({"z\u00e4hler", "zaehler", "counter"})
+# Of parts: what says that these are good ones, and what that they are all of them.
+_GOOD_ONES: Final = frozenset(
+    {"good", "gut", "ok", "goodcount", "goodparts", "gutmenge", "gutteile", "bons", "buenas", "buoni"}
+)
+_ALL: Final = ("total", "gesamt")
 # Roles that the last word of a name tells: a machine failure is no machine.
 _LAST: Final = ("station", "line", "order", "product", "unit", "tag", "value", "seq")
 
@@ -109,6 +115,21 @@ def role_of(name: str, roles: Sequence[str]) -> str | None:
                 continue
             return role
     return None
+
+
+def good_rank(name: str) -> int:
+    """Of columns of good parts the one to prefer has the least: good ones by name, parts, all parts."""
+    parts = tokens(name)
+    if _GOOD_ONES & set(parts):
+        return 0
+    return 2 if any(part.startswith(_ALL) for part in parts) else 1
+
+
+def may_count_on(values: I64) -> bool:
+    """Whether numbers that are no readings of one counter rise as if it began anew now and then."""
+    steps = np.diff(values)
+    steps = steps[steps != 0]
+    return len(steps) >= 4 and float((steps > 0).mean()) >= 0.75
 
 
 def class_of(word: str, among: Sequence[str] = ()) -> tuple[str, bool]:

@@ -325,7 +325,7 @@ def _day_form(cells: Sequence[str]) -> str | None:
 
     12.007 beside 05.03.2026 is none, whatever stands between its digits.
     """
-    filled = [cell for cell in cells[:500] if cell]
+    filled = _values(cells[:500])
     texts: pa.Array[Any] = pa.array(filled, pa.string())
     for form in _DATES if filled else ():
         if TimeReader(TimeFormat((pattern(form, date_only=True),), "UTC")).read(texts)[1].sum() >= _ENOUGH * len(
@@ -369,17 +369,24 @@ def _day_of(clock: str, days: Sequence[str], names: Sequence[str]) -> str:
 
 def _mostly(cells: Sequence[str], form: str) -> bool:
     shape = re.compile(form)
-    return sum(bool(shape.fullmatch(cell)) for cell in cells) >= _ENOUGH * max(1, sum(map(bool, cells)))
+    return sum(bool(shape.fullmatch(cell)) for cell in cells) >= _ENOUGH * max(1, len(_values(cells)))
+
+
+def _values(cells: Sequence[str]) -> list[str]:
+    """The cells that hold something; where most of them have digits, those: words beside them are of totals."""
+    filled = [cell for cell in cells if cell]
+    with_digits = [cell for cell in filled if any(map(str.isdigit, cell))]
+    return with_digits if 2 * len(with_digits) > len(filled) else filled
 
 
 def _time(found: Sniffed, names: tuple[str, ...], zone: str | None) -> TimeGuess | None:
     cells = list(zip(*(found.cells(name)[:20_000] for name in names), strict=True))
     texts: pa.Array[Any] = pa.array([" ".join(parts) for parts in cells], pa.string())
-    filled = sum(any(parts) for parts in cells)
+    filled = len(_values([" ".join(parts).strip() for parts in cells]))
     if not filled:
         return None
     sample = texts.slice(0, 500)
-    needed = _ENOUGH * sum(any(parts) for parts in cells[:500])
+    needed = _ENOUGH * len(_values([" ".join(parts).strip() for parts in cells[:500]]))
     best: list[tuple[int, float, TimeGuess]] = []
 
     def attempt(form: TimeFormat, keys: str, local: bool, doubt: str = "") -> None:

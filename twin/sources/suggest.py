@@ -15,7 +15,7 @@ from twin.sources import log_paths
 from twin.sources.bind import LogPath
 from twin.sources.draft_plant import Draft, Drafter
 from twin.sources.draft_rows import DraftRows
-from twin.sources.draft_table import columns_key, draft_table, span_of
+from twin.sources.draft_table import Alike, columns_key, draft_table, span_of
 from twin.sources.draft_tags import draft_tags, tag_columns, wide_columns, wide_rules
 from twin.sources.roles import role_of, tokens
 from twin.sources.sniff import Sniffed, TimeGuess, beginning, header_of, quoted, sniff, times
@@ -25,15 +25,18 @@ from twin.sources.typed_tables import WORKBOOKS, open_book, sheets
 I64 = npt.NDArray[np.int64]
 _DISORDER_S: Final = 60  # more than that, and rows are sorted
 _MOST_FLAGS: Final = 2
+_FEW_FILES: Final = 10
+_TURNS: Final = 0.1  # of the rows of files side by side follow one of the other file
 
 
 def suggest(paths: Sequence[Path | str], zone: str | None = None) -> Draft:
     """Draft from the first of these logs. SourceError where it cannot be read, or says nothing about time."""
-    log = log_paths(paths)[0]
+    log, *others = log_paths(paths)
     suffix = Path(log.file.name.removesuffix(".gz").removesuffix(".zst")).suffix.lower()
-    alike: list[str] = []
+    alike = Alike()
     if suffix in WORKBOOKS:
-        log, alike = _sheet(log)
+        log, named = _sheet(log)
+        alike = Alike(tuple(named), "{sheet}")
     drafter = Drafter(log.file.name)
     drafter.zone = zone or "UTC"
     found = sniff(log, sheet=log.sheet is not None or suffix == ".parquet")
@@ -42,6 +45,8 @@ def suggest(paths: Sequence[Path | str], zone: str | None = None) -> Draft:
         return drafter.draft()
     guesses = times(found, zone)
     drafter.edit += found.doubts
+    if others and guesses and not alike.names:
+        alike = _files(drafter, [log, *others], found, guesses[0], zone)
     _table(drafter, found, guesses, stem(log.file), zone, alike)
     return drafter.draft()
 
@@ -51,6 +56,36 @@ def _has_times(log: LogPath) -> bool:
         return bool(times(sniff(log, sheet=True), None))
     except SourceError:
         return False
+
+
+def _files(drafter: Drafter, logs: Sequence[LogPath], first: Sniffed, time: TimeGuess, zone: str | None) -> Alike:
+    """Of several files whether each is of a machine of its own: the times of two lie side by side."""
+    ends = logs[0].file.suffix.lower()
+    alike = [log for log in logs if log.file.suffix.lower() == ends]
+    for log in alike[1:_FEW_FILES]:
+        try:
+            other = sniff(log, sheet=ends == ".parquet")
+            guesses = times(other, zone) if other.names == first.names else []
+        except SourceError:
+            continue
+        second = next((one for one in guesses if one.columns == time.columns), None)
+        if second is None or not second.ok.any() or not time.ok.any():
+            continue
+        if _side_by_side(time.ts[time.ok], second.ts[second.ok]):
+            drafter.edit.append(
+                "mapping.toml station: whether each file is of a machine of its own, named as the file is"
+            )
+            return Alike(tuple(dict.fromkeys(stem(one.file) for one in alike)), "{file}")
+    return Alike()
+
+
+def _side_by_side(one: I64, two: I64) -> bool:
+    """Whether the rows of two files take turns in time, more often than pieces of one log do."""
+    begin, end = max(one.min(), two.min()), min(one.max(), two.max())
+    whole, own = np.concatenate([one, two]), np.repeat([0, 1], [len(one), len(two)])
+    within = (whole >= begin) & (whole <= end)
+    own = own[within][np.argsort(whole[within], kind="stable")]
+    return len(own) > 1 and float((own[1:] != own[:-1]).mean()) > _TURNS
 
 
 def _sheet(log: LogPath) -> tuple[LogPath, list[str]]:
@@ -109,7 +144,7 @@ def _shdr(drafter: Drafter, text: str, name: str) -> None:
 
 
 def _table(
-    drafter: Drafter, found: Sniffed, guesses: list[TimeGuess], name: str, zone: str | None, alike: list[str]
+    drafter: Drafter, found: Sniffed, guesses: list[TimeGuess], name: str, zone: str | None, alike: Alike
 ) -> None:
     form = [f"[csv]\n{found.keys}"] if found.keys else []
     names = [one for one in found.names if not any(one in guess.columns for guess in guesses)]

@@ -59,6 +59,80 @@ def test_a_draft_names_the_columns_that_it_leaves_out(tmp_path: Path) -> None:
     assert mapping.endswith("# no rule reads: Energie kWh\n")
 
 
+def by_minute(head: str, row: Callable[[int], str], n: int = 40) -> str:
+    return f"{head}\n" + "".join(f"2026-03-02 {6 + i // 60:02}:{i % 60:02}:00;{row(i)}\n" for i in range(n))
+
+
+@pytest.mark.parametrize(
+    ("text", "written", "asked"),
+    [
+        # What was asked for is no part that was made; of two columns that may be it, one is a guess.
+        (
+            by_minute("t;Planned Qty;Target Count;Produced Qty;Scrap", lambda i: f"1000;900;{40 + i * 7 % 5};0"),
+            ['good = { column = "Produced Qty" }'],
+            [],
+        ),
+        (
+            by_minute("t;Qty;Produced", lambda i: f"{40 + i * 7 % 5};{30 + i * 7 % 5}"),
+            ['good = { column = "Qty" }'],
+            ["mapping.toml: which of the columns Qty, Produced has the good parts; Qty is a guess"],
+        ),
+        # All parts, where scrap is counted beside them; good ones, where they have a column.
+        (
+            by_minute("t;state;TotalCount;RejectCount", lambda i: f"RUN;{1000 + 10 * i};{50 + i}"),
+            ['id = "TotalCount"\nquality = "total"  # look', 'id = "RejectCount"\nquality = "scrap"'],
+            ["plant.toml: whether TotalCount counts all parts"],
+        ),
+        (
+            by_minute("t;TotalCount;RejectCount;GoodCount", lambda i: f"{1000 + 10 * i};{50 + i};{950 + 9 * i}"),
+            ['id = "GoodCount"\n', 'id = "RejectCount"\nquality = "scrap"', "# no rule reads: TotalCount"],
+            [],
+        ),
+        # What rises and begins anew is no sum of rows.
+        (
+            by_minute("t;produced", lambda i: f"{1000 * (i % 8 + 1) + i}"),
+            ['good = { column = "produced" }  # look'],
+            ["mapping.toml: whether produced are parts of the row or a running counter: it rises nearly always"],
+        ),
+        (
+            by_minute("t;produced", lambda i: f"{100 + i}", 8),
+            ['counter = "produced"  # look'],
+            ["mapping.toml: whether produced are parts of the row or a running counter: few rows tell"],
+        ),
+        # Without a unit lengths are in the one that fits the time between rows.
+        (
+            by_minute("t;duration;result", lambda i: f"0.{90 + i % 5};OK"),
+            ['unit = "min" } }  # look'],
+            ["mapping.toml [[event]]: the unit of duration, of which min is a guess"],
+        ),
+        (by_minute("t;duration s;result", lambda i: f"5.{i % 5};OK"), ['unit = "s" } }\n'], []),
+        # A total is no row.
+        (
+            "Hour;Good\n" + "".join(f"2026-03-02 {6 + i:02}:00;{100 - i % 3}\n" for i in range(8)) + "Total;793\n",
+            ['column = "Hour"', 'ignore = [{ column = "Hour", in = ["Total"] }]'],
+            [],
+        ),
+    ],
+)
+def test_a_guess_that_may_be_wrong_is_marked(tmp_path: Path, text: str, written: list[str], asked: list[str]) -> None:
+    log = write(tmp_path, "log.csv", text)
+    drafts = "\n".join(drafted(log, tmp_path / "draft", "Europe/Berlin")[1:])
+    assert [one for one in written if one not in drafts] == []
+    edit = suggest([log], "Europe/Berlin").edit
+    assert [one for one in asked if not any(said.startswith(one) for said in edit)] == []
+
+
+def test_files_side_by_side_are_of_machines_of_their_own(tmp_path: Path) -> None:
+    logs = [
+        write(tmp_path, f"press-{k}.csv", by_minute("t;state", lambda i: "RUN" if i % 7 else "STOP")) for k in (1, 2)
+    ]
+    draft = suggest(logs, "Europe/Berlin")
+    assert 'station = "{file}"  # look' in draft.mapping
+    assert 'id = "press-2"' in draft.plant
+    logs[1].write_text(logs[1].read_text().replace("-03-02", "-03-03"))
+    assert 'station = "press-1"' in suggest(logs, "Europe/Berlin").mapping
+
+
 @pytest.mark.parametrize(
     ("name", "text", "parts"),
     [
