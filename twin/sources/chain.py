@@ -40,6 +40,10 @@ class Chain:
         self._links.append(made)
         return made
 
+    @property
+    def several(self) -> bool:
+        return len(self._links) > 1
+
     def others(self, link: "Link") -> Iterator["Link"]:
         return (one for one in self._links if one is not link)
 

@@ -18,7 +18,7 @@ from twin.sources.csv_rules import STATES, CounterRows, Rows, Rules
 from twin.sources.csv_table import CsvTable
 from twin.sources.drafts import END, RULE, Draft, draft, ordered, split
 from twin.sources.files import LogFile
-from twin.sources.intervals import OPEN_END, Intervals
+from twin.sources.intervals import LAST, OPEN_END, Intervals
 from twin.sources.mapping import CsvMapping, check
 from twin.sources.placing import Placing, entries
 from twin.sources.repeats import RowNames
@@ -86,7 +86,8 @@ class CsvLog:
         self._lines: dict[int, LineRows] = {}
         self._last_event: dict[tuple[int, int], int] = {}
         self._held: Draft | None = None
-        self._intervals = any(rule.until is not None for rule in mapping.events)
+        # Of intervals what is true outside of them. Those of several logs are swept together, where these are merged.
+        self.otherwise = next((rule.otherwise for rule in mapping.events if rule.until is not None), None)
 
     def peek(self, rows: int) -> list[tuple[int, dict[str, str]]]:
         """The first rows as they stand in the file: what an event's `offset` says, and the cells that are read."""
@@ -167,15 +168,22 @@ class CsvLog:
         for made_of_spans in self._spans.drafts() if self._spans is not None else ():
             add_block(sorter, made_of_spans.block)
         self.summary.note(f"{self.name}: events have times of their own; they were sorted")
-        made: Iterable[EventBlock] = sorted_blocks(sorter)
-        intervals = [rule for rule in mapping.events if rule.until is not None]
-        if intervals:
-            made = Intervals(intervals[0].otherwise).blocks(made)
-        for block in made:
-            for line in distinct(block.line).tolist():
-                own = block.line == line
-                self._clock.check(line, block.ts[own], self.name, block.offset[own])
-            yield block
+        together = self.link is not None and self.link.chain.several
+        for block, swept in self._swept(sorted_blocks(sorter)):
+            for line in distinct(swept.line).tolist():
+                own = swept.line == line
+                self._clock.check(line, swept.ts[own], self.name, swept.offset[own])
+            yield block if together else swept
+
+    def _swept(self, blocks: Iterable[EventBlock]) -> Iterator[tuple[EventBlock, EventBlock]]:
+        """Each block as it is, and as the changes that its intervals make where they are all there are."""
+        if self.otherwise is None:
+            yield from ((block, block) for block in blocks)
+            return
+        intervals = Intervals(self.otherwise)
+        for block in blocks:
+            yield block, intervals.swept(block, int(block.ts[-1]) - 1)
+        yield empty(), intervals.swept(empty(), LAST)
 
     def _blocks(self) -> Iterator[EventBlock | None]:
         order: Iterable[TextRows] = self._table
@@ -269,7 +277,7 @@ class CsvLog:
             index = np.flatnonzero(states.known)
             x, y, z = states.ids[index].T
             # An interval goes on its way with its end, and comes out of it (twin.sources.intervals) as two changes.
-            until = self._intervals
+            until = self.otherwise is not None
             ends = np.where(states.ends[index] == NEVER, OPEN_END, states.ends[index]) if until else 0
             return [
                 draft(

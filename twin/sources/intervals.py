@@ -6,7 +6,6 @@ the rule's `otherwise`. An interval without an end ends with the next one that b
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,6 +17,7 @@ from twin.sources.blocks import Words, compact, empty, join
 from twin.sources.drafts import draft
 
 OPEN_END: Final = 2**63 - 1  # of an interval whose row has no end
+LAST: Final = OPEN_END - 1  # behind all that end
 # What an interval's block carries on its way here: `a` its end, `b` that it is one (1), `c` the class of `otherwise`.
 Said = tuple[int, str | None, str | None, str | None]
 Entry = tuple[int, int, int, Said, int]  # -start, -number, end, what it says, where it stands in the log
@@ -40,16 +40,12 @@ class Intervals:
         self._number = 0
         self._ends: list[tuple[int, int, int]] = []  # (end, station, where) of the intervals that have one
 
-    def blocks(self, blocks: Iterable[EventBlock]) -> Iterator[EventBlock]:
-        for block in blocks:
-            of_interval = (block.type == STATE) & (block.b == 1)
-            if not of_interval.any() and not self._ends:
-                yield block
-                continue
-            yield self._swept(block, of_interval)
-        yield self._made([self._until(OPEN_END - 1)])
-
-    def _swept(self, block: EventBlock, of_interval: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> EventBlock:
+    def swept(self, block: EventBlock, until: int) -> EventBlock:
+        """A block in order of time with the changes up to `until` (ns) in the place of its intervals; each has the
+        `offset` of the one it comes from. `until`: no event to come is earlier or as early."""
+        of_interval = (block.type == STATE) & (block.b == 1)
+        if not of_interval.any() and not (self._ends and self._ends[0][0] <= until):
+            return block
         made: list[list[_Change]] = []
         words = block.words
 
@@ -65,13 +61,14 @@ class Intervals:
             one.otherwise = (int(block.c[i]), self._word, None, None)
             said = (int(block.code[i]), text(block.x[i]), text(block.y[i]), text(block.z[i]))
             one.open = [entry for entry in one.open if entry[2] != OPEN_END]
+            heapq.heapify(one.open)
             self._number += 1
             where = int(block.offset[i])
             heapq.heappush(one.open, (-ts, -self._number, int(block.a[i]), said, where))
             if block.a[i] != OPEN_END:
                 heapq.heappush(self._ends, (int(block.a[i]), station, where))
             made.append(self._tell(one, station, ts, where))
-        made.append(self._until(int(block.ts[-1]) - 1))
+        made.append(self._until(until))
         others = compact(pick(block, np.flatnonzero(~of_interval)))
         whole = join([others, self._made(made)])
         return compact(pick(whole, np.argsort(whole.ts, kind="stable")))

@@ -6,7 +6,7 @@ from copy import copy
 import numpy as np
 import numpy.typing as npt
 
-from kernels.codes import HEARTBEAT
+from kernels.codes import HEARTBEAT, STATE
 from twin.events.block import EventBlock, Rejected, pick
 from twin.events.declare import END_OF_LOG
 from twin.plant.model import Plant
@@ -14,6 +14,7 @@ from twin.sources.blocks import compact, empty, join
 from twin.sources.chain import Link, without_begun
 from twin.sources.drafts import draft
 from twin.sources.ending import Ends
+from twin.sources.intervals import LAST, Intervals
 from twin.sources.overlap import Overlap
 from twin.sources.parquet import EventsParquet
 from twin.sources.share import Share
@@ -110,6 +111,7 @@ class Logs:
             return
         tracks = [Track(source) for source in self._sources]
         links = [getattr(source, "link", None) for source in self._sources]
+        lists = self._lists()
         for track in tracks:  # how each log begins, before any of them ends
             track.extend()
         overlap = Overlap(
@@ -121,14 +123,14 @@ class Logs:
             refused = [one for track in tracks for one in track.take_refused()]
             running = [track for track in tracks if not track.finished]
             if not running:
-                block, own = self._woven([track.take(None) for track in tracks], links)
+                block, own = self._woven([track.take(None) for track in tracks], links, lists, LAST)
                 overlap.look(block, own)
                 if len(block) or refused:
                     yield block, own, refused
                 return
             # Up to here every log is known. Not the time itself: its log may go on with more of the same time.
             horizon = min(track.newest for track in running)
-            block, own = self._woven([track.take(horizon) for track in tracks], links)
+            block, own = self._woven([track.take(horizon) for track in tracks], links, lists, horizon - 1)
             overlap.look(block, own)
             if len(block) or refused:
                 yield block, own, refused
@@ -136,9 +138,37 @@ class Logs:
                 if track.newest == horizon:
                     track.extend()
 
-    def _woven(self, parts: Sequence[tuple[EventBlock, I64]], links: Sequence[Link | None]) -> tuple[EventBlock, I64]:
+    def _lists(self) -> list[tuple[Intervals, list[int]]]:
+        """The intervals of each mapping that several logs have, and which logs these are."""
+        found: dict[int, tuple[Intervals, list[int]]] = {}
+        for log, source in enumerate(self._sources):
+            link, otherwise = getattr(source, "link", None), getattr(source, "otherwise", None)
+            if link is not None and otherwise is not None and link.chain.several:
+                found.setdefault(id(link.chain), (Intervals(otherwise), []))[1].append(log)
+        return list(found.values())
+
+    def _woven(
+        self,
+        parts: list[tuple[EventBlock, I64]],
+        links: Sequence[Link | None],
+        lists: Sequence[tuple[Intervals, list[int]]],
+        until: int,
+    ) -> tuple[EventBlock, I64]:
         """Parts of several logs by time, without the starts of orders that another log has begun; each event's log."""
-        block, own, left = without_begun(*_woven(parts), links)
+        for intervals, logs in lists:
+            block, own = _woven([parts[log] for log in logs])
+            block.offset = np.array(logs)[own]
+            swept = intervals.swept(block, until)
+            told, states = (np.bincount(one.offset[one.type == STATE], minlength=len(parts)) for one in (block, swept))
+            for log in np.flatnonzero(states - told).tolist():
+                self._sources[log].summary.events["state"] += int(states[log] - told[log])
+            for log in logs:
+                parts[log] = empty(), np.empty(0, np.int64)
+            parts[logs[0]] = swept, swept.ts
+        whole, own = _woven(parts)
+        for _, logs in lists:
+            own = np.where(own == logs[0], whole.offset, own)
+        block, own, left = without_begun(whole, own, links)
         for log in left.tolist():
             self._sources[log].summary.events["order"] -= 1
         return block, own

@@ -1,5 +1,6 @@
 """A log in several files is the log in one: what is open at a file's end goes on where the next one begins with it."""
 
+import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.sources import SAMPLED, mapping, plain, plant, run, write
-from twin.sources import files, open_logs
+from tests.support.sources import EPOCH, SAMPLED, S, mapping, plain, plant, run, write
+from twin.plant import SourceRule
+from twin.sources import files, open_logs, sorting
 
 ROWS = """
 line = "L1"
@@ -183,3 +185,75 @@ def test_two_files_that_end_with_one_order_and_one_that_begins(tmp_path: Path) -
     three = write(tmp_path, "c.csv", HEADS[ROWS] + "\n120,A,on,1,x,\n180,A,on,1,y,\n")
     made = [(e["at"], e["phase"], e["order"]) for e in events([one, two, three], ROWS) if e["type"] == "order"]
     assert made == [(0, "start", "x"), (0, "start", "x"), (120, "end", "x"), (180, "start", "y"), (180, "end", "y")]
+
+
+LISTS = """
+line = "L1"
+station = { column = "who" }
+[time]
+column = "from"
+unit = "s"
+origin = "2026-01-01T00:00:00Z"
+[[event]]
+type = "state"
+state = { column = "st" }
+reason = { column = "why" }
+until = { column = "to" }
+otherwise = "on"
+[[event]]
+type = "count"
+good = { column = "n" }
+"""
+
+
+@pytest.mark.parametrize("size", [3, sorting._BATCH])
+def test_lists_of_stops_however_their_rows_are_dealt_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Stops that lie within each other, overlap and stay open, in files of any rows, read in small pieces."""
+    monkeypatch.setattr(sorting, "_BATCH", size)
+    head = "from,to,who,st,why,n"
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        begins = np.cumsum(random.integers(int(size == 3), 40, 24)).tolist()
+        ends = [begin + int(random.choice([0, 5, 20, 90, 400])) if random.random() < 0.9 else "" for begin in begins]
+        who = random.choice(["A", "B"], 24).tolist()
+        rows = [f"{t},{to},{who[k]},off,{k},{k}" for k, (t, to) in enumerate(zip(begins, ends, strict=True))]
+        whole = listed([write(tmp_path, "whole.csv", "\n".join([head, *rows, ""]))])
+        # What begins together goes by the order of the rows, so it stays in one file.
+        files_of = dict(zip(begins, random.integers(0, 3, 24).tolist(), strict=True))
+        parts = [[row for t, row in zip(begins, rows, strict=True) if files_of[t] == part] for part in range(3)]
+        logs = [write(tmp_path, f"{k}.csv", "\n".join([head, *part, ""])) for k, part in enumerate(parts) if part]
+        assert listed(logs) == whole, seed
+
+
+def listed(paths: list[Path]) -> list[tuple[Any, ...]]:
+    logs = open_logs(paths, plant(), mapping(LISTS))
+    blocks, _ = run(logs)
+    assert logs.summary.n_events == sum(map(len, blocks))
+    return sorted(
+        (e["at"], e["station"], e["type"], str(e.get("state")), str({**e, "seq": 0})) for e in plain(blocks, plant())
+    )
+
+
+def test_a_list_of_stops_beside_a_log_of_other_rows(tmp_path: Path) -> None:
+    """A stop's end comes before what is later in another log, though its own file says nothing meanwhile."""
+    one = write(tmp_path, "a.csv", "from,to,who,st,why,n\n10,30,A,off,a,0\n")
+    two = write(tmp_path, "b.csv", "from,to,who,st,why,n\n12,14,A,off,b,0\n100,110,A,off,c,0\n")
+    beside = write(tmp_path, "c.jsonl", "".join(_count(at) for at in range(5, 120, 5)))
+    rules = [SourceRule("*.csv", write(tmp_path, "m.toml", LISTS))]
+    logs = open_logs([one, two, beside], plant(), rules=rules)
+    found = plain(run(logs)[0], plant())[:-1]
+    assert [e["at"] for e in found] == sorted(e["at"] for e in found)
+    assert [(e["at"], e["state"]) for e in found if e["type"] == "state"] == [
+        (10, "off"),
+        (12, "off"),
+        (14, "off"),
+        (30, "on"),
+        (100, "off"),
+        (110, "on"),
+    ]
+
+
+def _count(at: int) -> str:
+    return json.dumps({"type": "count", "ts": EPOCH + at * S, "line": "L1", "station": "B", "good": 1}) + "\n"
