@@ -15,6 +15,7 @@ from twin.report.lost import greatest
 from twin.report.tables import LEFT, Table, cells, table
 from twin.report.words import number, percent, word
 from twin.report.xlsx import workbook
+from twin.time.rfc3339 import parse_rfc3339
 
 _TABLES: Final = ("lost", "trend", "orders", "hours")
 _ROWS: Final = 12
@@ -65,11 +66,11 @@ def mail(report: dict[str, Any], language: str = "en") -> bytes:
 
 
 def _one_before(report: dict[str, Any], language: str) -> str | None:
-    """What to hold it against: the week before, or the day or shift."""
-    rows = report["trend"]
-    if len(rows) < 2 or rows[-2]["oee"] is None:
+    """What to hold it against: the last week, day or shift that had ended when the span began."""
+    begin = parse_rfc3339(report["span"]["start"])
+    one = next((row for row in reversed(report["trend"]) if parse_rfc3339(row["end"]) <= begin), None)
+    if one is None or one["oee"] is None:
         return None
-    one = rows[-2]
     return word("one_before", language).format(
         one["label"], percent(one["oee"], language), number(one["good"], 0, language)
     )

@@ -119,6 +119,13 @@ def week_of(line: Line, label: str) -> Span:
     return Span("week", label, _day_limits(line, monday), _day_limits(line, monday + datetime.timedelta(days=7)))
 
 
+def week_before(line: Line, label: str, weeks: int) -> Span:
+    """The week so many weeks before a week. Raises ReportError."""
+    year, week = label.split("-W")
+    monday = datetime.date.fromisocalendar(int(year), int(week), 1) - datetime.timedelta(weeks=weeks)
+    return week_of(line, f"{monday.isocalendar().year}-W{monday.isocalendar().week:02d}")
+
+
 def shift_of(line: Line, label: str) -> Span:
     """A shift by its local date and id, such as "2026-03-28 night". Raises ReportError."""
     match = _SHIFT.fullmatch(label)

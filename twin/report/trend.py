@@ -8,37 +8,50 @@ import pyarrow.compute as pc
 
 from twin.report.figures import Figures
 from twin.report.rows import Row, dicts, select
+from twin.report.spans import week_before
 from twin.report.svg import cut, frame, label
 from twin.report.words import percent, word
+from twin.time.rfc3339 import rfc3339
 
 if TYPE_CHECKING:
     from twin.report.build import Sheet
 
 MOST: Final = 14
 _DAY_NS: Final = 86_400 * 10**9
-_BACK_NS: Final = {"week": 8 * 7 * _DAY_NS, "day": 15 * _DAY_NS}
+WEEKS: Final = 8
+_BACK_NS: Final = {"day": 15 * _DAY_NS, "shift": 6 * _DAY_NS}
 _HIGH: Final = 110
 
 
 def trend(sheet: "Sheet") -> list[dict[str, Any]]:
-    """By time, the newest last; sums are divided, so a week is none of its days' mean. Fewer than two are none."""
-    kind = sheet.span.kind if sheet.span.kind in _BACK_NS else "shift"
-    window = "shift" if kind == "shift" else "day"
-    back = sheet.span.end_ns - _BACK_NS.get(kind, 6 * _DAY_NS)
+    """By time, the newest last; sums are divided, so a week is none of its days' mean. Fewer than two are none.
+    The last one is the shift, day or week itself, as far as it is known."""
+    span = sheet.span
+    kind = span.kind if span.kind in ("week", "day") else "shift"
+    window, own = "shift" if kind == "shift" else "day", kind == span.kind
+    until = span.start_ns if own else span.end_ns
+    back = week_before(sheet.line, span.label, WEEKS - 1).start_ns if kind == "week" else span.end_ns - _BACK_NS[kind]
     mine = (pc.field("window") == window) & pc.field("station").is_null()
-    table = select(sheet.root, "kpis", back, sheet.span.end_ns, line=sheet.line.id, where=mine, as_of_ns=sheet.as_of_ns)
+    table = select(sheet.root, "kpis", back, until, line=sheet.line.id, where=mine, as_of_ns=sheet.as_of_ns)
     rows = dicts(table.select(["end", "shift", "production_date", "line_model", "policy"]))
     groups: dict[str, list[int]] = {}
     for k in sorted(range(len(rows)), key=lambda k: int(rows[k]["end"])):
-        if rows[k]["end"] <= sheet.span.end_ns:
+        if rows[k]["end"] <= until:
             groups.setdefault(_label(kind, rows[k]), []).append(k)
-    made, before = [], None
+    found = []
     for name, some in groups.items():
-        one = Figures.of(table.take(pa.array(some, pa.int64())), table.slice(0, 0), rows[some[-1]]["policy"])
-        model = rows[some[-1]]["line_model"]
+        last = rows[some[-1]]
+        one = Figures.of(table.take(pa.array(some, pa.int64())), table.slice(0, 0), last["policy"])
+        found.append((name, int(last["end"]), last["line_model"], one))
+    if own and (laid := sheet.cover_of(None)).rows:
+        model = sheet.rows_of(None).column("line_model")[laid.rows[-1]].as_py()
+        found.append((span.label, span.end_ns, model, sheet.figures(None)))
+    made, before = [], None
+    for name, end, model, one in found:
         made.append(
             {
                 "label": name,
+                "end": rfc3339(end),
                 "planned_ns": one.planned_ns,
                 "unknown_ns": one.unknown_ns,
                 "good": one.good,

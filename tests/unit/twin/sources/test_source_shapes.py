@@ -73,6 +73,44 @@ def test_files_in_their_wrappings(tmp_path: Path, name: str, data: bytes) -> Non
     assert parts(write(tmp_path, name, data)) == PARTS
 
 
+BOOK = """
+line = "L1"
+station = { column = "who" }
+[time]
+columns = ["d", "from"]
+format = "%d.%m.%Y %H:%M"
+zone = "UTC"
+[[event]]
+type = "state"
+state = "off"
+until = { columns = ["d", "to"], over_midnight = true }
+otherwise = "on"
+"""
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        # Half past midnight under the date of the evening; each station has an order of its own.
+        ("02,22:00,22:30,A 02,23:50,00:10,A 02,00:30,00:40,A 03,22:00,22:10,A", 4),
+        ("02,22:00,22:30,A 02,23:50,00:10,A 02,08:00,08:20,B 03,22:00,22:10,A", 0),
+        # What was entered when it was over, a list by another key, and the newest first.
+        ("02,10:00,10:10,A 02,11:00,11:05,A 02,08:00,12:00,A 02,13:00,13:05,A", 0),
+        ("02,10:00,10:10,A 02,09:00,09:05,A 02,12:00,12:10,A 02,07:00,07:05,A", 0),
+        ("05,10:00,10:10,A 04,10:00,10:10,A 03,10:00,10:10,A 02,10:00,10:10,A", 0),
+    ],
+)
+def test_a_row_of_a_list_that_lies_before_the_one_above_it_is_told(tmp_path: Path, rows: str, told: int) -> None:
+    lines = [f"{row.split(',', 1)[0]}.01.2026,{row.split(',', 1)[1]}" for row in rows.split()]
+    log = write(tmp_path, "a.csv", "d,from,to,who\n" + "\n".join(lines) + "\n")
+    problems = read(log, BOOK)[1].summary.problems
+    assert ("jump_back" in problems) == bool(told)
+    if told:
+        assert problems["jump_back"].first.startswith(f"{log}:{told}: the row lies 84,000.000 s before")
+    sort = BOOK.replace("[[event]]", "sort = true\n[[event]]", 1)
+    assert "jump_back" not in read(log, sort)[1].summary.problems
+
+
 COUNTED = """
 line = "L1"
 station = "A"
