@@ -215,7 +215,22 @@ class Sheet:
 
     def plan(self, start_ns: int, end_ns: int) -> Plan:
         """What the target asks of a part of the span, as far as there are rows."""
-        return plan_of(self.line, self.target, self._rolling(None), start_ns, end_ns)
+        return plan_of(self.line, self.target, self._planned, start_ns, end_ns)
+
+    @cached_property
+    def _planned(self) -> pa.Table:
+        """The line's rows of windows, and of what is before them the last row: it names the product of a gap behind."""
+        rows, begin = self._rolling(None), self.span.start_ns
+        if not self.target.parts_per_hour or not rows.num_rows or int(integers(rows.column("end")).min()) <= begin:
+            return rows
+        mine = pc.field("station").is_null() & ~pc.field("window").isin(SCOPES)
+        at = max(begin - _BEFORE_NS[0], 0), begin
+        past = select(self.root, "kpis", *at, line=self.line.id, where=mine, as_of_ns=self.as_of_ns)
+        ends = integers(past.column("end"))
+        known = np.flatnonzero(ends <= begin)
+        if not known.size:
+            return rows
+        return pa.concat_tables([past.slice(int(known[np.argmax(ends[known])]), 1), rows]).unify_dictionaries()
 
     def _rolling(self, station: str | None) -> pa.Table:
         return rolling(self.rows_of(station))

@@ -78,12 +78,15 @@ def planned_by_product(line: Line, rows: pa.Table, start_ns: int, end_ns: int) -
         for row in short[list(chosen)].tolist()
     ]
     found.sort(key=_END)
+    past = np.flatnonzero(ends <= start_ns)
+    last = int(past[np.argmax(ends[past])]) if past.size else None
+    earlier = None if last is None else (int(ends[last]), names[last], 0)  # what was on the line before the span
     lacking = set[str | None]()
     for begin, end in laid.gaps:
         wider = cover(rows, begin, end)
         ns = int(planned[list(wider.rows)].sum() - planned[list(wider.minus)].sum())
         at = bisect_right(found, begin, key=_END)
-        before = found[bisect_left(found, found[at - 1][0], key=_END)] if at else None
+        before = found[bisect_left(found, found[at - 1][0], key=_END)] if at else earlier
         after = found[at] if at < len(found) else None
         beside = before or after
         insort_right(found, (end, beside[1] if beside else None, ns), key=_END)

@@ -1,7 +1,9 @@
 """Plans, and when an order is done: against SQL of its own, and against the calendar counted by hand."""
 
+import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -67,6 +69,54 @@ def test_a_plan_is_that_of_independent_sql(root: Path, line: str) -> None:
     hours = found["hours"]
     assert sum(one["plan_parts"] for one in hours) == pytest.approx(float(plan.parts))
     assert hours[-1]["plan_so_far"] == pytest.approx(found["total"]["plan_difference"])
+
+
+SIX = parse_rfc3339("2026-03-16T06:00:00Z")
+MIN = 60 * 10**9
+TWO_PRODUCTS = """
+site = "S"
+[[area]]
+id = "A"
+[[line]]
+id = "L"
+area = "A"
+type = "cell"
+lateness = "0s"
+staleness = "300h"
+publish_every = "5min"
+windows = ["5min/5min", "1h/5min"]
+[[line.station]]
+id = "m"
+ideal_cycle = "1s"
+[[line.product]]
+id = "p1"
+[[line.product]]
+id = "p2"
+[line.target]
+parts_per_hour = { p1 = 1000, p2 = 100 }
+[line.states]
+RUN = "running"
+"""
+
+
+@pytest.mark.parametrize("silent", [50, 150, 65 * 60])
+def test_a_gap_at_the_beginning_is_of_what_was_made_before(tmp_path: Path, silent: int) -> None:
+    # p1 until the gap is over, then p2; nothing is heard meanwhile, and the span begins in the gap, 50 minutes before.
+    begins = SIX + (120 + silent) * MIN
+    events: list[dict[str, Any]] = [
+        {"type": "order", "order": "A", "product": "p1", "action": "start", "ts": SIX},
+        {"type": "state", "station": "m", "state": "RUN", "ts": SIX},
+        *({"type": "heartbeat", "ts": SIX + k * MIN} for k in range(1, 120)),
+        {"type": "order", "order": "B", "product": "p2", "action": "start", "ts": begins},
+        *({"type": "heartbeat", "ts": begins + k * MIN} for k in range(1, 180)),
+    ]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps({"line": "L", **one}) + "\n" for one in events))
+    (tmp_path / "plant.toml").write_text(TWO_PRODUCTS)
+    plant = plants.load(tmp_path / "plant.toml")
+    replay(plant, open_logs([tmp_path / "log.jsonl"], plant), tmp_path / "audit")
+    span = f"{rfc3339(begins - 50 * MIN)}/{rfc3339(begins + 10 * MIN)}"
+    total = report(tmp_path / "audit", "L", "span", span)["total"]
+    assert total["plan_parts"] == pytest.approx(1000 * 50 / 60 + 100 * 10 / 60)
 
 
 def test_without_a_target_there_is_no_plan(root: Path) -> None:
