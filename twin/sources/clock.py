@@ -1,5 +1,7 @@
 """A source's clock, watched: jumps are reported, and left to the twin to judge."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -37,3 +39,45 @@ class Clock:
                 self._summary.problem(
                     reason, f"{name}:{lines[i]}: the clock jumps {word} by {seconds:,.3f} s to {iso(int(ts[i]))}", count
                 )
+
+
+@dataclass(slots=True)
+class _Place:
+    begin: int
+    end: int
+    steps: int = 0
+    back: int = 0
+    first: str = ""
+
+
+class RowOrderClock:
+    """Rows whose events are sorted, as the file has them: one that lies before the one above it may bear a wrong date.
+
+    Told is one of a station that begins and ends earlier, by more than `lateness`: what ends later was entered when it
+    was over. Where half of the rows go back, the file has another order than that of time.
+    """
+
+    def __init__(self, plant: Plant, summary: Summary) -> None:
+        self._lateness = [line.lateness_ns for line in plant.lines]
+        self._places: dict[tuple[int, int], _Place] = {}
+        self._summary = summary
+
+    def look(self, place: tuple[int, int], begin: I64, end: I64, name: str, lines: I64) -> None:
+        """Look at the next rows of one line and station, which stand on these lines of the file `name`."""
+        one = self._places.setdefault(place, _Place(int(begin[0]), int(end[0])))
+        steps = [np.diff(times, prepend=last) for times, last in ((begin, one.begin), (end, one.end))]
+        limit = -self._lateness[place[0]]
+        back = (steps[0] < limit) & (steps[1] < limit)
+        if back.any() and not one.back:
+            i = int(np.argmax(back))
+            length, to = -int(steps[0][i]) / 1e9, iso(int(begin[i]))
+            one.first = f"{name}:{lines[i]}: the row lies {length:,.3f} s before the one above it, at {to}"
+        one.back += int(back.sum())
+        one.steps += len(begin)
+        one.begin, one.end = int(begin[-1]), int(end[-1])
+
+    def tell(self) -> None:
+        """Say what was seen, when all rows are there."""
+        for one in self._places.values():
+            if one.back and 2 * one.back < one.steps:
+                self._summary.problem("jump_back", one.first, one.back)

@@ -12,7 +12,7 @@ from twin.sources import bind
 from twin.sources.bind import LogPath
 from twin.sources.blocks import Words, by_pair, distinct, empty, slices
 from twin.sources.chain import Link
-from twin.sources.clock import Clock
+from twin.sources.clock import Clock, RowOrderClock
 from twin.sources.csv_orders import EVERY, Orders, OrderSpans
 from twin.sources.csv_rules import STATES, CounterRows, Rows, Rules
 from twin.sources.csv_table import CsvTable
@@ -78,6 +78,7 @@ class CsvLog:
         self._lookup = Lookup(plant)
         self._plant = plant
         self._clock = Clock(plant, self.summary)
+        self._row_clock = RowOrderClock(plant, self.summary)
         self._rules = Rules((), self._lookup, self.summary)
         hold = mapping.hold_ns
         self._samples = Samples(self.name, hold, mapping.tolerance_ns, self.summary, link) if hold is not None else None
@@ -161,6 +162,7 @@ class CsvLog:
         for one in blocks:
             if one is not None:
                 add_block(sorter, one)
+        self._row_clock.tell()
         if self._spans is not None:
             self._spans.begin()
         if self.link is not None:
@@ -247,6 +249,8 @@ class CsvLog:
             index = np.flatnonzero(rows.line == line)
             if not self._mapping.own_times:
                 self._clock.check(line, rows.ts[index], self.name, rows.where_at(index))
+            else:
+                self._look(line, rows.take(index))
             newest[index] = self._lines.setdefault(line, LineRows()).add(rows.ts[index], rows.at[index])
             if self._orders is not None:
                 some, of = (several, of_row) if self._orders.of_stations else (rows, np.arange(len(rows)))
@@ -262,6 +266,16 @@ class CsvLog:
         beats, told = self._heartbeats(several, states, drafts)
         self._account(rows, several, of_row, told)
         return self._emit(drafts + beats, several.words, final=False)
+
+    def _look(self, line: int, rows: Rows) -> None:
+        """Watch the order of one line's rows, whose events will be sorted."""
+        begin, end = rows.ts.copy(), rows.ts.copy()
+        for times in (*rows.times.values(), *rows.ends.values()):
+            begin = np.where(times == NEVER, begin, np.minimum(begin, times))
+            end = np.maximum(end, times)
+        for station in distinct(rows.station).tolist():
+            own = np.flatnonzero(rows.station == station)
+            self._row_clock.look((line, station), begin[own], end[own], self.name, rows.where_at(own))
 
     def _account(self, rows: Rows, entries: Rows, of_row: I64, told: Mask) -> None:
         """Each row once: it gave an event, or it could not be used, or nothing asks for what it says."""
