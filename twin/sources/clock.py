@@ -51,7 +51,7 @@ class _Place:
 
 
 class RowOrderClock:
-    """Rows whose events are sorted, as the file has them: one that lies before the one above it may bear a wrong date.
+    """Rows whose events are sorted, as the file has them: one that lies before the row above it may bear a wrong date.
 
     Told is one of a station that begins and ends earlier, by more than `lateness`: what ends later was entered when it
     was over. Where half of the rows go back, the file has another order than that of time.

@@ -250,7 +250,7 @@ class CsvLog:
             if not self._mapping.own_times:
                 self._clock.check(line, rows.ts[index], self.name, rows.where_at(index))
             else:
-                self._look(line, rows.take(index))
+                self._look(line, rows, index)
             newest[index] = self._lines.setdefault(line, LineRows()).add(rows.ts[index], rows.at[index])
             if self._orders is not None:
                 some, of = (several, of_row) if self._orders.of_stations else (rows, np.arange(len(rows)))
@@ -267,15 +267,17 @@ class CsvLog:
         self._account(rows, several, of_row, told)
         return self._emit(drafts + beats, several.words, final=False)
 
-    def _look(self, line: int, rows: Rows) -> None:
+    def _look(self, line: int, rows: Rows, index: npt.NDArray[np.intp]) -> None:
         """Watch the order of one line's rows, whose events will be sorted."""
-        begin, end = rows.ts.copy(), rows.ts.copy()
-        for times in (*rows.times.values(), *rows.ends.values()):
+        begin = end = rows.ts[index]
+        for one in (*rows.times.values(), *rows.ends.values()):
+            times = one[index]
             begin = np.where(times == NEVER, begin, np.minimum(begin, times))
             end = np.maximum(end, times)
-        for station in distinct(rows.station).tolist():
-            own = np.flatnonzero(rows.station == station)
-            self._row_clock.look((line, station), begin[own], end[own], self.name, rows.where_at(own))
+        of = rows.station[index]
+        for station in distinct(of).tolist():
+            own = np.flatnonzero(of == station)
+            self._row_clock.look((line, station), begin[own], end[own], self.name, rows.where_at(index[own]))
 
     def _account(self, rows: Rows, entries: Rows, of_row: I64, told: Mask) -> None:
         """Each row once: it gave an event, or it could not be used, or nothing asks for what it says."""
