@@ -34,7 +34,7 @@ from twin.report.rows import Row, any_row, dicts, select
 from twin.report.said import labels_of
 from twin.report.sections import SECTIONS
 from twin.report.spans import Span, hours, local, site_of, span_of
-from twin.time.rfc3339 import rfc3339
+from twin.time.rfc3339 import parse_rfc3339, rfc3339
 
 # Of one answer, whatever was asked: beyond it `left_out` says how many.
 MOST_STATES: Final = 20_000
@@ -209,9 +209,9 @@ class Sheet:
                     "biggest": self._biggest(constraint, start, end),
                 }
             )
-        while found and found[-1]["good"] is None:  # of what is to come there is nothing to show
-            found.pop()
-        return found
+        known = self.span.end_ns - self.missing(None)[1]
+        # Of what is to come there is nothing to show. Hours that no row lies in may still be known of as a whole.
+        return [one for one in found if one["good"] is not None or parse_rfc3339(one["start"]) < known]
 
     def plan(self, start_ns: int, end_ns: int) -> Plan:
         """What the target asks of a part of the span, as far as there are rows."""

@@ -177,3 +177,15 @@ def test_the_views_and_the_report_count_alike() -> None:
         assert sum(stop[3] for stop in stops) == sum(one.ns for one in found if one.klass in ("down", "minor_stop"))
         several += len(stops) < sum(row["class"] in ("down", "minor_stop") for row in states)
     assert several > 20
+
+
+def test_hours_that_no_row_lies_in_are_not_to_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "PLANT", PLANT.replace('"5min/5min", "1h/5min"', '"8h/5min"'))
+    root = audited(tmp_path, (0, "RUN", None), (600, "STOP", "a"), (700, "RUN", None), until=40 * 60)
+    found = report(root, "L", "day", "2026-03-16")
+    assert (found["total"]["no_rows_ns"], found["total"]["ahead_ns"]) == (0, 0) and len(found["hours"]) == 24
+    assert [one["biggest"] for one in found["hours"]][10:12] == [
+        {"class": "down", "reason": "a", "ns": minutes * MIN} for minutes in (60, 40)
+    ]
+    assert len(report(root, "L", "shift", "2026-03-17 late")["hours"]) == 6
+    assert len(report(root, "L", "day", "2026-03-17")["hours"]) < 24  # the rest is to come
