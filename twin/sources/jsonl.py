@@ -19,7 +19,7 @@ class JsonLines(OfFile):
     """
 
     numbered = True
-    named = True
+    named = False
     closes = True
 
     def __init__(self, path: Path, plant: Plant, stage: Stage = None) -> None:

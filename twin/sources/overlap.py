@@ -19,7 +19,7 @@ class Overlap:
 
     def __init__(self, names: Sequence[str], named: Sequence[bool], summary: Summary) -> None:
         self._names = names
-        self._bare = np.array([not one for one in named], bool)  # logs whose rows nothing tells apart
+        self._bare = np.array([not one for one in named], bool)  # logs whose rows nothing but a number tells apart
         self._summary = summary
 
     def look(self, block: EventBlock, own: I64) -> None:
@@ -27,8 +27,11 @@ class Overlap:
         together = np.flatnonzero((np.diff(block.ts) == 0) & (own[1:] != own[:-1]))
         if not len(together):
             return
+        bare = (block.seq < 0) & self._bare[own] & (block.type != HEARTBEAT)
+        if not bare.any():
+            return
         at = np.unique(block.ts[together])
-        rows = np.flatnonzero(np.isin(block.ts, at) & self._bare[own] & (block.type != HEARTBEAT))
+        rows = np.flatnonzero(bare & np.isin(block.ts, at))
         columns = [own[rows], *(getattr(block, name)[rows].astype(np.int64) for name in reversed(_SAME))]
         order = np.lexsort(columns)
         keys = np.stack(columns[1:])[:, order]
@@ -42,7 +45,7 @@ class Overlap:
         self._summary.problem(
             "overlap",
             f"{two}: holds the same events as {one}, such as that of {iso(int(keys[-1, first]))}; both count. If the "
-            "exports overlap, name the column that numbers the rows (seq = { column = ... }) or names them (row = { "
-            "column = ... })",
+            "exports overlap, events need numbers (seq); in a mapping name the column that numbers the rows (seq = { "
+            "column = ... }) or names them (row = { column = ... })",
             count,
         )

@@ -47,7 +47,7 @@ class EventsParquet:
     """
 
     numbered = True
-    named = True
+    named = False
     closes = False
 
     def __init__(self, path: Path, plant: Plant) -> None:

@@ -21,8 +21,8 @@ class Source(Protocol):
     """One log. Can be iterated once; `summary` is complete when the iteration is.
 
     `numbered` tells whether the events already carry what recognises duplicates (`epoch`, `seq`), or get their `seq`
-    when logs are merged; `named` whether what two exports both hold is known in any way. `closes` tells whether the
-    log's end closes what is open.
+    when logs are merged; `named` whether what two exports both hold is known in any way (else of events with a `seq`
+    alone). `closes` tells whether the log's end closes what is open.
     """
 
     name: str

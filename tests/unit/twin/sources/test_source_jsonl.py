@@ -57,3 +57,23 @@ def test_blocks_stay_small_whatever_a_line_holds(tmp_path: Path) -> None:
 def test_an_empty_log(tmp_path: Path) -> None:
     logs = open_logs([write(tmp_path, "a.jsonl", "")], plant())
     assert run(logs) == ([], [])
+
+
+def test_events_without_a_number_in_two_files_are_told(tmp_path: Path) -> None:
+    def count(at: int, **more: object) -> str:
+        told = {"type": "count", "ts": EPOCH + at * S, "line": "L1", "station": "A", "good": 1, **more}
+        return json.dumps(told) + "\n"
+
+    def overlap(one: str, two: str) -> int:
+        logs = open_logs([write(tmp_path, "a.jsonl", one), write(tmp_path, "b.jsonl", two)], plant())
+        run(logs)
+        found = logs.summary.problems.get("overlap")
+        return found.count if found is not None else 0
+
+    bare = [count(at) for at in range(15)]
+    assert overlap("".join(bare[:10]), "".join(bare[5:])) == 5
+    numbered = [count(at, seq=at) for at in range(15)]
+    assert overlap("".join(numbered[:10]), "".join(numbered[5:])) == 0
+    assert overlap("".join(bare[:10]), "".join(numbered[5:])) == 0  # nobody can tell that it is the same
+    assert overlap("".join([bare[0], *numbered[1:9], bare[9]]), "".join([*numbered[5:9], bare[9]])) == 1
+    assert overlap(bare[1] + bare[1] + bare[2], bare[3] + bare[4]) == 0

@@ -24,8 +24,13 @@ def block(times: list[int]) -> EventBlock:
     return draft(["on"], np.arange(len(ts)), ts, 0, 0, station=0, type=STATE, code=4, x=0, seq=np.arange(len(ts))).block
 
 
-def save(folder: Path, name: str, times: list[int], offsets: list[int], partition: int = 0) -> Path:
-    table = events_table(block(times), plant())
+def save(
+    folder: Path, name: str, times: list[int], offsets: list[int], partition: int = 0, numbered: bool = True
+) -> Path:
+    events = block(times)
+    if not numbered:
+        events.seq = np.full(len(events), -1, np.int64)
+    table = events_table(events, plant())
     table = events_with_origin(table, "t", partition, np.array(offsets, np.int64))
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,3 +137,13 @@ def test_columns_that_a_footer_calls_absent_are_null(tmp_path: Path) -> None:
     assert got.rows is not None
     assert got.rows.to_pylist() == rows.select(got.rows.column_names).to_pylist()
     assert got.ts.tolist() == block([0, 1]).ts.tolist()
+
+
+def test_two_audits_of_one_export_without_numbers_are_told(tmp_path: Path) -> None:
+    for numbered in (True, False):
+        paths = [
+            save(tmp_path, f"{name}{numbered}.parquet", [0, 1, 2], [0, 1, 2], numbered=numbered) for name in ("a", "b")
+        ]
+        logs = open_logs(paths, plant())
+        run(logs)
+        assert [(name, one.count) for name, one in logs.summary.problems.items()] == [("overlap", 3)] * (not numbered)
