@@ -111,6 +111,11 @@ class OwnTimes:
             None if rule.columns == row.columns and rule.form == row.form else RowTimes(rule, typed, lookup.lateness_ns)
         )
 
+    @property
+    def over_midnight(self) -> bool:
+        """Whether a time before the beginning is one of the next day."""
+        return self._rule.over_midnight
+
     def read(self, rows: TextRows, columns: Columns, row_ts: I64, row_ok: Mask, begin: I64, tell: Tell) -> I64:
         """ns, NEVER where there is none; what is there and cannot be read is told. `begin`: what it follows."""
         rule, what = self._rule, " ".join(self._rule.columns)

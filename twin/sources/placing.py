@@ -30,6 +30,9 @@ _BY_THE_HOUR = (
     "rows that come by the hour show one clock twice in the hour that the clocks repeat, and are taken to be of both "
     "passes: if that is wrong, export them with offsets or in UTC"
 )
+_NO_LENGTH = (
+    "it ends at the clock at which it begins, and is taken to have no length: a whole day needs its end's own date"
+)
 
 
 class Placing:
@@ -167,6 +170,9 @@ class Placing:
             back = keep & (ends != NEVER) & (starts != NEVER) & (ends < starts)
             self._rules.report(rows, back, "impossible_value", "it ends before it begins")
             rows.times[rank] = np.where(back, NEVER, starts)
+            if self._own[rank, "until"].over_midnight:
+                # What ends where it begins is left out as if no time had passed; it may have been a whole day.
+                self._rules.tell(rows, keep & (ends != NEVER) & (ends == starts), "no_length", _NO_LENGTH)
 
     def _left_out(self, rows: Rows, empty: Mask, timed: Mask) -> Mask:
         """The rows that `keep` and `ignore` leave out, and headers that come again."""

@@ -293,6 +293,15 @@ def test_ends_in_the_repeated_hour_follow_their_beginnings(tmp_path: Path, rows:
     assert logs.summary.problems.keys() <= {"jump_ahead"}
 
 
+def test_an_interval_over_midnight_without_length_is_told(tmp_path: Path) -> None:
+    # 06:00 to 06:00 is a day, or nothing: nobody can tell.
+    text = "d,from,to\n10.02.2026,22:00,22:30\n11.02.2026,06:00,06:00\n12.02.2026,22:00,22:10\n"
+    log = write(tmp_path, "a.csv", text)
+    problem = read(log, AUTUMN)[1].summary.problems["no_length"]
+    assert (problem.count, problem.first.startswith(f"{log}:3: ")) == (1, True)
+    assert "no_length" not in read(log, AUTUMN.replace(", over_midnight = true", ""))[1].summary.problems
+
+
 def test_a_pass_of_the_repeated_hour_that_nobody_can_tell_is_told(tmp_path: Path) -> None:
     rules = AUTUMN.replace("until =", "# until =")
     rows = {
