@@ -117,17 +117,17 @@ def _changeovers(start: str, end: str) -> str:
             f"AND r.start_ns < {until} AND r.end_ns > {since})"
         )
 
-    order_end = end.replace('"end"', "end_ts")
     return (
-        "CREATE VIEW changeovers AS WITH sequence AS (SELECT line, order_id, product, production_date, "  # noqa: S608 -- our own names
-        f"{start} AS start_ns, {order_end} AS end_ns, "
-        "row_number() OVER in_turn AS n, lag(product) OVER in_turn AS before FROM orders "
-        "WINDOW in_turn AS (PARTITION BY line ORDER BY start, end_ts)), "
+        'CREATE VIEW changeovers AS WITH sequence AS (SELECT line, station, "order" AS order_id, product, '  # noqa: S608 -- our own names
+        f"production_date, {start} AS start_ns, {end} AS end_ns, "
+        "row_number() OVER in_turn AS n, lag(product) OVER in_turn AS before FROM kpis "
+        "WHERE \"window\" = 'order' AND station IS NOT NULL "
+        'WINDOW in_turn AS (PARTITION BY line, station ORDER BY start, "end")), '
         'moves AS (SELECT line, station, class, start, "end" AS end_ts, '
         f"{start} AS start_ns, {end} AS end_ns FROM states WHERE class IN ('setup', 'running')), "
         "placed AS (SELECT s.*, o.n, o.start_ns AS order_start, o.end_ns AS order_end FROM moves s "
-        "JOIN sequence o ON o.line = s.line "
-        "AND o.n = (SELECT min(q.n) FROM sequence q WHERE q.line = s.line AND q.end_ns > s.start_ns) "
+        "JOIN sequence o ON o.line = s.line AND o.station = s.station AND o.n = (SELECT min(q.n) FROM sequence q "
+        "WHERE q.line = s.line AND q.station = s.station AND q.end_ns > s.start_ns) "
         "WHERE s.class = 'setup'), "
         f"beside AS (SELECT p.*, {ran('p.order_start', 'p.start_ns')} AS ran_before, "
         f"{ran('p.start_ns', 'p.order_end')} AS ran_after FROM placed p), "
@@ -135,6 +135,6 @@ def _changeovers(start: str, end: str) -> str:
         "AS following FROM beside) "
         "SELECT s.line, s.station, o.production_date, min(s.start) AS start, max(s.end_ts) AS end_ts, "
         "sum(s.end_ns - s.start_ns)::BIGINT AS ns, o.before AS from_product, o.product AS to_product, o.order_id "
-        "FROM of_orders s JOIN sequence o ON o.line = s.line AND o.n = s.following "
+        "FROM of_orders s JOIN sequence o ON o.line = s.line AND o.station = s.station AND o.n = s.following "
         "GROUP BY s.line, s.station, o.n, o.production_date, o.before, o.product, o.order_id"
     )

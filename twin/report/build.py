@@ -78,7 +78,8 @@ class Sheet:
         self.bottlenecks = dicts(select(root, "bottlenecks", *at, line=line.id, as_of_ns=as_of_ns))
         self.alerts = dicts(select(root, "alerts", *at, line=line.id, as_of_ns=as_of_ns))
         self.refused = dicts(select(root, "rejected", *at, line=line.id, as_of_ns=as_of_ns))
-        orders = (pc.field("window") == "order") & pc.field("station").is_null()
+        # Those of stations: a line's order has a row for each of them, too, and a station may have orders of its own.
+        orders = (pc.field("window") == "order") & pc.field("station").is_valid()
         around = (max(span.start_ns - ORDERS_NS, 0), span.end_ns + ORDERS_NS)
         self.orders = dicts(select(root, "kpis", *around, line=line.id, where=orders, as_of_ns=as_of_ns))
         # Late events and corrections revise rows until then.

@@ -143,15 +143,16 @@ class _Runs:
 def changeovers(states: Sequence[Row], orders: Sequence[Row]) -> list[Changeover]:
     """Setup between a station's running of one order and that of the next.
 
-    `states`: running and setup of one line, of whole orders; `orders`: its rows of orders (kpis, window `order`). A
+    `states`: running and setup of one line, of whole orders; `orders`: their rows of orders (kpis, window `order`). A
     station that has run for less than a minute of an order has not begun it: a trial piece, or a machine that runs on
     for a moment behind the change. Setup behind its last minute of an order is that of the next one: orders are often
     changed when setup is already under way. Setup in the midst of an order is no changeover; neither is setup whose
     order has no row yet.
     """
-    sequence = sorted(orders, key=lambda row: (row["start"], row["end"]))
     found: list[Changeover] = []
     for station in sorted({row["station"] for row in states}):
+        own = (row for row in orders if row["station"] == station)
+        sequence = sorted(own, key=lambda row: (row["start"], row["end"]))
         mine = sorted((row for row in states if row["station"] == station), key=lambda row: int(row["start"]))
         runs = _Runs(mine)
         groups: dict[int, list[Row]] = {}

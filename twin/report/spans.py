@@ -157,8 +157,15 @@ def shift_at(line: Line, at_ns: int) -> Span:
 
 def order_of(root: Path | str, line: Line, order: str, as_of_ns: int | None = None) -> Span:
     """From the first start to the last end of an order's rows. Raises ReportError where it has none yet."""
-    chosen = (pc.field("window") == "order") & (pc.field("order") == order) & pc.field("station").is_null()
-    rows = select(root, "kpis", line=line.id, where=chosen, as_of_ns=as_of_ns)
+    chosen = (pc.field("window") == "order") & (pc.field("order") == order)
+    every = select(root, "kpis", line=line.id, where=chosen, as_of_ns=as_of_ns)
+    rows = every.filter(pc.is_null(every.column("station")))
+    if every.num_rows and not rows.num_rows:
+        stations = ", ".join(sorted({str(name) for name in every.column("station").to_pylist()}))
+        raise ReportError(
+            f"line {line.id}: order {order!r} is one of {stations}, not of the line, and reports are of lines; its "
+            "rows are those of the set kpis with window 'order'"
+        )
     if not rows.num_rows:
         raise ReportError(f"line {line.id}: no order {order!r} has ended; an order that goes on has no row yet")
     parts = merged(zip(*(integers(rows.column(name)).tolist() for name in ("start", "end")), strict=True))

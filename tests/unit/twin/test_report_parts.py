@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from twin import plant as plants
+from twin.audit.query import query
 from twin.line.still_open import told
 from twin.replay import replay
 from twin.replay_report import ReplayReport
+from twin.report import ReportError
 from twin.report.build import report
 from twin.report.html import doubts, ratios
 from twin.report.parts import cut, merged, within
@@ -91,6 +93,29 @@ def test_an_oee_without_an_ideal_cycle_is_said(tmp_path: Path, ideal: str) -> No
 def test_parts_counted_outside_running_time_are_not_called_without_an_ideal_cycle() -> None:
     for no_ideal, told_of in ((False, "nothing made"), (True, "no ideal cycle is known")):
         assert ratios({"oee": None, "planned_ns": 1, "no_ideal": no_ideal}, "en") == f"OEE: {told_of}"
+
+
+def test_orders_of_stations_have_changeovers_too(tmp_path: Path) -> None:
+    text = PLANT.replace("[line.states]", '[[line.station]]\nid = "k"\n[line.states]\nSETUP = "setup"')
+    states = [(name, at, word) for name in "mk" for at, word in ((0, "RUN"), (30, "SETUP"), (40, "RUN"), (60, "STOP"))]
+    events: list[dict[str, Any]] = [
+        {"type": "state", "station": name, "state": word, "ts": SIX + at * MIN} for name, at, word in states
+    ]
+    events += [
+        {"type": "order", "station": "m", "order": order, "product": order, "action": action, "ts": SIX + at * MIN}
+        for order, action, at in (("A", "start", 0), ("B", "start", 35), ("B", "end", 60))
+    ]
+    replayed(tmp_path, [*events, {"type": "heartbeat", "ts": SIX + 90 * MIN}], text)
+    root = tmp_path / "audit"
+    span = f"{rfc3339(SIX)}/{rfc3339(SIX + 60 * MIN)}"
+    (one,) = report(root, "L", "span", span)["changeovers"]
+    assert (one["station"], one["from"], one["to"], one["ns"]) == ("m", "A", "B", 10 * MIN)
+    pytest.importorskip("duckdb")
+    assert query(root, "SELECT station, from_product, to_product, order_id, ns FROM changeovers").to_pylist() == [
+        {"station": "m", "from_product": "A", "to_product": "B", "order_id": "B", "ns": 10 * MIN}
+    ]
+    with pytest.raises(ReportError, match="order 'B' is one of m, not of the line"):
+        report(root, "L", "order", "B")
 
 
 def test_parts() -> None:

@@ -198,39 +198,45 @@ def test_the_view_and_the_report_have_one_rule() -> None:
     drawn = random.Random(20)  # noqa: S311 -- worlds, no secrets
     found = 0
     for _ in range(150):
-        classes = [(drawn.choice(["running", "setup", "starved"]), drawn.choice([1, 30, 59, 60, 61, 200]))
-                   for _ in range(drawn.randint(1, 12))]  # fmt: skip
-        states = states_of(*classes)
-        cuts = sorted(
-            drawn.sample(range(states[-1]["end"] // S + 1), min(drawn.choice([2, 4, 6]), states[-1]["end"] // S))
-        )
-        orders = orders_of(*((f"o{k}", *cut) for k, cut in enumerate(pairwise(cuts)) if drawn.random() < 0.8))
+        states, orders = [], []
+        for station in ("s", "t"):  # each with orders of its own
+            classes = [(drawn.choice(["running", "setup", "starved"]), drawn.choice([1, 30, 59, 60, 61, 200]))
+                       for _ in range(drawn.randint(1, 12))]  # fmt: skip
+            mine = states_of(*classes)
+            cuts = sorted(
+                drawn.sample(range(mine[-1]["end"] // S + 1), min(drawn.choice([2, 4, 6]), mine[-1]["end"] // S))
+            )
+            own = orders_of(*((f"o{k}", *cut) for k, cut in enumerate(pairwise(cuts)) if drawn.random() < 0.8))
+            states += [{**row, "station": station} for row in mine]
+            orders += [{**row, "station": station} for row in own]
         with duckdb.connect() as connection:
             connection.execute(
                 "CREATE TABLE states (line VARCHAR, station VARCHAR, class VARCHAR, "
                 'start TIMESTAMP_NS, "end" TIMESTAMP_NS)'
             )
             connection.execute(
-                "CREATE TABLE orders (line VARCHAR, order_id VARCHAR, product VARCHAR, production_date DATE, "
-                "start TIMESTAMP_NS, end_ts TIMESTAMP_NS)"
+                'CREATE TABLE kpis (line VARCHAR, station VARCHAR, "window" VARCHAR, "order" VARCHAR, '
+                'product VARCHAR, production_date DATE, start TIMESTAMP_NS, "end" TIMESTAMP_NS)'
             )
             for row in states:
                 connection.execute(
-                    "INSERT INTO states VALUES ('l', 's', ?, make_timestamp_ns(?), make_timestamp_ns(?))",
-                    [row["class"], row["start"], row["end"]],
+                    "INSERT INTO states VALUES ('l', ?, ?, make_timestamp_ns(?), make_timestamp_ns(?))",
+                    [row["station"], row["class"], row["start"], row["end"]],
                 )
             for row in orders:
                 connection.execute(
-                    "INSERT INTO orders VALUES ('l', ?, ?, NULL, make_timestamp_ns(?), make_timestamp_ns(?))",
-                    [row["order"], row["product"], row["start"], row["end"]],
+                    "INSERT INTO kpis VALUES ('l', ?, 'order', ?, ?, NULL, make_timestamp_ns(?), make_timestamp_ns(?))",
+                    [row["station"], row["order"], row["product"], row["start"], row["end"]],
                 )
             (statement,) = (one for one in statements({"states", "kpis"}, exact=True) if "VIEW changeovers" in one)
             connection.execute(statement)
             rows = connection.execute(
-                "SELECT from_product, to_product, epoch_ns(start), epoch_ns(end_ts), ns FROM changeovers ORDER BY 3"
+                "SELECT station, from_product, to_product, epoch_ns(start), epoch_ns(end_ts), ns FROM changeovers "
+                "ORDER BY 4, 1"
             ).fetchall()
-        told = [(one.before, one.after, one.start_ns, one.end_ns, one.ns) for one in changeovers(states, orders)]
-        assert rows == told, (classes, orders)
+        known = changeovers(states, orders)
+        told = [(one.station, one.before, one.after, one.start_ns, one.end_ns, one.ns) for one in known]
+        assert rows == told, (states, orders)
         found += len(told)
     assert found > 100
 
@@ -346,7 +352,10 @@ def states_of(*classes: tuple[str, int]) -> list[dict[str, Any]]:
 
 
 def orders_of(*orders: tuple[str, int, int]) -> list[dict[str, Any]]:
-    return [{"product": name, "order": name, "start": start * S, "end": end * S} for name, start, end in orders]
+    return [
+        {"station": "s", "product": name, "order": name, "start": start * S, "end": end * S}
+        for name, start, end in orders
+    ]
 
 
 CHANGEOVERS = {
