@@ -4,6 +4,7 @@ Several logs of one mapping are read together as if their rows stood in one file
 place, before any of them says how it ends.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -59,6 +60,22 @@ class Open:
     flips: int = 0  # how often in turn the two have taken each other's place
 
 
+@dataclass(slots=True)
+class Spans:
+    """When there are rows of a place: from gap to gap, in order of time (ns)."""
+
+    first: list[int] = field(default_factory=list)
+    last: list[int] = field(default_factory=list)
+
+    def add(self, first_ns: int, last_ns: int) -> None:
+        """The next rows; they go on with the last span where that is what `first_ns` says."""
+        if self.first and first_ns <= self.last[-1]:
+            self.last[-1] = max(self.last[-1], last_ns)
+        else:
+            self.first.append(first_ns)
+            self.last.append(last_ns)
+
+
 @dataclass(slots=True, eq=False)
 class Link:
     """How one log begins. `goes_on`: places whose first order is that of the log before it, so it is begun already.
@@ -69,18 +86,18 @@ class Link:
     number: int
     name: str = ""
     begun: bool = False
-    rows: dict[Place, Begin] = field(default_factory=dict)
-    last: dict[Place, int] = field(default_factory=dict)  # ns: the newest row so far
+    rows: dict[Place, "Spans"] = field(default_factory=dict)
     closes: set[Place] = field(default_factory=set)
     orders: dict[Place, Begin] = field(default_factory=dict)
     lines: dict[int, Begin] = field(default_factory=dict)
     goes_on: set[Place] = field(default_factory=set)
     open: dict[Place, Open] = field(default_factory=dict)
 
-    def see_rows(self, place: Place, first_ns: int, last_ns: int) -> None:
-        """Rows of a place in the order of the log; `last_ns`: the newest of all of them so far."""
-        self.rows.setdefault(place, Begin(self, first_ns))
-        self.last[place] = max(last_ns, self.last.get(place, last_ns))
+    def see_rows(self, place: Place, spans: Iterable[tuple[int, int]]) -> None:
+        """The next rows of a place, from gap to gap."""
+        known = self.rows.setdefault(place, Spans())
+        for first_ns, last_ns in spans:
+            known.add(first_ns, last_ns)
 
     def begin_line(self, line: int, ts_ns: int) -> None:
         self.lines.setdefault(line, Begin(self, ts_ns))
@@ -89,31 +106,32 @@ class Link:
         self.orders.setdefault(place, Begin(self, ts_ns, order))
 
     def goes_on_by(self, place: Place, last_ns: int, limit_ns: int) -> bool:
-        """Whether another log has rows of the place behind its last one here, and none later than `limit_ns` after it.
+        """Whether another log has the next row of a place no later than `limit_ns` after its last one here.
 
         One that is read no further than here yet, and has not closed it, takes it over.
         """
         for one in self.chain.others(self):
-            if place not in one.rows or one.rows[place].ts_ns - last_ns > limit_ns:
+            rows = one.rows.get(place)
+            k = bisect_right(rows.first, last_ns + limit_ns) - 1 if rows is not None else -1
+            if rows is None or k < 0:
                 continue
-            if one.last[place] > last_ns:
+            if rows.last[k] > last_ns:
                 return True
-            if place in one.closes and last_ns - one.last[place] <= limit_ns:
-                one.last[place] = last_ns
+            if k == len(rows.last) - 1 and place in one.closes and last_ns - rows.last[k] <= limit_ns:
+                rows.last[k] = last_ns
                 return True
         return False
 
-    def overlapping(self, place: Place) -> Iterator[Begin]:
-        """How other logs begin that have rows of the place among those of this one; of two one is the other's."""
-        first = self.rows[place].ts_ns
+    def overlapping(self, place: Place) -> Iterator[tuple["Link", int, int]]:
+        """The other logs that have rows of the place among those of this one, and from when to when; of two that have
+        each other's one is told by the other."""
+        mine = self.rows[place]
         for one in self.chain.others(self):
-            found = one.rows.get(place)
-            if (
-                found is not None
-                and (first, self.number) < (found.ts_ns, one.number)
-                and found.ts_ns < self.last[place]
-            ):
-                yield found
+            for first_ns in one.rows[place].first if place in one.rows else ():
+                k = bisect_right(mine.first, first_ns) - 1
+                if k >= 0 and first_ns < mine.last[k] and (mine.first[k], self.number) < (first_ns, one.number):
+                    yield one, first_ns, mine.last[k]
+                    break
 
     def end_of_order(self, place: Place, one: Open, newest_ns: int, end_ns: int) -> int | None:
         """When an order that is open at this log's end has ended; None: it goes on in another one.

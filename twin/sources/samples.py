@@ -109,11 +109,13 @@ class Samples:
         """The state events of one station's rows (`rows` indexes the arrays beside it; `where` is for messages)."""
         carry = self._stations.setdefault(station, Station(line))
         t = ts[rows]
-        before = np.maximum.accumulate(np.concatenate([[t[0] if carry.newest is None else carry.newest], t]))
+        begin = int(t[0]) if carry.newest is None else carry.newest
+        before = np.maximum.accumulate(np.concatenate([[begin], t]))
         carry.newest, before = int(before[-1]), before[:-1]
-        if self._link is not None:
-            self._link.see_rows((line, station), int(t[0]), carry.newest)
         gaps = np.flatnonzero(newest[rows] - before > self._limit)
+        if self._link is not None:
+            spans = zip([begin, *t[gaps].tolist()], [*before[gaps].tolist(), carry.newest], strict=True)
+            self._link.see_rows((line, station), spans)
         ends = before[gaps] + self._hold
         behind = np.concatenate([[carry.row], at[rows]])[gaps]
         carry.row = int(at[rows[-1]])
@@ -186,11 +188,11 @@ class Samples:
     def _tell_overlaps(self, link: Link) -> None:
         """Rows of several logs count by their time: right where they are the same ones, and nobody knows that."""
         for station, carry in self._stations.items():
-            for other in link.overlapping((carry.line, station)):
+            for other, first_ns, last_ns in link.overlapping((carry.line, station)):
                 self._summary.problem(
                     "overlap",
-                    f"{other.link.name}: has samples of a station from {iso(other.ts_ns)} on, and {self._name} until "
-                    f"{iso(link.last[carry.line, station])}; where they differ, both count",
+                    f"{other.name}: has samples of a station from {iso(first_ns)} on, and {self._name} until "
+                    f"{iso(last_ns)}; where they differ, both count",
                 )
 
     def counter_changes(self, station: int, counter: str, rows: Index, values: I64) -> Mask:

@@ -131,6 +131,18 @@ def test_samples_of_exports_that_overlap(tmp_path: Path, monkeypatch: pytest.Mon
         assert states_of(logs) == states_of([whole]), (seed, logs)
 
 
+def test_a_file_with_rows_before_and_after_a_gap_does_not_fill_it(tmp_path: Path) -> None:
+    head = "t,who,speed,made"
+    early = [f"{t},A,1,1" for t in range(0, 30, 10)]
+    one = write(tmp_path, "a.csv", "\n".join([head, *early, *(f"{t},A,0,1" for t in range(30, 80, 10)), ""]))
+    for begin in (0, -500):
+        rows = [f"{t + begin},A,1,1" for t in range(0, 30, 10)] + [f"{t},A,1,1" for t in range(500, 530, 10)]
+        two = write(tmp_path, "b.csv", "\n".join([head, *rows, ""]))
+        for paths in ([one, two], [two, one]):
+            found = states_of(paths)
+            assert [state for state in found if 70 < state[1] < 500] == [("A", 80, "unknown")]
+
+
 def test_samples_that_overlap_are_told(tmp_path: Path) -> None:
     """Not a single row that stands at the end of one file and at the beginning of the next."""
     head, rows = "t,who,speed", [f"{10 * k},A,1" for k in range(9)]
