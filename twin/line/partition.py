@@ -129,6 +129,10 @@ class PartitionTwin:
                 self.engine.fold_in_order(ordered.events, ordered.how, watermarks)
             heard = lines[self.engine.state.lines[lines, at.L_ADMITTED] != before]
             self._advance(events, heard, watermarks, admitted, pieces)
+        # Each event counts as one thing, the last that became of it.
+        results.events -= self.revisions.refused_folded
+        results.revising -= self.revisions.refused_late
+        self.revisions.refused_folded = self.revisions.refused_late = 0
         forgets = len(self.engine.texts.all) > max(_FEW_TEXTS, 2 * self._texts_needed)
         results.held = self.engine.held(all_of_them=forgets)
         results.tables = {name: _joined(tables) for name, tables in pieces.items()}

@@ -83,6 +83,9 @@ class Revisions:
         self.keeping = self._lines[:, at.LC_REVISE_NS] > 0
         self.any = bool(self.keeping.any())
         self.histories: dict[int, History] = {}
+        # What was refused only when it was to have an effect: of late events, and of corrections that came in time and
+        # were folded as signs of life.
+        self.refused_late = self.refused_folded = 0
 
     def take(self, admitted: Admitted) -> None:
         """Note what is late and what corrects, before the block's events are folded."""
@@ -219,7 +222,12 @@ class Revisions:
         now, refused = apply_all(rows, history.amended, corrections, self._engine, line)
         history.amended = now.amended
         changed = np.concatenate([[one.row[at.E_TS] for one in in_time], now.changed]).astype(np.int64)
-        yield self._refused(line, [one for one in late if one.row[at.E_TS] < oldest], refused)
+        forgotten = [one for one in late if one.row[at.E_TS] < oldest]
+        came_late = {_arrival(one) for one in late}
+        in_vain = sum(one.arrival in came_late for one, _ in refused)
+        self.refused_late += len(forgotten) + in_vain
+        self.refused_folded += len(refused) - in_vain
+        yield self._refused(line, forgotten, refused)
         if not changed.size:
             return
         k = max(k for k, base in enumerate(history.bases) if base.ts <= changed.min())

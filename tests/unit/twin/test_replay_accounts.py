@@ -1,8 +1,10 @@
 """What a replay says of its events adds up, with the real twin."""
 
+import json
 import random
 from argparse import ArgumentTypeError
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from tests.support.sources import PLANT, mapping
 from twin.plant import loads
 from twin.replay import replay
 from twin.sources import open_logs
+from twin.time.rfc3339 import parse_rfc3339
 
 RULES = """
 line = "L1"
@@ -44,6 +47,26 @@ def test_every_event_is_accounted_for(tmp_path: Path) -> None:
         assert bool(report.revising) == bool(revise)
         assert 0 <= report.waiting <= 3
         assert (report.summary.rows, report.summary.told, report.summary.unusable) == (401, 400, 1)
+
+
+def test_corrections_in_vain_are_accounted_for_once(tmp_path: Path) -> None:
+    """Some correct what was never said or is forgotten, some come late themselves, and some events are too old."""
+    chance = random.Random(8)  # noqa: S311  repeatable
+    begin = parse_rfc3339("2026-03-01T00:00:00Z")
+    rows: list[dict[str, Any]] = []
+    for i in range(400):
+        ts = begin + (i - chance.choice((0, 0, 0, 1, 5, 70, 400))) * 10**9
+        corrects = str(begin + (i - chance.choice((0, 1, 3, 300))) * 10**9 + chance.choice((0, 0, 1)))
+        correction = {"type": "correction", "corrects": corrects, "ts": ts, "reason": "r"}
+        state = {"type": "state", "state": chance.choice(("on", "off")), "ts": begin + i * 10**9}
+        rows.append({"line": "L1", "station": "A", **(correction if chance.random() < 0.3 else state)})
+    rows.append({"line": "L1", "type": "heartbeat", "ts": begin + 900 * 10**9})
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text = PLANT.replace('lateness = "2s"\n', 'lateness = "2s"\nrevise = "1min"\n', 1)
+    report = replay(loads(text), open_logs([path], loads(text)), tmp_path / "audit")
+    assert report.refused["nothing_to_correct"] > 10 and report.refused["late"] > 1 and report.revising > 1
+    assert report.waiting == 0
 
 
 def test_a_share_of_problems() -> None:
