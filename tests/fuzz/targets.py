@@ -55,7 +55,6 @@ class Records:
     def __init__(self, world: World, chance: random.Random) -> None:
         self._world, self._chance = world, chance
         self._batch, self._alone = Decoder(world.plant), Decoder(world.plant)
-        self._revising = {line.id for line in world.plant.lines if line.revise_ns}
         self._names = [*WIRE, "note", "Type", ""]
         self._begin()
 
@@ -91,7 +90,8 @@ class Records:
         before = self._pending()
         results = self._twin.fold(block)
         refused = results.tables.get("rejected")
-        counted = results.events + results.duplicates + results.revising + self._refused_unseen(refused)
+        # What is refused only when its revision comes is no longer counted as what it was before.
+        counted = results.events + results.duplicates + results.revising + (0 if refused is None else refused.num_rows)
         told = f"{len(block)} events and {before} pending gave {counted} counted and {self._pending()} pending"
         _must(len(block) + before == counted + self._pending(), told)
         self._folded += len(values)
@@ -115,15 +115,6 @@ class Records:
         together = [(one.reason, one.offset, one.value) for one in rejected]
         _must(sorted(refusals) == sorted(together), "refused alone and together differ")
 
-    def _refused_unseen(self, refused: Any) -> int:
-        """Rows of what was refused before it was folded. What corrects on a line that revises (also a count or order)
-        is counted when it is taken and may be refused afterwards, when it finds no event: that row counts nothing a
-        second time."""
-        if refused is None:
-            return 0
-        rows = zip(*(refused.column(name).to_pylist() for name in ("reason", "line", "value")), strict=True)
-        return sum(not (line in self._revising and _found_wanting(reason, value)) for reason, line, value in rows)
-
     def _pending(self) -> int:
         return len(self._twin.waiting.rows()) + len(self._twin.admission.held)
 
@@ -132,10 +123,6 @@ class Records:
         self._twin = PartitionTwin.restore(self._world.plant, 0, saved)
         _must(self._twin.snapshot() == saved, "a restored twin is another one")
         msgspec.json.encode(self._twin.view())
-
-
-def _found_wanting(reason: str, value: bytes) -> bool:
-    return reason in ("nothing_to_correct", "impossible_value") and "corrects" in json.loads(value)
 
 
 def says_nothing(value: bytes) -> bool:
