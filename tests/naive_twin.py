@@ -833,8 +833,9 @@ class NaiveTwin:
             return codes.NO_ORDER
         return codes.UNKNOWN if station.stale else raw
 
-    def decide(self, i: int, stop: Stop, t: int) -> None:
-        if stop.klass == codes.STOPPED and t - stop.start >= self.line.stations[i].minor_stop_ns:
+    def decide(self, i: int, stop: Stop, t: int, raw: int = codes.UNKNOWN) -> None:
+        long = t - stop.start >= self.line.stations[i].minor_stop_ns
+        if stop.klass == codes.STOPPED and (long or (raw == codes.DOWN and t > stop.start)):
             stop.klass = codes.DOWN
 
     def too_long(self, i: int, stop: Stop) -> None:
@@ -857,7 +858,7 @@ class NaiveTwin:
         station.worked |= station.work is not None
         shown = self.resolve(i)
         if stop is not None:
-            self.decide(i, stop, t)
+            self.decide(i, stop, t, raw)
             # A station that is not known to do anything else still stands, whatever else its time counts as.
             on = raw in (stop.klass, codes.UNKNOWN) or (raw, stop.klass) == (codes.STOPPED, codes.DOWN)
             if not on or (stop.start == t and shown not in STOPS):

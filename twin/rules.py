@@ -243,6 +243,12 @@ HISTORY: Final = (
         ("states", "kpis", "alerts"),
         "a correction of a whole stop reaches over moments of which nothing is known, which end no stop",
     ),
+    Rule(
+        "down_within_a_stop",
+        ("states", "kpis", "alerts"),
+        "a station that reports down while it is stopped is down from the beginning of that stop; it was a minor stop, "
+        "and a downtime behind it",
+    ),
 )
 RULES: Final = len(HISTORY)
 

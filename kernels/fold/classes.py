@@ -30,7 +30,7 @@ from kernels.fold.arrays import Model, Out, State
 from kernels.fold.layout import FAR
 from kernels.fold.out import alert, interval
 from kernels.fold.path import leave, place_of
-from kernels.fold.stops import end_stop, is_stop, next_turn, standing
+from kernels.fold.stops import decide, end_stop, is_stop, next_turn, standing
 from kernels.fold.work_order import order_of, product_text_of
 from kernels.jit import bare, hot
 
@@ -175,6 +175,12 @@ def settle(m: Model, x: State, o: Out, line: int, s: int, t: int) -> None:
         row[at.S_WORKED] = 1
     raw = raw_class(m, x, line, s)
     new = resolve(m, x, line, s, raw)
+    if stop == STOPPED and raw == DOWN and t > row[at.S_STOP_START]:
+        # It still stands, and the source says what the length of its stop was to say.
+        decide(m, x, o, line, s, t, DOWN)
+        row[at.S_HIDDEN if row[at.S_HIDDEN] == STOPPED else at.S_CLASS] = DOWN
+        stop = DOWN
+        old = row[at.S_CLASS]
     goes_on = stop != UNKNOWN and (raw in (stop, UNKNOWN) or (raw == STOPPED and stop == DOWN))
     if goes_on and t == row[at.S_STOP_START] and not is_stop(new):
         goes_on = False  # nothing was seen of it: it begins, if at all, when what hides it is over

@@ -66,6 +66,13 @@ def hour(where: Plant, events: list[Row], end: str = "10:00") -> tuple[int, int,
     [
         # 126 + 87 s are under 5 min, but the film was torn for 23 min.
         (plant(), log(("08:00", "RUN"), ("09:07:54", "STOP"), ("09:31:27", "RUN")), (213, 1, 0, 0, 1200)),
+        # A minute of standing, then the source says what it is: one stop, and down; also behind a break.
+        (plant(), log(("08:00", "RUN"), ("09:00", "STOP"), ("09:01", "FAIL"), ("09:03", "RUN")), (180, 1, 0, 0, 0)),
+        (
+            plant("40min"),
+            log(("08:00", "RUN"), ("09:09", "STOP"), ("09:31", "FAIL"), ("09:33", "RUN")),
+            (240, 1, 0, 0, 1200),
+        ),
         (
             plant("10min", "09:30 - 09:40"),
             log(("08:00", "RUN"), ("09:24", "STOP"), ("09:46", "RUN")),
