@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
@@ -189,7 +189,13 @@ class _Replay:
             self._add("events", events_with_origin(events, TOPIC, self._partition, block.offset))
         results = self._twin.fold(block)
         self._pace.gave(len(block), sum(table.num_rows for table in results.tables.values()))
-        self._take_rows(results.tables, int(block.offset[-1]))
+        for set_name, table in results.tables.items():
+            if set_name not in self._sets:
+                continue
+            if set_name == "rejected":
+                self._add(set_name, refused_with_origin(table, TOPIC, self._partition))
+            else:
+                self._add(set_name, with_origin(table, TOPIC, self._partition, int(block.offset[-1])))
         self._take_held(results.held, int(block.offset[-1]))
         self.report.events += len(block)
         self.report.duplicates += results.duplicates
@@ -199,15 +205,6 @@ class _Replay:
         if "rejected" in results.tables:
             for reason, count in Counter(results.tables["rejected"].column("reason").to_pylist()).items():
                 self.report.refused[str(reason)] = self.report.refused.get(str(reason), 0) + count
-
-    def _take_rows(self, tables: Mapping[str, pa.Table], offset: int) -> None:
-        for set_name, table in tables.items():
-            if set_name not in self._sets:
-                continue
-            if set_name == "rejected":
-                self._add(set_name, refused_with_origin(table, TOPIC, self._partition))
-            else:
-                self._add(set_name, with_origin(table, TOPIC, self._partition, offset))
 
     def _take_held(self, held: Sequence[Held], offset: int) -> None:
         """Rows that are made beside what follows."""

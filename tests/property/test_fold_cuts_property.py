@@ -22,18 +22,21 @@ from twin.plant.model import Plant, Window
 COARSE = (Window("10s", 10 * S, 10 * S), Window("60s", 60 * S, 10 * S))
 
 
-def folded_at_a_time(plant: Plant, events: list[Ev], size: int) -> tuple[bytes, list[Results]]:
-    """One block, of which `size` events are in the cache at a time."""
+def folded_with(name: str, value: int, plant: Plant, events: list[Ev]) -> tuple[bytes, list[Results]]:
+    """One block, with another number in `twin.line.partition`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(partition, "_CACHED", size)
+        patch.setattr(partition, name, value)
         return in_blocks(plant, events, [], False)
+
+
+def folded_at_a_time(plant: Plant, events: list[Ev], size: int) -> tuple[bytes, list[Results]]:
+    """Of which `size` events are in the cache at a time."""
+    return folded_with("_CACHED", size, plant, events)
 
 
 def folded_as_rows(plant: Plant, events: list[Ev]) -> tuple[bytes, list[Results]]:
-    """One block, of which no event goes the short way of those that come in order."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(partition, "_FEW_EVENTS", len(events) + 1)
-        return in_blocks(plant, events, [], False)
+    """Of which no event goes the short way of those that come in order."""
+    return folded_with("_FEW_EVENTS", len(events) + 1, plant, events)
 
 
 def in_blocks(plant: Plant, events: list[Ev], cuts: list[int], save: bool) -> tuple[bytes, list[Results]]:

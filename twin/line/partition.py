@@ -65,9 +65,10 @@ class _Ordered:
     how: npt.NDArray[np.int8]
     arrival: int  # number of the first
 
-    def rows(self, named: Named, chosen: I64) -> tuple[I64, I64]:
-        """Rows of the chosen ones, and the places of all of them."""
-        return named.some(chosen, self.arrival), np.arange(len(chosen))
+    @property
+    def whole(self) -> bool:
+        """Whether none has to be admitted as a row."""
+        return bool((self.how != at.BY_ROWS).all())
 
 
 class PartitionTwin:
@@ -110,8 +111,9 @@ class PartitionTwin:
             self.parting = {}
         named = self._preparation.named(block)
         ordered = self._in_order(named, lines)
-        # Late events revise rows once for all that came together.
-        step = max(len(block), 1) if self.revisions.any else _CACHED
+        # Late events revise rows once for all that came together; and where none is a row there is nothing to cut.
+        at_once = self.revisions.any or (ordered is not None and ordered.whole)
+        step = max(len(block), 1) if at_once else _CACHED
         for begin in range(0, max(len(block), 1), step):
             end = min(begin + step, len(block))
             events, admitted = self._take(named, begin, end, ordered, lines, results)
@@ -195,9 +197,9 @@ class PartitionTwin:
             admitted = self.admission.admit(new, block)
         else:
             how = ordered.how[begin:end]
-            self.waiting.add(*ordered.rows(named, begin + np.flatnonzero(how == at.WAITS)))
-            others = begin + np.flatnonzero(how == at.BY_ROWS)
-            admitted = self.admission.admit(ordered.rows(named, others)[0], pick(named.block, others))
+            waits, others = (begin + np.flatnonzero(how == one) for one in (at.WAITS, at.BY_ROWS))
+            self.waiting.add(named.some(waits, ordered.arrival), np.arange(len(waits)))
+            admitted = self.admission.admit(named.some(others, ordered.arrival), pick(named.block, others))
             results.events += int(np.count_nonzero(how == at.IN_ORDER))
         self.arrival += end - begin
         self.waiting.add(admitted.rows, admitted.admitted)
