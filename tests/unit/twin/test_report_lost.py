@@ -1,16 +1,13 @@
 """Good parts lost, by cause, of a shift that goes on: who made the line wait is told before the wait has ended."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from twin import plant as plants
-from twin.replay import replay
+from tests.support.replayed import replayed
 from twin.report.build import report
 from twin.report.lost import greatest
-from twin.sources import open_logs
 from twin.time.rfc3339 import parse_rfc3339
 
 SIX = parse_rfc3339("2026-03-16T06:00:00Z")
@@ -62,11 +59,7 @@ def the_report(folder: Path, *more: dict[str, Any]) -> dict[str, Any]:
     events.append({"type": "state", "station": "before", "state": "STOP", "reason": "jam", "ts": SIX + 50 * MIN})
     events.append({"type": "state", "station": "slow", "state": "WAIT", "ts": SIX + 60 * MIN})
     events += [{"type": "heartbeat", "ts": SIX + k * MIN} for k in range(61, 121)]
-    rows = sorted([*events, *more], key=lambda one: int(one["ts"]))
-    (folder / "log.jsonl").write_text("".join(json.dumps({"line": "L", **one}) + "\n" for one in rows))
-    (folder / "plant.toml").write_text(PLANT)
-    plant = plants.load(folder / "plant.toml")
-    replay(plant, open_logs([folder / "log.jsonl"], plant), folder / "audit")
+    replayed(folder, [*events, *more], PLANT)
     return report(folder / "audit", "L", "shift", "2026-03-16 early")
 
 

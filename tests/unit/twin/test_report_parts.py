@@ -1,22 +1,18 @@
 """An order that is put aside for another one and taken up again; parts of which no ideal cycle is known."""
 
-import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from twin import plant as plants
+from tests.support.replayed import replayed
 from twin.audit.query import query
 from twin.line.still_open import told
-from twin.replay import replay
-from twin.replay_report import ReplayReport
 from twin.report import ReportError
 from twin.report.build import report
 from twin.report.html import doubts, ratios
 from twin.report.parts import cut, merged, within
-from twin.sources import open_logs
 from twin.time.rfc3339 import parse_rfc3339, rfc3339
 
 SIX = parse_rfc3339("2026-03-16T06:00:00Z")
@@ -40,14 +36,6 @@ STOP = "stopped"
 """
 
 
-def replayed(folder: Path, events: list[dict[str, Any]], plant_text: str = PLANT) -> ReplayReport:
-    rows = sorted(events, key=lambda one: int(one["ts"]))
-    (folder / "log.jsonl").write_text("".join(json.dumps({"line": "L", **one}) + "\n" for one in rows))
-    (folder / "plant.toml").write_text(plant_text)
-    plant = plants.load(folder / "plant.toml")
-    return replay(plant, open_logs([folder / "log.jsonl"], plant), folder / "audit")
-
-
 def test_what_was_made_meanwhile_is_not_the_orders(tmp_path: Path) -> None:
     # Stands 5 to 15 (into the pause), 25 to 35 (over the end of the pause); good parts each minute, more in the pause.
     begins = {"one": (0, 30), "two": (10,)}
@@ -64,7 +52,7 @@ def test_what_was_made_meanwhile_is_not_the_orders(tmp_path: Path) -> None:
         {"type": "count", "station": "m", "good": 7 if 10 <= k < 30 else 2, "ts": SIX + k * MIN + MIN // 2}
         for k in running
     ]
-    replayed(tmp_path, events)
+    replayed(tmp_path, events, PLANT)
     found = report(tmp_path / "audit", "L", "order", "one")
     total, station = found["total"], found["stations"][0]
     assert (total["good"], station["good"]) == (20, 20)  # 5 + 5 minutes of 2; 70 parts were those of the other order

@@ -1,6 +1,5 @@
 """Plans, and when an order is done: against SQL of its own, and against the calendar counted by hand."""
 
-import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from tests.support import floor
+from tests.support.replayed import replayed
 from twin import plant as plants
 from twin.audit.query import query
 from twin.audit.rows import integers
@@ -110,10 +110,7 @@ def test_a_gap_at_the_beginning_is_of_what_was_made_before(tmp_path: Path, silen
         {"type": "order", "order": "B", "product": "p2", "action": "start", "ts": begins},
         *({"type": "heartbeat", "ts": begins + k * MIN} for k in range(1, 180)),
     ]
-    (tmp_path / "log.jsonl").write_text("".join(json.dumps({"line": "L", **one}) + "\n" for one in events))
-    (tmp_path / "plant.toml").write_text(TWO_PRODUCTS)
-    plant = plants.load(tmp_path / "plant.toml")
-    replay(plant, open_logs([tmp_path / "log.jsonl"], plant), tmp_path / "audit")
+    replayed(tmp_path, events, TWO_PRODUCTS)
     span = f"{rfc3339(begins - 50 * MIN)}/{rfc3339(begins + 10 * MIN)}"
     total = report(tmp_path / "audit", "L", "span", span)["total"]
     assert total["plan_parts"] == pytest.approx(1000 * 50 / 60 + 100 * 10 / 60)

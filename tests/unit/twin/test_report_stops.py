@@ -1,19 +1,16 @@
 """A stop is one stop: one that a break cuts, one with several reasons, one that goes on when its shift is over."""
 
-import json
 import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from twin import plant as plants
+from tests.support.replayed import replayed
 from twin.audit.query import query
 from twin.audit.views import statements
-from twin.replay import replay
 from twin.report.build import report
 from twin.report.losses import joined, pareto
-from twin.sources import open_logs
 from twin.time.rfc3339 import parse_rfc3339
 
 SIX = parse_rfc3339("2026-03-16T06:00:00Z")
@@ -63,12 +60,7 @@ def audited(folder: Path, *said: tuple[int, str, str | None], until: int = 24 * 
         for at, state, reason in said
     ]
     events += [{"type": "heartbeat", "ts": SIX + k * MIN + 1} for k in range(-2, until, 4)]
-    rows = sorted(events, key=lambda one: int(one["ts"]))
-    folder.mkdir(exist_ok=True)
-    (folder / "log.jsonl").write_text("".join(json.dumps({"line": "L", **one}) + "\n" for one in rows))
-    (folder / "plant.toml").write_text(PLANT)
-    plant = plants.load(folder / "plant.toml")
-    replay(plant, open_logs([folder / "log.jsonl"], plant), folder / "audit")
+    replayed(folder, events, PLANT)
     return folder / "audit"
 
 

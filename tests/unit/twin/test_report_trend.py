@@ -1,17 +1,14 @@
 """What was before: whole weeks, also over the night in which the clocks change; and the one before, of what goes on."""
 
 import email
-import json
 from email.policy import default
 from pathlib import Path
 
 import pytest
 
-from twin import plant as plants
-from twin.replay import replay
+from tests.support.replayed import replayed
 from twin.report.build import report
 from twin.report.mail import mail
-from twin.sources import open_logs
 from twin.time.rfc3339 import parse_rfc3339
 
 HOUR = 3_600 * 10**9
@@ -49,11 +46,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     state = {"type": "state", "station": "m", "state": "RUN"}
     events = [{"ts": BEGIN, **state}, *({"type": "heartbeat", "ts": BEGIN + k * HOUR} for k in range(1, hours))]
     events += [{"type": "count", "station": "m", "good": 1, "ts": BEGIN + k * HOUR + 1} for k in range(3, hours, 6)]
-    events.sort(key=lambda one: int(str(one["ts"])))
-    (folder / "log.jsonl").write_text("".join(json.dumps({"line": "L", **one}) + "\n" for one in events))
-    (folder / "plant.toml").write_text(PLANT)
-    plant = plants.load(folder / "plant.toml")
-    replay(plant, open_logs([folder / "log.jsonl"], plant), folder / "audit")
+    replayed(folder, events, PLANT)
     return folder / "audit"
 
 
